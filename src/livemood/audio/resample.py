@@ -1,0 +1,40 @@
+"""Resampling with soxr, of streams and of whole clips."""
+
+import numpy as np
+import soxr
+
+from livemood.audio.block import Samples
+
+QUALITY = "LQ"
+
+
+class StreamResampler:
+    """Turns a mono stream of one rate into another, block by block.
+
+    What comes out does not depend on the sizes of the blocks that went in.
+    """
+
+    def __init__(self, source_rate: int, target_rate: int) -> None:
+        self._same = source_rate == target_rate
+        self._stream = soxr.ResampleStream(source_rate, target_rate, 1, "float32", QUALITY)
+
+    def push(self, samples: Samples) -> Samples:
+        """Take the next samples, shape (n,), and return those of the new rate now complete."""
+        return samples if self._same else self._chunk(samples, last=False)
+
+    def flush(self) -> Samples:
+        """End the stream and return what was still inside."""
+        empty = np.empty(0, np.float32)
+        return empty if self._same else self._chunk(empty, last=True)
+
+    def _chunk(self, samples: Samples, *, last: bool) -> Samples:
+        out: Samples = self._stream.resample_chunk(np.ascontiguousarray(samples), last=last)
+        return out
+
+
+def resample(samples: Samples, source_rate: float, target_rate: float) -> Samples:
+    """A whole mono clip, shape (n,), at another rate."""
+    if source_rate == target_rate:
+        return samples
+    out: Samples = soxr.resample(samples, source_rate, target_rate, "HQ")
+    return out

@@ -1,0 +1,82 @@
+"""A ring buffer between one writer, which it never blocks, and one reader."""
+
+import numpy as np
+
+from livemood.audio.block import Samples, Span
+
+
+class Overrun(Exception):  # noqa: N818 - a condition that the reader handles, not a fault
+    """The span asked for was overwritten, in part or whole, before it could be read."""
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"sound before sample {oldest} has been overwritten")
+        self.oldest = oldest
+        """The first sample that can still be read."""
+
+
+class RingBuffer:
+    """The last `capacity` samples of an endless mono stream, addressed by absolute index.
+
+    One thread writes and one reads, without a lock. The writer first announces how far it will
+    overwrite, then copies, then publishes the new end; the reader copies first and looks at the
+    announcement afterwards, so that a copy torn by the writer is seen and never returned. This
+    relies on each attribute access being atomic and ordered, which CPython gives.
+    """
+
+    __slots__ = ("_announced", "_data", "_end", "capacity")
+
+    def __init__(self, capacity: int) -> None:
+        if capacity <= 0:
+            raise ValueError(f"a ring needs a capacity of at least 1 sample, not {capacity}")
+        self.capacity = capacity
+        self._data = np.zeros(capacity, np.float32)
+        self._end = 0
+        self._announced = 0
+
+    @property
+    def end(self) -> int:
+        """Index after the newest sample."""
+        return self._end
+
+    @property
+    def oldest(self) -> int:
+        """Index of the oldest sample that can still be read."""
+        return max(0, self._announced - self.capacity)
+
+    def write(self, samples: Samples) -> None:
+        """Append `samples` (float32, shape (n,)), overwriting the oldest. Never waits."""
+        end = self._end + len(samples)
+        self._announced = end
+        kept = samples[-self.capacity :]
+        at = (end - len(kept)) % self.capacity
+        head = min(len(kept), self.capacity - at)
+        self._data[at : at + head] = kept[:head]
+        self._data[: len(kept) - head] = kept[head:]
+        self._end = end
+
+    def skip(self, count: int) -> None:
+        """Append `count` samples of silence: sound was lost and the clock goes on."""
+        while count > 0:
+            step = min(count, self.capacity)
+            self.write(np.zeros(step, np.float32))
+            count -= step
+
+    def read(self, span: Span) -> Samples:
+        """A copy of `span`, shape (len(span),).
+
+        Raises `Overrun` if part of it has been overwritten, `ValueError` if part of it has not
+        been written yet.
+        """
+        if span.end > self._end:
+            raise ValueError(f"sample {span.end} has not been written yet (end is {self._end})")
+        length = len(span)
+        if length > self.capacity or span.start < self.oldest:
+            raise Overrun(self.oldest)
+        at = span.start % self.capacity
+        head = min(length, self.capacity - at)
+        out = np.empty(length, np.float32)
+        out[:head] = self._data[at : at + head]
+        out[head:] = self._data[: length - head]
+        if span.start < self.oldest:  # the writer came by while we copied
+            raise Overrun(self.oldest)
+        return out

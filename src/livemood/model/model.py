@@ -1,0 +1,153 @@
+"""A model: sound in, probabilities by label out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from livemood.audio.block import Samples, Span
+from livemood.audio.resample import resample
+from livemood.errors import ModelError, UsageError
+from livemood.model.features import Frames, LogMel
+from livemood.model.labels import CIRCUMPLEX
+from livemood.model.manifest import Manifest, read_manifest
+from livemood.model.network import OnnxNetwork, Provider
+from livemood.model.registry import DEFAULT, find_model
+from livemood.speech.bounds import speech_bounds
+from livemood.speech.vad import WebRtcVad
+
+Probabilities = NDArray[np.float64]
+"""One row of label probabilities for each window, shape (windows, labels); rows sum to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """How one clip sounds."""
+
+    label: str
+    """The likeliest label."""
+    probabilities: dict[str, float]
+    """Calibrated probability of each label; they sum to 1."""
+    valence: float
+    """Unpleasant to pleasant, in [-1, 1]."""
+    arousal: float
+    """Calm to excited, in [-1, 1]."""
+
+
+class Model:
+    """A network with its manifest. Stateless between calls; used by one thread at a time."""
+
+    def __init__(self, manifest: Manifest, network: OnnxNetwork) -> None:
+        if network.outputs != len(manifest.labels):
+            raise ModelError(
+                f"model {manifest.name} is damaged: the network has {network.outputs} outputs, "
+                f"the manifest {len(manifest.labels)} labels"
+            )
+        self.manifest = manifest
+        self.front_end = LogMel(manifest.features)
+        self._network = network
+        coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
+        self._coordinates = np.array(coordinates)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of probabilities."""
+        return self.manifest.labels
+
+    @property
+    def provider(self) -> str:
+        """Where the network runs, `cpu` or `cuda`."""
+        return self._network.provider
+
+    def frame_span(self, window: Span) -> Span:
+        """The frames that `window`, in absolute samples, gives the network.
+
+        They begin on the network's own grid of steps, so that what convolutions yield for a
+        stretch of sound is the same in every window that holds it.
+        """
+        features, step = self.manifest.features, self.manifest.network.step_frames
+        first = -(-window.start // (features.hop_length * step)) * step
+        last = (window.end - features.frame_length) // features.hop_length + 1
+        return Span(first, max(first, last))
+
+    def classify(self, windows: Sequence[Frames]) -> Probabilities:
+        """Probabilities for windows of features, each of shape (frames, mels).
+
+        Windows of one length run as one batch.
+        """
+        out = np.empty((len(windows), len(self.labels)))
+        by_length: dict[int, list[int]] = {}
+        for index, window in enumerate(windows):
+            by_length.setdefault(len(window), []).append(index)
+        for indices in by_length.values():
+            logits = self._network(np.stack([windows[i] for i in indices]))
+            out[indices] = _softmax(logits / self.manifest.temperature)
+        return out
+
+    def affect(self, probabilities: Probabilities) -> Probabilities:
+        """Valence and arousal, shape (..., 2), derived from probabilities (..., labels)."""
+        return probabilities @ self._coordinates
+
+    def predict(self, samples: ArrayLike, sample_rate: int) -> Prediction:
+        """How a whole clip sounds.
+
+        `samples` is mono sound in [-1, 1], shape (n,), of any length and rate. Sound before the
+        first and after the last speech is left out, as the live gate does; a clip longer than the
+        model's window is read in overlapping windows, whose probabilities are averaged; one
+        shorter than the shortest window is filled up with silence.
+
+        Raises `UsageError` if `samples` has another shape, is empty, or is not finite.
+        """
+        sound = np.asarray(samples, np.float32)
+        if sound.ndim != 1 or not len(sound):
+            raise UsageError(f"predict takes mono sound of shape (n,), not {sound.shape}")
+        if sample_rate <= 0:
+            raise UsageError(f"the sample rate must be above 0, not {sample_rate}")
+        if not np.isfinite(sound).all():
+            raise UsageError("the sound has values that are not finite (NaN or infinite)")
+        probabilities = self.classify(self._windows(sound, sample_rate)).mean(axis=0)
+        valence, arousal = self.affect(probabilities)
+        by_label = dict(zip(self.labels, map(float, probabilities), strict=True))
+        label = max(by_label, key=by_label.__getitem__)
+        return Prediction(label, by_label, float(valence), float(arousal))
+
+    def warm_up(self) -> None:
+        """Run the network once at its shortest and full length: the first runs are slow."""
+        window = self.manifest.window
+        for seconds in (window.shortest_s, window.longest_s):
+            silence = np.zeros(round(seconds * self.manifest.features.sample_rate), np.float32)
+            self.classify([self.front_end(silence)])
+
+    def _windows(self, sound: Samples, sample_rate: int) -> list[Frames]:
+        features, window = self.manifest.features, self.manifest.window
+        rate = features.sample_rate
+        sound = resample(sound, sample_rate, rate)
+        shortest, longest = round(window.shortest_s * rate), round(window.longest_s * rate)
+        span = speech_bounds(sound, WebRtcVad(), shortest)
+        sound = sound[span.start : span.end]
+        if len(sound) < shortest:
+            sound = np.pad(sound, (0, shortest - len(sound)))
+        frames = self.front_end(sound)
+        length = features.frames_in(longest)
+        count = 1 + -(-max(0, len(frames) - length) // (length // 2))
+        starts = np.linspace(0, max(0, len(frames) - length), count).astype(int)
+        return [frames[start : start + length] for start in starts]
+
+
+def load_model(name: str | Path = DEFAULT, provider: Provider = "auto", threads: int = 1) -> Model:
+    """The shipped model `name`, or the model in the folder `name`, ready to run.
+
+    Raises `ModelError` if there is none or if it does not match its manifest.
+    """
+    folder = find_model(name)
+    manifest = read_manifest(folder)
+    return Model(manifest, OnnxNetwork(folder / manifest.file, provider, threads))
+
+
+def _softmax(logits: NDArray[np.float32]) -> Probabilities:
+    shifted = np.asarray(logits, np.float64) - logits.max(axis=-1, keepdims=True)
+    exp = np.exp(shifted)
+    out: Probabilities = exp / exp.sum(axis=-1, keepdims=True)
+    return out

@@ -1,0 +1,18 @@
+"""Is somebody speaking: voice activity detectors, the speech gate, sliding windows."""
+
+from livemood.speech.gate import GateEvent, GateSettings, SpeechEnded, SpeechGate, SpeechPaused, SpeechStarted
+from livemood.speech.vad import VoiceActivityDetector, open_detector
+from livemood.speech.windows import Windower, WindowSettings
+
+__all__ = [
+    "GateEvent",
+    "GateSettings",
+    "SpeechEnded",
+    "SpeechGate",
+    "SpeechPaused",
+    "SpeechStarted",
+    "VoiceActivityDetector",
+    "WindowSettings",
+    "Windower",
+    "open_detector",
+]

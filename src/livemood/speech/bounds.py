@@ -1,0 +1,30 @@
+"""Where in a clip somebody speaks."""
+
+from livemood.audio.block import Samples, Span
+from livemood.speech.gate import GateSettings, SpeechEnded, SpeechGate
+from livemood.speech.vad import SAMPLE_RATE, VoiceActivityDetector
+
+
+def speech_bounds(
+    samples: Samples, detector: VoiceActivityDetector, at_least: int = SAMPLE_RATE
+) -> Span:
+    """From the start of the first speech to the end of the last in 16 kHz `samples`, shape (n,).
+
+    The span is widened to `at_least` samples where the clip allows; a clip without speech, or
+    shorter than that, is returned whole.
+    """
+    detector.reset()
+    length = detector.frame_length
+    gate = SpeechGate(GateSettings(), length, SAMPLE_RATE)
+    events = []
+    for at in range(0, len(samples) - length + 1, length):
+        events += gate.push(detector(samples[at : at + length]))
+    events += gate.close()
+    stretches = [event for event in events if isinstance(event, SpeechEnded)]
+    if not stretches:
+        return Span(0, len(samples))
+    start, end = stretches[0].start, stretches[-1].end
+    missing = max(0, at_least - (end - start))
+    start = max(0, start - missing // 2)
+    end = min(len(samples), max(end, start + at_least))
+    return Span(max(0, min(start, end - at_least)), end)

@@ -1,0 +1,84 @@
+"""`python -m livemood.training`: train a model by a recipe, and cross-validate a recipe."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from livemood.errors import LivemoodError
+from livemood.training.build import build, corpus_clips, finish, predict_clips, write_json
+from livemood.training.corpora import RAVDESS_FOLDS, ravdess_speakers, split_by_speaker
+from livemood.training.evaluate import crossvalidation_figures, held_out_figures
+from livemood.training.recipe import read_recipe
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.")]
+Corpora = Annotated[Path, typer.Option(help="Folder with one folder for each corpus.")]
+Sources = Annotated[Path | None, typer.Option(help="Folder of source models.")]
+Cache = Annotated[Path, typer.Option(help="Where features are kept from run to run.")]
+Out = Annotated[Path, typer.Option(help="The run folder; a run cut short is resumed from it.")]
+Threads = Annotated[int, typer.Option(help="CPU threads.")]
+
+
+@app.command()
+def train(
+    recipe: RecipePath,
+    corpora: Corpora,
+    out: Out,
+    sources: Sources = None,
+    cache: Cache = Path("runs/features"),
+    threads: Threads = 1,
+) -> None:
+    """Train by RECIPE on all speakers but those it holds out; measure the models on those."""
+    torch.set_num_threads(threads)
+    parsed = read_recipe(recipe)
+    clips, shares, held_out = corpus_clips(parsed, corpora)
+    folders = build(parsed, clips, shares, sources, cache, out)
+    figures = held_out_figures(folders, held_out)
+    write_json(out / "figures.json", figures)
+    for name, folder in folders.items():
+        finish(folder, figures[name]["temperature"], {"held_out": figures[name]})
+        print(name, figures[name]["corpora"])  # noqa: T201
+
+
+@app.command()
+def crossvalidate(
+    recipe: RecipePath,
+    corpora: Corpora,
+    out: Out,
+    sources: Sources = None,
+    cache: Cache = Path("runs/features"),
+    threads: Threads = 1,
+) -> None:
+    """Train RECIPE on RAVDESS six times, leaving out the actors of one published fold each."""
+    torch.set_num_threads(threads)
+    parsed = read_recipe(recipe)
+    clips, _, _ = corpus_clips(parsed, corpora)
+    predictions: dict[str, list[tuple[object, object]]] = {"float32": [], "int8": []}
+    for fold in range(1, len(RAVDESS_FOLDS) + 1):
+        logging.info("fold %d", fold)
+        rest, test = split_by_speaker(clips, ravdess_speakers(fold))
+        folders = build(parsed, rest, [1.0] * len(rest), sources, cache, out / f"fold{fold}")
+        for name, folder in folders.items():
+            predictions[name].append(predict_clips(finish(folder, 1.0, {}), test))
+    figures = crossvalidation_figures(predictions, parsed.labels, parsed.seed)
+    write_json(out / "figures.json", figures)
+    for name, values in figures["models"].items():
+        print(name, f"UAR {values['uar']:.2f} %", values["uar_by_fold"])  # noqa: T201
+
+
+def main() -> None:
+    """Run the command line; errors are one line."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        app()
+    except LivemoodError as error:
+        sys.exit(f"livemood.training: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Speaker-independent figures of a recipe and of a model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livemood.model.model import load_model
+from livemood.training.build import predict_clips
+from livemood.training.corpora import Clip
+from livemood.training.metrics import (
+    Probs,
+    Truth,
+    accuracy,
+    calibration_error,
+    confusion_matrix,
+    fit_temperature,
+    tempered,
+    uar,
+)
+
+
+def crossvalidation_figures(
+    predictions: Mapping[str, Sequence[tuple[Truth, Probs]]], labels: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """Figures of each model over folds, in percent; nothing is fitted on what it is measured on.
+
+    The temperature for one fold comes from the predictions on the others. UAR is the mean over
+    folds, as EmoBox reports it; the UAR of all clips together stands beside it.
+    """
+    models = {}
+    for name, folds in predictions.items():
+        confusions = [confusion_matrix(*fold) for fold in folds]
+        total = np.sum(confusions, axis=0)
+        before, after, temperatures = [], [], []
+        for index, (truth, probabilities) in enumerate(folds):
+            others = [fold for i, fold in enumerate(folds) if i != index]
+            t = fit_temperature(
+                np.concatenate([o[0] for o in others]), np.concatenate([o[1] for o in others])
+            )
+            temperatures.append(round(t, 3))
+            before.append(calibration_error(truth, probabilities))
+            after.append(calibration_error(truth, tempered(probabilities, t)))
+        by_fold = [_percent(uar(confusion)) for confusion in confusions]
+        models[name] = {
+            "uar": round(float(np.mean(by_fold)), 2),
+            "uar_by_fold": by_fold,
+            "uar_pooled": _percent(uar(total)),
+            "accuracy": _percent(accuracy(total)),
+            "calibration_error_untempered": _percent(float(np.mean(before))),
+            "calibration_error": _percent(float(np.mean(after))),
+            "temperatures": temperatures,
+            "confusion": total.tolist(),
+        }
+    return {"labels": list(labels), "seed": seed, "chance": 100 / len(labels), "models": models}
+
+
+def held_out_figures(folders: Mapping[str, Path], clips: Sequence[Clip]) -> dict[str, Any]:
+    """Figures of each model on held-out speakers, by corpus, in percent.
+
+    The temperature is fitted on half of the held-out speakers and the calibration error measured
+    on the other half, both ways; the model gets the mean of the two.
+    """
+    return {name: _held_out(folder, clips) for name, folder in folders.items()}
+
+
+def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
+    model = load_model(folder, "cpu")
+    truth, probabilities = predict_clips(model, clips)
+    probabilities = tempered(probabilities, 1 / model.manifest.temperature)  # as if it were 1
+    corpora = {}
+    for corpus in dict.fromkeys(clip.corpus for clip in clips):
+        rows = np.array([clip.corpus == corpus for clip in clips])
+        present = np.unique(truth[rows])
+        # Only the labels that the corpus has can be right there, so only they are compared.
+        among = probabilities[rows][:, present]
+        own = np.searchsorted(present, truth[rows])
+        confusion = confusion_matrix(truth[rows], probabilities[rows])
+        corpora[corpus] = {
+            "clips": int(rows.sum()),
+            "speakers": len({c.speaker for c in clips if c.corpus == corpus}),
+            "labels": len(present),
+            "uar": _percent(uar(confusion)),
+            "uar_among_its_labels": _percent(uar(confusion_matrix(own, among))),
+            "accuracy": _percent(accuracy(confusion)),
+            "confusion": confusion.tolist(),
+        }
+    speakers = sorted({clip.speaker for clip in clips})
+    half = np.array([speakers.index(clip.speaker) % 2 == 0 for clip in clips])
+    temperatures, errors = [], []
+    for fitted_on in (half, ~half):
+        t = fit_temperature(truth[fitted_on], probabilities[fitted_on])
+        temperatures.append(t)
+        errors.append(
+            calibration_error(truth[~fitted_on], tempered(probabilities[~fitted_on], t))
+        )
+    return {
+        "temperature": round(float(np.mean(temperatures)), 3),
+        "calibration_error": _percent(float(np.mean(errors))),
+        "calibration_error_untempered": _percent(calibration_error(truth, probabilities)),
+        "corpora": corpora,
+    }
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 2)

@@ -1,0 +1,142 @@
+"""Training one network by one recipe, with a checkpoint after every epoch."""
+
+import hashlib
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from livemood.errors import ModelError
+from livemood.training.examples import Examples
+from livemood.training.network import DcRnn
+from livemood.training.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network and the standardisation that its features need."""
+
+    network: DcRnn
+    mean: float
+    deviation: float
+
+
+def build_network(recipe: Recipe, sources: Path | None) -> DcRnn:
+    """The recipe's network, seeded, with its source's weights if it names one."""
+    torch.manual_seed(recipe.seed)
+    network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
+    if recipe.network.source is not None:
+        if sources is None:
+            raise ModelError(f"the recipe transfers from {recipe.network.source}: give --sources")
+        path = sources / f"{recipe.network.source}.safetensors"
+        if not path.is_file():
+            raise ModelError(f"no source model at {path}")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if recipe.network.source_sha256 not in (None, digest):
+            raise ModelError(f"{path} is not the file the recipe names: its SHA-256 is {digest}")
+        network.load_byol_s(path)
+    return network
+
+
+def fit(recipe: Recipe, examples: Examples, sources: Path | None, run: Path) -> Fitted:
+    """Train by `recipe`, resuming from `run/checkpoint.pt` if training was cut short before."""
+    network = build_network(recipe, sources)
+    given = {id(p) for p in network.transferred()} if recipe.network.source else set()
+    rate = recipe.fit.learning_rate
+    groups = [
+        {"params": [p for p in network.parameters() if id(p) not in given], "lr": rate},
+        {
+            "params": [p for p in network.parameters() if id(p) in given],
+            "lr": rate * recipe.fit.source_rate,
+        },
+    ]
+    optimizer = torch.optim.AdamW(
+        [g for g in groups if g["params"]], weight_decay=recipe.fit.weight_decay
+    )
+    epochs = recipe.fit.epochs
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda e: min(1.0, (e + 1) / 2) * 0.5 * (1 + np.cos(np.pi * min(e, epochs) / epochs)),
+    )
+    # The mean of recent weights: less at the mercy of the last few batches (Polyak averaging).
+    averaged = AveragedModel(
+        network, multi_avg_fn=get_ema_multi_avg_fn(recipe.fit.averaging), use_buffers=True
+    )
+    checkpoint = run / "checkpoint.pt"
+    first = 0
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state["network"])
+        averaged.load_state_dict(state["averaged"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        first = state["epoch"]
+        log.info("resumed after epoch %d", first)
+    for epoch in range(first, epochs):
+        began = time.monotonic()
+        loss, accuracy = _epoch(recipe, network, averaged, examples, optimizer, epoch)
+        schedule.step()
+        seconds = time.monotonic() - began
+        log.info(
+            "epoch %d/%d loss %.4f accuracy %.3f %.0f s", epoch + 1, epochs, loss, accuracy, seconds
+        )
+        with (run / "curve.jsonl").open("a") as curve:
+            row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "seconds": seconds}
+            curve.write(json.dumps(row) + "\n")
+        partial = checkpoint.with_suffix(".partial")
+        torch.save(
+            {
+                "network": network.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "epoch": epoch + 1,
+            },
+            partial,
+        )
+        partial.replace(checkpoint)
+    return Fitted(cast(DcRnn, averaged.module).eval(), examples.mean, examples.deviation)
+
+
+def _epoch(
+    recipe: Recipe,
+    network: DcRnn,
+    averaged: AveragedModel,
+    examples: Examples,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+) -> tuple[float, float]:
+    """Train one epoch; everything random in it follows from the seed and its number."""
+    rng = np.random.default_rng([recipe.seed, epoch])
+    torch.manual_seed(recipe.seed * 1000 + epoch)
+    network.train()
+    losses, hits, count = [], 0, 0
+    for features, targets in examples.batches(rng):
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network(features)
+        logits = logits.float()
+        weights = (targets * examples.class_weights).sum(dim=1)
+        loss = (
+            weights
+            * functional.cross_entropy(
+                logits, targets, label_smoothing=recipe.fit.label_smoothing, reduction="none"
+            )
+        ).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        averaged.update_parameters(network)
+        losses.append(loss.item())
+        hits += int((logits.argmax(1) == targets.argmax(1)).sum())
+        count += len(targets)
+    return float(np.mean(losses)), hits / count

@@ -1,0 +1,109 @@
+"""A recipe: everything that decides how a model comes out, in one TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from livemood.errors import UsageError
+from livemood.model.features import FeatureSettings
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CorpusPart(_Part):
+    """One corpus to train on."""
+
+    name: str
+    """Its folder under the corpora directory, with `metadata.csv` in it."""
+    share: float = Field(1.0, gt=0, le=1)
+    """How much of it is drawn, at random, for each epoch."""
+    held_out: tuple[str, ...] = ()
+    """Speakers never trained on: the figures in the model's card are measured on them."""
+
+
+class NetworkPart(_Part):
+    """The shape of the DC-RNN."""
+
+    channels: int = Field(64, gt=0)
+    hidden: int = Field(512, gt=0)
+    recurrent: int = Field(96, gt=0)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    source: str | None = None
+    """Source model whose convolutions and linear layers are the initial weights."""
+    source_sha256: str | None = None
+
+
+class AugmentPart(_Part):
+    """Changes made to the log-mel features of training examples, each drawn anew."""
+
+    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
+    """Factors of playing speed (tempo and pitch together); one is drawn for each example."""
+    gain_db: float = Field(10.0, ge=0)
+    """Largest change of level, either way."""
+    tilt_db: float = Field(6.0, ge=0)
+    """Largest change of level at the ends of the spectrum, linear over the mel bands."""
+    mask_bands: int = Field(12, ge=0)
+    """Widest mask over mel bands; one mask an example."""
+    mask_frames: int = Field(25, ge=0)
+    """Longest mask over time, in frames; two masks an example."""
+    mixup: float = Field(0.3, ge=0)
+    """Parameter of the Beta distribution of mixup (Zhang et al. 2018); 0 is none."""
+
+
+class FitPart(_Part):
+    """The optimisation."""
+
+    epochs: int = Field(24, gt=0)
+    batch_size: int = Field(32, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
+    source_rate: float = Field(0.5, ge=0)
+    """Learning rate of layers that came from the source, as a part of `learning_rate`."""
+    averaging: float = Field(0.99, ge=0, lt=1)
+    """Decay, for each step, of the running mean of weights that becomes the model."""
+    weight_decay: float = Field(1e-2, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    shortest_s: float = Field(1.0, gt=0)
+    longest_s: float = Field(3.0, gt=0)
+    """Examples are cut to lengths between these, as live windows are."""
+
+
+class Recipe(_Part):
+    """The whole recipe."""
+
+    name: str
+    seed: int
+    labels: tuple[str, ...]
+    """The order of the network's outputs."""
+    label_map: dict[str, str] = {}
+    """Labels of the corpora that go by another name here."""
+    corpora: tuple[CorpusPart, ...]
+    features: FeatureSettings = FeatureSettings()
+    network: NetworkPart = NetworkPart()
+    augment: AugmentPart = AugmentPart()
+    fit: FitPart = FitPart()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
+            raise ValueError("labels must be at least two different names")
+        if unknown := set(self.label_map.values()) - set(self.labels):
+            raise ValueError(f"label_map leads to labels that are not listed: {sorted(unknown)}")
+        return self
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in the TOML file at `path`. Raises `UsageError` with the line at fault."""
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the recipe {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the recipe {path} is not TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise UsageError(f"the recipe {path} is wrong at {where}: {first['msg']}") from None
