@@ -1,6 +1,15 @@
 """Sound as numbers on a clock: blocks, the ring buffer, resampling."""
 
-from livemood.audio.block import AudioBlock, Span
+from livemood.audio.block import AudioBlock, Samples, Span
+from livemood.audio.resample import StreamResampler, resample
 from livemood.audio.ring import Overrun, RingBuffer
 
-__all__ = ["AudioBlock", "Overrun", "RingBuffer", "Span"]
+__all__ = [
+    "AudioBlock",
+    "Overrun",
+    "RingBuffer",
+    "Samples",
+    "Span",
+    "StreamResampler",
+    "resample",
+]

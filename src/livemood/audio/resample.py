@@ -1,11 +1,19 @@
 """Resampling with soxr, of streams and of whole clips."""
 
+import inspect
+from typing import Any, Final
+
 import numpy as np
 import soxr
 
 from livemood.audio.block import Samples
 
-QUALITY = "LQ"
+# soxr's fixed-rate engine works in large blocks and holds back up to 37 ms of a 48 kHz stream and
+# 115 ms of an 8 kHz one; its variable-rate engine, which soxr 1.0 and later offer, holds back a
+# constant 12 and 30 ms. Results are the same to -100 dB.
+_LOW_DELAY: Final[dict[str, Any]] = (
+    {"vr": True} if "vr" in inspect.signature(soxr.ResampleStream).parameters else {}
+)
 
 
 class StreamResampler:
@@ -16,7 +24,7 @@ class StreamResampler:
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self._same = source_rate == target_rate
-        self._stream = soxr.ResampleStream(source_rate, target_rate, 1, "float32", QUALITY)
+        self._stream = soxr.ResampleStream(source_rate, target_rate, 1, "float32", **_LOW_DELAY)
 
     def push(self, samples: Samples) -> Samples:
         """Take the next samples, shape (n,), and return those of the new rate now complete."""
@@ -36,5 +44,5 @@ def resample(samples: Samples, source_rate: float, target_rate: float) -> Sample
     """A whole mono clip, shape (n,), at another rate."""
     if source_rate == target_rate:
         return samples
-    out: Samples = soxr.resample(samples, source_rate, target_rate, "HQ")
+    out: Samples = soxr.resample(samples, source_rate, target_rate)
     return out

@@ -1,0 +1,226 @@
+"""One channel of a session: windows in, events out."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from livemood.audio import AudioBlock, Overrun, Span
+from livemood.engine.budget import LatencyBudget, LoadChange
+from livemood.engine.intake import Intake, LostSound
+from livemood.engine.settings import MonitorSettings
+from livemood.engine.stream import Stream, StreamItem, WindowReady
+from livemood.model import Model
+from livemood.speech import SpeechEnded, SpeechStarted
+from livemood.timeline.events import (
+    ChannelSummary,
+    Emotion,
+    Event,
+    Gap,
+    Latency,
+    Load,
+    Segment,
+)
+from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
+from livemood.timeline.events import SpeechStarted as SpeechStartedEvent
+from livemood.timeline.smoother import Reading, Smoother
+from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
+
+Emit = Callable[..., None]
+"""Called with an event class and its fields, less those that the session fills in."""
+
+
+class Channel:
+    """Gate, windows, network, smoothing and summary of one channel.
+
+    `take` belongs to the thread that has the sound; everything else to the one that reads it.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        source_rate: int,
+        model: Model,
+        settings: MonitorSettings,
+        *,
+        live: bool,
+        emit: Callable[[type[Event], dict[str, Any]], None],
+    ) -> None:
+        self._number = number
+        self._model = model
+        self._settings = settings
+        self._rate = model.manifest.features.sample_rate
+        self._emit_event = emit
+        buffer_s = settings.buffer_s + settings.window.length_s
+        self._intake = Intake(source_rate, self._rate, buffer_s)
+        self._stream = Stream(self._intake, model, settings)
+        self._budget = LatencyBudget(settings.budget_s) if live else None
+        self._smoother = Smoother(model.labels, model.manifest.priors, settings.smoother)
+        self._segmenter = Segmenter()
+        self._summarizer = Summarizer(model.labels)
+        self._speech_start = self._read_until = 0
+        self._follows = False
+        self._speech = self._lost = 0
+        self.windows = 0
+        """Windows read."""
+
+    @property
+    def superseded(self) -> int:
+        """Windows given up because the machine was behind."""
+        return self._budget.superseded if self._budget else 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether the latency budget is being missed."""
+        return bool(self._budget and self._budget.behind)
+
+    def take(self, block: AudioBlock) -> None:
+        """Write the channel's part of `block` into the ring. Never waits."""
+        self._intake.push(block, self._number)
+
+    def flush(self) -> None:
+        """No more sound will come."""
+        self._intake.flush()
+
+    def advance(self) -> None:
+        """Read what has come in, and emit what follows from it."""
+        self._handle(self._stream.advance())
+
+    def finish(self) -> ChannelSummary:
+        """Close what is open; the channel's summary."""
+        self._handle(self._stream.finish())
+        end = self._ms(self._intake.ring.end)
+        return ChannelSummary(
+            channel=self._number,
+            duration_ms=end,
+            speech_ms=self._ms(self._speech),
+            gap_ms=self._ms(self._lost),
+            windows=self.windows,
+            superseded=self.superseded,
+            session=self._summarizer.session(end),
+            last_30s=self._summarizer.recent(end),
+        )
+
+    def _handle(self, items: Iterable[StreamItem]) -> None:
+        if self._budget is None:
+            for item in items:
+                self._item(item)
+            return
+        waiting = list(items)
+        windows = [item for item in waiting if isinstance(item, WindowReady)]
+        captured = [self._intake.captured_at(w.span.end) for w in windows]
+        dropped = self._budget.give_up(captured, time.monotonic()) if windows else 0
+        given_up = {id(window) for window in windows[:dropped]}
+        for item in waiting:
+            if id(item) not in given_up:
+                self._item(item, dropped)
+                dropped = 0 if isinstance(item, WindowReady) else dropped
+
+    def _item(self, item: StreamItem, given_up: int = 0) -> None:
+        if isinstance(item, WindowReady):
+            self._window(item.span, given_up)
+        elif isinstance(item, SpeechStarted):
+            self._speech_start = self._read_until = item.start
+            self._follows = False
+            self._emit(SpeechStartedEvent, Span(item.start, self._stream.position))
+        elif isinstance(item, SpeechEnded):
+            self._speech += item.end - item.start
+            self._close_segment()
+            self._emit(SpeechEndedEvent, Span(item.start, item.end))
+        else:
+            self._lose(item)
+
+    def _lose(self, lost: LostSound) -> None:
+        self._lost += len(lost.span)
+        self._emit(Gap, lost.span, cause=lost.cause, samples=len(lost.span))
+
+    def _window(self, window: Span, given_up: int) -> None:
+        began = time.monotonic()
+        try:
+            features = self._stream.features(window)
+        except Overrun:  # the reader was held up for longer than the ring lasts
+            if self._budget:
+                self._budget.superseded += 1
+            return
+        raw = self._model.classify([features])[0]
+        since = window.end - self._read_until
+        new = window.end - max(self._read_until, window.start)
+        reading = self._smoother.update(raw, since / self._rate, new / self._rate)
+        done = time.monotonic()
+        captured = self._intake.captured_at(window.end)
+        latency = Latency(
+            total=round(1000 * (done - captured), 3),
+            queue=round(1000 * (began - captured), 3),
+            compute=round(1000 * (done - began), 3),
+        )
+        change = self._budget.read(done - captured, done - began, given_up) if self._budget else None
+        if self._budget:
+            self._stream.windower.stretch = self._budget.stretch
+        self.windows += 1
+        self._read(window, raw, reading, latency)
+        if change:
+            self._changed_load(window, change)
+
+    def _read(self, window: Span, raw: Any, reading: Reading, latency: Latency) -> None:  # noqa: ANN401
+        valence, arousal = (round(float(x), 4) for x in self._model.affect(reading.probabilities))
+        stretch = Stretch(
+            self._ms(self._read_until),
+            self._ms(window.end),
+            reading.label,
+            reading.confidence,
+            reading.probabilities,
+            valence,
+            arousal,
+            self._follows,
+        )
+        self._close(self._segmenter.push(stretch))
+        self._summarizer.push(stretch)
+        self._read_until, self._follows = window.end, True
+        self._emit(
+            Emotion,
+            window,
+            label=reading.label,
+            confidence=round(reading.confidence, 4),
+            probabilities=self._by_label(reading.probabilities),
+            raw_probabilities=self._by_label(raw),
+            valence=valence,
+            arousal=arousal,
+            latency_ms=latency,
+            behind=self.behind,
+        )
+
+    def _changed_load(self, window: Span, change: LoadChange) -> None:
+        hop = self._settings.window.hop_s * self._stream.windower.stretch
+        self._emit(
+            Load,
+            window,
+            behind=change.behind,
+            latency_ms=round(1000 * change.latency_s, 3),
+            superseded=self.superseded,
+            hop_ms=round(1000 * hop),
+        )
+
+    def _close_segment(self) -> None:
+        self._close(self._segmenter.close())
+
+    def _close(self, segment: ClosedSegment | None) -> None:
+        if segment:
+            fields = {
+                "label": segment.label,
+                "confidence": segment.confidence,
+                "valence": segment.valence,
+                "arousal": segment.arousal,
+                "start_ms": segment.start_ms,
+                "end_ms": segment.end_ms,
+            }
+            self._emit_event(Segment, {"channel": self._number, **fields})
+
+    def _by_label(self, probabilities: Any) -> dict[str, float]:  # noqa: ANN401
+        rounded = (round(float(p), 4) for p in probabilities)
+        return dict(zip(self._model.labels, rounded, strict=True))
+
+    def _emit(self, event: type[Event], span: Span, **fields: Any) -> None:  # noqa: ANN401
+        where = {"start_ms": self._ms(span.start), "end_ms": self._ms(span.end)}
+        self._emit_event(event, {"channel": self._number, **where, **fields})
+
+    def _ms(self, samples: int) -> int:
+        return round(1000 * samples / self._rate)

@@ -1,0 +1,74 @@
+"""The writer's side of one channel: resampling into the ring, on one clock."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from livemood.audio import AudioBlock, RingBuffer, Samples, Span, StreamResampler
+
+
+@dataclass(frozen=True, slots=True)
+class LostSound:
+    """Sound that never came, in samples of the ring's clock."""
+
+    span: Span
+    cause: str
+
+
+class Intake:
+    """Takes a channel's blocks as they come and never waits for whoever reads the ring.
+
+    Lost sound becomes silence of the same length, so that the clock goes on, and is noted.
+    """
+
+    LONGEST_FILL_S = 1.0
+    """A longer hole is not pushed through the resampler; that starts afresh behind it."""
+
+    def __init__(self, source_rate: int, rate: int, buffer_s: float) -> None:
+        self._source_rate, self._rate = source_rate, rate
+        self.ring = RingBuffer(round(rate * buffer_s))
+        self.lost: deque[LostSound] = deque()
+        """Holes that the reader has not come to yet; appended here, taken there."""
+        self._resampler = StreamResampler(source_rate, rate)
+        self._next = 0
+        self._anchor = (0.0, 0.0)
+
+    def push(self, block: AudioBlock, channel: int) -> None:
+        """Take the block's sound of one channel."""
+        if block.start > self._next:
+            self._fill(block.start, block.gap_cause)
+        samples = block.samples[max(0, self._next - block.start) :, channel]
+        self._next = max(self._next, block.end)
+        piece = max(1, self._source_rate)  # so that no write overruns the ring by itself
+        for at in range(0, len(samples), piece):
+            self.ring.write(self._resampler.push(samples[at : at + piece]))
+        # Published last: the capture time of the newest sample that a reader may ask for.
+        self._anchor = (block.end * self._rate / self._source_rate, block.captured_at)
+
+    def flush(self) -> None:
+        """The stream ended: bring out what the resampler held back."""
+        self._write_up_to(self._resampler.flush(), self._next)
+
+    def captured_at(self, sample: int) -> float:
+        """When `sample`, on the ring's clock, was captured: monotonic seconds."""
+        position, time = self._anchor
+        return time - (position - sample) / self._rate
+
+    def _fill(self, until: int, cause: str) -> None:
+        hole = until - self._next
+        start, end = (round(x * self._rate / self._source_rate) for x in (self._next, until))
+        self.lost.append(LostSound(Span(start, end), cause))
+        if hole <= self.LONGEST_FILL_S * self._source_rate:
+            self.ring.write(self._resampler.push(np.zeros(hole, np.float32)))
+        else:
+            self._write_up_to(self._resampler.flush(), self._next)
+            self.ring.skip(end - self.ring.end)
+            self._resampler = StreamResampler(self._source_rate, self._rate)
+        self._next = until
+
+    def _write_up_to(self, samples: Samples, source_end: int) -> None:
+        """Write `samples` so that the ring ends just where `source_end` falls on its clock."""
+        missing = round(source_end * self._rate / self._source_rate) - self.ring.end
+        self.ring.write(samples[: max(0, missing)])
+        self.ring.skip(missing - len(samples))

@@ -1,0 +1,111 @@
+"""A monitor: one session, from blocks of sound to events."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from livemood.audio import AudioBlock
+from livemood.engine.channel import Channel
+from livemood.engine.settings import MonitorSettings
+from livemood.model import Model
+from livemood.timeline.events import (
+    AnyEvent,
+    ErrorEvent,
+    Event,
+    ModelInfo,
+    SessionEnded,
+    SessionSettings,
+    SessionStarted,
+)
+
+Sink = Callable[[AnyEvent], None]
+"""Handed every event, in order, by the thread that reads; it must not block."""
+
+
+class Monitor:
+    """Listens to the channels of one source and tells the sinks what it hears.
+
+    It owns no thread: one thread may call `push`, another `process` and `finish`; or one calls
+    both in turn. With `live` the latency budget holds and windows may be superseded; without it
+    every window is read, however long that takes.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        settings: MonitorSettings,
+        *,
+        source: str,
+        sample_rate: int,
+        channels: int,
+        live: bool,
+        sinks: Sequence[Sink],
+    ) -> None:
+        settings.check(model.manifest)
+        self.session = secrets.token_hex(8)
+        """Identifies the session; not a secret, but kept out of logs and metric labels."""
+        self._sinks = tuple(sinks)
+        self._seq = 0
+        self._ended = False
+        self._channels = [
+            Channel(n, sample_rate, model, settings, live=live, emit=self._emit)
+            for n in range(channels)
+        ]
+        self._emit(SessionStarted, _description(model, settings, source, channels, live))
+
+    def push(self, block: AudioBlock) -> None:
+        """Take the next block of sound, all channels. Never waits for reading."""
+        for channel in self._channels:
+            channel.take(block)
+
+    def process(self) -> None:
+        """Read what has been pushed since, and emit what follows."""
+        for channel in self._channels:
+            channel.advance()
+
+    def error(self, code: str, message: str, *, fatal: bool) -> None:
+        """Tell the sinks that something went wrong."""
+        self._emit(ErrorEvent, {"code": code, "message": message, "fatal": fatal})
+
+    def finish(self, reason: Literal["end", "interrupted", "error"] = "end") -> None:
+        """End the session: read what is left, close what is open, emit the summary. Once."""
+        if self._ended:
+            return
+        self._ended = True
+        for channel in self._channels:
+            channel.flush()
+        summaries = tuple(channel.finish() for channel in self._channels)
+        end_ms = max(summary.duration_ms for summary in summaries)
+        self._emit(SessionEnded, {"reason": reason, "summary": summaries, "end_ms": end_ms})
+
+    def _emit(self, event: type[Event], fields: dict[str, Any]) -> None:
+        self._seq += 1
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        made: Any = event(session=self.session, seq=self._seq, time=now, **fields)
+        for sink in self._sinks:
+            sink(made)
+
+
+def _description(
+    model: Model, settings: MonitorSettings, source: str, channels: int, live: bool
+) -> dict[str, Any]:
+    manifest = model.manifest
+    return {
+        "source": source,
+        "channels": channels,
+        "model": ModelInfo(
+            name=manifest.name,
+            version=manifest.version,
+            precision=manifest.precision,
+            provider=model.provider,
+            labels=manifest.labels,
+            valence_arousal=manifest.valence_arousal,
+        ),
+        "settings": SessionSettings(
+            window_ms=round(1000 * settings.window.length_s),
+            hop_ms=round(1000 * settings.window.hop_s),
+            budget_ms=round(1000 * settings.budget_s) if live else None,
+            vad=settings.vad,
+        ),
+    }

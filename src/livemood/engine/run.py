@@ -1,0 +1,114 @@
+"""Threads around a monitor: one brings the sound, one reads it."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from livemood.engine.monitor import Monitor, Sink
+from livemood.engine.settings import MonitorSettings
+from livemood.errors import SourceError
+from livemood.model import Model
+from livemood.sources import FileSource, Source
+from livemood.timeline.timeline import Timeline
+
+
+def run(
+    source: Source,
+    model: Model,
+    settings: MonitorSettings,
+    sinks: Sequence[Sink],
+    stop: threading.Event | None = None,
+) -> SourceError | None:
+    """Listen to `source` to its end, or until `stop` is set.
+
+    A source that fails ends the session with an `error` event after everything heard before has
+    been read; the error is returned, so that a caller can say so.
+    """
+    monitor = Monitor(
+        model,
+        settings,
+        source=source.name,
+        sample_rate=source.sample_rate,
+        channels=source.channels,
+        live=source.live,
+        sinks=sinks,
+    )
+    stop = stop or threading.Event()
+    failure = _run_live(source, monitor, stop) if source.live else _run_all(source, monitor, stop)
+    if failure:
+        monitor.error("source_failed", str(failure), fatal=True)
+        monitor.finish("error")
+    else:
+        monitor.finish("interrupted" if stop.is_set() else "end")
+    return failure
+
+
+def analyze_file(
+    path: str | Path,
+    model: Model,
+    settings: MonitorSettings | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Timeline, SourceError | None]:
+    """The timeline of a whole file, by the same objects as live, as fast as possible.
+
+    `progress` is called with the seconds of sound that have been read. A file that turns out to be
+    damaged gives the timeline up to there, and the error.
+    """
+    timeline = Timeline()
+    source = FileSource(path)
+    sinks: list[Sink] = [timeline.add]
+    if progress:
+        sinks.append(lambda event: progress(event.end_ms / 1000))
+    failure = run(source, model, settings or MonitorSettings(), sinks)
+    return timeline, failure
+
+
+def _run_all(source: Source, monitor: Monitor, stop: threading.Event) -> SourceError | None:
+    """One thread: each block is read before the next is fetched, so nothing is ever late."""
+    try:
+        for block in source.blocks():
+            if stop.is_set():
+                break
+            monitor.push(block)
+            monitor.process()
+    except SourceError as error:
+        return error
+    return None
+
+
+def _run_live(source: Source, monitor: Monitor, stop: threading.Event) -> SourceError | None:
+    """Two threads, so that sound is taken from the source whatever reading does."""
+    news, over = threading.Event(), threading.Event()
+    failures: list[Exception] = []
+
+    def bring() -> None:
+        try:
+            for block in source.blocks():
+                monitor.push(block)
+                news.set()
+                if stop.is_set():
+                    break
+        except Exception as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            failures.append(error)
+        finally:
+            over.set()
+            news.set()
+
+    bringer = threading.Thread(target=bring, name="livemood-source", daemon=True)
+    bringer.start()
+    try:
+        while not over.is_set():
+            news.wait(0.2)
+            news.clear()
+            if stop.is_set():
+                break
+            monitor.process()
+    finally:
+        source.stop()
+        bringer.join(5.0)
+    monitor.process()
+    for failure in failures:
+        if not isinstance(failure, SourceError):
+            raise failure
+        return failure
+    return None

@@ -1,0 +1,176 @@
+"""Microphones through PortAudio, which is looked for only when one is opened."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from livemood.audio import AudioBlock
+from livemood.errors import SourceError, UsageError
+
+INSTALL_PORTAUDIO = (
+    "install PortAudio: apt install libportaudio2 (Debian, Ubuntu), dnf install portaudio "
+    "(Fedora), brew install portaudio (macOS)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InputDevice:
+    """A device that sound can be recorded from."""
+
+    index: int
+    name: str
+    channels: int
+    sample_rate: int
+    default: bool
+
+
+def portaudio() -> ModuleType:
+    """The sounddevice module. Raises `SourceError` if PortAudio is not installed."""
+    try:
+        import sounddevice
+    except OSError:
+        raise SourceError(f"PortAudio was not found; {INSTALL_PORTAUDIO}") from None
+    module: ModuleType = sounddevice
+    return module
+
+
+def input_devices() -> list[InputDevice]:
+    """All input devices, as PortAudio numbers them."""
+    sd = portaudio()
+    default = sd.default.device[0]
+    return [
+        InputDevice(
+            index,
+            str(info["name"]),
+            int(info["max_input_channels"]),
+            int(info["default_samplerate"]),
+            index == default,
+        )
+        for index, info in enumerate(sd.query_devices())
+        if info["max_input_channels"] > 0
+    ]
+
+
+def find_device(wanted: str | int | None) -> InputDevice:
+    """The device with this index, or whose name contains `wanted`; the default one for None.
+
+    Raises `SourceError` if there is no microphone, `UsageError` if none or several match.
+    """
+    devices = input_devices()
+    if not devices:
+        raise SourceError("no microphone was found: plug one in, or use --file")
+    if wanted is None:
+        chosen = [d for d in devices if d.default] or devices[:1]
+    elif str(wanted).isdigit():
+        chosen = [d for d in devices if d.index == int(wanted)]
+    else:
+        chosen = [d for d in devices if d.name == wanted]
+        chosen = chosen or [d for d in devices if str(wanted).lower() in d.name.lower()]
+    if not chosen:
+        known = ", ".join(f"{d.index} {d.name}" for d in devices)
+        raise UsageError(f"no input device matches {wanted!r}; there are: {known}")
+    if len(chosen) > 1:
+        several = ", ".join(f"{d.index} {d.name}" for d in chosen)
+        raise UsageError(f"{wanted!r} matches several input devices: {several}; give an index")
+    return chosen[0]
+
+
+class Microphone:
+    """One channel of an input device.
+
+    PortAudio's thread puts blocks into a bounded queue and never waits; what does not fit is lost
+    and shows as a gap, as does what the driver reports as overflown.
+    """
+
+    BLOCK_S = 0.01
+    SILENT_S = 2.0
+    """A device that delivers nothing for so long is taken for unplugged."""
+    live = True
+    channels = 1
+
+    def __init__(self, device: str | int | None = None) -> None:
+        self._sd = portaudio()
+        found = find_device(device)
+        self._index = found.index
+        self.name = found.name
+        self.sample_rate = found.sample_rate
+        self._queue: queue.Queue[AudioBlock | None] = queue.Queue(maxsize=round(5 / self.BLOCK_S))
+        self._heard = 0
+        self._first_adc: float | None = None
+        self._overflown = False
+        self._stopping = threading.Event()
+
+    def blocks(self) -> Iterator[AudioBlock]:
+        """Sound until `stop`. Raises `SourceError` when the device goes away."""
+        try:
+            stream = self._sd.InputStream(
+                samplerate=self.sample_rate,
+                blocksize=round(self.BLOCK_S * self.sample_rate),
+                device=self._index,
+                channels=1,
+                dtype="float32",
+                latency="low",
+                callback=self._callback,
+                finished_callback=self._finished,
+            )
+        except self._sd.PortAudioError as error:
+            raise SourceError(
+                f"microphone {self.name!r} cannot be opened ({_reason(error)}): is another program "
+                "using it, or is it unplugged?"
+            ) from None
+        with stream:
+            while not self._stopping.is_set():
+                try:
+                    block = self._queue.get(timeout=self.SILENT_S)
+                except queue.Empty:
+                    block = None
+                if block is None:
+                    if self._stopping.is_set():
+                        return
+                    raise SourceError(
+                        f"microphone {self.name!r} stopped delivering sound: was it unplugged?"
+                    )
+                yield block
+
+    def stop(self) -> None:
+        """End the sound."""
+        self._stopping.set()
+        self._finished()
+
+    def _callback(self, data: Any, frames: int, times: Any, status: Any) -> None:  # noqa: ANN401
+        now = time.monotonic()
+        if status.input_overflow:
+            self._heard += self._lost(times.inputBufferAdcTime)
+            self._overflown = True
+        if self._first_adc is None:
+            self._first_adc = times.inputBufferAdcTime
+        cause = "input_overflow" if self._overflown else "queue_full"
+        block = AudioBlock(self._heard, np.array(data, np.float32), now, cause)
+        self._heard += frames
+        try:
+            self._queue.put_nowait(block)
+            self._overflown = False
+        except queue.Full:
+            pass  # the hole shows in the start of the next block that fits
+
+    def _lost(self, adc_time: float) -> int:
+        """Samples that the driver dropped, by its own clock; at least one, since it said so."""
+        if self._first_adc is None or adc_time <= 0:
+            return 1
+        return max(1, round((adc_time - self._first_adc) * self.sample_rate) - self._heard)
+
+    def _finished(self) -> None:
+        try:
+            self._queue.put_nowait(None)
+        except queue.Full:
+            pass  # whoever reads is not waiting, and looks at the event next
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0].strip().rstrip(".")

@@ -1,0 +1,228 @@
+"""The events of a session, as they go over the wire: JSON text, one event a message."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Event(_Part):
+    """What every event carries."""
+
+    session: str
+    """The session it belongs to."""
+    channel: int | None = None
+    """Channel of the session, from 0; none for events of the whole session."""
+    seq: int | None = None
+    """Counts up by one for each session, from 1; none for what is said to one client alone."""
+    start_ms: int = 0
+    """Begin of the sound it speaks of, in ms since the stream began."""
+    end_ms: int = 0
+    """End of that sound."""
+    time: str
+    """When it was made: RFC 3339, UTC."""
+
+
+class ModelInfo(_Part):
+    """The model that a session is read by."""
+
+    name: str
+    version: str
+    precision: str
+    provider: str
+    labels: tuple[str, ...]
+    valence_arousal: str
+    """`derived` when valence and arousal follow from the label probabilities."""
+
+
+class SessionSettings(_Part):
+    """The settings that shape a session's events."""
+
+    window_ms: int
+    hop_ms: int
+    budget_ms: int | None
+    """Latency budget; none where windows are never superseded."""
+    vad: str
+
+
+class SessionStarted(Event):
+    """A session began."""
+
+    type: Literal["session.started"] = "session.started"
+    source: str
+    channels: int
+    model: ModelInfo
+    settings: SessionSettings
+    purpose: str | None = None
+    """What the session is for, as its owner declared it."""
+    consent: str | None = None
+    """Reference to the consent of those who speak."""
+
+
+class Transition(_Part):
+    """How often one label followed another within a stretch of speech."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True
+    )
+
+    from_: str = Field(alias="from")
+    to: str
+    count: int
+
+
+class Summary(_Part):
+    """What a stretch of time sounded like."""
+
+    start_ms: int
+    end_ms: int
+    read_ms: int
+    """Speech in it that has a label."""
+    dominant: str | None
+    """The label with the largest share; none without speech."""
+    shares: dict[str, float]
+    """Share of `read_ms` for each label that occurs; they sum to 1."""
+    mean_probabilities: dict[str, float]
+    valence: float | None
+    arousal: float | None
+    transitions: tuple[Transition, ...]
+
+
+class ChannelSummary(_Part):
+    """One channel of a session that ended."""
+
+    channel: int
+    duration_ms: int
+    speech_ms: int
+    gap_ms: int
+    windows: int
+    """Windows read."""
+    superseded: int
+    """Windows given up because the machine was behind."""
+    session: Summary
+    last_30s: Summary
+
+
+class SessionEnded(Event):
+    """A session ended, and how; the last event of a session."""
+
+    type: Literal["session.ended"] = "session.ended"
+    reason: Literal["end", "interrupted", "error"]
+    summary: tuple[ChannelSummary, ...]
+
+
+class SpeechStarted(Event):
+    """Somebody began to speak at `start_ms`; known since `end_ms`."""
+
+    type: Literal["speech.started"] = "speech.started"
+
+
+class SpeechEnded(Event):
+    """Somebody spoke from `start_ms` to `end_ms`."""
+
+    type: Literal["speech.ended"] = "speech.ended"
+
+
+class Latency(_Part):
+    """Milliseconds from the capture of a window's last sample to its event."""
+
+    total: float
+    queue: float
+    """Before the network began: capture, transport, gate, waiting."""
+    compute: float
+    """Features, network and smoothing."""
+
+
+class Emotion(Event):
+    """How the window from `start_ms` to `end_ms` sounded."""
+
+    type: Literal["emotion"] = "emotion"
+    label: str
+    """The smoothed label, or `uncertain`."""
+    confidence: float
+    """Smoothed probability of the label; of the likeliest one where it is `uncertain`."""
+    probabilities: dict[str, float]
+    """Smoothed."""
+    raw_probabilities: dict[str, float]
+    """Of this window alone, calibrated."""
+    valence: float
+    arousal: float
+    latency_ms: Latency
+    behind: bool
+    """Whether the latency budget is being missed."""
+
+
+class Segment(Event):
+    """A stretch of one label closed."""
+
+    type: Literal["segment"] = "segment"
+    label: str
+    confidence: float
+    """Mean over the stretch."""
+    valence: float
+    arousal: float
+
+
+class Gap(Event):
+    """Sound from `start_ms` to `end_ms` was lost."""
+
+    type: Literal["gap"] = "gap"
+    cause: str
+    samples: int
+    """Lost samples at 16 kHz."""
+
+
+class Load(Event):
+    """The latency budget began to be missed, or is kept again."""
+
+    type: Literal["load"] = "load"
+    behind: bool
+    latency_ms: float
+    """Of the window that decided it."""
+    superseded: int
+    """Windows given up so far in this session."""
+    hop_ms: int
+    """From one window to the next from now on."""
+
+
+class ErrorEvent(Event):
+    """Something went wrong."""
+
+    type: Literal["error"] = "error"
+    code: str
+    message: str
+    fatal: bool
+    count: int | None = None
+    """How many events this client lost, where that is the error."""
+
+
+AnyEvent = Annotated[
+    SessionStarted
+    | SessionEnded
+    | SpeechStarted
+    | SpeechEnded
+    | Emotion
+    | Segment
+    | Gap
+    | Load
+    | ErrorEvent,
+    Field(discriminator="type"),
+]
+
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+WALL_CLOCK_FIELDS = frozenset({"time", "latency_ms", "behind", "session"})
+"""Fields that differ between two runs over the same sound."""
+
+
+def parse_event(text: str | bytes) -> AnyEvent:
+    """The event that a message holds. Raises `pydantic.ValidationError` for anything else."""
+    return EVENT.validate_json(text)
+
+
+def without_wall_clock(event: Event) -> dict[str, Any]:
+    """The event as a dict, less what depends on when and where it was made."""
+    return event.model_dump(mode="json", exclude=set(WALL_CLOCK_FIELDS))

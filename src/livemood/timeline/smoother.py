@@ -1,0 +1,121 @@
+"""From noisy window readings to a steady label: an HMM forward filter, then hysteresis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from livemood.model.labels import UNCERTAIN
+
+Distribution = NDArray[np.float64]
+
+
+class SmootherSettings(BaseModel):
+    """How sticky the timeline is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dwell_s: float = Field(4.0, gt=0, le=600)
+    """How long an emotion lasts on average, where `dwells_s` does not say."""
+    dwells_s: dict[str, float] = {}
+    """The same for single labels."""
+    evidence_s: float = Field(1.0, gt=0, le=30)
+    """New sound that weighs as much as one independent reading.
+
+    Windows overlap, so their readings repeat each other; counting each in full would make the
+    filter far too sure.
+    """
+    enter: float = Field(0.45, gt=0, lt=1)
+    """Probability from which a label is taken."""
+    leave: float = Field(0.35, gt=0, lt=1)
+    """Probability below which the current label is given up."""
+    margin: float = Field(0.1, ge=0, lt=1)
+    """How far another label must be ahead of the current one to replace it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "SmootherSettings":
+        if self.leave > self.enter:
+            raise ValueError("leave must not exceed enter")
+        if any(dwell <= 0 for dwell in self.dwells_s.values()):
+            raise ValueError("dwell times must be above 0")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the smoother says after a window."""
+
+    label: str
+    confidence: float
+    probabilities: Distribution
+    """Shape (labels,), summing to 1."""
+
+
+class Smoother:
+    """A hidden Markov forward filter over labels (Rabiner 1989), with hysteresis on the label.
+
+    A pure object: pushed the reading of a window and how much time and new sound it brings. The
+    state is what the voice sounds like; it stays with probability exp(-dt / dwell), or moves to
+    another label by its prior. The network gives posteriors; divided by their priors they are
+    scaled likelihoods (Bourlard & Morgan 1994).
+    """
+
+    def __init__(
+        self, labels: Sequence[str], priors: ArrayLike, settings: SmootherSettings
+    ) -> None:
+        self._labels = tuple(labels)
+        self._priors = np.asarray(priors, np.float64)
+        self._priors = self._priors / self._priors.sum()
+        if self._priors.shape != (len(self._labels),) or not (self._priors > 0).all():
+            raise ValueError("each label needs a prior above 0")
+        self._settings = settings
+        self._dwells = np.array([settings.dwells_s.get(x, settings.dwell_s) for x in labels])
+        self._belief = self._priors.copy()
+        self._label = UNCERTAIN
+
+    def reset(self) -> None:
+        """Forget everything heard."""
+        self._belief = self._priors.copy()
+        self._label = UNCERTAIN
+
+    def update(self, probabilities: ArrayLike, elapsed_s: float, new_s: float) -> Reading:
+        """Take the reading of a window.
+
+        `probabilities`, shape (labels,), sum to 1. `elapsed_s` is the time since the last window's
+        end; `new_s` is how much sound of this window no window before it had.
+        """
+        raw = np.asarray(probabilities, np.float64)
+        predicted = self._predict(max(0.0, elapsed_s))
+        weight = min(1.0, max(0.0, new_s) / self._settings.evidence_s)
+        # Evidence is bounded, so that no single reading can rule a label out for good.
+        likelihood = np.maximum(raw / self._priors, 1e-3) ** weight
+        belief = predicted * likelihood
+        self._belief = belief / belief.sum()
+        self._label = self._decide(self._belief)
+        return Reading(self._label, self._confidence(), self._belief.copy())
+
+    def _predict(self, elapsed_s: float) -> Distribution:
+        leaving = -np.expm1(-elapsed_s / self._dwells) * self._belief
+        spread = leaving / (1.0 - self._priors)
+        # What leaves label i reaches label j != i in proportion to j's prior.
+        arriving = self._priors * (spread.sum() - spread)
+        out: Distribution = self._belief - leaving + arriving
+        return out
+
+    def _decide(self, belief: Distribution) -> str:
+        s = self._settings
+        best = int(belief.argmax())
+        candidate = self._labels[best]
+        if self._label == UNCERTAIN:
+            return candidate if belief[best] >= s.enter else UNCERTAIN
+        current = belief[self._labels.index(self._label)]
+        if belief[best] >= s.enter and belief[best] - current >= s.margin:
+            return candidate
+        return self._label if current >= s.leave else UNCERTAIN
+
+    def _confidence(self) -> float:
+        if self._label == UNCERTAIN:
+            return float(self._belief.max())
+        return float(self._belief[self._labels.index(self._label)])

@@ -1,0 +1,148 @@
+"""Segments and summaries, kept up to date in bounded memory as readings come in."""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livemood.timeline.events import Summary, Transition
+
+RECENT_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Speech from the end of one reading to the end of the next, with the latter's reading."""
+
+    start_ms: int
+    end_ms: int
+    label: str
+    confidence: float
+    probabilities: NDArray[np.float64]
+    valence: float
+    arousal: float
+    follows: bool
+    """Whether it continues the speech of the stretch before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSegment:
+    """A stretch of one label that is over; confidence, valence and arousal are means by time."""
+
+    start_ms: int
+    end_ms: int
+    label: str
+    confidence: float
+    valence: float
+    arousal: float
+
+
+class Segmenter:
+    """Joins stretches of one label; returns each segment when it closes."""
+
+    def __init__(self) -> None:
+        self._parts: list[Stretch] = []
+
+    def push(self, stretch: Stretch) -> ClosedSegment | None:
+        """Take the next stretch of the same speech."""
+        closed = None
+        if self._parts and self._parts[-1].label != stretch.label:
+            closed = self.close()
+        self._parts.append(stretch)
+        return closed
+
+    def close(self) -> ClosedSegment | None:
+        """Speech ended: the segment that was open, if any."""
+        if not self._parts:
+            return None
+        parts, self._parts = self._parts, []
+        weights = np.array([max(1, p.end_ms - p.start_ms) for p in parts], np.float64)
+
+        def mean(values: Sequence[float]) -> float:
+            return round(float(np.average(values, weights=weights)), 4)
+
+        return ClosedSegment(
+            parts[0].start_ms,
+            parts[-1].end_ms,
+            parts[0].label,
+            mean([p.confidence for p in parts]),
+            mean([p.valence for p in parts]),
+            mean([p.arousal for p in parts]),
+        )
+
+
+class Summarizer:
+    """Adds stretches up into the summary of the whole session and of the last 30 s."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = tuple(labels)
+        self._total = _Sums(self._labels)
+        self._recent: deque[Stretch] = deque()
+
+    def push(self, stretch: Stretch) -> None:
+        """Take the next stretch."""
+        self._total.add(stretch)
+        self._recent.append(stretch)
+        self._forget(stretch.end_ms)
+
+    def session(self, now_ms: int) -> Summary:
+        """From the beginning until `now_ms`."""
+        return self._total.summary(0, now_ms)
+
+    def recent(self, now_ms: int) -> Summary:
+        """The 30 s before `now_ms`; a stretch that began earlier counts with its part inside."""
+        self._forget(now_ms)
+        start = max(0, now_ms - RECENT_MS)
+        sums = _Sums(self._labels)
+        for stretch in self._recent:
+            sums.add(stretch, since_ms=start)
+        return sums.summary(start, now_ms)
+
+    def _forget(self, now_ms: int) -> None:
+        while self._recent and self._recent[0].end_ms <= now_ms - RECENT_MS:
+            self._recent.popleft()
+
+
+class _Sums:
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self._labels = labels
+        self._by_label: Counter[str] = Counter()
+        self._transitions: Counter[tuple[str, str]] = Counter()
+        self._probabilities = np.zeros(len(labels))
+        self._affect = np.zeros(2)
+        self._last: str | None = None
+
+    def add(self, stretch: Stretch, since_ms: int = 0) -> None:
+        ms = stretch.end_ms - max(stretch.start_ms, since_ms)
+        self._by_label[stretch.label] += ms
+        self._probabilities += ms * stretch.probabilities
+        self._affect += (ms * stretch.valence, ms * stretch.arousal)
+        if stretch.follows and self._last not in (None, stretch.label):
+            self._transitions[str(self._last), stretch.label] += 1
+        self._last = stretch.label
+
+    def summary(self, start_ms: int, end_ms: int) -> Summary:
+        total = self._by_label.total()
+        ranked = [item for item in self._by_label.most_common() if item[1] > 0]
+        means = self._probabilities / total if total else self._probabilities
+        affect = [round(float(x), 4) for x in self._affect / total] if total else [None, None]
+        return Summary(
+            start_ms=start_ms,
+            end_ms=end_ms,
+            read_ms=total,
+            dominant=ranked[0][0] if ranked else None,
+            shares={label: round(ms / total, 4) for label, ms in ranked},
+            mean_probabilities={
+                label: round(float(p), 4) for label, p in zip(self._labels, means, strict=True)
+            }
+            if total
+            else {},
+            valence=affect[0],
+            arousal=affect[1],
+            transitions=tuple(
+                Transition(from_=a, to=b, count=n)
+                for (a, b), n in self._transitions.most_common()
+            ),
+        )
