@@ -152,7 +152,9 @@ class Channel:
             queue=round(1000 * (began - captured), 3),
             compute=round(1000 * (done - began), 3),
         )
-        change = self._budget.read(done - captured, done - began, given_up) if self._budget else None
+        change = (
+            self._budget.read(done - captured, done - began, given_up) if self._budget else None
+        )
         if self._budget:
             self._stream.windower.stretch = self._budget.stretch
         self.windows += 1

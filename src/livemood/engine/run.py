@@ -88,7 +88,7 @@ def _run_live(source: Source, monitor: Monitor, stop: threading.Event) -> Source
                 news.set()
                 if stop.is_set():
                     break
-        except Exception as error:  # noqa: BLE001 - raised again below, in the caller's thread
+        except Exception as error:
             failures.append(error)
         finally:
             over.set()

@@ -105,7 +105,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
-        raise ModelError(f"the model at {folder} has no {manifest.file}: install it again") from None
+        raise ModelError(
+            f"the model at {folder} has no {manifest.file}: install it again"
+        ) from None
     if digest != manifest.sha256:
         raise ModelError(
             f"the model at {folder} is damaged: {manifest.file} is not the file its manifest "

@@ -88,7 +88,8 @@ class Model:
 
     def affect(self, probabilities: Probabilities) -> Probabilities:
         """Valence and arousal, shape (..., 2), derived from probabilities (..., labels)."""
-        return probabilities @ self._coordinates
+        out: Probabilities = probabilities @ self._coordinates
+        return out
 
     def predict(self, samples: ArrayLike, sample_rate: int) -> Prediction:
         """How a whole clip sounds.

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+from numpy.typing import NDArray
 
-from livemood.audio import AudioBlock
+from livemood.audio import AudioBlock, Samples
 from livemood.errors import SourceError
 
 BLOCK_S = 0.02
@@ -80,11 +81,9 @@ class FileSource:
         self._stopped.set()
 
 
-def _finite(
-    start: int, samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], captured_at: float
-) -> Iterator[AudioBlock]:
+def _finite(start: int, samples: Samples, captured_at: float) -> Iterator[AudioBlock]:
     """The block without stretches that have values that are no numbers: these become gaps."""
-    good = np.isfinite(samples).all(axis=1)
+    good: NDArray[np.bool_] = np.isfinite(samples).all(axis=1)
     if good.all():
         yield AudioBlock(start, samples, captured_at)
         return

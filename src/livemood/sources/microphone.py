@@ -1,5 +1,6 @@
 """Microphones through PortAudio, which is looked for only when one is opened."""
 
+import contextlib
 import queue
 import threading
 import time
@@ -166,10 +167,9 @@ class Microphone:
         return max(1, round((adc_time - self._first_adc) * self.sample_rate) - self._heard)
 
     def _finished(self) -> None:
-        try:
+        # If it is full, whoever reads is not waiting, and looks at the event next.
+        with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
-        except queue.Full:
-            pass  # whoever reads is not waiting, and looks at the event next
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,13 @@
 """Is somebody speaking: voice activity detectors, the speech gate, sliding windows."""
 
-from livemood.speech.gate import GateEvent, GateSettings, SpeechEnded, SpeechGate, SpeechPaused, SpeechStarted
+from livemood.speech.gate import (
+    GateEvent,
+    GateSettings,
+    SpeechEnded,
+    SpeechGate,
+    SpeechPaused,
+    SpeechStarted,
+)
 from livemood.speech.vad import VoiceActivityDetector, open_detector
 from livemood.speech.windows import Windower, WindowSettings
 

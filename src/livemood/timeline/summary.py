@@ -142,7 +142,6 @@ class _Sums:
             valence=affect[0],
             arousal=affect[1],
             transitions=tuple(
-                Transition(from_=a, to=b, count=n)
-                for (a, b), n in self._transitions.most_common()
+                Transition(from_=a, to=b, count=n) for (a, b), n in self._transitions.most_common()
             ),
         )

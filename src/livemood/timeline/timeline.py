@@ -86,9 +86,7 @@ class Timeline:
             "channel": channel,
             "duration_ms": summary.duration_ms if summary else 0,
             "speech_ms": summary.speech_ms if summary else 0,
-            "events": [
-                e.model_dump(mode="json") for e in self.of_channel(channel)
-            ],
+            "events": [e.model_dump(mode="json") for e in self.of_channel(channel)],
             "segments": [s.model_dump(mode="json", include=keys) for s in self.segments(channel)],
             "summary": whole,
         }

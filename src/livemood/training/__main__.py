@@ -12,6 +12,7 @@ from livemood.errors import LivemoodError
 from livemood.training.build import build, corpus_clips, finish, predict_clips, write_json
 from livemood.training.corpora import RAVDESS_FOLDS, ravdess_speakers, split_by_speaker
 from livemood.training.evaluate import crossvalidation_figures, held_out_figures
+from livemood.training.metrics import Probs, Truth
 from livemood.training.recipe import read_recipe
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -58,7 +59,7 @@ def crossvalidate(
     torch.set_num_threads(threads)
     parsed = read_recipe(recipe)
     clips, _, _ = corpus_clips(parsed, corpora)
-    predictions: dict[str, list[tuple[object, object]]] = {"float32": [], "int8": []}
+    predictions: dict[str, list[tuple[Truth, Probs]]] = {"float32": [], "int8": []}
     for fold in range(1, len(RAVDESS_FOLDS) + 1):
         logging.info("fold %d", fold)
         rest, test = split_by_speaker(clips, ravdess_speakers(fold))

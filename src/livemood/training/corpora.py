@@ -66,7 +66,9 @@ def split_by_speaker(
 
     Raises `UsageError` if a speaker held out has no clip.
     """
-    names, train, test = set(held_out), [], []
+    names = set(held_out)
+    train: list[Clip] = []
+    test: list[Clip] = []
     for clip in clips:
         (test if clip.speaker in names else train).append(clip)
     if missing := names - {clip.speaker for clip in test}:

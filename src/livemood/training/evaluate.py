@@ -92,9 +92,7 @@ def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
     for fitted_on in (half, ~half):
         t = fit_temperature(truth[fitted_on], probabilities[fitted_on])
         temperatures.append(t)
-        errors.append(
-            calibration_error(truth[~fitted_on], tempered(probabilities[~fitted_on], t))
-        )
+        errors.append(calibration_error(truth[~fitted_on], tempered(probabilities[~fitted_on], t)))
     return {
         "temperature": round(float(np.mean(temperatures)), 3),
         "calibration_error": _percent(float(np.mean(errors))),

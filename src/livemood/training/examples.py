@@ -113,7 +113,7 @@ class Examples:
         per_db = np.log(10.0) / 10.0
         slope = np.linspace(-1.0, 1.0, mels, dtype=np.float32)
         level = rng.uniform(-a.gain_db, a.gain_db) + slope * rng.uniform(-a.tilt_db, a.tilt_db)
-        out = features + (level * per_db).astype(np.float32)
+        out: NDArray[np.float32] = features + (level * per_db).astype(np.float32)
         width = int(rng.integers(a.mask_bands + 1))
         at = int(rng.integers(mels - width + 1))
         out[:, at : at + width] = self.mean

@@ -68,9 +68,8 @@ def fit(recipe: Recipe, examples: Examples, sources: Path | None, run: Path) -> 
         lambda e: min(1.0, (e + 1) / 2) * 0.5 * (1 + np.cos(np.pi * min(e, epochs) / epochs)),
     )
     # The mean of recent weights: less at the mercy of the last few batches (Polyak averaging).
-    averaged = AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(recipe.fit.averaging), use_buffers=True
-    )
+    averaging = get_ema_multi_avg_fn(recipe.fit.averaging)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(network, multi_avg_fn=averaging, use_buffers=True)
     checkpoint = run / "checkpoint.pt"
     first = 0
     if checkpoint.is_file():
@@ -132,7 +131,7 @@ def _epoch(
             )
         ).mean()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         averaged.update_parameters(network)

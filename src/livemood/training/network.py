@@ -79,4 +79,6 @@ class DcRnn(nn.Module):
                     {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
                 )
         except (OSError, RuntimeError, KeyError) as error:
-            raise ModelError(f"{path} does not hold byol-s-d512 for this network: {error}") from None
+            raise ModelError(
+                f"{path} does not hold byol-s-d512 for this network: {error}"
+            ) from None

@@ -1,0 +1,156 @@
+"""`livemood analyze`: the timelines of whole files."""
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from livemood.cli import options
+from livemood.cli.output import safe_name, write_text
+from livemood.engine import MonitorSettings, analyze_file
+from livemood.errors import LivemoodError, UsageError
+from livemood.model import Model
+from livemood.timeline.export import EXPORTS
+
+
+@dataclass(frozen=True)
+class Result:
+    """One file: its timeline as text, as far as it could be read, and what went wrong."""
+
+    path: Path
+    text: str | None
+    failure: str | None
+
+
+def analyze(
+    files: Annotated[list[Path], typer.Argument(help="Sound files.", show_default=False)],
+    form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(EXPORTS)}.")] = "json",
+    out: Annotated[
+        Path | None, typer.Option(help="Write one file each into a folder, not to stdout.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Files read at once.")] = 1,
+    window: options.WindowS = 3.0,
+    hop: options.HopS = 0.25,
+    vad: options.Vad = "webrtc",
+    model: options.ModelName = "default",
+    provider: options.ProviderName = "auto",
+) -> None:
+    """The same as listening to each file, as fast as the machine allows."""
+    if form not in EXPORTS:
+        raise UsageError(f"no format is called {form!r}: use one of {', '.join(EXPORTS)}")
+    if out is not None:
+        _make_folder(out)
+    loaded = options.load(model, provider)
+    settings = options.settings(window, hop, 150.0, vad, loaded)
+    worker = _Worker(settings, form, model, provider)
+    failures = 0
+    with _progress(len(files)) as advance:
+        for result in _results(worker, loaded, files, jobs):
+            if result.text is not None:
+                _deliver(result, form, out)
+            if result.failure is not None:
+                failures += 1
+                typer.echo(f"livemood: {result.failure}", err=True)
+            advance()
+    if failures:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class _Worker:
+    settings: MonitorSettings
+    form: str
+    model: str
+    provider: str
+
+    def __call__(self, path: Path, loaded: Model | None = None) -> Result:
+        try:
+            timeline, failure = analyze_file(
+                path, loaded or _model(self.model, self.provider), self.settings
+            )
+        except LivemoodError as error:
+            return Result(path, None, str(error))
+        return Result(path, EXPORTS[self.form](timeline), str(failure) if failure else None)
+
+
+_models: dict[tuple[str, str], Model] = {}
+
+
+def _model(name: str, provider: str) -> Model:
+    """The model of this worker process, loaded once."""
+    if (name, provider) not in _models:
+        _models[name, provider] = options.load(name, provider)
+    return _models[name, provider]
+
+
+def _results(worker: _Worker, loaded: Model, files: list[Path], jobs: int) -> Iterator[Result]:
+    """The results in the order of `files`."""
+    if jobs == 1 or len(files) == 1:
+        for path in files:
+            yield worker(path, loaded)
+        return
+    # Spawned, not forked: ONNX Runtime's threads do not survive a fork.
+    with ProcessPoolExecutor(min(jobs, len(files)), get_context("spawn")) as pool:
+        futures: list[tuple[Path, Future[Result]]] = [(p, pool.submit(worker, p)) for p in files]
+        for path, future in futures:
+            try:
+                yield future.result()
+            except Exception as error:
+                yield Result(path, None, f"{path}: the worker process failed: {error}")
+
+
+def _deliver(result: Result, form: str, out: Path | None) -> None:
+    assert result.text is not None  # noqa: S101 - the caller looked
+    if out is None:
+        sys.stdout.write(result.text)
+        sys.stdout.flush()
+        return
+    target = out / f"{safe_name(result.path.name)}.{form}"
+    number = 2
+    while target in _written:
+        target = out / f"{safe_name(result.path.name)}-{number}.{form}"
+        number += 1
+    _written.add(target)
+    write_text(target, result.text)
+
+
+_written: set[Path] = set()
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LivemoodError(f"cannot write into {out}: {error.strerror}") from None
+
+
+class _progress:  # noqa: N801 - reads as a function at its only use
+    """A progress bar on stderr, if that is a terminal and there is more than one file."""
+
+    def __init__(self, files: int) -> None:
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("analyzing"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("files", total=files)
+
+    def __enter__(self) -> "_progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self) -> None:
+        self._bar.advance(self._task)

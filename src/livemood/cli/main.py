@@ -1,0 +1,48 @@
+"""The `livemood` command."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from livemood import __version__
+from livemood.cli.analyze import analyze
+from livemood.cli.doctor import doctor
+from livemood.cli.inventory import devices, models
+from livemood.cli.listen import demo, listen
+from livemood.cli.watch import watch
+from livemood.errors import LivemoodError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Listens to people speak and says, while they speak, how they sound: an estimate of "
+    "the voice, not of what a person feels.",
+)
+for command in (listen, demo, analyze, watch, devices, models, doctor):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"livemood {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Run the command line. What goes wrong outside the program is one line on stderr."""
+    try:
+        app()
+    except LivemoodError as error:
+        typer.echo(f"livemood: {error}", err=True)
+        sys.exit(error.exit_code)

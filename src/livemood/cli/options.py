@@ -1,0 +1,59 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from livemood.engine import MonitorSettings
+from livemood.errors import UsageError
+from livemood.model import Model, load_model
+from livemood.speech import open_detector
+from livemood.speech.windows import WindowSettings
+
+ModelName = Annotated[str, typer.Option("--model", help="A shipped model, or a model's folder.")]
+ProviderName = Annotated[str, typer.Option("--provider", help="auto, cpu or cuda.")]
+Vad = Annotated[str, typer.Option(help="Voice activity detector: webrtc or silero.")]
+WindowS = Annotated[float, typer.Option("--window", help="Seconds of sound in a full window.")]
+HopS = Annotated[float, typer.Option("--hop", help="Seconds from one window to the next.")]
+BudgetMs = Annotated[float, typer.Option(help="Latency budget of live sound in ms.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")]
+Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the timeline.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one event a line, nothing else.")]
+OutDir = Annotated[Path | None, typer.Option("--out", help="Write the timeline into a folder.")]
+
+
+def load(name: str, provider: str) -> Model:
+    """The model, warmed up."""
+    if provider not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"no provider is called {provider!r}: use auto, cpu or cuda")
+    model = load_model(name, provider)  # type: ignore[arg-type]  # checked above
+    model.warm_up()
+    return model
+
+
+def settings(
+    window: float, hop: float, budget_ms: float, vad: str, model: Model
+) -> MonitorSettings:
+    """The monitor's settings. Raises `UsageError` for values that make no sense."""
+    open_detector(vad)
+    shortest = model.manifest.window.shortest_s
+    if window < shortest:
+        raise UsageError(
+            f"--window {window:g} is too short: model {model.manifest.name} takes windows from "
+            f"{shortest:g} s"
+        )
+    if hop <= 0:
+        raise UsageError(f"--hop must be above 0 s, not {hop:g}: try 0.25")
+    if budget_ms <= 0:
+        raise UsageError(f"--budget-ms must be above 0, not {budget_ms:g}: try 150")
+    try:
+        return MonitorSettings(
+            window=WindowSettings(length_s=window, hop_s=hop, first_s=shortest),
+            budget_s=budget_ms / 1000,
+            vad=vad,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

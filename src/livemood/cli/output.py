@@ -1,0 +1,81 @@
+"""Where a session's events go: standard output, a folder."""
+
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from livemood.errors import LivemoodError
+from livemood.timeline import AnyEvent, Timeline, parse_event
+from livemood.timeline.events import SessionEnded
+from livemood.timeline.export import to_json
+
+
+class SessionOutput(Protocol):
+    """Shown every event, in order; a context manager."""
+
+    def show(self, event: AnyEvent) -> None:
+        """Take the next event."""
+
+
+class Printer:
+    """One event a line on standard output, as it goes over the wire."""
+
+    def show(self, event: AnyEvent) -> None:
+        """Print it, at once."""
+        sys.stdout.write(event.model_dump_json() + "\n")
+        sys.stdout.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class EventFile:
+    """Writes events to NAME.jsonl as they come, and the whole timeline to NAME.json at the end.
+
+    What was heard is in the file even if the program is killed.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        stem = safe_name(name)
+        self._lines, self._whole = folder / f"{stem}.jsonl", folder / f"{stem}.json"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._lines.open("w", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise LivemoodError(f"cannot write into {folder}: {error.strerror}") from None
+
+    def show(self, event: AnyEvent) -> None:
+        """Write it; the last event completes the timeline."""
+        self._file.write(event.model_dump_json() + "\n")
+        if isinstance(event, SessionEnded):
+            self._file.flush()
+            with self._lines.open("rb") as lines:
+                write_text(self._whole, to_json(Timeline(map(parse_event, lines))))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def safe_name(name: str) -> str:
+    """A file name from whatever a device or a file is called."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._")
+    return kept[:100] or "session"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)

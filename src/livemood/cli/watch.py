@@ -1,0 +1,28 @@
+"""`livemood watch`: the events of a monitor that runs elsewhere on this machine."""
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from livemood.cli import options
+from livemood.cli.output import Printer, SessionOutput
+from livemood.cli.view import open_view
+from livemood.client import connect
+
+
+def watch(
+    url: Annotated[str, typer.Argument(help="ws://HOST:PORT of a running monitor.")],
+    after: Annotated[int, typer.Option(min=0, help="Only events after this number.")] = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Watch a running monitor; reconnects and fetches what it missed."""
+    # Ctrl-C ends this view alone; the monitor goes on.
+    with suppress(KeyboardInterrupt), Printer() if as_json else open_view(url) as output:
+        asyncio.run(_watch(url, after, output))
+
+
+async def _watch(url: str, after: int, output: SessionOutput) -> None:
+    async for event in connect(url, after):
+        output.show(event)

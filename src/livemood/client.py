@@ -1,0 +1,68 @@
+"""A client of a running monitor: reconnects by itself and resumes where it left off."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from pydantic import ValidationError
+
+from livemood.errors import LivemoodError, UsageError
+from livemood.timeline.events import AnyEvent, ErrorEvent, SessionEnded, parse_event
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
+
+
+async def connect(url: str, after: int = 0, patience_s: float = 30.0) -> AsyncIterator[AnyEvent]:
+    """The events of the monitor at `url`, from the one after `after` on, each once and in order.
+
+    `url` is `ws://HOST:PORT`, with or without the path `/v1/timeline`. A connection that breaks is
+    made again, and what was missed is fetched; if the monitor was restarted meanwhile, its new
+    session is told from its beginning. Ends with the session. Raises `UsageError` for a URL that
+    is none, `LivemoodError` if the monitor cannot be reached for `patience_s` or refuses.
+    """
+    from websockets.asyncio.client import connect as open_socket
+    from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+    base = _address(url)
+    session, seen, wait, waited = "", after, FIRST_WAIT_S, 0.0
+    while True:
+        query = {"after": seen} | ({"session": session} if session else {})
+        try:
+            async with open_socket(f"{base}?{urlencode(query)}", max_size=None) as socket:
+                wait, waited = FIRST_WAIT_S, 0.0
+                async for text in socket:
+                    event = _parsed(text, base)
+                    if event.seq is not None:
+                        if event.session == session and event.seq <= seen:
+                            continue
+                        session, seen = event.session, event.seq
+                    elif isinstance(event, ErrorEvent) and event.fatal:
+                        raise LivemoodError(f"{base} refused: {event.message}")
+                    yield event
+                    if isinstance(event, SessionEnded):
+                        return
+        except InvalidHandshake as error:
+            raise LivemoodError(f"{base} is no livemood monitor: {error}") from None
+        except (OSError, ConnectionClosed, TimeoutError) as error:
+            if waited >= patience_s:
+                raise LivemoodError(
+                    f"no monitor answers at {base} ({error}): start one with livemood listen"
+                ) from None
+        waited += wait
+        await asyncio.sleep(wait)
+        wait = min(LONGEST_WAIT_S, wait * 2)
+
+
+def _parsed(text: str | bytes, base: str) -> AnyEvent:
+    try:
+        return parse_event(text)
+    except ValidationError:
+        raise LivemoodError(f"{base} sent a message that is no livemood event") from None
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise UsageError(f"{url!r} is no WebSocket address: give one like ws://127.0.0.1:8765")
+    path = parts.path if parts.path not in ("", "/") else "/v1/timeline"
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))

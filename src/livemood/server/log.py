@@ -1,0 +1,146 @@
+"""The recent events of a session, and what each client has had of them.
+
+Pure objects without sockets or clocks. A client is a place in the one log, so that a slow one
+costs no memory and holds nobody up: its bounded queue is how far it may fall behind.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+
+from livemood.timeline.events import ErrorEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event, serialised once for everybody."""
+
+    seq: int
+    text: str
+    droppable: bool
+    """Whether a slow client may lose it: `emotion` events alone."""
+
+
+class EventLog:
+    """The last `history` events of one session, with consecutive sequence numbers."""
+
+    def __init__(self, history: int = 20_000) -> None:
+        self._entries: deque[Entry] = deque(maxlen=history)
+        self._listeners: set[Callable[[], None]] = set()
+        self.session: str | None = None
+        self.closed = False
+        """Whether the session has ended: nothing will follow."""
+
+    @property
+    def listeners(self) -> int:
+        """How many are being told of news."""
+        return len(self._listeners)
+
+    @property
+    def last_seq(self) -> int:
+        """Sequence number of the newest event; 0 before the first."""
+        return self._entries[-1].seq if self._entries else 0
+
+    @property
+    def first_seq(self) -> int:
+        """Sequence number of the oldest event still kept."""
+        return self._entries[0].seq if self._entries else 1
+
+    def append(self, entry: Entry) -> None:
+        """Take the next event, and wake everybody who waits."""
+        if self._entries and entry.seq != self.last_seq + 1:
+            raise ValueError(f"event {entry.seq} cannot follow event {self.last_seq}")
+        self._entries.append(entry)
+        self._wake()
+
+    def close(self) -> None:
+        """Nothing will follow."""
+        self.closed = True
+        self._wake()
+
+    def from_seq(self, seq: int, count: int) -> list[Entry]:
+        """Up to `count` events from `seq` on, or from the oldest that is kept."""
+        start = max(0, seq - self.first_seq)
+        if start < len(self._entries) // 2:
+            return list(islice(self._entries, start, start + count))
+        # A deque is walked from its nearer end: live clients sit at the newest one.
+        back = list(islice(reversed(self._entries), len(self._entries) - start))
+        return back[::-1][:count]
+
+    def add_listener(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever there is something new."""
+        self._listeners.add(wake)
+
+    def remove_listener(self, wake: Callable[[], None]) -> None:
+        """Stop calling `wake`."""
+        self._listeners.discard(wake)
+
+    def _wake(self) -> None:
+        for wake in self._listeners:
+            wake()
+
+
+class Subscription:
+    """One client's place in the log."""
+
+    BATCH = 64
+
+    def __init__(self, log: EventLog, after: int, limit: int = 256) -> None:
+        self._log = log
+        self._had = after
+        # What was there before the client came is its to have, however long that takes.
+        self._owed_until = log.last_seq
+        self._limit = limit
+        self.dropped = 0
+        """`emotion` events that this client lost by being slow."""
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the client has had everything."""
+        return self._had >= self._log.last_seq
+
+    def take(self) -> list[str]:
+        """The next messages for the client, oldest first; none if it has had all."""
+        messages = []
+        lost = self._log.first_seq - 1 - self._had
+        if lost > 0:
+            messages.append(_notice("history_lost", "older events are no longer kept", lost))
+            self._had += lost
+        if self._had >= self._owed_until:
+            messages += self._catch_up()
+        entries = self._log.from_seq(self._had + 1, self.BATCH)
+        if entries:
+            self._had = entries[-1].seq
+        return messages + [entry.text for entry in entries]
+
+    def _catch_up(self) -> list[str]:
+        """Drop the oldest `emotion` events until no more than the limit is waiting."""
+        excess = self._log.last_seq - self._had - self._limit
+        if excess <= 0:
+            return []
+        kept, dropped = [], 0
+        for entry in self._log.from_seq(self._had + 1, self._log.last_seq - self._had):
+            if entry.droppable and dropped < excess:
+                dropped += 1
+            elif dropped < excess:
+                kept.append(entry.text)
+            else:
+                break
+            self._had = entry.seq
+        self.dropped += dropped
+        return [_notice("slow_client", "emotion events were dropped: read faster", dropped), *kept]
+
+
+def notice(code: str, message: str) -> str:
+    """An error that is said to one client alone, as a message."""
+    return _notice(code, message, None)
+
+
+def _notice(code: str, message: str, count: int | None) -> str:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    event = ErrorEvent(
+        session="", time=now, code=code, message=message, fatal=count is None, count=count
+    )
+    return event.model_dump_json()
