@@ -28,7 +28,9 @@ async def connect(url: str, after: int = 0, patience_s: float = 30.0) -> AsyncIt
     while True:
         query = {"after": seen} | ({"session": session} if session else {})
         try:
-            async with open_socket(f"{base}?{urlencode(query)}", max_size=None) as socket:
+            address = f"{base}?{urlencode(query)}"
+            # Whoever leaves in the middle of a backlog need not wait for a farewell behind it.
+            async with open_socket(address, max_size=None, close_timeout=0.5) as socket:
                 wait, waited = FIRST_WAIT_S, 0.0
                 async for text in socket:
                     event = _parsed(text, base)

@@ -1,6 +1,7 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
 import queue
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -132,18 +133,25 @@ class _Session:
 
     def events(self) -> Iterator[AnyEvent]:
         """Every event; Ctrl-C ends the session, whose last events still come."""
+        before = {s: signal.signal(s, self._interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
         self._thread.start()
-        while True:
-            try:
-                # A timeout, because a wait without one cannot be interrupted everywhere.
-                event = self._events.get(timeout=0.5)
-            except queue.Empty:
-                continue
-            except KeyboardInterrupt:
-                if self._stop.is_set():
-                    raise
-                self._stop.set()
-                continue
-            if event is None:
-                return
-            yield event
+        try:
+            while True:
+                try:
+                    # A timeout, because a wait without one cannot be interrupted everywhere.
+                    event = self._events.get(timeout=0.5)
+                except queue.Empty:
+                    continue
+                if event is None:
+                    return
+                yield event
+        finally:
+            self._stop.set()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, *_: object) -> None:
+        """The first signal ends the session in order; a second one ends the program."""
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        self._stop.set()

@@ -225,12 +225,12 @@ def summary_table(summary: ChannelSummary) -> RenderableType:
         head += f", {summary.superseded} windows superseded"
     if not summary.session.shares:
         return Text(f"{head}: no speech that is long enough was heard")
-    table = Table(box=None, show_header=False, title=Text(head), title_justify="left")
+    table = Table(box=None, show_header=False)
     for label, share in summary.session.shares.items():
         letter, colour = style(label)
         bar = Text("█" * max(1, round(30 * share)), colour)
         table.add_row(Text(f"{letter} {label}"), f"{share:.0%}", bar)
-    return table
+    return Group(Text(head), table)
 
 
 def _bars(emotion: Emotion, width: int) -> Table:

@@ -8,9 +8,9 @@ from livemood.audio import AudioBlock, Overrun, Span
 from livemood.engine.budget import LatencyBudget, LoadChange
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
-from livemood.engine.stream import Stream, StreamItem, WindowReady
+from livemood.engine.stream import GateOpened, Stream, StreamItem, WindowReady
 from livemood.model import Model
-from livemood.speech import SpeechEnded, SpeechStarted
+from livemood.speech import SpeechEnded
 from livemood.timeline.events import (
     ChannelSummary,
     Emotion,
@@ -19,13 +19,13 @@ from livemood.timeline.events import (
     Latency,
     Load,
     Segment,
+    SpeechStarted,
 )
 from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
-from livemood.timeline.events import SpeechStarted as SpeechStartedEvent
 from livemood.timeline.smoother import Reading, Smoother
 from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
 
-Emit = Callable[..., None]
+Emit = Callable[[type[Event], dict[str, Any]], None]
 """Called with an event class and its fields, less those that the session fills in."""
 
 
@@ -43,7 +43,7 @@ class Channel:
         settings: MonitorSettings,
         *,
         live: bool,
-        emit: Callable[[type[Event], dict[str, Any]], None],
+        emit: Emit,
     ) -> None:
         self._number = number
         self._model = model
@@ -118,10 +118,10 @@ class Channel:
     def _item(self, item: StreamItem, given_up: int = 0) -> None:
         if isinstance(item, WindowReady):
             self._window(item.span, given_up)
-        elif isinstance(item, SpeechStarted):
+        elif isinstance(item, GateOpened):
             self._speech_start = self._read_until = item.start
             self._follows = False
-            self._emit(SpeechStartedEvent, Span(item.start, self._stream.position))
+            self._emit(SpeechStarted, Span(item.start, item.known))
         elif isinstance(item, SpeechEnded):
             self._speech += item.end - item.start
             self._close_segment()

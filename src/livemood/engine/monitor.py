@@ -55,7 +55,10 @@ class Monitor:
         self._emit(SessionStarted, _description(model, settings, source, channels, live))
 
     def push(self, block: AudioBlock) -> None:
-        """Take the next block of sound, all channels. Never waits for reading."""
+        """Take the next block of sound, all channels. Never waits for reading.
+
+        A block longer than the buffer overruns it, as any writer does that laps the reader.
+        """
         for channel in self._channels:
             channel.take(block)
 
@@ -64,12 +67,13 @@ class Monitor:
         for channel in self._channels:
             channel.advance()
 
-    def error(self, code: str, message: str, *, fatal: bool) -> None:
-        """Tell the sinks that something went wrong."""
-        self._emit(ErrorEvent, {"code": code, "message": message, "fatal": fatal})
+    def finish(
+        self, reason: Literal["end", "interrupted"] = "end", failure: str | None = None
+    ) -> None:
+        """End the session: read what is left, close what is open, emit the summary. Once.
 
-    def finish(self, reason: Literal["end", "interrupted", "error"] = "end") -> None:
-        """End the session: read what is left, close what is open, emit the summary. Once."""
+        With `failure`, why the source failed, an `error` event precedes the summary.
+        """
         if self._ended:
             return
         self._ended = True
@@ -77,7 +81,11 @@ class Monitor:
             channel.flush()
         summaries = tuple(channel.finish() for channel in self._channels)
         end_ms = max(summary.duration_ms for summary in summaries)
-        self._emit(SessionEnded, {"reason": reason, "summary": summaries, "end_ms": end_ms})
+        if failure is not None:
+            fields = {"code": "source_failed", "message": failure, "fatal": True}
+            self._emit(ErrorEvent, {**fields, "start_ms": end_ms, "end_ms": end_ms})
+        ended = {"reason": "error" if failure is not None else reason, "summary": summaries}
+        self._emit(SessionEnded, {**ended, "end_ms": end_ms})
 
     def _emit(self, event: type[Event], fields: dict[str, Any]) -> None:
         self._seq += 1

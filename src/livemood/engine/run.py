@@ -35,11 +35,7 @@ def run(
     )
     stop = stop or threading.Event()
     failure = _run_live(source, monitor, stop) if source.live else _run_all(source, monitor, stop)
-    if failure:
-        monitor.error("source_failed", str(failure), fatal=True)
-        monitor.finish("error")
-    else:
-        monitor.finish("interrupted" if stop.is_set() else "end")
+    monitor.finish("interrupted" if stop.is_set() else "end", str(failure) if failure else None)
     return failure
 
 

@@ -14,6 +14,7 @@ from livemood.speech import (
     SpeechEnded,
     SpeechGate,
     SpeechPaused,
+    SpeechResumed,
     SpeechStarted,
     Windower,
     open_detector,
@@ -28,7 +29,17 @@ class WindowReady:
     span: Span
 
 
-StreamItem = SpeechStarted | SpeechEnded | LostSound | WindowReady
+@dataclass(frozen=True, slots=True)
+class GateOpened:
+    """Somebody speaks."""
+
+    start: int
+    """First sample of the speech."""
+    known: int
+    """The sample up to which the gate had listened when it opened."""
+
+
+StreamItem = GateOpened | SpeechEnded | LostSound | WindowReady
 
 
 class Stream:
@@ -47,11 +58,6 @@ class Stream:
         self._next_reset = self._reset_after
         self._frames = np.empty((0, model.manifest.features.mels), np.float32)
         self._frames_start = 0
-
-    @property
-    def position(self) -> int:
-        """The sample up to which the stream has been listened to."""
-        return self._position
 
     def advance(self) -> Iterator[StreamItem]:
         """Listen to what has been written since; yields what was found, in the order of time."""
@@ -110,10 +116,12 @@ class Stream:
     def _gated(self, event: GateEvent) -> Iterator[StreamItem]:
         if isinstance(event, SpeechStarted):
             self.windower.open(event.start)
-            yield event
+            yield GateOpened(event.start, self._position)
         elif isinstance(event, SpeechPaused):
             yield from self._windows(self.windower.advance(event.end))
             yield from self._windows(self.windower.pause(event.end))
+        elif isinstance(event, SpeechResumed):
+            self.windower.resume(event.at)
         else:
             yield from self._closed([event])
 

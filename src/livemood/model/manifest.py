@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -47,12 +47,12 @@ class TrainedOn(BaseModel):
 class Manifest(BaseModel):
     """The whole manifest; `manifest.json` is this as JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_: Literal["livemood.model/1"] = Field("livemood.model/1", alias="schema")
     name: str
     version: str
-    file: str = "model.onnx"
+    file: str = Field("model.onnx", pattern=r"^[\w.-]+$")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     precision: Literal["float32", "int8"]
     parameters: int = Field(gt=0)
@@ -63,7 +63,7 @@ class Manifest(BaseModel):
     window: Window
     temperature: float = Field(gt=0)
     """Logits are divided by this before the softmax (Guo et al. 2017)."""
-    priors: tuple[float, ...]
+    priors: tuple[Annotated[float, Field(gt=0)], ...]
     """Share of each label that the probabilities were calibrated for; sums to 1."""
     valence_arousal: Literal["derived"] = "derived"
     """Derived: the probability-weighted mean of published circumplex coordinates."""
@@ -77,6 +77,8 @@ class Manifest(BaseModel):
             raise ValueError(f"labels must differ from each other and from {UNCERTAIN!r}")
         if len(self.priors) != len(self.labels) or abs(sum(self.priors) - 1) > 1e-3:
             raise ValueError("priors must give each label its share, summing to 1")
+        if self.window.longest_s < self.window.shortest_s:
+            raise ValueError("the longest window must not be shorter than the shortest")
         shortest = round(self.window.shortest_s * self.features.sample_rate)
         usable = self.features.frames_in(shortest) - (self.network.step_frames - 1)
         if usable < self.network.context_frames:
@@ -99,7 +101,8 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or MANIFEST
+        # Names in the file are anybody's: the message stays one line whatever they hold.
+        where = " ".join(".".join(str(part) for part in first["loc"]).split()) or MANIFEST
         raise ModelError(f"the model at {folder} is damaged: {where}: {first['msg']}") from None
     file = folder / manifest.file
     try:

@@ -66,7 +66,7 @@ class EventLog:
         if start < len(self._entries) // 2:
             return list(islice(self._entries, start, start + count))
         # A deque is walked from its nearer end: live clients sit at the newest one.
-        back = list(islice(reversed(self._entries), len(self._entries) - start))
+        back = list(islice(reversed(self._entries), max(0, len(self._entries) - start)))
         return back[::-1][:count]
 
     def add_listener(self, wake: Callable[[], None]) -> None:
@@ -116,19 +116,16 @@ class Subscription:
         return messages + [entry.text for entry in entries]
 
     def _catch_up(self) -> list[str]:
-        """Drop the oldest `emotion` events until no more than the limit is waiting."""
+        """Take what is waiting beyond the limit, oldest first, less its `emotion` events."""
         excess = self._log.last_seq - self._had - self._limit
         if excess <= 0:
             return []
-        kept, dropped = [], 0
-        for entry in self._log.from_seq(self._had + 1, self._log.last_seq - self._had):
-            if entry.droppable and dropped < excess:
-                dropped += 1
-            elif dropped < excess:
-                kept.append(entry.text)
-            else:
-                break
-            self._had = entry.seq
+        overdue = self._log.from_seq(self._had + 1, excess)
+        kept = [entry.text for entry in overdue if not entry.droppable]
+        dropped = len(overdue) - len(kept)
+        self._had += excess
+        if not dropped:
+            return kept
         self.dropped += dropped
         return [_notice("slow_client", "emotion events were dropped: read faster", dropped), *kept]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from numpy.typing import NDArray
 
 from livemood.audio import AudioBlock, Samples
 from livemood.errors import SourceError
@@ -83,7 +82,7 @@ class FileSource:
 
 def _finite(start: int, samples: Samples, captured_at: float) -> Iterator[AudioBlock]:
     """The block without stretches that have values that are no numbers: these become gaps."""
-    good: NDArray[np.bool_] = np.isfinite(samples).all(axis=1)
+    good = np.asarray(np.isfinite(samples).all(axis=1))
     if good.all():
         yield AudioBlock(start, samples, captured_at)
         return

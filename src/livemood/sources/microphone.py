@@ -145,7 +145,7 @@ class Microphone:
         self._finished()
 
     def _callback(self, data: Any, frames: int, times: Any, status: Any) -> None:  # noqa: ANN401
-        now = time.monotonic()
+        now = time.monotonic() - self._delay(frames, times)
         if status.input_overflow:
             self._heard += self._lost(times.inputBufferAdcTime)
             self._overflown = True
@@ -159,6 +159,11 @@ class Microphone:
             self._overflown = False
         except queue.Full:
             pass  # the hole shows in the start of the next block that fits
+
+    def _delay(self, frames: int, times: Any) -> float:  # noqa: ANN401
+        """Seconds since the last sample met the converter, where the driver tells; else 0."""
+        delay = times.currentTime - times.inputBufferAdcTime - frames / self.sample_rate
+        return float(delay) if 0 < delay < 1 else 0.0
 
     def _lost(self, adc_time: float) -> int:
         """Samples that the driver dropped, by its own clock; at least one, since it said so."""

@@ -6,6 +6,7 @@ from livemood.speech.gate import (
     SpeechEnded,
     SpeechGate,
     SpeechPaused,
+    SpeechResumed,
     SpeechStarted,
 )
 from livemood.speech.vad import VoiceActivityDetector, open_detector
@@ -17,6 +18,7 @@ __all__ = [
     "SpeechEnded",
     "SpeechGate",
     "SpeechPaused",
+    "SpeechResumed",
     "SpeechStarted",
     "VoiceActivityDetector",
     "WindowSettings",

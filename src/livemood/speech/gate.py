@@ -52,6 +52,14 @@ class SpeechPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """Voice came back before the gate closed."""
+
+    at: int
+    """First sample of the voice; sound between the pause and here is known late to be speech."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechEnded:
     """The gate closed."""
 
@@ -60,7 +68,7 @@ class SpeechEnded:
     """The sample after the hang-over."""
 
 
-GateEvent = SpeechStarted | SpeechPaused | SpeechEnded
+GateEvent = SpeechStarted | SpeechPaused | SpeechResumed | SpeechEnded
 
 
 class GateState(Enum):
@@ -136,13 +144,14 @@ class SpeechGate:
         if self.is_open:
             events.append(self._ended())
         self.state = GateState.QUIET
+        self._paused = False
         if position is not None:
             self.position = self._earliest = self._last_voice = position
         return events
 
     def _voice(self, begin: int) -> list[GateEvent]:
         self._last_voice = self.position
-        self._paused = False
+        resumed, self._paused = self._paused, False
         if self.state is GateState.QUIET:
             self.state, self._onset, self._voiced = GateState.STARTING, begin, 0
         elif self.state is GateState.STOPPING:
@@ -152,7 +161,7 @@ class SpeechGate:
             self.state = GateState.SPEAKING
             self.speech_start = max(self._earliest, self._onset - self._pre_roll)
             return [SpeechStarted(self.speech_start)]
-        return []
+        return [SpeechResumed(begin)] if resumed and self.is_open else []
 
     def _quiet(self) -> list[GateEvent]:
         if self.state is GateState.STARTING and self.quiet_for > self._break:
@@ -166,6 +175,7 @@ class SpeechGate:
             events.append(SpeechPaused(self.speech_known_until))
         if self.quiet_for >= self._stop:
             self.state = GateState.QUIET
+            self._paused = False
             events.append(self._ended())
         return events
 

@@ -56,9 +56,9 @@ class Windower:
         hop = self._hop * self.stretch
         end = (self._last_end // hop + 1) * hop
         while end <= until:
-            self._last_end = end
             if end - self._start >= self._first:
                 windows.append(Span(max(self._start, end - self._length), end))
+                self._last_end = end
             end += hop
         return windows
 
@@ -73,6 +73,10 @@ class Windower:
         self._last_end = end
         start = min(max(self._start, end - self._length), end - self._first)
         return [Span(start, end)] if start >= self._earliest else []
+
+    def resume(self, at: int) -> None:
+        """Voice came back at sample `at`: windows that end in the pause would be stale by now."""
+        self._last_end = max(self._last_end, at)
 
     def restart(self, position: int) -> None:
         """Nothing before sample `position` may be used any more: sound was lost."""

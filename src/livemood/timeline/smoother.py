@@ -57,9 +57,9 @@ class Smoother:
     """A hidden Markov forward filter over labels (Rabiner 1989), with hysteresis on the label.
 
     A pure object: pushed the reading of a window and how much time and new sound it brings. The
-    state is what the voice sounds like; it stays with probability exp(-dt / dwell), or moves to
-    another label by its prior. The network gives posteriors; divided by their priors they are
-    scaled likelihoods (Bourlard & Morgan 1994).
+    state is what the voice sounds like; it stays with probability exp(-dt / dwell), or is drawn
+    anew by the priors, so that a long silence leaves nothing else. The network gives posteriors;
+    divided by their priors they are scaled likelihoods (Bourlard & Morgan 1994).
     """
 
     def __init__(
@@ -98,10 +98,7 @@ class Smoother:
 
     def _predict(self, elapsed_s: float) -> Distribution:
         leaving = -np.expm1(-elapsed_s / self._dwells) * self._belief
-        spread = leaving / (1.0 - self._priors)
-        # What leaves label i reaches label j != i in proportion to j's prior.
-        arriving = self._priors * (spread.sum() - spread)
-        out: Distribution = self._belief - leaving + arriving
+        out: Distribution = self._belief - leaving + leaving.sum() * self._priors
         return out
 
     def _decide(self, belief: Distribution) -> str:

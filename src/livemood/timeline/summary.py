@@ -43,34 +43,31 @@ class Segmenter:
     """Joins stretches of one label; returns each segment when it closes."""
 
     def __init__(self) -> None:
-        self._parts: list[Stretch] = []
+        self._first: Stretch | None = None
+        self._end_ms = 0
+        self._weight = 0
+        self._sums = np.zeros(3)
 
     def push(self, stretch: Stretch) -> ClosedSegment | None:
         """Take the next stretch of the same speech."""
         closed = None
-        if self._parts and self._parts[-1].label != stretch.label:
+        if self._first and self._first.label != stretch.label:
             closed = self.close()
-        self._parts.append(stretch)
+        if self._first is None:
+            self._first, self._weight, self._sums = stretch, 0, np.zeros(3)
+        weight = max(1, stretch.end_ms - stretch.start_ms)
+        self._end_ms = stretch.end_ms
+        self._weight += weight
+        self._sums += np.array([stretch.confidence, stretch.valence, stretch.arousal]) * weight
         return closed
 
     def close(self) -> ClosedSegment | None:
         """Speech ended: the segment that was open, if any."""
-        if not self._parts:
+        first, self._first = self._first, None
+        if first is None:
             return None
-        parts, self._parts = self._parts, []
-        weights = np.array([max(1, p.end_ms - p.start_ms) for p in parts], np.float64)
-
-        def mean(values: Sequence[float]) -> float:
-            return round(float(np.average(values, weights=weights)), 4)
-
-        return ClosedSegment(
-            parts[0].start_ms,
-            parts[-1].end_ms,
-            parts[0].label,
-            mean([p.confidence for p in parts]),
-            mean([p.valence for p in parts]),
-            mean([p.arousal for p in parts]),
-        )
+        means = (round(float(x), 4) for x in self._sums / self._weight)
+        return ClosedSegment(first.start_ms, self._end_ms, first.label, *means)
 
 
 class Summarizer:

@@ -10,6 +10,7 @@ import typer
 
 from livemood.errors import LivemoodError
 from livemood.training.build import build, corpus_clips, finish, predict_clips, write_json
+from livemood.training.card import write_card
 from livemood.training.corpora import RAVDESS_FOLDS, ravdess_speakers, split_by_speaker
 from livemood.training.evaluate import crossvalidation_figures, held_out_figures
 from livemood.training.metrics import Probs, Truth
@@ -70,6 +71,15 @@ def crossvalidate(
     write_json(out / "figures.json", figures)
     for name, values in figures["models"].items():
         print(name, f"UAR {values['uar']:.2f} %", values["uar_by_fold"])  # noqa: T201
+
+
+@app.command()
+def card(
+    model: Annotated[Path, typer.Argument(help="The model's folder.")],
+    crossvalidation: Annotated[Path, typer.Option(help="figures.json of a cross-validation.")],
+) -> None:
+    """Write MODEL's card.md from what was measured."""
+    write_card(model, crossvalidation)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def fit(recipe: Recipe, examples: Examples, sources: Path | None, run: Path) -> 
     epochs = recipe.fit.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda e: min(1.0, (e + 1) / 2) * 0.5 * (1 + np.cos(np.pi * min(e, epochs) / epochs)),
+        lambda e: min(1.0, (e + 1) / 2) * 0.5 * (1 + math.cos(math.pi * min(e, epochs) / epochs)),
     )
     # The mean of recent weights: less at the mercy of the last few batches (Polyak averaging).
     averaging = get_ema_multi_avg_fn(recipe.fit.averaging)  # type: ignore[no-untyped-call]

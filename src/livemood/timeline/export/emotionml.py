@@ -47,7 +47,7 @@ def to_emotionml(timeline: Timeline) -> str:
 def _emotion(segment: Segment, source: str) -> ET.Element:
     emotion = ET.Element(_tag("emotion"), {"expressed-through": "voice"})
     info = ET.SubElement(emotion, _tag("info"))
-    channel = ET.SubElement(info, "{https://www.w3.org/ns/ma-ont#}trackName")
+    channel = ET.SubElement(info, "{http://www.w3.org/ns/ma-ont#}trackName")
     channel.text = f"channel {segment.channel}"
     if segment.label != UNCERTAIN:
         name = BIG6.get(segment.label, segment.label)

@@ -1,0 +1,290 @@
+"""The command line as a user runs it: a process of its own, its output and its exit code."""
+
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from livemood.timeline.events import parse_event, without_wall_clock
+
+COMMAND = [sys.executable, "-c", "from livemood.cli.main import main; main()"]
+
+
+def livemood(*arguments, **options):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
+    )
+
+
+def test_demo_prints_events_and_nothing_else(demo_file):
+    done = livemood("demo", "--speed", "max", "--json", "--no-serve")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    events = [parse_event(line) for line in done.stdout.splitlines()]
+    assert events[0].type == "session.started"
+    assert events[-1].type == "session.ended"
+    assert {event.channel for event in events if event.type == "emotion"} == {0, 1}
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+
+
+def test_analyze_prints_one_object(demo_file):
+    done = livemood("analyze", demo_file, "--format", "json")
+    assert done.returncode == 0
+    timeline = json.loads(done.stdout)
+    assert timeline["schema"] == "livemood.timeline/1"
+    assert timeline["source"] == "demo.opus"
+    for channel in timeline["channels"]:
+        assert channel["duration_ms"] == pytest.approx(44_430, abs=100)
+        assert 0 < channel["speech_ms"] < channel["duration_ms"]
+        assert sum(channel["summary"]["shares"].values()) == pytest.approx(1, abs=1e-3)
+        for segment in channel["segments"]:
+            keys = {"start_ms", "end_ms", "label", "confidence", "valence", "arousal"}
+            assert set(segment) == keys
+
+
+def test_analyze_equals_demo_at_full_speed(demo_file):
+    heard = livemood("demo", "--speed", "max", "--json", "--no-serve").stdout.splitlines()
+    read = livemood("analyze", demo_file, "--format", "jsonl").stdout.splitlines()
+    as_dicts = [[without_wall_clock(parse_event(line)) for line in run] for run in (heard, read)]
+    assert as_dicts[0] == as_dicts[1]
+
+
+def test_analyze_writes_each_format_and_keeps_what_succeeded(demo_file, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_text("this is no sound")
+    out = tmp_path / "out"
+    for form in ("json", "jsonl", "csv", "vtt", "emotionml"):
+        done = livemood("analyze", bad, demo_file, "--format", form, "--out", out, "--jobs", 2)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        assert "bad.wav" in line
+        assert (out / f"demo.opus.{form}").stat().st_size > 500
+    rows = list(csv.DictReader(io.StringIO((out / "demo.opus.csv").read_text())))
+    assert rows[0]["label"]
+    assert ET.parse(out / "demo.opus.emotionml").getroot().get("version") == "1.0"
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(demo_file, tmp_path):
+    sound, rate = sf.read(demo_file, dtype="float32")
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        sf.write(tmp_path / folder / "x.wav", sound[: 5 * rate], rate)
+    done = livemood("analyze", tmp_path / "a/x.wav", tmp_path / "b/x.wav", "--out", tmp_path / "o")
+    assert done.returncode == 0
+    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["x.wav-2.json", "x.wav.json"]
+
+
+@pytest.mark.parametrize(("form", "subtype"), [("flac", None), ("mp3", None), ("ogg", "VORBIS")])
+def test_file_formats(demo_file, tmp_path, form, subtype):
+    sound, rate = sf.read(demo_file, dtype="float32")
+    path = tmp_path / f"x.{form}"
+    sf.write(path, sound[: 8 * rate], rate, subtype=subtype)
+    done = livemood("analyze", path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["channels"][0]["segments"]
+
+
+def test_listen_writes_the_timeline_into_a_folder(demo_file, tmp_path):
+    done = livemood(
+        "listen", "--file", demo_file, "--speed", "max", "--no-serve", "--out", tmp_path
+    )
+    assert done.returncode == 0
+    assert "synthetic" not in done.stdout
+    whole = json.loads((tmp_path / "demo.opus.json").read_text())
+    lines = (tmp_path / "demo.opus.jsonl").read_text().splitlines()
+    assert whole["channels"][0]["summary"]["shares"]
+    assert parse_event(lines[-1]).type == "session.ended"
+    assert {p.name for p in tmp_path.iterdir()} == {"demo.opus.json", "demo.opus.jsonl"}
+
+
+def test_without_a_terminal_segments_and_summary_are_plain_lines(demo_file):
+    done = livemood("listen", "--file", demo_file, "--speed", "max", "--no-serve")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert "not what a person feels" in done.stdout
+
+
+def test_ctrl_c_closes_the_segment_prints_the_summary_and_exits_0(demo_file):
+    process = subprocess.Popen(
+        [*COMMAND, "listen", "--file", str(demo_file), "--json", "--no-serve"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    kinds = []
+    for line in process.stdout:
+        event = parse_event(line)
+        kinds.append(event.type)
+        if event.type == "emotion" and kinds.count("emotion") == 3:
+            process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert process.stderr.read() == ""
+    assert kinds[-3:] == ["segment", "speech.ended", "session.ended"]
+    assert event.reason == "interrupted"
+
+
+def test_a_missed_budget_is_said_and_the_hop_stretched(demo_file, tmp_path):
+    sound, rate = sf.read(demo_file, dtype="float32")
+    sf.write(tmp_path / "x.wav", sound[: 9 * rate, 0], rate)
+    done = livemood(
+        "listen", "--file", tmp_path / "x.wav", "--json", "--no-serve", "--budget-ms", "0.01"
+    )
+    assert done.returncode == 0
+    events = [parse_event(line) for line in done.stdout.splitlines()]
+    load = [event for event in events if event.type == "load"]
+    assert [event.behind for event in load] == [True]
+    readings = [event for event in events if event.type == "emotion"]
+    assert readings[0].behind
+    hops = [b.end_ms - a.end_ms for a, b in zip(readings, readings[1:], strict=False)]
+    assert max(hops) > load[0].hop_ms >= 500
+
+
+def test_a_watcher_sees_what_the_monitor_says(demo_file):
+    listener = subprocess.Popen(
+        [*COMMAND, "listen", "--file", str(demo_file), "--speed", "4", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    url = listener.stdout.readline().split()[-1]
+    watcher = livemood("watch", url.removesuffix("/v1/timeline"), "--json")
+    assert watcher.returncode == 0
+    events = [parse_event(line) for line in watcher.stdout.splitlines()]
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert events[-1].type == "session.ended"
+    assert listener.wait(30) == 0
+
+
+def test_version_models_and_help():
+    assert livemood("--version").stdout.startswith("livemood 0.")
+    assert livemood("models").stdout.startswith("default")
+    assert "listen" in livemood("--help").stdout
+
+
+def test_doctor_says_what_is_missing():
+    done = livemood("doctor", "--port", "0")
+    assert "ok       model: " in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (done.returncode == 1) == ("MISSING" in done.stdout)
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory, demo_file):
+    """Files that are wrong, each in its own way."""
+    folder = tmp_path_factory.mktemp("wrong")
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("hello")
+    sf.write(folder / "nosound.wav", np.zeros((0, 1)), 16000)
+    sound, rate = sf.read(demo_file, dtype="float32")
+    sf.write(folder / "whole.flac", sound[: 20 * rate], rate)
+    whole = (folder / "whole.flac").read_bytes()
+    (folder / "truncated.flac").write_bytes(whole[: len(whole) // 2])
+    (folder / "model").mkdir()
+    (folder / "model" / "manifest.json").write_text("{}")
+    return folder
+
+
+USAGE, FAILURE = 2, 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ("analyze missing.wav", FAILURE, "no file"),
+        ("analyze empty.wav", FAILURE, "is empty"),
+        ("analyze text.wav", FAILURE, "WAV, FLAC"),
+        ("analyze nosound.wav", FAILURE, "no sound"),
+        ("analyze .", FAILURE, "is a folder"),
+        ("analyze whole.flac --format docx", USAGE, "json"),
+        ("analyze whole.flac --out text.wav", FAILURE, "cannot write"),
+        ("listen --file missing.wav", FAILURE, "no file"),
+        ("listen --file whole.flac --device 0", USAGE, "not both"),
+        ("listen --file whole.flac --speed fast", USAGE, "--speed"),
+        ("listen --file whole.flac --speed -1", USAGE, "--speed"),
+        ("listen --file whole.flac --window 0.5", USAGE, "too short"),
+        ("listen --file whole.flac --hop 0", USAGE, "--hop"),
+        ("listen --file whole.flac --hop nan", USAGE, "hop"),
+        ("listen --file whole.flac --budget-ms 0", USAGE, "--budget-ms"),
+        ("listen --file whole.flac --vad magic", USAGE, "webrtc"),
+        ("listen --file whole.flac --model nothing", FAILURE, "default"),
+        ("listen --file whole.flac --model model", FAILURE, "damaged"),
+        ("listen --file whole.flac --provider tpu", USAGE, "cpu"),
+        ("listen --file whole.flac --provider cuda", FAILURE, "CUDA"),
+        ("demo --speed 0", USAGE, "--speed"),
+        ("watch http://127.0.0.1", USAGE, "ws://"),
+    ],
+)
+def test_bad_input_is_one_clear_line(wrong, arguments, code, says):
+    done = livemood(*arguments.split(), cwd=wrong)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("livemood: ")
+    assert says in line
+
+
+@pytest.mark.parametrize("arguments", ["analyze", "listen --port 99999", "nonsense", "listen --x"])
+def test_wrong_usage_exits_with_2(arguments):
+    done = livemood(*arguments.split())
+    assert done.returncode == USAGE
+    assert "Traceback" not in done.stderr
+
+
+def test_a_truncated_file_gives_what_was_read_and_says_so(wrong):
+    done = livemood("analyze", "truncated.flac", cwd=wrong)
+    assert done.returncode == FAILURE
+    (line,) = done.stderr.splitlines()
+    assert "truncated.flac" in line
+    timeline = json.loads(done.stdout)
+    assert timeline["channels"][0]["segments"]
+    events = livemood(
+        "listen", "--file", "truncated.flac", "--speed", "max", "--json", "--no-serve", cwd=wrong
+    )
+    assert events.returncode == FAILURE
+    last = [parse_event(line) for line in events.stdout.splitlines()][-2:]
+    assert [event.type for event in last] == ["error", "session.ended"]
+    assert last[1].reason == "error"
+
+
+def test_a_busy_port_is_one_clear_line(demo_file):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = livemood("listen", "--file", demo_file, "--port", port)
+    assert done.returncode == FAILURE
+    (line,) = done.stderr.splitlines()
+    assert f"port {port} is in use" in line
+    assert "--no-serve" in line
+
+
+def test_without_portaudio_the_microphone_says_how_to_install_it(tmp_path):
+    # ctypes finds no library: what sounddevice does where PortAudio is not installed.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import ctypes.util\nctypes.util.find_library = lambda name: None\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = livemood("listen", "--no-serve", env=env)
+    assert done.returncode == FAILURE
+    (line,) = done.stderr.splitlines()
+    assert "libportaudio2" in line
+    assert livemood("demo", "--speed", "max", "--json", "--no-serve", env=env).returncode == 0
+
+
+def test_importing_needs_neither_portaudio_nor_torch():
+    code = "import livemood, sys; livemood.load_model; assert 'torch' not in sys.modules; "
+    code += "livemood.analyze; livemood.listen; assert 'sounddevice' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
