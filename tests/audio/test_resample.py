@@ -28,7 +28,7 @@ def noise(count):
 
 
 @given(st.sampled_from(RATES), st.lists(st.integers(0, 6_000), max_size=20))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_what_comes_out_does_not_depend_on_the_sizes_of_blocks(rates, cuts):
     sound = noise(6_000)
     assert np.array_equal(stream(sound, *rates, cuts), stream(sound, *rates))
@@ -44,7 +44,7 @@ def test_blocks_of_ten_milliseconds_give_the_same_as_one_block(rates):
 
 
 @given(st.sampled_from(RATES), st.integers(100, 20_000))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_after_the_flush_the_length_is_right_to_two_samples_however_long_the_stream(rates, count):
     source, target = rates
     assert abs(len(stream(noise(count), source, target)) - count * target / source) < 2
@@ -81,6 +81,7 @@ def test_sound_comes_out_while_it_goes_in():
     assert 0 <= held_back <= 0.05 * 16_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), max_size=10))
 def test_at_the_same_rate_sound_passes_unchanged_and_at_once(sizes):
     resampler = StreamResampler(16_000, 16_000)

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livemood.audio.block import Span
@@ -21,6 +21,7 @@ def numbered(start, count):
     return np.arange(start + 1, start + 1 + count, dtype=np.float32)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.lists(st.one_of(WRITES, SKIPS, READS), max_size=60))
 def test_any_sequence_of_writes_skips_and_reads_behaves_like_an_endless_list(capacity, steps):
     ring, stream = RingBuffer(capacity), []
@@ -51,6 +52,7 @@ def test_any_sequence_of_writes_skips_and_reads_behaves_like_an_endless_list(cap
         assert ring.oldest == max(0, len(stream) - capacity)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(0, 100))
 def test_everything_that_is_not_yet_overwritten_can_be_read_at_once(capacity, count):
     ring = RingBuffer(capacity)

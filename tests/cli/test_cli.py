@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 import signal
@@ -150,7 +151,7 @@ def test_a_missed_budget_is_said_and_the_hop_stretched(demo_file, tmp_path):
     assert [event.behind for event in load] == [True]
     readings = [event for event in events if event.type == "emotion"]
     assert readings[0].behind
-    hops = [b.end_ms - a.end_ms for a, b in zip(readings, readings[1:], strict=False)]
+    hops = [b.end_ms - a.end_ms for a, b in itertools.pairwise(readings)]
     assert max(hops) > load[0].hop_ms >= 500
 
 

@@ -167,3 +167,18 @@ def test_the_ring_is_bounded():
     assert ring.end == 10**6
     with pytest.raises(Overrun):
         ring.read(Span(0, 10))
+
+
+def test_long_silence_lets_the_smoother_forget(model, sound):
+    """After a minute of silence the same words are read as if nothing had been said before."""
+    # Both begin at the same place of the grids of windows (250 ms) and of steps (80 ms).
+    quiet = np.zeros((32 * 32000 - len(sound), 1), np.float32)
+    blocks = np.concatenate([sound, quiet, sound])
+    events = listen(
+        model, [AudioBlock(i, blocks[i : i + 1600], 0.0) for i in range(0, len(blocks), 1600)]
+    )
+    readings = of(events, "emotion")
+    first = readings[0]
+    again = next(e for e in readings if e.start_ms > 60_000)
+    assert again.raw_probabilities == pytest.approx(first.raw_probabilities, abs=0.05)
+    assert again.probabilities == pytest.approx(first.probabilities, abs=0.05)

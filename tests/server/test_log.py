@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livemood.server.log import Entry, EventLog, Subscription, notice
@@ -54,6 +54,7 @@ def test_a_log_gives_events_from_any_place_on():
     assert log.from_seq(11, 5) == []
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 20), st.integers(0, 60), st.integers(0, 30))
 def test_a_log_is_a_list_of_which_the_newest_part_is_kept(appended, history, seq, count):
     log = filled([True] * appended, history)
@@ -215,6 +216,7 @@ STEPS = st.lists(st.lists(st.booleans(), max_size=40) | st.just("take"), max_siz
 """Events appended together, each droppable or not; or one take."""
 
 
+@settings(deadline=None)
 @given(
     before=st.lists(st.booleans(), max_size=150),
     after_share=st.floats(0, 1),
@@ -251,6 +253,7 @@ def test_what_is_delivered_dropped_and_lost_is_everything_in_order_and_once(
         assert not missing
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=200), st.integers(1, 30))
 def test_emotions_beyond_the_newest_events_that_fit_the_limit_are_dropped_and_no_others(
     kinds, limit

@@ -1,7 +1,7 @@
 """The windower, at 1 kHz: a sample is 1 ms."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -80,6 +80,7 @@ def test_no_window_ends_in_a_pause_that_turned_out_to_be_none():
     assert spans(w.pause(2_600)) == [(0, 2_600)]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3_000), st.integers(1, 600), st.integers(1, 3_000))
 def test_speech_that_goes_on_after_a_pause_misses_only_windows_that_end_in_it(before, quiet, after):
     w, through = windower(hop_s=0.25), windower(hop_s=0.25)
@@ -109,6 +110,7 @@ def test_a_short_exclamation_that_ends_on_the_grid_is_read_too():
     assert spans(w.pause(5_750)) == [(4_750, 5_750)]
 
 
+@settings(deadline=None)
 @given(
     start=st.integers(1_000, 3_000),
     length=st.integers(1, 999),
@@ -190,6 +192,7 @@ def laid_out(speeches):
         at += quiet + length
 
 
+@settings(deadline=None)
 @given(
     SETTINGS, SPEECHES, st.lists(st.integers(0, 40_000), max_size=30), st.sampled_from([1, 2, 8])
 )
@@ -207,6 +210,7 @@ def test_windows_do_not_depend_on_how_the_sound_arrives(settings, speeches, cuts
         assert by_and_by == at_once
 
 
+@settings(deadline=None)
 @given(SETTINGS, SPEECHES, st.sampled_from([1, 2, 4, 8]))
 def test_each_speech_has_all_windows_of_the_grid_and_one_at_its_end(settings, speeches, stretch):
     w = Windower(settings, RATE)

@@ -57,7 +57,7 @@ class Channel:
         self._smoother = Smoother(model.labels, model.manifest.priors, settings.smoother)
         self._segmenter = Segmenter()
         self._summarizer = Summarizer(model.labels)
-        self._speech_start = self._read_until = 0
+        self._read_until = self._last_window = 0
         self._follows = False
         self._speech = self._lost = 0
         self.windows = 0
@@ -119,7 +119,7 @@ class Channel:
         if isinstance(item, WindowReady):
             self._window(item.span, given_up)
         elif isinstance(item, GateOpened):
-            self._speech_start = self._read_until = item.start
+            self._read_until = item.start
             self._follows = False
             self._emit(SpeechStarted, Span(item.start, item.known))
         elif isinstance(item, SpeechEnded):
@@ -142,7 +142,7 @@ class Channel:
                 self._budget.superseded += 1
             return
         raw = self._model.classify([features])[0]
-        since = window.end - self._read_until
+        since = window.end - self._last_window
         new = window.end - max(self._read_until, window.start)
         reading = self._smoother.update(raw, since / self._rate, new / self._rate)
         done = time.monotonic()
@@ -176,7 +176,8 @@ class Channel:
         )
         self._close(self._segmenter.push(stretch))
         self._summarizer.push(stretch)
-        self._read_until, self._follows = window.end, True
+        self._read_until = self._last_window = window.end
+        self._follows = True
         self._emit(
             Emotion,
             window,

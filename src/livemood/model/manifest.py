@@ -5,13 +5,24 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
 from livemood.model.labels import UNCERTAIN
 
 MANIFEST = "manifest.json"
+
+
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+"""A plain word: labels go into XML, WebVTT and column names."""
 
 
 class Network(BaseModel):
@@ -56,7 +67,7 @@ class Manifest(BaseModel):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     precision: Literal["float32", "int8"]
     parameters: int = Field(gt=0)
-    labels: tuple[str, ...] = Field(min_length=2)
+    labels: tuple[Label, ...] = Field(min_length=2)
     """In the order of the network's outputs."""
     features: FeatureSettings
     network: Network

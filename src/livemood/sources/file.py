@@ -37,6 +37,8 @@ class FileSource:
             raise SourceError(f"{path} is empty")
         try:
             info = sf.info(str(self._path))
+        except UnicodeError:
+            raise SourceError(f"{self.name!a} is not UTF-8: rename the file") from None
         except (sf.LibsndfileError, OSError) as error:
             raise SourceError(
                 f"{path} is not sound that can be read ({_reason(error)}): "

@@ -1,0 +1,86 @@
+"""Sound files as sources."""
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from livemood.errors import SourceError
+from livemood.sources import FileSource
+
+
+def joined(source):
+    blocks = list(source.blocks())
+    starts = [block.start for block in blocks]
+    assert starts == [0, *np.cumsum([len(b.samples) for b in blocks])[:-1]]
+    return np.concatenate([block.samples for block in blocks])
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype", "rate"),
+    [
+        ("wav", "PCM_16", 8000),
+        ("wav", "FLOAT", 44100),
+        ("flac", "PCM_24", 96000),
+        ("mp3", None, 44100),
+        ("ogg", "VORBIS", 22050),
+        ("opus", "OPUS", 48000),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_formats_rates_and_channels(tmp_path, form, subtype, rate, channels):
+    sound = 0.1 * np.random.default_rng(0).standard_normal((2 * rate, channels))
+    path = tmp_path / f"x.{form}"
+    sf.write(path, sound, rate, format="OGG" if form == "opus" else None, subtype=subtype)
+    source = FileSource(path)
+    assert (source.sample_rate, source.channels, source.live) == (rate, channels, False)
+    heard = joined(source)
+    assert heard.shape == (sf.info(path).frames, channels)
+    assert heard.dtype == np.float32
+
+
+def test_capture_times_follow_the_clock_of_the_sound(demo_file):
+    source = FileSource(demo_file, speed=20.0)
+    blocks = list(source.blocks())
+    elapsed = blocks[-1].captured_at - blocks[0].captured_at
+    assert elapsed == pytest.approx((blocks[-1].end - blocks[0].end) / 48000 / 20, abs=1e-6)
+
+
+def test_stopping_ends_the_sound(demo_file):
+    source = FileSource(demo_file, speed=1.0)
+    heard = 0
+    for block in source.blocks():
+        heard += len(block.samples)
+        source.stop()
+    assert 0 < heard < 48000
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
+def test_a_truncated_file_is_read_as_far_as_it_goes(demo_file, tmp_path, keep):
+    sound, rate = sf.read(demo_file, dtype="float32")
+    sf.write(tmp_path / "whole.flac", sound, rate)
+    data = (tmp_path / "whole.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(data[: round(keep * len(data))])
+    heard = []
+    source = FileSource(tmp_path / "cut.flac")
+    with pytest.raises(SourceError, match=r"cut\.flac is (damaged|truncated)") as error:
+        heard.extend(block for block in _noted(source.blocks(), heard))
+    assert "\n" not in str(error.value)
+    assert "kept" in str(error.value)
+    assert sum(len(block.samples) for block in heard) > 0.5 * keep * len(sound)
+
+
+def _noted(blocks, heard):
+    """Takes each block into `heard` as it comes, so that an error loses none."""
+    for block in blocks:
+        heard.append(block)
+        yield from ()
+
+
+def test_a_name_that_is_not_utf_8_is_one_clear_line(demo_file, tmp_path):
+    import os
+
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.opus")
+    with open(path, "wb") as file:  # noqa: PTH123 - pathlib adds nothing here
+        file.write(demo_file.read_bytes())
+    with pytest.raises(SourceError, match="UTF-8"):
+        FileSource(path)
