@@ -19,6 +19,9 @@ from livemood.audio.block import Samples
 Frames = NDArray[np.float32]
 """Standardised log-mel features, shape (frames, mels)."""
 
+_CHUNK = 28
+"""Frames computed at a time: what lies between the steps then stays in the processor's cache."""
+
 
 class FeatureSettings(BaseModel):
     """What the front end computes, as the model's manifest states it."""
@@ -81,7 +84,16 @@ class LogMel:
         if not np.isfinite(samples).all():
             samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
         frames = np.lib.stride_tricks.sliding_window_view(samples, s.frame_length, axis=-1)
-        spectrum = np.fft.rfft(frames[..., :: s.hop_length, :] * self._window, s.fft_length)
+        frames = frames[..., :: s.hop_length, :]
+        out = np.empty((*frames.shape[:-1], s.mels), np.float32)
+        for start in range(0, frames.shape[-2], _CHUNK):
+            chunk = (..., slice(start, start + _CHUNK), slice(None))
+            out[chunk] = self._log_mel(frames[chunk])
+        return out
+
+    def _log_mel(self, frames: Samples) -> Frames:
+        s = self.settings
+        spectrum = np.fft.rfft(frames * self._window, s.fft_length)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         rising, falling, starts = self._bands
         power = power[..., : len(rising)]

@@ -1,0 +1,32 @@
+"""Benchmarks run, and those that check something find it in order."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "script", [s for s in SCRIPTS if s.stem != "common"], ids=lambda path: path.stem
+)
+def test_the_quick_run_ends_with_its_result(script, corpora):
+    if script.stem == "window_cost":
+        pytest.importorskip("opensmile", reason="needs the extra bench")
+    done = subprocess.run(
+        [sys.executable, str(script), "--quick"],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["benchmark"] == script.stem
+    assert result["quick"] is True
+    assert result["machine"]["cores"]
+    assert not result.get("failed")
