@@ -19,6 +19,7 @@ Checks, each a reason to exit with 1 and be named in `failed`:
 Aim: no check fails.
 """
 
+import math
 import time
 from collections import Counter
 
@@ -87,13 +88,14 @@ class Watch:
         self._round_ms = round_ms
         self._hop = round(1000 * settings.window.hop_s)
         self._first = round(1000 * settings.window.first_s)
+        self._pause = round(1000 * (settings.gate.stop_s - settings.gate.hang_over_s))
         self._speech_start = self._last_end = 0
         self.started: Counter[int] = Counter()
         self.speech_ms: Counter[int] = Counter()
         self.marker: dict[int, int] = {}
         """Round to the place in it where its first speech begins, ms."""
         self.wrong: Counter[str] = Counter()
-        self.windows = self.off_grid = 0
+        self.windows = self.off_grid = self.on_grid = 0
         self.last = None
 
     def __call__(self, event) -> None:
@@ -121,7 +123,13 @@ class Watch:
             self.wrong["window off the hop and off the detector's frames"] += 1
         due = max(self._last_end, self._speech_start + self._first) + self._hop
         if not self._last_end < end <= due:
-            self.wrong["window missing"] += 1
+            # Where voice comes back before the gate closes, windows that would end in the pause
+            # are skipped. A pause ends off the grid, but for one in 25 that meets it by chance.
+            within_pause = self._last_end < end <= due + self._pause
+            if within_pause and self._last_end % self._hop == 0:
+                self.on_grid += 1
+            elif not within_pause:
+                self.wrong["window missing"] += 1
         self._last_end = end
 
 
@@ -188,6 +196,8 @@ def judge_clock(watch: Watch, pushed: int, count: int, span: int, failed: list[s
         failed.append(f"clock: the session lasts {duration} ms, the sound {wanted:.3f} ms")
     if drift is None or abs(drift) > DRIFT_MS:
         failed.append(f"clock: the marker moved by {drift} ms")
+    if watch.on_grid > 0.1 * watch.off_grid:
+        failed.append(f"windows: {watch.on_grid} missing after windows on the grid")
     failed += [f"windows: {what} ({times} times)" for what, times in watch.wrong.items()]
     return {
         "duration_ms": duration,
@@ -196,6 +206,7 @@ def judge_clock(watch: Watch, pushed: int, count: int, span: int, failed: list[s
         "marker_spread_ms": int(np.ptp(list(watch.marker.values()) or [0])),
         "windows": watch.windows,
         "windows_off_grid": watch.off_grid,
+        "skipped_after_windows_on_grid": watch.on_grid,
     }
 
 
@@ -228,7 +239,7 @@ def main() -> None:
     model = load_model(args.model, "cpu")
     model.warm_up()
     rounds = Rounds(40, args.seed)
-    count = max(2, round(hours * 3_600_000 / rounds.length_ms))
+    count = max(2, math.ceil(hours * 3_600_000 / rounds.length_ms))
     span = max(1, min(count // 2, round(3_600_000 / rounds.length_ms)))
     watch, seen = listen(model, rounds, count, min(600.0, hours * 3600 / 20))
     failed: list[str] = []

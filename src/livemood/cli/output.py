@@ -1,6 +1,7 @@
 """Where a session's events go: standard output, a folder."""
 
 import sys
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -36,15 +37,16 @@ class Printer:
 class EventFile:
     """Writes events to NAME.jsonl as they come, and the whole timeline to NAME.json at the end.
 
-    What was heard is in the file even if the program is killed.
+    What was heard is in the file even if the program is killed; an earlier session's files are
+    never overwritten.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        stem = safe_name(name)
-        self._lines, self._whole = folder / f"{stem}.jsonl", folder / f"{stem}.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._lines.open("w", encoding="utf-8", buffering=1)
+            stem = _unused(folder, safe_name(name))
+            self._lines, self._whole = folder / f"{stem}.jsonl", folder / f"{stem}.json"
+            self._file = self._lines.open("x", encoding="utf-8", buffering=1)
         except OSError as error:
             raise LivemoodError(f"cannot write into {folder}: {error.strerror}") from None
 
@@ -66,6 +68,12 @@ class EventFile:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+
+
+def _unused(folder: Path, stem: str) -> str:
+    """`stem`, or `stem-2` and so on, for which `folder` has no events yet."""
+    names = (f"{stem}-{n}" if n > 1 else stem for n in count(1))
+    return next(name for name in names if not (folder / f"{name}.jsonl").exists())
 
 
 def safe_name(name: str) -> str:

@@ -1,6 +1,7 @@
 """The writer's side of one channel: resampling into the ring, on one clock."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,8 @@ class LostSound:
 class Intake:
     """Takes a channel's blocks as they come and never waits for whoever reads the ring.
 
-    Lost sound becomes silence of the same length, so that the clock goes on, and is noted.
+    Lost sound becomes silence of the same length, so that the clock goes on, and is noted; so do
+    values that are no numbers.
     """
 
     LONGEST_FILL_S = 1.0
@@ -38,11 +40,16 @@ class Intake:
         """Take the block's sound of one channel."""
         if block.start > self._next:
             self._fill(block.start, block.gap_cause)
-        samples = block.samples[max(0, self._next - block.start) :, channel]
-        self._next = max(self._next, block.end)
-        piece = max(1, self._source_rate)  # so that no write overruns the ring by itself
-        for at in range(0, len(samples), piece):
-            self.ring.write(self._resampler.push(samples[at : at + piece]))
+        for start, samples in _numbers(block.samples[:, channel], block.start):
+            if start > self._next:
+                self._fill(start, "not_finite")
+            fresh = samples[max(0, self._next - start) :]
+            self._next = max(self._next, start + len(samples))
+            piece = max(1, self._source_rate)  # so that no write overruns the ring by itself
+            for at in range(0, len(fresh), piece):
+                self.ring.write(self._resampler.push(fresh[at : at + piece]))
+        if block.end > self._next:
+            self._fill(block.end, "not_finite")
         # Published last: the capture time of the newest sample that a reader may ask for.
         self._anchor = (block.end * self._rate / self._source_rate, block.captured_at)
 
@@ -72,3 +79,14 @@ class Intake:
         missing = round(source_end * self._rate / self._source_rate) - self.ring.end
         self.ring.write(samples[: max(0, missing)])
         self.ring.skip(missing - len(samples))
+
+
+def _numbers(samples: Samples, start: int) -> Iterator[tuple[int, Samples]]:
+    """The stretches of `samples` whose values are numbers, each with its first index."""
+    good = np.isfinite(samples)
+    if good.all():
+        yield start, samples
+        return
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], good, [False])).astype(np.int8)))
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        yield start + int(first), samples[first:last]

@@ -5,10 +5,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import soundfile as sf
 
-from livemood.audio import AudioBlock, Samples
+from livemood.audio import AudioBlock
 from livemood.errors import SourceError
 
 BLOCK_S = 0.02
@@ -51,7 +50,7 @@ class FileSource:
         self._declared = info.frames
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """The file's sound. Values that are not finite become silence, and a gap says so."""
+        """The file's sound. Raises `SourceError` where the file is damaged."""
         began, at = time.monotonic(), 0
         try:
             with sf.SoundFile(str(self._path)) as file:
@@ -63,7 +62,7 @@ class FileSource:
                     if self._speed is not None and self._stopped.wait(due - time.monotonic()):
                         return
                     captured = due if self._speed is not None else time.monotonic()
-                    yield from _finite(at, samples, captured)
+                    yield AudioBlock(at, samples, captured)
                     at += len(samples)
         except (sf.LibsndfileError, OSError, RuntimeError) as error:
             raise SourceError(
@@ -80,21 +79,6 @@ class FileSource:
     def stop(self) -> None:
         """End the sound where it is."""
         self._stopped.set()
-
-
-def _finite(start: int, samples: Samples, captured_at: float) -> Iterator[AudioBlock]:
-    """The block without stretches that have values that are no numbers: these become gaps."""
-    good = np.asarray(np.isfinite(samples).all(axis=1))
-    if good.all():
-        yield AudioBlock(start, samples, captured_at)
-        return
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], good, [False])).astype(np.int8)))
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
-        yield AudioBlock(start + int(first), samples[first:last], captured_at, "not_finite")
-    if not good[-1]:
-        # An empty block carries the clock past a bad stretch at the end.
-        empty = samples[:0]
-        yield AudioBlock(start + len(samples), empty, captured_at, "not_finite")
 
 
 def _reason(error: Exception) -> str:

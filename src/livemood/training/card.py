@@ -24,6 +24,9 @@ such a system must be told (article 50(3)). It is not a medical device.
 - English, Polish, and keywords of Hindi and English speakers. Other languages were not measured.
 - Adults. Children and elderly voices were not measured; nor were groups by accent or ethnicity.
 - `disgust` was learnt from RAVDESS and TESS alone, and `surprise` from studio recordings alone.
+- On each corpus it hardly ever says a label which that corpus lacks (see the confusions): it has
+  learnt something of rooms and microphones along with voices. On cheap microphones, as those of
+  emospeech-in, `sad`, `disgust` and `surprise` are rarely said.
 - Valence and arousal are derived: the probability-weighted mean of published coordinates of the
   emotion words (Russell & Mehrabian 1977), not a reading of their own.
 - Music, several voices at once, strong noise and telephone bands were not part of its training.
