@@ -59,7 +59,8 @@ async def one_round(events, seconds, stuck):
                 while seen < count:
                     event = parse_event(await other.recv())
                     seen = event.seq or seen
-                    lost += event.count or 0
+                    if event.type == "error":
+                        lost += event.count
     return latencies, lost
 
 

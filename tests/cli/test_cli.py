@@ -171,6 +171,19 @@ def test_a_watcher_sees_what_the_monitor_says(demo_file):
     assert listener.wait(30) == 0
 
 
+def test_a_reader_that_goes_away_ends_the_program_quietly():
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--speed", "max", "--json", "--no-serve"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert parse_event(process.stdout.readline()).type == "session.started"
+    process.stdout.close()
+    assert process.wait(20) == FAILURE
+    assert process.stderr.read() == ""
+
+
 def test_version_models_and_help():
     assert livemood("--version").stdout.startswith("livemood 0.")
     assert livemood("models").stdout.startswith("default")

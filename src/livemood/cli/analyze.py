@@ -1,16 +1,16 @@
 """`livemood analyze`: the timelines of whole files."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from livemood.cli import options
 from livemood.cli.output import safe_name, write_text
@@ -51,14 +51,14 @@ def analyze(
     settings = options.settings(window, hop, 150.0, vad, loaded)
     worker = _Worker(settings, form, model, provider)
     failures = 0
-    with _progress(len(files)) as advance:
-        for result in _results(worker, loaded, files, jobs):
+    with _ProgressBar(len(files)) as bar:
+        for result in _results(worker, loaded, files, jobs, bar.within):
             if result.text is not None:
                 _deliver(result, form, out)
             if result.failure is not None:
                 failures += 1
                 typer.echo(f"livemood: {result.failure}", err=True)
-            advance()
+            bar.finished()
     if failures:
         raise typer.Exit(1)
 
@@ -70,10 +70,15 @@ class _Worker:
     model: str
     provider: str
 
-    def __call__(self, path: Path, loaded: Model | None = None) -> Result:
+    def __call__(
+        self,
+        path: Path,
+        loaded: Model | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Result:
         try:
             timeline, failure = analyze_file(
-                path, loaded or _model(self.model, self.provider), self.settings
+                path, loaded or _model(self.model, self.provider), self.settings, progress
             )
         except LivemoodError as error:
             return Result(path, None, str(error))
@@ -90,11 +95,17 @@ def _model(name: str, provider: str) -> Model:
     return _models[name, provider]
 
 
-def _results(worker: _Worker, loaded: Model, files: list[Path], jobs: int) -> Iterator[Result]:
-    """The results in the order of `files`."""
+def _results(
+    worker: _Worker,
+    loaded: Model,
+    files: list[Path],
+    jobs: int,
+    progress: Callable[[float], None],
+) -> Iterator[Result]:
+    """The results in the order of `files`; `progress` hears how far one alone has come."""
     if jobs == 1 or len(files) == 1:
         for path in files:
-            yield worker(path, loaded)
+            yield worker(path, loaded, progress)
         return
     # Spawned, not forked: ONNX Runtime's threads do not survive a fork.
     with ProcessPoolExecutor(min(jobs, len(files)), get_context("spawn")) as pool:
@@ -131,26 +142,33 @@ def _make_folder(out: Path) -> None:
         raise LivemoodError(f"cannot write into {out}: {error.strerror}") from None
 
 
-class _progress:  # noqa: N801 - reads as a function at its only use
-    """A progress bar on stderr, if that is a terminal and there is more than one file."""
+class _ProgressBar:
+    """A progress bar on stderr, if that is a terminal."""
 
     def __init__(self, files: int) -> None:
         console = Console(stderr=True)
         columns = (
             TextColumn("analyzing"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.completed:.1f}/{task.total:.0f} files"),
             TimeElapsedColumn(),
         )
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task("files", total=files)
+        self._done = 0
 
-    def __enter__(self) -> "_progress":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def __call__(self) -> None:
-        self._bar.advance(self._task)
+    def within(self, share: float) -> None:
+        """So much of the file now being read has been read."""
+        self._bar.update(self._task, completed=self._done + share)
+
+    def finished(self) -> None:
+        """A file is done."""
+        self._done += 1
+        self._bar.update(self._task, completed=self._done)

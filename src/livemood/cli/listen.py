@@ -3,8 +3,8 @@
 import queue
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated
 
@@ -100,9 +100,10 @@ def _session(
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
         sinks: list[Sink] = [server.publish] if server else []
         session = _Session(source, model, settings, sinks)
-        for event in session.events():
-            for output in outputs:
-                output.show(event)
+        with closing(session.events()) as events:
+            for event in events:
+                for output in outputs:
+                    output.show(event)
     if session.failure:
         raise session.failure
 
@@ -131,7 +132,7 @@ class _Session:
         finally:
             self._events.put(None)
 
-    def events(self) -> Iterator[AnyEvent]:
+    def events(self) -> Generator[AnyEvent, None, None]:
         """Every event; Ctrl-C ends the session, whose last events still come."""
         before = {s: signal.signal(s, self._interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
         self._thread.start()
@@ -147,6 +148,7 @@ class _Session:
                 yield event
         finally:
             self._stop.set()
+            self._thread.join(5.0)
             for number, handler in before.items():
                 signal.signal(number, handler)
 

@@ -73,6 +73,11 @@ class ChannelState:
             self.emotion = event
             self._fill(event.end_ms, style(event.label))
 
+    def quiet_until(self, ms: int) -> None:
+        """The session has come to `ms`: a channel in which nobody speaks is silent until there."""
+        if not self.speaking:
+            self._fill(ms, SILENCE)
+
     def timeline(self, width: int) -> Text:
         """The last `width` cells, newest at the right."""
         text = Text()
@@ -113,6 +118,8 @@ class ViewState:
             self.notes.append(f"{event.end_ms - event.start_ms} ms of sound lost: {event.cause}")
         if event.channel is not None and event.channel < len(self.channels):
             self.channels[event.channel].take(event)
+            for channel in self.channels:
+                channel.quiet_until(event.end_ms)
 
     def render(self, width: int) -> RenderableType:
         """The whole view."""

@@ -47,14 +47,14 @@ def analyze_file(
 ) -> tuple[Timeline, SourceError | None]:
     """The timeline of a whole file, by the same objects as live, as fast as possible.
 
-    `progress` is called with the seconds of sound that have been read. A file that turns out to be
-    damaged gives the timeline up to there, and the error.
+    `progress` is called with the share of the sound, from 0 to 1, that has been read. A file that
+    turns out to be damaged gives the timeline up to there, and the error.
     """
     timeline = Timeline()
     source = FileSource(path)
     sinks: list[Sink] = [timeline.add]
     if progress:
-        sinks.append(lambda event: progress(event.end_ms / 1000))
+        sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / source.duration_s)))
     failure = run(source, model, settings or MonitorSettings(), sinks)
     return timeline, failure
 

@@ -48,6 +48,8 @@ class FileSource:
         self.sample_rate, self.channels = info.samplerate, info.channels
         self._block = max(1, round(block_s * self.sample_rate * (speed or 50.0)))
         self._declared = info.frames
+        self.duration_s: float = info.frames / info.samplerate
+        """How long the file says it is."""
 
     def blocks(self) -> Iterator[AudioBlock]:
         """The file's sound. Raises `SourceError` where the file is damaged."""

@@ -1,0 +1,58 @@
+"""The Python API, as the README shows it."""
+
+import asyncio
+import threading
+
+import pytest
+
+import livemood
+from livemood.timeline.events import without_wall_clock
+
+
+def test_listen_yields_events_and_analyze_the_same(demo_file):
+    heard = list(livemood.listen(demo_file, speed=None))
+    timeline = livemood.analyze(demo_file)
+    assert [without_wall_clock(e) for e in heard] == [
+        without_wall_clock(e) for e in timeline.events
+    ]
+    assert timeline.segments(channel=0)
+
+
+def test_leaving_the_loop_ends_the_session(demo_file):
+    before = threading.active_count()
+    events = livemood.listen(demo_file)
+    assert next(events).type == "session.started"
+    events.close()
+    assert threading.active_count() == before
+
+
+def test_what_cannot_work_is_said_before_the_first_event(tmp_path):
+    with pytest.raises(livemood.LivemoodError, match="no file"):
+        livemood.listen(tmp_path / "none.wav")
+    with pytest.raises(livemood.LivemoodError, match="no file"):
+        livemood.analyze(tmp_path / "none.wav")
+    with pytest.raises(livemood.LivemoodError, match="no model"):
+        livemood.load_model("nothing")
+
+
+def test_public_names_resolve():
+    for name in livemood.__all__:
+        assert getattr(livemood, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = livemood.nonsense
+
+
+async def test_connect_is_an_async_iterator_of_a_running_monitor(demo_file):
+    from livemood.engine import MonitorSettings, run
+    from livemood.server import ServerThread
+    from livemood.sources import FileSource
+
+    with ServerThread(0) as server:
+        source = FileSource(demo_file, speed=8.0)
+        settings, model = MonitorSettings(budget_s=60.0), livemood.load_model()
+        running = asyncio.to_thread(run, source, model, settings, [server.publish])
+        session = asyncio.ensure_future(running)
+        events = [event async for event in livemood.connect(server.url)]
+        assert await session is None
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert events[-1].type == "session.ended"
