@@ -88,8 +88,8 @@ class ServerThread:
 
 
 def _bind(port: int) -> socket.socket:
-    # With the protocol named, asyncio turns Nagle's algorithm off for every client; with the default
-    # of 0 it does not, and now and then an event waits 40 ms for an acknowledgement.
+    # With the protocol named, asyncio turns Nagle's algorithm off for every client; with the
+    # default of 0 it does not, and now and then an event waits 40 ms for an acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
