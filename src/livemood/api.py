@@ -1,11 +1,11 @@
 """The Python API behind `import livemood`."""
 
-import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from livemood.engine import MonitorSettings, analyze_file, run
+from livemood.engine.queue import EventQueue
 from livemood.errors import LivemoodError
 from livemood.model import load_model
 from livemood.model.network import Provider
@@ -35,32 +35,36 @@ def listen(
     loaded.warm_up()
     chosen = settings or MonitorSettings()
     chosen.check(loaded.manifest)
-    events: queue.SimpleQueue[AnyEvent | Exception | None] = queue.SimpleQueue()
+    events = EventQueue(live=source.live)
     stop = threading.Event()
+    failures: list[Exception] = []
 
     def work() -> None:
         try:
-            events.put(run(source, loaded, chosen, [events.put], stop))
+            if failure := run(source, loaded, chosen, [events.put], stop):
+                failures.append(failure)
         except Exception as error:
-            events.put(error)
+            failures.append(error)
+        finally:
+            events.close()
 
-    return _drain(events, stop, threading.Thread(target=work, name="livemood", daemon=True))
+    worker = threading.Thread(target=work, name="livemood", daemon=True)
+    return _drain(events, stop, worker, failures)
 
 
 def _drain(
-    events: "queue.SimpleQueue[AnyEvent | Exception | None]",
-    stop: threading.Event,
-    worker: threading.Thread,
+    events: EventQueue, stop: threading.Event, worker: threading.Thread, failures: list[Exception]
 ) -> Iterator[AnyEvent]:
     worker.start()
     try:
-        while (item := events.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
+        while (event := events.get()) is not None:
+            yield event
     finally:
         stop.set()
+        events.close()
         worker.join()
+    for failure in failures:
+        raise failure
 
 
 def analyze(

@@ -10,6 +10,8 @@ from livemood.errors import LivemoodError, UsageError
 from livemood.timeline.events import AnyEvent, ErrorEvent, SessionEnded, parse_event
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
+FIRST_PATIENCE_S = 2.0
+"""A monitor that never answered is given no more than this."""
 
 
 async def connect(url: str, after: int = 0, patience_s: float = 30.0) -> AsyncIterator[AnyEvent]:
@@ -46,7 +48,7 @@ async def connect(url: str, after: int = 0, patience_s: float = 30.0) -> AsyncIt
         except InvalidHandshake as error:
             raise LivemoodError(f"{base} is no livemood monitor: {error}") from None
         except (OSError, ConnectionClosed, TimeoutError) as error:
-            if waited >= patience_s:
+            if waited >= (patience_s if session else min(patience_s, FIRST_PATIENCE_S)):
                 raise LivemoodError(
                     f"no monitor answers at {base} ({error}): start one with livemood listen"
                 ) from None
@@ -63,8 +65,14 @@ def _parsed(text: str | bytes, base: str) -> AnyEvent:
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        usable = parts.scheme in ("ws", "wss") and host and not set(host) & set(' <>"')
+        host.encode("idna")
+    except ValueError:  # a UnicodeError is one too
+        usable = False
+    if not usable:
         raise UsageError(f"{url!r} is no WebSocket address: give one like ws://127.0.0.1:8765")
     path = parts.path if parts.path not in ("", "/") else "/v1/timeline"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))

@@ -17,7 +17,7 @@ import soundfile as sf
 
 from livemood.timeline.events import parse_event, without_wall_clock
 
-COMMAND = [sys.executable, "-c", "from livemood.cli.main import main; main()"]
+COMMAND = [sys.executable, "-m", "livemood"]
 
 
 def livemood(*arguments, **options):
@@ -240,7 +240,15 @@ USAGE, FAILURE = 2, 1
         ("listen --file whole.flac --provider tpu", USAGE, "cpu"),
         ("listen --file whole.flac --provider cuda", FAILURE, "CUDA"),
         ("demo --speed 0", USAGE, "--speed"),
+        ("listen --file whole.flac --window 31", USAGE, "--window"),
+        ("listen --file whole.flac --window nan", USAGE, "--window"),
+        ("listen --file whole.flac --hop 0.001", USAGE, "--hop"),
+        ("listen --file whole.flac --speed 5000", USAGE, "1000"),
         ("watch http://127.0.0.1", USAGE, "ws://"),
+        ("watch ws://127.0.0.1:99999", USAGE, "ws://"),
+        ("watch ws://[::1", USAGE, "ws://"),
+        ("watch ws://..", USAGE, "ws://"),
+        ("watch ws://127.0.0.1:9", FAILURE, "livemood listen"),
     ],
 )
 def test_bad_input_is_one_clear_line(wrong, arguments, code, says):
@@ -273,6 +281,59 @@ def test_a_truncated_file_gives_what_was_read_and_says_so(wrong):
     last = [parse_event(line) for line in events.stdout.splitlines()][-2:]
     assert [event.type for event in last] == ["error", "session.ended"]
     assert last[1].reason == "error"
+
+
+def test_a_result_that_cannot_be_written_costs_no_other(wrong, tmp_path):
+    (tmp_path / "whole.flac.json").mkdir(parents=True)
+    (wrong / "other.flac").write_bytes((wrong / "whole.flac").read_bytes())
+    done = livemood("analyze", "whole.flac", "other.flac", "--out", tmp_path, cwd=wrong)
+    assert done.returncode == FAILURE
+    (line,) = done.stderr.splitlines()
+    assert "cannot write" in line
+    assert {p.name for p in tmp_path.iterdir()} == {"whole.flac.json", "other.flac.json"}
+
+
+def test_a_full_disk_is_one_clear_line(wrong):
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [*COMMAND, "analyze", "whole.flac"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=wrong,
+            check=False,
+        )
+    assert done.returncode == FAILURE
+    (line,) = done.stderr.splitlines()
+    assert "cannot write" in line
+
+
+@pytest.mark.parametrize("speed", [10, 1000])
+def test_faster_than_real_time_is_on_time_and_loses_nothing(demo_file, speed):
+    done = livemood(
+        *("listen", "--file", demo_file, "--speed", speed, "--json", "--no-serve"),
+        *("--budget-ms", 60000),
+    )
+    events = [parse_event(line) for line in done.stdout.splitlines()]
+    assert not [event for event in events if event.type in ("gap", "load", "error")]
+    assert [e.type for e in events].count("emotion") == livemood(
+        "analyze", demo_file, "--format", "jsonl"
+    ).stdout.count('"emotion"')
+
+
+def test_an_interrupt_before_the_beginning_is_quiet():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "livemood", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # The interpreter has begun and is importing; whatever it is at, no traceback may follow.
+    while "livemood" not in open(f"/proc/{process.pid}/cmdline").read():  # noqa: PTH123, SIM115
+        pass
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode in (130, -signal.SIGINT)
 
 
 def test_a_busy_port_is_one_clear_line(demo_file):

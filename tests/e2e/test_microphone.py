@@ -14,7 +14,7 @@ from livemood.timeline.events import parse_event
 
 pytestmark = pytest.mark.e2e
 
-LISTEN = [sys.executable, "-c", "from livemood.cli.main import main; main()", "listen"]
+LISTEN = [sys.executable, "-m", "livemood", "listen"]
 # Recordings of actors whom the model never heard, each read as another label with confidence:
 # fear, angry, disgust, surprise. Where two labels are close, the place of the window grid decides.
 CLIPS = [

@@ -203,3 +203,27 @@ def test_whatever_stands_in_a_field_the_manifest_is_read_or_refused_in_one_line(
     except ModelError as error:
         message = str(error)
     assert len(message.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"features": {"mels": 32}},
+        {"features": {"sample_rate": 22050}},
+        {"temperature": 1e-300},
+        {"priors": [1e-320] * 6 + [1.0]},
+        {"labels": ["a", "b", "c"], "priors": [0.4, 0.3, 0.3]},
+    ],
+)
+def test_a_manifest_that_does_not_fit_its_network_does_not_load(tmp_path, change):
+    from livemood.model import load_model
+
+    shipped = find_model("default")
+    (tmp_path / "model.onnx").symlink_to(shipped / "model.onnx")
+    told = content(shipped)
+    for key, value in change.items():
+        told[key] = told[key] | value if isinstance(value, dict) else value
+    (tmp_path / MANIFEST).write_text(json.dumps(told), "utf-8")
+    with pytest.raises(ModelError, match="damaged") as error:
+        load_model(tmp_path, "cpu")
+    assert "\n" not in str(error.value)

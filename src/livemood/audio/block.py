@@ -40,6 +40,9 @@ class AudioBlock:
     gap_cause: str = "source_lost"
     """Why samples are missing, if `start` lies past the end of the block before it."""
 
+    pace: float = 1.0
+    """Seconds of sound that pass in one second; other than 1 for a file played faster."""
+
     @property
     def end(self) -> int:
         """Index of the sample after the last one."""

@@ -53,11 +53,15 @@ def analyze(
     failures = 0
     with _ProgressBar(len(files)) as bar:
         for result in _results(worker, loaded, files, jobs, bar.within):
+            problems = [result.failure] if result.failure else []
             if result.text is not None:
-                _deliver(result, form, out)
-            if result.failure is not None:
-                failures += 1
-                typer.echo(f"livemood: {result.failure}", err=True)
+                try:
+                    _deliver(result.path, result.text, form, out)
+                except LivemoodError as error:
+                    problems.append(str(error))
+            for problem in problems:
+                typer.echo(f"livemood: {problem}", err=True)
+            failures += bool(problems)
             bar.finished()
     if failures:
         raise typer.Exit(1)
@@ -117,19 +121,18 @@ def _results(
                 yield Result(path, None, f"{path}: the worker process failed: {error}")
 
 
-def _deliver(result: Result, form: str, out: Path | None) -> None:
-    assert result.text is not None  # noqa: S101 - the caller looked
+def _deliver(path: Path, text: str, form: str, out: Path | None) -> None:
     if out is None:
-        sys.stdout.write(result.text)
+        sys.stdout.write(text)
         sys.stdout.flush()
         return
-    target = out / f"{safe_name(result.path.name)}.{form}"
+    target = out / f"{safe_name(path.name)}.{form}"
     number = 2
     while target in _written:
-        target = out / f"{safe_name(result.path.name)}-{number}.{form}"
+        target = out / f"{safe_name(path.name)}-{number}.{form}"
         number += 1
     _written.add(target)
-    write_text(target, result.text)
+    write_text(target, text)
 
 
 _written: set[Path] = set()

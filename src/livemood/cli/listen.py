@@ -1,6 +1,5 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
-import queue
 import signal
 import threading
 from collections.abc import Generator
@@ -15,10 +14,12 @@ from livemood.cli.output import EventFile, Printer, SessionOutput
 from livemood.cli.view import open_view
 from livemood.engine import MonitorSettings, run
 from livemood.engine.monitor import Sink
+from livemood.engine.queue import EventQueue
 from livemood.errors import UsageError
 from livemood.model import Model
 from livemood.server import ServerThread
 from livemood.sources import FileSource, Microphone, Source
+from livemood.sources.file import FASTEST
 from livemood.timeline import AnyEvent
 
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo.opus"
@@ -74,8 +75,8 @@ def _speed(text: str) -> float | None:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if not 0 < speed <= 1000:
-        raise UsageError(f"--speed must be a number above 0, or max, not {text!r}")
+    if not 0 < speed <= FASTEST:
+        raise UsageError(f"--speed must be above 0, up to {FASTEST:g}, or max, not {text!r}")
     return speed
 
 
@@ -114,7 +115,7 @@ class _Session:
     def __init__(
         self, source: Source, model: Model, settings: MonitorSettings, sinks: list[Sink]
     ) -> None:
-        self._events: queue.SimpleQueue[AnyEvent | None] = queue.SimpleQueue()
+        self._events = EventQueue(live=source.live)
         self._stop = threading.Event()
         self.failure: Exception | None = None
         every = [*sinks, self._events.put]
@@ -130,7 +131,7 @@ class _Session:
         except Exception as error:
             self.failure = error
         finally:
-            self._events.put(None)
+            self._events.close()
 
     def events(self) -> Generator[AnyEvent, None, None]:
         """Every event; Ctrl-C ends the session, whose last events still come."""
@@ -141,13 +142,14 @@ class _Session:
                 try:
                     # A timeout, because a wait without one cannot be interrupted everywhere.
                     event = self._events.get(timeout=0.5)
-                except queue.Empty:
+                except TimeoutError:
                     continue
                 if event is None:
                     return
                 yield event
         finally:
             self._stop.set()
+            self._events.close()
             self._thread.join(5.0)
             for number, handler in before.items():
                 signal.signal(number, handler)

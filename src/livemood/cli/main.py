@@ -46,3 +46,6 @@ def main() -> None:
     except LivemoodError as error:
         typer.echo(f"livemood: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # standard output: a full disk, say
+        typer.echo(f"livemood: cannot write: {error.strerror}", err=True)
+        sys.exit(1)

@@ -12,6 +12,9 @@ from livemood.model import Model, load_model
 from livemood.speech import open_detector
 from livemood.speech.windows import WindowSettings
 
+LONGEST_S = 30.0
+"""Of a window and of a hop."""
+
 ModelName = Annotated[str, typer.Option("--model", help="A shipped model, or a model's folder.")]
 ProviderName = Annotated[str, typer.Option("--provider", help="auto, cpu or cuda.")]
 Vad = Annotated[str, typer.Option(help="Voice activity detector: webrtc or silero.")]
@@ -39,14 +42,16 @@ def settings(
     """The monitor's settings. Raises `UsageError` for values that make no sense."""
     open_detector(vad)
     shortest = model.manifest.window.shortest_s
-    if window < shortest:
+    if not window >= shortest:
         raise UsageError(
             f"--window {window:g} is too short: model {model.manifest.name} takes windows from "
             f"{shortest:g} s"
         )
-    if hop <= 0:
-        raise UsageError(f"--hop must be above 0 s, not {hop:g}: try 0.25")
-    if budget_ms <= 0:
+    if window > LONGEST_S:
+        raise UsageError(f"--window {window:g} is too long: the most is {LONGEST_S:g} s")
+    if not 0.01 <= hop <= LONGEST_S:
+        raise UsageError(f"--hop must be from 0.01 to {LONGEST_S:g} s, not {hop:g}: try 0.25")
+    if not budget_ms > 0:
         raise UsageError(f"--budget-ms must be above 0, not {budget_ms:g}: try 150")
     try:
         return MonitorSettings(

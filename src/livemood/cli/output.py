@@ -1,6 +1,7 @@
 """Where a session's events go: standard output, a folder."""
 
 import sys
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -52,7 +53,10 @@ class EventFile:
 
     def show(self, event: AnyEvent) -> None:
         """Write it; the last event completes the timeline."""
-        self._file.write(event.model_dump_json() + "\n")
+        try:
+            self._file.write(event.model_dump_json() + "\n")
+        except OSError as error:
+            raise LivemoodError(f"cannot write {self._lines}: {error.strerror}") from None
         if isinstance(event, SessionEnded):
             self._file.flush()
             with self._lines.open("rb") as lines:
@@ -67,7 +71,8 @@ class EventFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # a full disk was already said by the write
+            self._file.close()
 
 
 def _unused(folder: Path, stem: str) -> str:
@@ -79,11 +84,16 @@ def _unused(folder: Path, stem: str) -> str:
 def safe_name(name: str) -> str:
     """A file name from whatever a device or a file is called."""
     kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._")
-    return kept[:100] or "session"
+    # File names are limited to 255 bytes, and an extension is to follow.
+    return kept.encode()[:200].decode(errors="ignore") or "session"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all. Raises `LivemoodError` if that cannot be done."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, "utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise LivemoodError(f"cannot write {path}: {error.strerror}") from None

@@ -116,7 +116,10 @@ class ViewState:
             self.behind = event.behind
         elif isinstance(event, Gap):
             self.notes.append(f"{event.end_ms - event.start_ms} ms of sound lost: {event.cause}")
-        if event.channel is not None and event.channel < len(self.channels):
+        if event.channel is not None:
+            # Whoever watches from the middle of a session may never see its beginning.
+            while len(self.channels) <= event.channel:
+                self.channels.append(ChannelState())
             self.channels[event.channel].take(event)
             for channel in self.channels:
                 channel.quiet_until(event.end_ms)
@@ -187,7 +190,9 @@ class PlainView:
     """One line for each segment, for pipes and log files."""
 
     def __init__(self, url: str | None) -> None:
-        self._console = Console(width=int(os.environ.get("COLUMNS", "100")), highlight=False)
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdecimal() and int(columns) > 0 else 100
+        self._console = Console(width=width, highlight=False)
         if url:
             self._say(f"timeline at {url}")
 
@@ -198,6 +203,9 @@ class PlainView:
             self._say(f"channel {event.channel}  {span}  {event.label} ({event.confidence:.0%})")
         elif isinstance(event, Gap):
             self._say(f"channel {event.channel}  sound lost: {event.cause}")
+        elif isinstance(event, ErrorEvent):
+            lost = f" ({event.count})" if event.count else ""
+            self._say(f"{event.message}{lost}")
         elif isinstance(event, Load):
             self._say("behind: windows are given up" if event.behind else "in time again")
         elif isinstance(event, SessionEnded):

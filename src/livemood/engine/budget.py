@@ -21,7 +21,9 @@ class LatencyBudget:
     MAX_STRETCH = 8
     """The hop is never stretched by more than this."""
     CALM = 4
-    """So many windows in a row within half the budget shorten the hop again."""
+    """So many windows in a row well within the budget shorten the hop again."""
+    WELL_WITHIN = 0.8
+    """The part of the budget that is well within it."""
 
     def __init__(self, budget_s: float) -> None:
         if budget_s <= 0:
@@ -66,7 +68,7 @@ class LatencyBudget:
                 self.behind = True
                 return LoadChange(True, latency_s)
             return None
-        self._calm = self._calm + 1 if latency_s <= self._budget / 2 else 0
+        self._calm = self._calm + 1 if latency_s <= self.WELL_WITHIN * self._budget else 0
         if self.behind and self._calm >= self.CALM:
             self._calm = 0
             self.stretch = max(1, self.stretch // 2)

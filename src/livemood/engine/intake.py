@@ -34,7 +34,7 @@ class Intake:
         """Holes that the reader has not come to yet; appended here, taken there."""
         self._resampler = StreamResampler(source_rate, rate)
         self._next = 0
-        self._anchor = (0.0, 0.0)
+        self._anchor = (0.0, 0.0, float(rate))
 
     def push(self, block: AudioBlock, channel: int) -> None:
         """Take the block's sound of one channel."""
@@ -51,7 +51,8 @@ class Intake:
         if block.end > self._next:
             self._fill(block.end, "not_finite")
         # Published last: the capture time of the newest sample that a reader may ask for.
-        self._anchor = (block.end * self._rate / self._source_rate, block.captured_at)
+        position = block.end * self._rate / self._source_rate
+        self._anchor = (position, block.captured_at, self._rate * block.pace)
 
     def flush(self) -> None:
         """The stream ended: bring out what the resampler held back."""
@@ -59,8 +60,8 @@ class Intake:
 
     def captured_at(self, sample: int) -> float:
         """When `sample`, on the ring's clock, was captured: monotonic seconds."""
-        position, time = self._anchor
-        return time - (position - sample) / self._rate
+        position, time, samples_a_second = self._anchor
+        return time - (position - sample) / samples_a_second
 
     def _fill(self, until: int, cause: str) -> None:
         hole = until - self._next

@@ -34,7 +34,12 @@ def run(
         sinks=sinks,
     )
     stop = stop or threading.Event()
-    failure = _run_live(source, monitor, stop) if source.live else _run_all(source, monitor, stop)
+    bring = _run_live if source.live else _run_all
+    try:
+        failure = bring(source, monitor, stop)
+    except Exception as error:
+        monitor.finish(failure=f"{type(error).__name__}: {error}")
+        raise
     monitor.finish("interrupted" if stop.is_set() else "end", str(failure) if failure else None)
     return failure
 

@@ -17,6 +17,7 @@ from pydantic import (
 from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
 from livemood.model.labels import UNCERTAIN
+from livemood.speech.vad import SAMPLE_RATE
 
 MANIFEST = "manifest.json"
 
@@ -72,9 +73,9 @@ class Manifest(BaseModel):
     features: FeatureSettings
     network: Network
     window: Window
-    temperature: float = Field(gt=0)
+    temperature: float = Field(ge=0.01, le=100)
     """Logits are divided by this before the softmax (Guo et al. 2017)."""
-    priors: tuple[Annotated[float, Field(gt=0)], ...]
+    priors: tuple[Annotated[float, Field(ge=1e-4)], ...]
     """Share of each label that the probabilities were calibrated for; sums to 1."""
     valence_arousal: Literal["derived"] = "derived"
     """Derived: the probability-weighted mean of published circumplex coordinates."""
@@ -88,6 +89,8 @@ class Manifest(BaseModel):
             raise ValueError(f"labels must differ from each other and from {UNCERTAIN!r}")
         if len(self.priors) != len(self.labels) or abs(sum(self.priors) - 1) > 1e-3:
             raise ValueError("priors must give each label its share, summing to 1")
+        if self.features.sample_rate != SAMPLE_RATE:
+            raise ValueError(f"the features must take sound of {SAMPLE_RATE} samples a second")
         if self.window.longest_s < self.window.shortest_s:
             raise ValueError("the longest window must not be shorter than the shortest")
         shortest = round(self.window.shortest_s * self.features.sample_rate)

@@ -40,10 +40,11 @@ class Model:
     """A network with its manifest. Stateless between calls; used by one thread at a time."""
 
     def __init__(self, manifest: Manifest, network: OnnxNetwork) -> None:
-        if network.outputs != len(manifest.labels):
+        takes, gives = (manifest.features.mels, len(manifest.labels))
+        if (network.inputs, network.outputs) != (takes, gives):
             raise ModelError(
-                f"model {manifest.name} is damaged: the network has {network.outputs} outputs, "
-                f"the manifest {len(manifest.labels)} labels"
+                f"model {manifest.name} is damaged: by its manifest the network takes {takes} mel "
+                f"bands and gives {gives} labels, but it has {network.inputs} and {network.outputs}"
             )
         self.manifest = manifest
         self.front_end = LogMel(manifest.features)
@@ -104,8 +105,8 @@ class Model:
         sound = np.asarray(samples, np.float32)
         if sound.ndim != 1 or not len(sound):
             raise UsageError(f"predict takes mono sound of shape (n,), not {sound.shape}")
-        if sample_rate <= 0:
-            raise UsageError(f"the sample rate must be above 0, not {sample_rate}")
+        if not 1000 <= sample_rate <= 1_000_000:
+            raise UsageError(f"the sample rate must be from 1000 to 1000000, not {sample_rate}")
         if not np.isfinite(sound).all():
             raise UsageError("the sound has values that are not finite (NaN or infinite)")
         probabilities = self.classify(self._windows(sound, sample_rate)).mean(axis=0)

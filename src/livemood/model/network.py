@@ -1,7 +1,7 @@
 """The DC-RNN on ONNX Runtime: batches of log-mel windows in, logits out."""
 
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,21 @@ class OnnxNetwork:
         return next(name for name, full in _NAMES.items() if full == first)
 
     @property
-    def outputs(self) -> int:
-        """How many logits come out."""
-        return cast(int, self._session.get_outputs()[0].shape[-1])
+    def inputs(self) -> object:
+        """How many mel bands go in, as the file says."""
+        return _last(self._session.get_inputs()[0].shape, 3)
+
+    @property
+    def outputs(self) -> object:
+        """How many logits come out, as the file says."""
+        return _last(self._session.get_outputs()[0].shape, 2)
 
     def __call__(self, batch: Frames) -> NDArray[np.float32]:
         """Logits, shape (batch, labels), of `batch`, float32 of shape (batch, frames, mels)."""
         out: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
         return out
+
+
+def _last(shape: list[object], rank: int) -> object:
+    """The last size of a shape of `rank` sizes; none for another rank."""
+    return shape[-1] if len(shape) == rank else None

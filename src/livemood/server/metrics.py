@@ -20,6 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._loads: dict[int | None, Load] = {}
         r = self._registry
         self._windows = Counter("livemood_windows", "Windows read.", registry=r)
         self._superseded = Gauge(
@@ -36,7 +37,7 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=r,
         )
-        self._behind = Gauge("livemood_behind", "1 while the budget is missed.", registry=r)
+        self._behind = Gauge("livemood_behind", "Channels that miss the budget now.", registry=r)
         self._speaking = Gauge("livemood_speaking", "Channels with speech now.", registry=r)
         self.clients = Gauge("livemood_clients", "Connected WebSocket clients.", registry=r)
         self.dropped = Counter(
@@ -54,13 +55,15 @@ class Metrics:
             self._gaps.labels(event.cause).inc()
             self._gap_seconds.labels(event.cause).inc((event.end_ms - event.start_ms) / 1000)
         elif isinstance(event, Load):
-            self._behind.set(event.behind)
-            self._superseded.set(event.superseded)
+            self._loads[event.channel] = event
+            self._behind.set(sum(load.behind for load in self._loads.values()))
+            self._superseded.set(sum(load.superseded for load in self._loads.values()))
         elif isinstance(event, SpeechStarted):
             self._speaking.inc()
         elif isinstance(event, SpeechEnded):
             self._speaking.dec()
         elif isinstance(event, SessionEnded):
+            self._behind.set(0)
             self._superseded.set(sum(s.superseded for s in event.summary))
 
     def exposition(self) -> bytes:

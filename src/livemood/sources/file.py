@@ -8,9 +8,11 @@ from pathlib import Path
 import soundfile as sf
 
 from livemood.audio import AudioBlock
-from livemood.errors import SourceError
+from livemood.errors import SourceError, UsageError
 
 BLOCK_S = 0.02
+FASTEST = 1000.0
+"""Times real time; whoever wants more takes the sound as fast as it can be read."""
 
 
 class FileSource:
@@ -28,10 +30,14 @@ class FileSource:
         self.name = self._path.name
         self.live = speed is not None
         self._stopped = threading.Event()
+        if speed is not None and not 0 < speed <= FASTEST:
+            raise UsageError(f"the speed must be above 0 and at most {FASTEST:g}, not {speed:g}")
         if not self._path.exists():
             raise SourceError(f"no file {path}: check the path")
         if self._path.is_dir():
             raise SourceError(f"{path} is a folder: name the sound files in it")
+        if not self._path.is_file():
+            raise SourceError(f"{path} is not a regular file: save the sound to one")
         if self._path.stat().st_size == 0:
             raise SourceError(f"{path} is empty")
         try:
@@ -46,7 +52,8 @@ class FileSource:
         if info.frames == 0:
             raise SourceError(f"{path} holds no sound")
         self.sample_rate, self.channels = info.samplerate, info.channels
-        self._block = max(1, round(block_s * self.sample_rate * (speed or 50.0)))
+        # Never more than a second at once: the ring holds a few.
+        self._block = max(1, round(min(1.0, block_s * (speed or 50.0)) * self.sample_rate))
         self._declared = info.frames
         self.duration_s: float = info.frames / info.samplerate
         """How long the file says it is."""
@@ -64,7 +71,7 @@ class FileSource:
                     if self._speed is not None and self._stopped.wait(due - time.monotonic()):
                         return
                     captured = due if self._speed is not None else time.monotonic()
-                    yield AudioBlock(at, samples, captured)
+                    yield AudioBlock(at, samples, captured, pace=self._speed or 1.0)
                     at += len(samples)
         except (sf.LibsndfileError, OSError, RuntimeError) as error:
             raise SourceError(

@@ -68,7 +68,7 @@ def find_device(wanted: str | int | None) -> InputDevice:
         raise SourceError("no microphone was found: plug one in, or use --file")
     if wanted is None:
         chosen = [d for d in devices if d.default] or devices[:1]
-    elif str(wanted).isdigit():
+    elif str(wanted).isdecimal():
         chosen = [d for d in devices if d.index == int(wanted)]
     else:
         chosen = [d for d in devices if d.name == wanted]
@@ -103,7 +103,7 @@ class Microphone:
         self.sample_rate = found.sample_rate
         self._queue: queue.Queue[AudioBlock | None] = queue.Queue(maxsize=round(5 / self.BLOCK_S))
         self._heard = 0
-        self._first_adc: float | None = None
+        self._adc_end: float | None = None
         self._overflown = False
         self._stopping = threading.Event()
 
@@ -120,24 +120,26 @@ class Microphone:
                 callback=self._callback,
                 finished_callback=self._finished,
             )
+            with stream:
+                yield from self._queued()
         except self._sd.PortAudioError as error:
             raise SourceError(
-                f"microphone {self.name!r} cannot be opened ({_reason(error)}): is another program "
+                f"microphone {self.name!r} cannot be used ({_reason(error)}): is another program "
                 "using it, or is it unplugged?"
             ) from None
-        with stream:
-            while not self._stopping.is_set():
-                try:
-                    block = self._queue.get(timeout=self.SILENT_S)
-                except queue.Empty:
-                    block = None
-                if block is None:
-                    if self._stopping.is_set():
-                        return
-                    raise SourceError(
-                        f"microphone {self.name!r} stopped delivering sound: was it unplugged?"
-                    )
+
+    def _queued(self) -> Iterator[AudioBlock]:
+        while not self._stopping.is_set():
+            try:
+                block = self._queue.get(timeout=self.SILENT_S)
+            except queue.Empty:
+                block = None
+            if block is not None:
                 yield block
+            elif not self._stopping.is_set():
+                raise SourceError(
+                    f"microphone {self.name!r} stopped delivering sound: was it unplugged?"
+                )
 
     def stop(self) -> None:
         """End the sound."""
@@ -149,8 +151,7 @@ class Microphone:
         if status.input_overflow:
             self._heard += self._lost(times.inputBufferAdcTime)
             self._overflown = True
-        if self._first_adc is None:
-            self._first_adc = times.inputBufferAdcTime
+        self._adc_end = times.inputBufferAdcTime + frames / self.sample_rate
         cause = "input_overflow" if self._overflown else "queue_full"
         block = AudioBlock(self._heard, np.array(data, np.float32), now, cause)
         self._heard += frames
@@ -166,10 +167,13 @@ class Microphone:
         return float(delay) if 0 < delay < 1 else 0.0
 
     def _lost(self, adc_time: float) -> int:
-        """Samples that the driver dropped, by its own clock; at least one, since it said so."""
-        if self._first_adc is None or adc_time <= 0:
+        """Samples dropped since the last block, by the driver's clock; at least one: it said so.
+
+        From block to block, since over hours that clock and the sound card's drift apart.
+        """
+        if self._adc_end is None or adc_time <= 0:
             return 1
-        return max(1, round((adc_time - self._first_adc) * self.sample_rate) - self._heard)
+        return max(1, round((adc_time - self._adc_end) * self.sample_rate))
 
     def _finished(self) -> None:
         # If it is full, whoever reads is not waiting, and looks at the event next.

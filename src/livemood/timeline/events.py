@@ -183,7 +183,7 @@ class Load(Event):
     latency_ms: float
     """Of the window that decided it."""
     superseded: int
-    """Windows given up so far in this session."""
+    """Windows of this channel given up so far."""
     hop_ms: int
     """From one window to the next from now on."""
 
