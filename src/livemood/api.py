@@ -1,11 +1,9 @@
 """The Python API behind `import livemood`."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from livemood.engine import MonitorSettings, analyze_file, run
-from livemood.engine.queue import EventQueue
+from livemood.engine import BackgroundSession, MonitorSettings, analyze_file
 from livemood.errors import LivemoodError
 from livemood.model import load_model
 from livemood.model.network import Provider
@@ -33,38 +31,13 @@ def listen(
     source: Source = FileSource(file, speed) if file is not None else Microphone(device)
     loaded = load_model(model, provider)
     loaded.warm_up()
-    chosen = settings or MonitorSettings()
-    chosen.check(loaded.manifest)
-    events = EventQueue(live=source.live)
-    stop = threading.Event()
-    failures: list[Exception] = []
-
-    def work() -> None:
-        try:
-            if failure := run(source, loaded, chosen, [events.put], stop):
-                failures.append(failure)
-        except Exception as error:
-            failures.append(error)
-        finally:
-            events.close()
-
-    worker = threading.Thread(target=work, name="livemood", daemon=True)
-    return _drain(events, stop, worker, failures)
+    return _events(BackgroundSession(source, loaded, settings or MonitorSettings()))
 
 
-def _drain(
-    events: EventQueue, stop: threading.Event, worker: threading.Thread, failures: list[Exception]
-) -> Iterator[AnyEvent]:
-    worker.start()
-    try:
-        while (event := events.get()) is not None:
-            yield event
-    finally:
-        stop.set()
-        events.close()
-        worker.join()
-    for failure in failures:
-        raise failure
+def _events(session: BackgroundSession) -> Iterator[AnyEvent]:
+    yield from session.events()
+    if session.failure:
+        raise session.failure
 
 
 def analyze(

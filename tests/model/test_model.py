@@ -37,7 +37,7 @@ def test_the_shipped_model_knows_held_out_speakers_better_than_chance(model, cli
         for actor in ("01", "11", "20", "21"):
             sound, rate = sf.read(clip(f"03-01-{code}-01-01-01-{actor}"), dtype="float32")
             right.append(model.predict(sound, rate).label == label)
-    # Chance is 4 of 28; 12 or more by chance alone happens once in ten thousand times.
+    # Chance is 4 of 28; 12 or more by chance alone has a probability of about 0.0003.
     assert sum(right) >= 12
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livemood.server.log import Entry, EventLog, Subscription, notice
-from livemood.timeline.events import ErrorEvent, parse_event
+from livemood.server.log import Entry, EventLog, Subscription
+from livemood.timeline.events import ErrorEvent, client_notice, parse_event
 
 
 def entry(seq, droppable=True):
@@ -203,7 +203,7 @@ def test_events_that_are_no_longer_kept_are_told_as_lost_history():
 
 
 def test_a_client_told_of_an_error_gets_one_event_that_is_fatal():
-    event = parse_event(notice("bad_request", "after must be a number"))
+    event = client_notice("bad_request", "after must be a number")
     assert isinstance(event, ErrorEvent)
     assert (event.code, event.message, event.fatal) == (
         "bad_request",

@@ -1,9 +1,8 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
 import signal
-import threading
-from collections.abc import Generator
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,15 +11,13 @@ import typer
 from livemood.cli import options
 from livemood.cli.output import EventFile, Printer, SessionOutput
 from livemood.cli.view import open_view
-from livemood.engine import MonitorSettings, run
+from livemood.engine import BackgroundSession, MonitorSettings
 from livemood.engine.monitor import Sink
-from livemood.engine.queue import EventQueue
 from livemood.errors import UsageError
 from livemood.model import Model
 from livemood.server import ServerThread
 from livemood.sources import FileSource, Microphone, Source
 from livemood.sources.file import FASTEST
-from livemood.timeline import AnyEvent
 
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo.opus"
 Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast as possible.")]
@@ -100,8 +97,8 @@ def _session(
             view = open_view(server.url if server else None)
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
         sinks: list[Sink] = [server.publish] if server else []
-        session = _Session(source, model, settings, sinks)
-        with closing(session.events()) as events:
+        session = BackgroundSession(source, model, settings, sinks)
+        with _ended_by_signals(session), closing(session.events()) as events:
             for event in events:
                 for output in outputs:
                     output.show(event)
@@ -109,53 +106,18 @@ def _session(
         raise session.failure
 
 
-class _Session:
-    """The engine in a thread of its own, its events in this one."""
+@contextmanager
+def _ended_by_signals(session: BackgroundSession) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) ends the session in order; a second ends the program."""
 
-    def __init__(
-        self, source: Source, model: Model, settings: MonitorSettings, sinks: list[Sink]
-    ) -> None:
-        self._events = EventQueue(live=source.live)
-        self._stop = threading.Event()
-        self.failure: Exception | None = None
-        every = [*sinks, self._events.put]
-        self._thread = threading.Thread(
-            target=self._work, args=(source, model, settings, every), daemon=True
-        )
-
-    def _work(
-        self, source: Source, model: Model, settings: MonitorSettings, sinks: list[Sink]
-    ) -> None:
-        try:
-            self.failure = run(source, model, settings, sinks, self._stop)
-        except Exception as error:
-            self.failure = error
-        finally:
-            self._events.close()
-
-    def events(self) -> Generator[AnyEvent, None, None]:
-        """Every event; Ctrl-C ends the session, whose last events still come."""
-        before = {s: signal.signal(s, self._interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
-        self._thread.start()
-        try:
-            while True:
-                try:
-                    # A timeout, because a wait without one cannot be interrupted everywhere.
-                    event = self._events.get(timeout=0.5)
-                except TimeoutError:
-                    continue
-                if event is None:
-                    return
-                yield event
-        finally:
-            self._stop.set()
-            self._events.close()
-            self._thread.join(5.0)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _interrupt(self, *_: object) -> None:
-        """The first signal ends the session in order; a second one ends the program."""
-        if self._stop.is_set():
+    def interrupt(*_: object) -> None:
+        if session.stopping:
             raise KeyboardInterrupt
-        self._stop.set()
+        session.stop()
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from livemood.audio import AudioBlock
@@ -17,6 +16,7 @@ from livemood.timeline.events import (
     SessionEnded,
     SessionSettings,
     SessionStarted,
+    utc_now,
 )
 
 Sink = Callable[[AnyEvent], None]
@@ -89,8 +89,7 @@ class Monitor:
 
     def _emit(self, event: type[Event], fields: dict[str, Any]) -> None:
         self._seq += 1
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        made: Any = event(session=self.session, seq=self._seq, time=now, **fields)
+        made: Any = event(session=self.session, seq=self._seq, time=utc_now(), **fields)
         for sink in self._sinks:
             sink(made)
 

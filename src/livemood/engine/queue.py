@@ -2,9 +2,8 @@
 
 import threading
 from collections import deque
-from datetime import UTC, datetime
 
-from livemood.timeline.events import AnyEvent, Emotion, ErrorEvent
+from livemood.timeline.events import AnyEvent, Emotion, ErrorEvent, client_notice
 
 
 class EventQueue:
@@ -60,12 +59,4 @@ class EventQueue:
 
     def _notice(self) -> ErrorEvent:
         count, self._dropped = self._dropped, 0
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return ErrorEvent(
-            session="",
-            time=now,
-            code="slow_client",
-            message="emotion events were dropped: read faster",
-            fatal=False,
-            count=count,
-        )
+        return client_notice("slow_client", "emotion events were dropped: read faster", count)

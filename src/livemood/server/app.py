@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from livemood.server.log import EventLog, Subscription, notice
+from livemood.server.log import EventLog, Subscription
 from livemood.server.metrics import Metrics
+from livemood.timeline.events import client_notice
 
 LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]
 
@@ -51,7 +52,7 @@ class App:
         try:
             after = _after(socket, self._log)
         except ValueError as error:
-            await socket.send_text(notice("bad_request", str(error)))
+            await socket.send_text(client_notice("bad_request", str(error)).model_dump_json())
             await socket.close(1008, "bad request")
             return
         self._metrics.clients.inc()

@@ -7,10 +7,9 @@ costs no memory and holds nobody up: its bounded queue is how far it may fall be
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 
-from livemood.timeline.events import ErrorEvent
+from livemood.timeline.events import client_notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class Subscription:
         messages = []
         lost = self._log.first_seq - 1 - self._had
         if lost > 0:
-            messages.append(_notice("history_lost", "older events are no longer kept", lost))
+            messages.append(_text("history_lost", "older events are no longer kept", lost))
             self._had += lost
         if self._had >= self._owed_until:
             messages += self._catch_up()
@@ -127,17 +126,8 @@ class Subscription:
         if not dropped:
             return kept
         self.dropped += dropped
-        return [_notice("slow_client", "emotion events were dropped: read faster", dropped), *kept]
+        return [_text("slow_client", "emotion events were dropped: read faster", dropped), *kept]
 
 
-def notice(code: str, message: str) -> str:
-    """An error that is said to one client alone, as a message."""
-    return _notice(code, message, None)
-
-
-def _notice(code: str, message: str, count: int | None) -> str:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    event = ErrorEvent(
-        session="", time=now, code=code, message=message, fatal=count is None, count=count
-    )
-    return event.model_dump_json()
+def _text(code: str, message: str, count: int) -> str:
+    return client_notice(code, message, count).model_dump_json()

@@ -1,5 +1,6 @@
 """The events of a session, as they go over the wire: JSON text, one event a message."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -211,6 +212,19 @@ AnyEvent = Annotated[
     | ErrorEvent,
     Field(discriminator="type"),
 ]
+
+
+def utc_now() -> str:
+    """The time of an event made now: RFC 3339, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def client_notice(code: str, message: str, count: int | None = None) -> ErrorEvent:
+    """An error that concerns one client alone: not numbered, and fatal unless it counts losses."""
+    return ErrorEvent(
+        session="", time=utc_now(), code=code, message=message, fatal=count is None, count=count
+    )
+
 
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
