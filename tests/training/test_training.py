@@ -99,13 +99,13 @@ def test_convolutions_give_the_same_for_a_stretch_whatever_is_around_it():
     network = DcRnn(NetworkPart(), 64, 7).eval()
     features = torch.randn(1, 1, 298, 64)
     with torch.no_grad():
-        whole = network.convolutions(features)
+        whole = network.front.convolutions(features)
         steps = whole.shape[2]
         assert steps == (298 - network.context_frames) // network.step_frames + 1
         for first, count in ((0, 1), (3, 3), (20, 15)):
             start = first * network.step_frames
             stretch = (count - 1) * network.step_frames + network.context_frames
-            part = network.convolutions(features[:, :, start : start + stretch])
+            part = network.front.convolutions(features[:, :, start : start + stretch])
             assert part.shape[2] == count
             assert (part - whole[:, :, first : first + count]).abs().max() < 1e-5
 

@@ -41,10 +41,11 @@ class Model:
 
     def __init__(self, manifest: Manifest, network: OnnxNetwork) -> None:
         takes, gives = (manifest.features.mels, len(manifest.labels))
-        if (network.inputs, network.outputs) != (takes, gives):
+        has = network.shape
+        if (has.mels, has.labels) != (takes, gives):
             raise ModelError(
                 f"model {manifest.name} is damaged: by its manifest the network takes {takes} mel "
-                f"bands and gives {gives} labels, but it has {network.inputs} and {network.outputs}"
+                f"bands and gives {gives} labels, but it has {has.mels} and {has.labels}"
             )
         self.manifest = manifest
         self.front_end = LogMel(manifest.features)
@@ -83,7 +84,7 @@ class Model:
         for index, window in enumerate(windows):
             by_length.setdefault(len(window), []).append(index)
         for indices in by_length.values():
-            logits = self._network(np.stack([windows[i] for i in indices]))
+            logits = self._network.whole(np.stack([windows[i] for i in indices]))
             out[indices] = _softmax(logits / self.manifest.temperature)
         return out
 
@@ -109,7 +110,7 @@ class Model:
             raise UsageError(f"the sample rate must be from 1000 to 1000000, not {sample_rate}")
         if not np.isfinite(sound).all():
             raise UsageError("the sound has values that are not finite (NaN or infinite)")
-        probabilities = self.classify(self._windows(sound, sample_rate)).mean(axis=0)
+        probabilities = self.classify(self.windows(sound, sample_rate)).mean(axis=0)
         valence, arousal = self.affect(probabilities)
         by_label = dict(zip(self.labels, map(float, probabilities), strict=True))
         label = max(by_label, key=by_label.__getitem__)
@@ -122,7 +123,8 @@ class Model:
             silence = np.zeros(round(seconds * self.manifest.features.sample_rate), np.float32)
             self.classify([self.front_end(silence)])
 
-    def _windows(self, sound: Samples, sample_rate: int) -> list[Frames]:
+    def windows(self, sound: Samples, sample_rate: int) -> list[Frames]:
+        """The windows of features, all of one length, in which `predict` reads a clip."""
         features, window = self.manifest.features, self.manifest.window
         rate = features.sample_rate
         sound = resample(sound, sample_rate, rate)

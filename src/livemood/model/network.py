@@ -1,7 +1,8 @@
-"""The DC-RNN on ONNX Runtime: batches of log-mel windows in, logits out."""
+"""The DC-RNN on ONNX Runtime: batches of new log-mel frames in, logits and states out."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,31 @@ from livemood.errors import ModelError
 from livemood.model.features import Frames
 
 Provider = Literal["auto", "cpu", "cuda"]
+Float32 = NDArray[np.float32]
 
-_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+NEVER: Final = -1e9
+"""The attention score of a state that is not part of the window."""
+
+_NAMES: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_INPUTS: Final = ("features", "state", "states", "scores")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a network takes and gives, as its file says."""
+
+    mels: object
+    units: object
+    labels: object
 
 
 class OnnxNetwork:
-    """One ONNX file with input (batch, frames, mels) and output (batch, labels)."""
+    """One ONNX file that reads the new frames of windows of which earlier steps are kept.
+
+    The convolutions see new frames only; the recurrence goes on from a state; attention pools
+    the new states with those kept. A window without earlier steps is the same call with nothing
+    kept.
+    """
 
     def __init__(self, path: Path, provider: Provider = "auto", threads: int = 1) -> None:
         import onnxruntime as ort
@@ -37,7 +57,14 @@ class OnnxNetwork:
         except Exception as error:  # ONNX Runtime's own exceptions share no public base class
             line = str(error).splitlines()[0]
             raise ModelError(f"ONNX Runtime cannot load {path}: {line}") from None
-        self._input = self._session.get_inputs()[0].name
+        inputs = {i.name: i.shape for i in self._session.get_inputs()}
+        outputs = self._session.get_outputs()
+        if tuple(inputs) != _INPUTS or len(outputs) != 3:
+            raise ModelError(
+                f"{path} is not a streaming DC-RNN of this version: its inputs are "
+                f"{', '.join(inputs)}, not {', '.join(_INPUTS)}; export it again"
+            )
+        self.shape = Shape(inputs["features"][-1], inputs["state"][-1], outputs[0].shape[-1])
 
     @property
     def provider(self) -> str:
@@ -46,21 +73,27 @@ class OnnxNetwork:
         return next(name for name, full in _NAMES.items() if full == first)
 
     @property
-    def inputs(self) -> object:
-        """How many mel bands go in, as the file says."""
-        return _last(self._session.get_inputs()[0].shape, 3)
+    def units(self) -> int:
+        """Values in one recurrent state."""
+        return int(str(self.shape.units))
 
-    @property
-    def outputs(self) -> object:
-        """How many logits come out, as the file says."""
-        return _last(self._session.get_outputs()[0].shape, 2)
+    def __call__(
+        self, features: Frames, state: Float32, states: Float32, scores: Float32
+    ) -> tuple[Float32, Float32, Float32]:
+        """Logits (batch, labels); states (batch, steps, units) and scores (batch, steps) new.
 
-    def __call__(self, batch: Frames) -> NDArray[np.float32]:
-        """Logits, shape (batch, labels), of `batch`, float32 of shape (batch, frames, mels)."""
-        out: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
-        return out
+        All float32: `features` (batch, frames, mels) hold the new steps' frames; `state` (batch,
+        units) is the state before them; `states` (batch, kept, units) and `scores` (batch, kept),
+        at least one, are kept of the window, `NEVER` marking those to leave out.
+        """
+        logits, new_states, new_scores = self._session.run(
+            None, dict(zip(_INPUTS, (features, state, states, scores), strict=True))
+        )
+        return logits, new_states, new_scores
 
-
-def _last(shape: list[object], rank: int) -> object:
-    """The last size of a shape of `rank` sizes; none for another rank."""
-    return shape[-1] if len(shape) == rank else None
+    def whole(self, windows: Frames) -> Float32:
+        """Logits (batch, labels) of whole windows (batch, frames, mels), nothing kept."""
+        batch = len(windows)
+        state = np.zeros((batch, self.units), np.float32)
+        scores = np.full((batch, 1), NEVER, np.float32)
+        return self(windows, state, state[:, np.newaxis], scores)[0]

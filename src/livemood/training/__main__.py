@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,14 @@ import torch
 import typer
 
 from livemood.errors import LivemoodError
-from livemood.training.build import build, corpus_clips, finish, predict_clips, write_json
+from livemood.training.build import (
+    build,
+    corpus_clips,
+    finish,
+    predict_clips,
+    predict_compared,
+    write_json,
+)
 from livemood.training.card import write_card
 from livemood.training.corpora import RAVDESS_FOLDS, ravdess_speakers, split_by_speaker
 from livemood.training.evaluate import crossvalidation_figures, held_out_figures
@@ -60,13 +68,17 @@ def crossvalidate(
     torch.set_num_threads(threads)
     parsed = read_recipe(recipe)
     clips, _, _ = corpus_clips(parsed, corpora)
-    predictions: dict[str, list[tuple[Truth, Probs]]] = {"float32": [], "int8": []}
+    predictions: dict[str, list[tuple[Truth, Probs]]] = defaultdict(list)
     for fold in range(1, len(RAVDESS_FOLDS) + 1):
         logging.info("fold %d", fold)
         rest, test = split_by_speaker(clips, ravdess_speakers(fold))
-        folders = build(parsed, rest, [1.0] * len(rest), sources, cache, out / f"fold{fold}")
+        run = out / f"fold{fold}"
+        folders = build(parsed, rest, [1.0] * len(rest), sources, cache, run)
         for name, folder in folders.items():
             predictions[name].append(predict_clips(finish(folder, 1.0, {}), test))
+        if parsed.network.bidirectional:
+            compared = predict_compared(parsed, run, folders["float32"], test)
+            predictions["bidirectional"].append(compared)
     figures = crossvalidation_figures(predictions, parsed.labels, parsed.seed)
     write_json(out / "figures.json", figures)
     for name, values in figures["models"].items():

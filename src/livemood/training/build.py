@@ -18,7 +18,7 @@ from livemood.model.model import Model, load_model
 from livemood.training.corpora import Clip, read_clip, read_corpus, split_by_speaker
 from livemood.training.examples import Examples, FeatureCache
 from livemood.training.export import export_onnx, quantize
-from livemood.training.fit import Fitted, fit
+from livemood.training.fit import Fitted, fit, load_fitted
 from livemood.training.metrics import Probs, Truth
 from livemood.training.network import DcRnn
 from livemood.training.recipe import Recipe
@@ -96,6 +96,21 @@ def predict_clips(model: Model, clips: Iterable[Clip]) -> tuple[Truth, Probs]:
     for clip in clips:
         prediction = model.predict(read_clip(clip.path, rate), rate)
         rows.append([prediction.probabilities[label] for label in model.labels])
+        truth.append(model.labels.index(clip.label))
+    return np.array(truth), np.array(rows)
+
+
+def predict_compared(
+    recipe: Recipe, run: Path, folder: Path, clips: Iterable[Clip]
+) -> tuple[Truth, Probs]:
+    """The same by the head that `run` trained for comparison, in torch; `folder` holds its twin."""
+    model, network = load_model(folder, "cpu"), load_fitted(recipe, run)
+    rate = model.manifest.features.sample_rate
+    truth, rows = [], []
+    for clip in clips:
+        windows = torch.from_numpy(np.stack(model.windows(read_clip(clip.path, rate), rate)))
+        with torch.no_grad():
+            rows.append(network.heads(windows)[1].softmax(1).mean(0).double().numpy())
         truth.append(model.labels.index(clip.label))
     return np.array(truth), np.array(rows)
 

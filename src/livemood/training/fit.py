@@ -44,13 +44,14 @@ def build_network(recipe: Recipe, sources: Path | None) -> DcRnn:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if recipe.network.source_sha256 not in (None, digest):
             raise ModelError(f"{path} is not the file the recipe names: its SHA-256 is {digest}")
-        network.load_byol_s(path)
+        network.front.load_byol_s(path)
     return network
 
 
 def fit(recipe: Recipe, examples: Examples, sources: Path | None, run: Path) -> Fitted:
     """Train by `recipe`, resuming from `run/checkpoint.pt` if training was cut short before."""
-    network = build_network(recipe, sources)
+    # Channels last: about 1.5 times as fast on processors without bfloat16.
+    network = build_network(recipe, sources).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     given = {id(p) for p in network.transferred()} if recipe.network.source else set()
     rate = recipe.fit.learning_rate
     groups = [
@@ -107,6 +108,15 @@ def fit(recipe: Recipe, examples: Examples, sources: Path | None, run: Path) -> 
     return Fitted(cast(DcRnn, averaged.module).eval(), examples.mean, examples.deviation)
 
 
+def load_fitted(recipe: Recipe, run: Path) -> DcRnn:
+    """The network as it stands in the checkpoint of `run`."""
+    network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
+    averaged = AveragedModel(network, use_buffers=True)
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    averaged.load_state_dict(state["averaged"])
+    return cast(DcRnn, averaged.module).eval()
+
+
 def _epoch(
     recipe: Recipe,
     network: DcRnn,
@@ -121,15 +131,22 @@ def _epoch(
     network.train()
     losses, hits, count = [], 0, 0
     for features, targets in examples.batches(rng):
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = network(features)
-        logits = logits.float()
+        with torch.autocast("cpu", torch.bfloat16, enabled=_fast_bfloat16()):
+            heads = network.heads(features)
         weights = (targets * examples.class_weights).sum(dim=1)
-        loss = (
-            weights
-            * functional.cross_entropy(
-                logits, targets, label_smoothing=recipe.fit.label_smoothing, reduction="none"
-            )
+        loss = torch.stack(
+            [
+                (
+                    weights
+                    * functional.cross_entropy(
+                        logits.float(),
+                        targets,
+                        label_smoothing=recipe.fit.label_smoothing,
+                        reduction="none",
+                    )
+                ).mean()
+                for logits in heads
+            ]
         ).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -137,6 +154,11 @@ def _epoch(
         optimizer.step()
         averaged.update_parameters(network)
         losses.append(loss.item())
-        hits += int((logits.argmax(1) == targets.argmax(1)).sum())
+        hits += int((heads[0].argmax(1) == targets.argmax(1)).sum())
         count += len(targets)
     return float(np.mean(losses)), hits / count
+
+
+def _fast_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16; emulated, it is several times slower."""
+    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -1,4 +1,4 @@
-"""The DC-RNN in torch: convolutions with a finite context, a recurrent layer, attention."""
+"""The DC-RNN in torch: convolutions with a finite context, a causal recurrent layer, attention."""
 
 from pathlib import Path
 
@@ -7,23 +7,23 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from livemood.errors import ModelError
+from livemood.model.network import NEVER
 from livemood.training.recipe import NetworkPart
 
 
-class DcRnn(nn.Module):
-    """Log-mel frames in, one logit for each label out, for any number of frames from 22.
+class Front(nn.Module):
+    """Log-mel frames (batch, frames, mels) to steps (batch, steps, hidden), 80 ms each.
 
     Three blocks of convolution and pooling, as in BYOL-S (Elbanna et al. 2022) but without
-    padding in time: each step of 8 frames (80 ms) sees exactly 22 frames (235 ms) and nothing
-    else, so that what is computed for one window holds for every other window over those frames.
-    Two linear layers follow at each step, then a bidirectional GRU and attentive pooling over
-    the steps of the window.
+    padding in time: each step of 8 frames sees exactly 22 frames (235 ms) and nothing else, so
+    that what is computed once for a stretch of sound holds in every window. Two linear layers
+    follow at each step.
     """
 
     step_frames = 8
     context_frames = 22
 
-    def __init__(self, part: NetworkPart, mels: int, labels: int) -> None:
+    def __init__(self, part: NetworkPart, mels: int) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         width = 1
@@ -31,8 +31,9 @@ class DcRnn(nn.Module):
             blocks += [
                 nn.Conv2d(width, part.channels, 3, padding=(0, 1)),
                 nn.BatchNorm2d(part.channels),
-                nn.ReLU(),
+                # Before the rectifier, which keeps the order of values: a quarter of its work.
                 nn.MaxPool2d(2),
+                nn.ReLU(),
             ]
             width = part.channels
         self.convolutions = nn.Sequential(*blocks)
@@ -43,29 +44,15 @@ class DcRnn(nn.Module):
             nn.Linear(part.hidden, part.hidden),
             nn.ReLU(),
         )
-        self.dropout = nn.Dropout(part.dropout)
-        self.recurrent = nn.GRU(part.hidden, part.recurrent, batch_first=True, bidirectional=True)
-        self.attention = nn.Sequential(
-            nn.Linear(2 * part.recurrent, part.recurrent), nn.Tanh(), nn.Linear(part.recurrent, 1)
-        )
-        self.output = nn.Linear(2 * part.recurrent, labels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, frames, mels), standardised, to logits (batch, labels)."""
+        """One vector for each step of `features`, standardised."""
         maps = self.convolutions(features.unsqueeze(1))
-        steps = self.linear(maps.permute(0, 2, 3, 1).flatten(2))
-        states, _ = self.recurrent(self.dropout(steps))
-        weights = torch.softmax(self.attention(states), dim=1)
-        pooled = (weights * states).sum(dim=1)
-        logits: Tensor = self.output(self.dropout(pooled))
-        return logits
-
-    def transferred(self) -> list[nn.Parameter]:
-        """The parameters that a source model can give."""
-        return [*self.convolutions.parameters(), *self.linear.parameters()]
+        steps: Tensor = self.linear(maps.permute(0, 2, 3, 1).flatten(2))
+        return steps
 
     def load_byol_s(self, path: Path) -> None:
-        """Take convolutions and linear layers from `byol-s-d512` tensors at `path`.
+        """Take all weights from the `byol-s-d512` tensors at `path`.
 
         Its convolutions run over (mel, time), ours over (time, mel): kernels are transposed.
         """
@@ -82,3 +69,139 @@ class DcRnn(nn.Module):
             raise ModelError(
                 f"{path} does not hold byol-s-d512 for this network: {error}"
             ) from None
+
+
+class _Pooling(nn.Module):
+    """Attentive pooling over states, and the layer that gives logits."""
+
+    def __init__(self, width: int, inner: int, dropout: float, labels: int) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(nn.Linear(width, inner), nn.Tanh(), nn.Linear(inner, 1))
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(width, labels)
+
+    def scores(self, states: Tensor) -> Tensor:
+        """How much each state (batch, steps, width) asks to be heard, (batch, steps)."""
+        out: Tensor = self.attention(states).squeeze(-1)
+        return out
+
+    def forward(self, states: Tensor, scores: Tensor) -> Tensor:
+        """Logits (batch, labels) of the states under their scores."""
+        weights = torch.softmax(scores, dim=1).unsqueeze(-1)
+        logits: Tensor = self.output(self.dropout((weights * states).sum(dim=1)))
+        return logits
+
+
+class CausalHead(nn.Module):
+    """A GRU that runs forward only, then attentive pooling over the states of a window.
+
+    Each state and its score depend on nothing that comes later, so they are computed once and
+    kept: a hop costs its own few steps, and no window is read twice.
+    """
+
+    def __init__(self, part: NetworkPart, labels: int) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(part.dropout)
+        self.recurrent = nn.GRU(part.hidden, part.recurrent, batch_first=True)
+        self.pooling = _Pooling(part.recurrent, part.recurrent // 2, part.dropout, labels)
+
+    def forward(
+        self, steps: Tensor, state: Tensor, states: Tensor, scores: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of a window, given its new steps and what is kept of it.
+
+        `state` (batch, recurrent) is where the recurrence goes on. `states` (batch, kept,
+        recurrent) and `scores` (batch, kept), in any order, are those of the window's earlier
+        steps; a score of `NEVER` leaves a state out. Returns logits, and states and scores of
+        the new steps alone.
+        """
+        new, _ = self.recurrent(self.dropout(steps), state.unsqueeze(0))
+        new_scores = self.pooling.scores(new)
+        logits = self.pooling(torch.cat((states, new), 1), torch.cat((scores, new_scores), 1))
+        return logits, new, new_scores
+
+
+class BidirectionalHead(nn.Module):
+    """A GRU over the whole window, both ways: what the causal head is compared with."""
+
+    def __init__(self, part: NetworkPart, labels: int) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(part.dropout)
+        width = part.bidirectional
+        self.recurrent = nn.GRU(part.hidden, width, batch_first=True, bidirectional=True)
+        self.pooling = _Pooling(2 * width, width, part.dropout, labels)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """Logits of a window from all of its steps."""
+        states, _ = self.recurrent(self.dropout(steps))
+        logits: Tensor = self.pooling(states, self.pooling.scores(states))
+        return logits
+
+
+class DcRnn(nn.Module):
+    """Log-mel frames in, one logit for each label out, for any number of frames from 22.
+
+    With `part.bidirectional` a second, bidirectional head is trained on the same steps: a network
+    for comparison within one run, never exported.
+    """
+
+    step_frames = Front.step_frames
+    context_frames = Front.context_frames
+
+    def __init__(self, part: NetworkPart, mels: int, labels: int) -> None:
+        super().__init__()
+        self.front = Front(part, mels)
+        self.causal = CausalHead(part, labels)
+        self.compared = BidirectionalHead(part, labels) if part.bidirectional else None
+        self.recurrent, self.carried = part.recurrent, part.carried
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (batch, frames, mels), standardised, to logits (batch, labels)."""
+        return self.heads(features)[0]
+
+    def heads(self, features: Tensor) -> list[Tensor]:
+        """Logits of the causal head, and of the one it is compared with, if there is one."""
+        steps = self.front(features)
+        logits = [self.causal(steps, self._earlier(steps), *self.nothing_kept(len(steps)))[0]]
+        if self.compared is not None:
+            logits.append(self.compared(steps))
+        return logits
+
+    def _earlier(self, steps: Tensor) -> Tensor:
+        """Where the recurrence begins: at zero, as speech does.
+
+        In training half of the examples begin where another one of the batch ended: speech goes
+        on for longer than a window, and what was said before must not decide.
+        """
+        state = torch.zeros(len(steps), self.recurrent)
+        if not self.training:
+            return state
+        with torch.no_grad():
+            _, last = self.causal.recurrent(steps)
+            carried = torch.rand(len(steps), 1) < self.carried
+            return torch.where(carried, last[0].roll(1, 0).float(), state)
+
+    def nothing_kept(self, batch: int) -> tuple[Tensor, Tensor]:
+        """States and scores of a window that has no earlier step."""
+        return torch.zeros(batch, 1, self.recurrent), torch.full((batch, 1), NEVER)
+
+    def transferred(self) -> list[nn.Parameter]:
+        """The parameters that a source model can give."""
+        return list(self.front.parameters())
+
+
+class Streaming(nn.Module):
+    """What is exported: one hop, from new frames and what is kept to logits and what to keep."""
+
+    def __init__(self, network: DcRnn) -> None:
+        super().__init__()
+        self.front, self.causal = network.front, network.causal
+
+    def forward(
+        self, features: Tensor, state: Tensor, states: Tensor, scores: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (batch, frames, mels) of the new steps; for the rest see `CausalHead`."""
+        out: tuple[Tensor, Tensor, Tensor] = self.causal(
+            self.front(features), state, states, scores
+        )
+        return out

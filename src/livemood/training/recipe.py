@@ -30,7 +30,12 @@ class NetworkPart(_Part):
 
     channels: int = Field(64, gt=0)
     hidden: int = Field(512, gt=0)
-    recurrent: int = Field(96, gt=0)
+    recurrent: int = Field(128, gt=0)
+    """Units of the causal recurrent layer."""
+    carried: float = Field(0.5, ge=0, le=1)
+    """Share of training examples whose recurrence begins where another example ended."""
+    bidirectional: int = Field(0, ge=0)
+    """Units each way of a bidirectional head trained beside it, for comparison; 0 for none."""
     dropout: float = Field(0.3, ge=0, lt=1)
     source: str | None = None
     """Source model whose convolutions and linear layers are the initial weights."""
