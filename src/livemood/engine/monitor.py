@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from livemood.audio import AudioBlock
@@ -23,6 +24,18 @@ Sink = Callable[[AnyEvent], None]
 """Handed every event, in order, by the thread that reads; it must not block."""
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the owner of a session said about it."""
+
+    purpose: str | None = None
+    """What the session is for."""
+    consent: str | None = None
+    """Reference to the consent of those who speak."""
+    participants: tuple[str, ...] = ()
+    """Who speaks on each channel, by name; none or one for each."""
+
+
 class Monitor:
     """Listens to the channels of one source and tells the sinks what it hears.
 
@@ -41,6 +54,7 @@ class Monitor:
         channels: int,
         live: bool,
         sinks: Sequence[Sink],
+        about: About | None = None,
     ) -> None:
         settings.check(model.manifest)
         self.session = secrets.token_hex(8)
@@ -52,7 +66,10 @@ class Monitor:
             Channel(n, sample_rate, model, settings, live=live, emit=self._emit)
             for n in range(channels)
         ]
-        self._emit(SessionStarted, _description(model, settings, source, channels, live))
+        self._emit(
+            SessionStarted,
+            _description(model, settings, source, channels, live, about or About()),
+        )
 
     def push(self, block: AudioBlock) -> None:
         """Take the next block of sound, all channels. Never waits for reading.
@@ -95,12 +112,15 @@ class Monitor:
 
 
 def _description(
-    model: Model, settings: MonitorSettings, source: str, channels: int, live: bool
+    model: Model, settings: MonitorSettings, source: str, channels: int, live: bool, about: About
 ) -> dict[str, Any]:
     manifest = model.manifest
     return {
         "source": source,
         "channels": channels,
+        "purpose": about.purpose,
+        "consent": about.consent,
+        "participants": about.participants,
         "model": ModelInfo(
             name=manifest.name,
             version=manifest.version,

@@ -61,6 +61,8 @@ class SessionStarted(Event):
     """What the session is for, as its owner declared it."""
     consent: str | None = None
     """Reference to the consent of those who speak."""
+    participants: tuple[str, ...] = ()
+    """Who speaks on each channel, if the owner named them."""
 
 
 class Transition(_Part):

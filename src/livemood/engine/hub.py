@@ -1,0 +1,165 @@
+"""Many sessions on one thread that reads them all."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from livemood.audio import AudioBlock
+from livemood.engine.monitor import About, Monitor, Sink
+from livemood.engine.settings import MonitorSettings
+from livemood.errors import LivemoodError
+from livemood.model import Model
+
+log = logging.getLogger(__name__)
+
+Reason = Literal["end", "interrupted"]
+
+
+class Busy(LivemoodError):  # noqa: N818 - a state of the machine, not a fault
+    """The machine cannot sustain another session now."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(
+            f"as many sessions run as this machine can keep up with: try again in "
+            f"{retry_after_s:.0f} s"
+        )
+        self.retry_after_s = retry_after_s
+        """When it is worth asking again."""
+
+
+class Session:
+    """One session of a hub. One thread may push while the hub reads."""
+
+    def __init__(self, hub: "Hub", monitor: Monitor) -> None:
+        self._hub, self._monitor = hub, monitor
+        self._ending: tuple[Reason, str | None] | None = None
+        self.ended = threading.Event()
+        """Set once the last event has been handed to the sinks."""
+
+    @property
+    def id(self) -> str:
+        """Identifies the session; not a secret, but kept out of logs and metric labels."""
+        return self._monitor.session
+
+    def push(self, block: AudioBlock) -> None:
+        """Take the next block of sound, all channels. Never waits; nothing after `finish`."""
+        if self._ending is None:
+            self._monitor.push(block)
+            self._hub.wake()
+
+    def finish(self, reason: Reason = "end", failure: str | None = None) -> None:
+        """Ask for the end: what was pushed is read, and `session.ended` comes to the sinks.
+
+        With `failure`, why the sound stopped, an `error` event precedes it. Only the first call
+        counts. Does not wait: see `ended`.
+        """
+        if self._ending is None:
+            self._ending = (reason, failure)
+            self._hub.wake()
+
+    def read(self) -> None:
+        """Read what has come in. Called by the hub's thread alone."""
+        ending = self._ending
+        self._monitor.process()
+        if ending is not None:
+            self._monitor.finish(*ending)
+            self.ended.set()
+
+
+class Hub:
+    """Reads all sessions in one thread, so that one network serves them all.
+
+    Sinks are called by that thread and must not block. Use it as a context manager.
+    """
+
+    def __init__(self, model: Model, *, busiest: float = 0.8) -> None:
+        self.model = model
+        self._busiest = busiest
+        self._lock = threading.Lock()
+        self._sessions: list[Session] = []
+        self._news = threading.Event()
+        self._stopping = False
+        self.load = 0.0
+        """Share of the last seconds that the thread was busy, 0 to 1."""
+        self._thread = threading.Thread(target=self._work, name="livemood-hub", daemon=True)
+
+    def __enter__(self) -> "Hub":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End every session in order, then the thread."""
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.finish("interrupted")
+        self._stopping = True
+        self.wake()
+        self._thread.join(10.0)
+
+    def open(
+        self,
+        settings: MonitorSettings,
+        *,
+        source: str,
+        sample_rate: int,
+        channels: int,
+        sinks: Sequence[Sink],
+        about: About | None = None,
+    ) -> Session:
+        """A new session of live sound; `session.started` is handed to the sinks at once.
+
+        Raises `Busy` if the machine could not keep up with it, `UsageError` for settings that the
+        model cannot serve.
+        """
+        if self.load > self._busiest:
+            raise Busy(retry_after_s=5.0)
+        monitor = Monitor(
+            self.model,
+            settings,
+            source=source,
+            sample_rate=sample_rate,
+            channels=channels,
+            live=True,
+            sinks=sinks,
+            about=about,
+        )
+        session = Session(self, monitor)
+        with self._lock:
+            self._sessions.append(session)
+        return session
+
+    @property
+    def sessions(self) -> int:
+        """How many are running."""
+        return len(self._sessions)
+
+    def wake(self) -> None:
+        """There is something to read."""
+        self._news.set()
+
+    def _work(self) -> None:
+        while not (self._stopping and not self._sessions):
+            waited = time.monotonic()
+            self._news.wait(0.2)
+            self._news.clear()
+            began = time.monotonic()
+            with self._lock:
+                sessions = list(self._sessions)
+            for session in sessions:
+                try:
+                    session.read()
+                except Exception:
+                    log.exception("a session failed and was dropped")
+                    session.ended.set()
+            if any(session.ended.is_set() for session in sessions):
+                with self._lock:
+                    self._sessions = [s for s in self._sessions if not s.ended.is_set()]
+            done = time.monotonic()
+            self._measure(done - began, done - waited)
+
+    def _measure(self, busy_s: float, passed_s: float) -> None:
+        weight = min(1.0, passed_s / 2.0)
+        self.load += (busy_s / max(passed_s, 1e-6) - self.load) * weight
