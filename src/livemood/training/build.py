@@ -22,6 +22,7 @@ from livemood.training.fit import Fitted, fit, load_fitted
 from livemood.training.metrics import Probs, Truth
 from livemood.training.network import DcRnn
 from livemood.training.recipe import Recipe
+from livemood.training.sources import source_scale
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ def build(
         recipe.fit,
         FeatureCache(cache, recipe.features),
     )
+    if scale := source_scale(recipe.network, sources):
+        examples.mean, examples.deviation = scale
     fitted = fit(recipe, examples, sources, run)
     folders = {name: run / name for name in ("float32", "int8")}
     for folder in folders.values():

@@ -66,7 +66,10 @@ class FitPart(_Part):
     batch_size: int = Field(32, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
     source_rate: float = Field(0.5, ge=0)
-    """Learning rate of layers that came from the source, as a part of `learning_rate`."""
+    """Learning rate of layers that came from the source, as a part of `learning_rate`.
+
+    0 freezes them: the source extracts features and the head alone is trained.
+    """
     averaging: float = Field(0.99, ge=0, lt=1)
     """Decay, for each step, of the running mean of weights that becomes the model."""
     weight_decay: float = Field(1e-2, ge=0)
