@@ -18,8 +18,7 @@ def detector(request):
 
 
 def decisions(detector, sound):
-    n = detector.frame_length
-    return [detector(sound[i : i + n]) for i in range(0, len(sound) - n + 1, n)]
+    return list(detector.listen(sound))
 
 
 def speech_share(detector, sound):
@@ -42,6 +41,14 @@ def test_a_reset_detector_decides_as_a_new_one(detector, clip):
     first = decisions(detector, sound)
     detector.reset()
     assert decisions(detector, sound) == first
+
+
+def test_decisions_do_not_depend_on_how_much_is_handed_over(detector, clip):
+    sound, _ = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
+    first = decisions(detector, sound)
+    detector.reset()
+    n = detector.frame_length
+    assert [p for at in range(0, len(sound), n) for p in detector.listen(sound[at : at + n])] == first
 
 
 def test_silero_hears_no_speech_in_rain(corpora):

@@ -1,8 +1,11 @@
 """One channel of a session: windows in, events out."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from livemood.audio import AudioBlock, Overrun, Span
 from livemood.engine.budget import LatencyBudget, LoadChange
@@ -10,6 +13,7 @@ from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.stream import GateOpened, Stream, StreamItem, WindowReady
 from livemood.model import Model
+from livemood.model.kept import Hop
 from livemood.speech import SpeechEnded
 from livemood.timeline.events import (
     ChannelSummary,
@@ -22,15 +26,19 @@ from livemood.timeline.events import (
     SpeechStarted,
 )
 from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
-from livemood.timeline.smoother import Reading, Smoother
+from livemood.timeline.smoother import Reading as Smoothed
+from livemood.timeline.smoother import Smoother
 from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
+
+Reading = Generator[Hop, NDArray[np.float64], None]
+"""Yields windows to be read and is sent the probabilities of each, shape (labels,)."""
 
 Emit = Callable[[type[Event], dict[str, Any]], None]
 """Called with an event class and its fields, less those that the session fills in."""
 
 
 class Channel:
-    """Gate, windows, network, smoothing and summary of one channel.
+    """Gate, windows, smoothing and summary of one channel.
 
     `take` belongs to the thread that has the sound; everything else to the one that reads it.
     """
@@ -81,13 +89,20 @@ class Channel:
         """No more sound will come."""
         self._intake.flush()
 
-    def advance(self) -> None:
-        """Read what has come in, and emit what follows from it."""
-        self._handle(self._stream.advance())
+    def advance(self) -> Reading:
+        """Listen to what has come in, and emit what follows from it.
 
-    def finish(self) -> ChannelSummary:
-        """Close what is open; the channel's summary."""
-        self._handle(self._stream.finish())
+        A generator: it yields each window to be read and is sent its probabilities, so that
+        whoever drives many channels can read their windows as one batch.
+        """
+        return self._handle(self._stream.advance())
+
+    def close(self) -> Reading:
+        """The same at the end of the sound: what is open is closed."""
+        return self._handle(self._stream.finish())
+
+    def summary(self) -> ChannelSummary:
+        """The channel's summary, once it is closed."""
         end = self._ms(self._intake.ring.end)
         return ChannelSummary(
             channel=self._number,
@@ -100,10 +115,10 @@ class Channel:
             last_30s=self._summarizer.recent(end),
         )
 
-    def _handle(self, items: Iterable[StreamItem]) -> None:
+    def _handle(self, items: Iterable[StreamItem]) -> Reading:
         if self._budget is None:
             for item in items:
-                self._item(item)
+                yield from self._item(item)
             return
         waiting = list(items)
         windows = [item for item in waiting if isinstance(item, WindowReady)]
@@ -112,15 +127,16 @@ class Channel:
         given_up = {id(window) for window in windows[:dropped]}
         for item in waiting:
             if id(item) not in given_up:
-                self._item(item, dropped)
+                yield from self._item(item, dropped)
                 dropped = 0 if isinstance(item, WindowReady) else dropped
 
-    def _item(self, item: StreamItem, given_up: int = 0) -> None:
+    def _item(self, item: StreamItem, given_up: int = 0) -> Reading:
         if isinstance(item, WindowReady):
-            self._window(item.span, given_up)
+            yield from self._window(item.span, given_up)
         elif isinstance(item, GateOpened):
             self._read_until = item.start
             self._follows = False
+            self._stream.begin()
             self._emit(SpeechStarted, Span(item.start, item.known))
         elif isinstance(item, SpeechEnded):
             self._speech += item.end - item.start
@@ -133,15 +149,15 @@ class Channel:
         self._lost += len(lost.span)
         self._emit(Gap, lost.span, cause=lost.cause, samples=len(lost.span))
 
-    def _window(self, window: Span, given_up: int) -> None:
+    def _window(self, window: Span, given_up: int) -> Reading:
         began = time.monotonic()
         try:
-            features = self._stream.features(window)
+            hop = self._stream.hop(window)
         except Overrun:  # the reader was held up for longer than the ring lasts
             if self._budget:
                 self._budget.superseded += 1
             return
-        raw = self._model.classify([features])[0]
+        raw = yield hop
         since = window.end - self._last_window
         new = window.end - max(self._read_until, window.start)
         reading = self._smoother.update(raw, since / self._rate, new / self._rate)
@@ -162,7 +178,7 @@ class Channel:
         if change:
             self._changed_load(window, change)
 
-    def _read(self, window: Span, raw: Any, reading: Reading, latency: Latency) -> None:  # noqa: ANN401
+    def _read(self, window: Span, raw: Any, reading: Smoothed, latency: Latency) -> None:  # noqa: ANN401
         valence, arousal = (round(float(x), 4) for x in self._model.affect(reading.probabilities))
         stretch = Stretch(
             self._ms(self._read_until),

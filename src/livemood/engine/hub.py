@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from livemood.audio import AudioBlock
+from livemood.engine.channel import Reading
 from livemood.engine.monitor import About, Monitor, Sink
+from livemood.engine.reading import read_together
 from livemood.engine.settings import MonitorSettings
 from livemood.errors import LivemoodError
 from livemood.model import Model
@@ -35,6 +37,7 @@ class Session:
     def __init__(self, hub: "Hub", monitor: Monitor) -> None:
         self._hub, self._monitor = hub, monitor
         self._ending: tuple[Reason, str | None] | None = None
+        self._to_end: tuple[Reason, str | None] | None = None
         self.ended = threading.Event()
         """Set once the last event has been handed to the sinks."""
 
@@ -59,12 +62,16 @@ class Session:
             self._ending = (reason, failure)
             self._hub.wake()
 
-    def read(self) -> None:
-        """Read what has come in. Called by the hub's thread alone."""
-        ending = self._ending
-        self._monitor.process()
-        if ending is not None:
-            self._monitor.finish(*ending)
+    def readings(self) -> list[Reading]:
+        """What has come in, to be read by the hub's thread alone."""
+        # Taken before the sound is looked at: all that was pushed before the end is read.
+        self._to_end = self._ending
+        return self._monitor.readings()
+
+    def settle(self) -> None:
+        """After reading: end if the end was asked for before."""
+        if self._to_end is not None:
+            self._monitor.finish(*self._to_end)
             self.ended.set()
 
 
@@ -148,17 +155,27 @@ class Hub:
             began = time.monotonic()
             with self._lock:
                 sessions = list(self._sessions)
-            for session in sessions:
-                try:
-                    session.read()
-                except Exception:
-                    log.exception("a session failed and was dropped")
-                    session.ended.set()
+            self._read(sessions)
             if any(session.ended.is_set() for session in sessions):
                 with self._lock:
                     self._sessions = [s for s in self._sessions if not s.ended.is_set()]
             done = time.monotonic()
             self._measure(done - began, done - waited)
+
+    def _read(self, sessions: list[Session]) -> None:
+        readings, owners = [], []
+        for session in sessions:
+            for reading in session.readings():
+                readings.append(reading)
+                owners.append(session)
+        for place in read_together(readings, self.model):
+            owners[place].finish(failure="reading failed; the log has the details")
+        for session in sessions:
+            try:
+                session.settle()
+            except Exception:
+                log.exception("a session could not be ended in order")
+                session.ended.set()
 
     def _measure(self, busy_s: float, passed_s: float) -> None:
         weight = min(1.0, passed_s / 2.0)

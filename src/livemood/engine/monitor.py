@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from livemood.audio import AudioBlock
-from livemood.engine.channel import Channel
+from livemood.engine.channel import Channel, Reading
+from livemood.engine.reading import read_alone
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Model
 from livemood.timeline.events import (
@@ -60,6 +61,7 @@ class Monitor:
         self.session = secrets.token_hex(8)
         """Identifies the session; not a secret, but kept out of logs and metric labels."""
         self._sinks = tuple(sinks)
+        self._model = model
         self._seq = 0
         self._ended = False
         self._channels = [
@@ -81,8 +83,12 @@ class Monitor:
 
     def process(self) -> None:
         """Read what has been pushed since, and emit what follows."""
-        for channel in self._channels:
-            channel.advance()
+        for reading in self.readings():
+            read_alone(reading, self._model)
+
+    def readings(self) -> list[Reading]:
+        """The same for whoever reads the windows of many channels as one batch: see `Channel`."""
+        return [channel.advance() for channel in self._channels]
 
     def finish(
         self, reason: Literal["end", "interrupted"] = "end", failure: str | None = None
@@ -96,7 +102,8 @@ class Monitor:
         self._ended = True
         for channel in self._channels:
             channel.flush()
-        summaries = tuple(channel.finish() for channel in self._channels)
+            read_alone(channel.close(), self._model)
+        summaries = tuple(channel.summary() for channel in self._channels)
         end_ms = max(summary.duration_ms for summary in summaries)
         if failure is not None:
             fields = {"code": "source_failed", "message": failure, "fatal": True}

@@ -10,6 +10,7 @@ from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Model
 from livemood.model.features import Frames
+from livemood.model.kept import Hop
 from livemood.speech import (
     SpeechEnded,
     SpeechGate,
@@ -45,6 +46,9 @@ StreamItem = GateOpened | SpeechEnded | LostSound | WindowReady
 class Stream:
     """Gate and windows of one channel, all positions absolute samples at the model's rate."""
 
+    AT_ONCE = 16000
+    """Most samples listened to in one go, so that memory is bounded however much has come."""
+
     def __init__(self, intake: Intake, model: Model, settings: MonitorSettings) -> None:
         self._intake, self._ring = intake, intake.ring
         self._model = model
@@ -56,6 +60,7 @@ class Stream:
         self._reset_after = round(settings.gate.reset_s * self._rate)
         self._position = 0
         self._next_reset = self._reset_after
+        self._kept = model.new_kept()
         self._frames = np.empty((0, model.manifest.features.mels), np.float32)
         self._frames_start = 0
 
@@ -63,17 +68,25 @@ class Stream:
         """Listen to what has been written since; yields what was found, in the order of time."""
         length = self._detector.frame_length
         while True:
-            if self._intake.lost and self._intake.lost[0].span.start < self._position + length:
-                yield from self._lose(self._intake.lost.popleft())
-                continue
-            if self._position + length > self._ring.end:
+            # The end first: the writer announces a hole before it writes what fills it.
+            end = min(self._ring.end, self._position + self.AT_ONCE)
+            if self._intake.lost:
+                hole = self._intake.lost[0].span.start
+                if hole < self._position + length:
+                    yield from self._lose(self._intake.lost.popleft())
+                    continue
+                end = min(end, hole)
+            frames = (end - self._position) // length
+            if frames <= 0:
                 return
+            span = Span(self._position, self._position + frames * length)
             try:
-                frame = self._ring.read(Span(self._position, self._position + length))
+                sound = self._ring.read(span)
             except Overrun as overrun:
                 yield from self._overrun(overrun.oldest)
                 continue
-            yield from self._listen(self._detector(frame), length)
+            for probability in self._detector.listen(sound):
+                yield from self._listen(probability, length)
 
     def finish(self) -> Iterator[StreamItem]:
         """The stream ended: close the gate where it is."""
@@ -82,25 +95,40 @@ class Stream:
             yield from self._windows(self.windower.pause(self._gate.speech_known_until))
         yield from self._closed(self._gate.close())
 
-    def features(self, window: Span) -> Frames:
-        """The features of `window`, each frame computed once however many windows hold it.
+    def begin(self) -> None:
+        """Another speech begins: what the network keeps of the one before does not count."""
+        self._kept.forget()
 
-        Raises `Overrun` if its sound has been overwritten.
+    def hop(self, window: Span) -> Hop:
+        """What the network needs to read `window`: the frames of its new steps.
+
+        Each frame is computed once, however many windows hold it. Raises `Overrun` if sound of
+        them has been overwritten.
         """
-        wanted = self._model.frame_span(window)
+        steps = self._model.steps(window)
+        first = self._kept.turn_to(steps.start, steps.end)
+        if first == steps.end:
+            return Hop(self._kept, self._frames[:0])
+        try:
+            return Hop(self._kept, self._features(self._model.frames_of(first, steps.end)))
+        except Overrun:
+            self._kept.forget()
+            raise
+
+    def _features(self, wanted: Span) -> Frames:
         have_end = self._frames_start + len(self._frames)
         if not self._frames_start <= wanted.start <= have_end:
             self._frames, self._frames_start = self._frames[:0], wanted.start
             have_end = wanted.start
+        kept = self._frames[wanted.start - self._frames_start :]
         if wanted.end > have_end:
             settings = self._model.manifest.features
             start = have_end * settings.hop_length
             count = settings.samples_for(wanted.end - have_end)
             new = self._model.front_end(self._ring.read(Span(start, start + count)))
-            kept = self._frames[wanted.start - self._frames_start :]
-            self._frames, self._frames_start = np.concatenate((kept, new)), wanted.start
-        first = wanted.start - self._frames_start
-        return self._frames[first : first + len(wanted)]
+            kept = np.concatenate((kept, new))
+        self._frames, self._frames_start = kept, wanted.start
+        return kept
 
     def _listen(self, probability: float, length: int) -> Iterator[StreamItem]:
         self._position += length

@@ -11,6 +11,7 @@ from livemood.audio.block import Samples, Span
 from livemood.audio.resample import resample
 from livemood.errors import ModelError, UsageError
 from livemood.model.features import Frames, LogMel
+from livemood.model.kept import Hop, Kept
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, read_manifest
 from livemood.model.network import OnnxNetwork, Provider
@@ -63,19 +64,67 @@ class Model:
         """Where the network runs, `cpu` or `cuda`."""
         return self._network.provider
 
-    def frame_span(self, window: Span) -> Span:
-        """The frames that `window`, in absolute samples, gives the network.
+    def steps(self, window: Span) -> Span:
+        """The network's steps that lie in `window`, in absolute samples.
 
-        They begin on the network's own grid of steps, so that what convolutions yield for a
-        stretch of sound is the same in every window that holds it.
+        Steps lie on a grid of their own from the beginning of the stream, so that what is computed
+        for one holds in every window.
         """
-        features, step = self.manifest.features, self.manifest.network.step_frames
-        first = -(-window.start // (features.hop_length * step)) * step
-        last = (window.end - features.frame_length) // features.hop_length + 1
-        return Span(first, max(first, last))
+        features, network = self.manifest.features, self.manifest.network
+        first = -(-window.start // (features.hop_length * network.step_frames))
+        frames = (window.end - features.frame_length) // features.hop_length + 1
+        end = (frames - network.context_frames) // network.step_frames + 1
+        return Span(first, max(first, end))
+
+    def frames_of(self, first: int, end: int) -> Span:
+        """The frames that the steps from `first` up to but not including `end` see."""
+        network = self.manifest.network
+        return Span(
+            first * network.step_frames, (end - 1) * network.step_frames + network.context_frames
+        )
+
+    def new_kept(self) -> Kept:
+        """Memory for one stream."""
+        features, network = self.manifest.features, self.manifest.network
+        frames = features.frames_in(round(self.manifest.window.longest_s * features.sample_rate))
+        slots = (frames - network.context_frames) // network.step_frames + 1
+        return Kept(self._network.units, slots)
+
+    def read(self, hops: Sequence[Hop]) -> Probabilities:
+        """Probabilities, shape (hops, labels), of windows of different streams.
+
+        Hops with as many new frames run as one batch. A window that brings no new step reads as
+        the one before.
+        """
+        out = np.empty((len(hops), len(self.labels)))
+        by_length: dict[int, list[int]] = {}
+        for index, hop in enumerate(hops):
+            by_length.setdefault(len(hop.frames), []).append(index)
+        for length, indices in by_length.items():
+            if length:
+                out[indices] = self._read_batch([hops[i] for i in indices])
+            else:
+                for i in indices:
+                    out[i] = 1 / len(self.labels) if (p := hops[i].kept.last) is None else p
+        return out
+
+    def _read_batch(self, hops: Sequence[Hop]) -> Probabilities:
+        logits, states, scores = self._network(
+            np.stack([hop.frames for hop in hops]),
+            np.stack([hop.kept.state for hop in hops]),
+            np.stack([hop.kept.states for hop in hops]),
+            np.stack([hop.kept.scores for hop in hops]),
+        )
+        probabilities = _softmax(logits / self.manifest.temperature)
+        for hop, new_states, new_scores, row in zip(
+            hops, states, scores, probabilities, strict=True
+        ):
+            hop.kept.push(new_states, new_scores)
+            hop.kept.last = row
+        return probabilities
 
     def classify(self, windows: Sequence[Frames]) -> Probabilities:
-        """Probabilities for windows of features, each of shape (frames, mels).
+        """Probabilities for whole windows of features, each of shape (frames, mels).
 
         Windows of one length run as one batch.
         """

@@ -14,11 +14,10 @@ def speech_bounds(
     shorter than that, is returned whole.
     """
     detector.reset()
-    length = detector.frame_length
-    gate = SpeechGate(GateSettings(), length, SAMPLE_RATE)
+    gate = SpeechGate(GateSettings(), detector.frame_length, SAMPLE_RATE)
     events = []
-    for at in range(0, len(samples) - length + 1, length):
-        events += gate.push(detector(samples[at : at + length]))
+    for probability in detector.listen(samples):
+        events += gate.push(probability)
     events += gate.close()
     stretches = [event for event in events if isinstance(event, SpeechEnded)]
     if not stretches:

