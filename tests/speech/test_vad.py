@@ -48,7 +48,9 @@ def test_decisions_do_not_depend_on_how_much_is_handed_over(detector, clip):
     first = decisions(detector, sound)
     detector.reset()
     n = detector.frame_length
-    assert [p for at in range(0, len(sound), n) for p in detector.listen(sound[at : at + n])] == first
+    assert [
+        p for at in range(0, len(sound), n) for p in detector.listen(sound[at : at + n])
+    ] == first
 
 
 def test_silero_hears_no_speech_in_rain(corpora):

@@ -30,7 +30,9 @@ from livemood.timeline.smoother import Reading as Smoothed
 from livemood.timeline.smoother import Smoother
 from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
 
-Reading = Generator[Hop, NDArray[np.float64], None]
+Float64 = NDArray[np.float64]
+
+Reading = Generator[Hop, Float64, None]
 """Yields windows to be read and is sent the probabilities of each, shape (labels,)."""
 
 Emit = Callable[[type[Event], dict[str, Any]], None]
@@ -178,8 +180,8 @@ class Channel:
         if change:
             self._changed_load(window, change)
 
-    def _read(self, window: Span, raw: Any, reading: Smoothed, latency: Latency) -> None:  # noqa: ANN401
-        valence, arousal = (round(float(x), 4) for x in self._model.affect(reading.probabilities))
+    def _read(self, window: Span, raw: Float64, reading: Smoothed, latency: Latency) -> None:
+        valence, arousal = self._model.affect(reading.probabilities).round(4).tolist()
         stretch = Stretch(
             self._ms(self._read_until),
             self._ms(window.end),
@@ -233,9 +235,8 @@ class Channel:
             }
             self._emit_event(Segment, {"channel": self._number, **fields})
 
-    def _by_label(self, probabilities: Any) -> dict[str, float]:  # noqa: ANN401
-        rounded = (round(float(p), 4) for p in probabilities)
-        return dict(zip(self._model.labels, rounded, strict=True))
+    def _by_label(self, probabilities: Float64) -> dict[str, float]:
+        return dict(zip(self._model.labels, probabilities.round(4).tolist(), strict=True))
 
     def _emit(self, event: type[Event], span: Span, **fields: Any) -> None:  # noqa: ANN401
         where = {"start_ms": self._ms(span.start), "end_ms": self._ms(span.end)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livemood.audio import Overrun, Span
+from livemood.audio import Overrun, Samples, Span
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Model
@@ -85,8 +85,7 @@ class Stream:
             except Overrun as overrun:
                 yield from self._overrun(overrun.oldest)
                 continue
-            for probability in self._detector.listen(sound):
-                yield from self._listen(probability, length)
+            yield from self._listen(sound)
 
     def finish(self) -> Iterator[StreamItem]:
         """The stream ended: close the gate where it is."""
@@ -130,15 +129,18 @@ class Stream:
         self._frames, self._frames_start = kept, wanted.start
         return kept
 
-    def _listen(self, probability: float, length: int) -> Iterator[StreamItem]:
-        self._position += length
-        for event in self._gate.push(probability):
-            yield from self._gated(event)
+    def _listen(self, sound: Samples) -> Iterator[StreamItem]:
+        push, length = self._gate.push, self._detector.frame_length
+        for probability in self._detector.listen(sound):
+            self._position += length
+            for event in push(probability):
+                yield from self._gated(event)
+            if self._position >= self._next_reset:
+                if not self._gate.is_open:
+                    self._detector.reset()
+                self._next_reset = self._position + self._reset_after
         if self._gate.is_open:
             yield from self._windows(self.windower.advance(self._gate.speech_known_until))
-            self._next_reset = self._position + self._reset_after
-        elif self._position >= self._next_reset:
-            self._detector.reset()
             self._next_reset = self._position + self._reset_after
 
     def _gated(self, event: GateEvent) -> Iterator[StreamItem]:
@@ -157,6 +159,7 @@ class Stream:
         for event in events:
             if isinstance(event, SpeechEnded):
                 self._detector.reset()
+                self._next_reset = self._position + self._reset_after
                 yield event
 
     def _windows(self, spans: list[Span]) -> Iterator[StreamItem]:

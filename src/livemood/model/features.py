@@ -83,26 +83,38 @@ class LogMel:
             return np.empty((*samples.shape[:-1], 0, s.mels), np.float32)
         if not np.isfinite(samples).all():
             samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-        frames = np.lib.stride_tricks.sliding_window_view(samples, s.frame_length, axis=-1)
-        frames = frames[..., :: s.hop_length, :]
+        frames = self._frames(np.ascontiguousarray(samples, np.float32))
         out = np.empty((*frames.shape[:-1], s.mels), np.float32)
         for start in range(0, frames.shape[-2], _CHUNK):
             chunk = (..., slice(start, start + _CHUNK), slice(None))
             out[chunk] = self._log_mel(frames[chunk])
         return out
 
+    def _frames(self, samples: Samples) -> Samples:
+        """Overlapping frames of contiguous `samples`, a view of shape (..., frames, length)."""
+        s = self.settings
+        *outer, step = samples.strides
+        return np.ndarray(
+            (*samples.shape[:-1], s.frames_in(samples.shape[-1]), s.frame_length),
+            np.float32,
+            samples,
+            strides=(*outer, s.hop_length * step, step),
+        )
+
     def _log_mel(self, frames: Samples) -> Frames:
         s = self.settings
-        spectrum = np.fft.rfft(frames * self._window, s.fft_length)
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
         rising, falling, starts = self._bands
-        power = power[..., : len(rising)]
+        spectrum = np.fft.rfft(frames * self._window, s.fft_length)[..., : len(rising)]
+        power = np.square(spectrum.real)
+        power += np.square(spectrum.imag)
         # Each bin belongs to two triangles: it rises towards one and falls from the one before.
-        up = np.add.reduceat(power * rising, starts, axis=-1)
-        down = np.add.reduceat(power * falling, starts, axis=-1)
-        mel = up[..., :-1] + down[..., 1:]
-        mel = np.log(mel + np.float32(s.log_offset))
-        out: Frames = (mel - np.float32(s.mean)) * np.float32(1.0 / s.deviation)
+        mel = np.add.reduceat(power * rising, starts, axis=-1)[..., :-1]
+        mel += np.add.reduceat(np.multiply(power, falling, out=power), starts, axis=-1)[..., 1:]
+        mel += np.float32(s.log_offset)
+        np.log(mel, out=mel)
+        mel -= np.float32(s.mean)
+        mel *= np.float32(1.0 / s.deviation)
+        out: Frames = mel
         return out
 
     @cached_property

@@ -110,10 +110,10 @@ class Model:
 
     def _read_batch(self, hops: Sequence[Hop]) -> Probabilities:
         logits, states, scores = self._network(
-            np.stack([hop.frames for hop in hops]),
-            np.stack([hop.kept.state for hop in hops]),
-            np.stack([hop.kept.states for hop in hops]),
-            np.stack([hop.kept.scores for hop in hops]),
+            _stacked([hop.frames for hop in hops]),
+            _stacked([hop.kept.state for hop in hops]),
+            _stacked([hop.kept.states for hop in hops]),
+            _stacked([hop.kept.scores for hop in hops]),
         )
         probabilities = _softmax(logits / self.manifest.temperature)
         for hop, new_states, new_scores, row in zip(
@@ -197,6 +197,11 @@ def load_model(name: str | Path = DEFAULT, provider: Provider = "auto", threads:
     folder = find_model(name)
     manifest = read_manifest(folder)
     return Model(manifest, OnnxNetwork(folder / manifest.file, provider, threads))
+
+
+def _stacked(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The arrays as one; a single one is not copied."""
+    return arrays[0][np.newaxis] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _softmax(logits: NDArray[np.float32]) -> Probabilities:

@@ -1,5 +1,6 @@
 """From noisy window readings to a steady label: an HMM forward filter, then hysteresis."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,18 +67,20 @@ class Smoother:
         self, labels: Sequence[str], priors: ArrayLike, settings: SmootherSettings
     ) -> None:
         self._labels = tuple(labels)
-        self._priors = np.asarray(priors, np.float64)
-        self._priors = self._priors / self._priors.sum()
-        if self._priors.shape != (len(self._labels),) or not (self._priors > 0).all():
+        shares = np.asarray(priors, np.float64)
+        if shares.shape != (len(self._labels),) or not (shares > 0).all():
             raise ValueError("each label needs a prior above 0")
+        # Plain floats: for seven labels arrays cost more than what they compute.
+        self._priors: list[float] = (shares / shares.sum()).tolist()
         self._settings = settings
-        self._dwells = np.array([settings.dwells_s.get(x, settings.dwell_s) for x in labels])
-        self._belief = self._priors.copy()
+        self._dwells = [settings.dwells_s.get(x, settings.dwell_s) for x in labels]
+        self._leaving: tuple[float, list[float]] = (0.0, [0.0] * len(self._labels))
+        self._belief = self._priors
         self._label = UNCERTAIN
 
     def reset(self) -> None:
         """Forget everything heard."""
-        self._belief = self._priors.copy()
+        self._belief = self._priors
         self._label = UNCERTAIN
 
     def update(self, probabilities: ArrayLike, elapsed_s: float, new_s: float) -> Reading:
@@ -86,33 +89,37 @@ class Smoother:
         `probabilities`, shape (labels,), sum to 1. `elapsed_s` is the time since the last window's
         end; `new_s` is how much sound of this window no window before it had.
         """
-        raw = np.asarray(probabilities, np.float64)
+        raw: list[float] = np.asarray(probabilities, np.float64).tolist()
         predicted = self._predict(max(0.0, elapsed_s))
         weight = min(1.0, max(0.0, new_s) / self._settings.evidence_s)
         # Evidence is bounded, so that no single reading can rule a label out for good.
-        likelihood = np.maximum(raw / self._priors, 1e-3) ** weight
-        belief = predicted * likelihood
-        self._belief = belief / belief.sum()
-        self._label = self._decide(self._belief)
-        return Reading(self._label, self._confidence(), self._belief.copy())
+        belief = [
+            b * math.pow(max(r / p, 1e-3), weight)
+            for b, r, p in zip(predicted, raw, self._priors, strict=True)
+        ]
+        total = sum(belief)
+        self._belief = [b / total for b in belief]
+        best = max(range(len(belief)), key=self._belief.__getitem__)
+        self._label = self._decide(best)
+        confidence = self._of(self._label) if self._label != UNCERTAIN else self._belief[best]
+        return Reading(self._label, confidence, np.array(self._belief))
 
-    def _predict(self, elapsed_s: float) -> Distribution:
-        leaving = -np.expm1(-elapsed_s / self._dwells) * self._belief
-        out: Distribution = self._belief - leaving + leaving.sum() * self._priors
-        return out
+    def _predict(self, elapsed_s: float) -> list[float]:
+        if self._leaving[0] != elapsed_s:  # nearly always one hop
+            self._leaving = (elapsed_s, [-math.expm1(-elapsed_s / d) for d in self._dwells])
+        left = [b * x for b, x in zip(self._belief, self._leaving[1], strict=True)]
+        total = sum(left)
+        return [b - x + total * p for b, x, p in zip(self._belief, left, self._priors, strict=True)]
 
-    def _decide(self, belief: Distribution) -> str:
+    def _decide(self, best: int) -> str:
         s = self._settings
-        best = int(belief.argmax())
-        candidate = self._labels[best]
+        candidate, likeliest = self._labels[best], self._belief[best]
         if self._label == UNCERTAIN:
-            return candidate if belief[best] >= s.enter else UNCERTAIN
-        current = belief[self._labels.index(self._label)]
-        if belief[best] >= s.enter and belief[best] - current >= s.margin:
+            return candidate if likeliest >= s.enter else UNCERTAIN
+        current = self._of(self._label)
+        if likeliest >= s.enter and likeliest - current >= s.margin:
             return candidate
         return self._label if current >= s.leave else UNCERTAIN
 
-    def _confidence(self) -> float:
-        if self._label == UNCERTAIN:
-            return float(self._belief.max())
-        return float(self._belief[self._labels.index(self._label)])
+    def _of(self, label: str) -> float:
+        return self._belief[self._labels.index(label)]

@@ -46,7 +46,7 @@ class Segmenter:
         self._first: Stretch | None = None
         self._end_ms = 0
         self._weight = 0
-        self._sums = np.zeros(3)
+        self._sums = (0.0, 0.0, 0.0)
 
     def push(self, stretch: Stretch) -> ClosedSegment | None:
         """Take the next stretch of the same speech."""
@@ -54,11 +54,16 @@ class Segmenter:
         if self._first and self._first.label != stretch.label:
             closed = self.close()
         if self._first is None:
-            self._first, self._weight, self._sums = stretch, 0, np.zeros(3)
+            self._first, self._weight, self._sums = stretch, 0, (0.0, 0.0, 0.0)
         weight = max(1, stretch.end_ms - stretch.start_ms)
         self._end_ms = stretch.end_ms
         self._weight += weight
-        self._sums += np.array([stretch.confidence, stretch.valence, stretch.arousal]) * weight
+        confidence, valence, arousal = self._sums
+        self._sums = (
+            confidence + weight * stretch.confidence,
+            valence + weight * stretch.valence,
+            arousal + weight * stretch.arousal,
+        )
         return closed
 
     def close(self) -> ClosedSegment | None:
@@ -66,7 +71,7 @@ class Segmenter:
         first, self._first = self._first, None
         if first is None:
             return None
-        means = (round(float(x), 4) for x in self._sums / self._weight)
+        means = (round(x / self._weight, 4) for x in self._sums)
         return ClosedSegment(first.start_ms, self._end_ms, first.label, *means)
 
 
@@ -108,14 +113,15 @@ class _Sums:
         self._by_label: Counter[str] = Counter()
         self._transitions: Counter[tuple[str, str]] = Counter()
         self._probabilities = np.zeros(len(labels))
-        self._affect = np.zeros(2)
+        self._valence = self._arousal = 0.0
         self._last: str | None = None
 
     def add(self, stretch: Stretch, since_ms: int = 0) -> None:
         ms = stretch.end_ms - max(stretch.start_ms, since_ms)
         self._by_label[stretch.label] += ms
         self._probabilities += ms * stretch.probabilities
-        self._affect += (ms * stretch.valence, ms * stretch.arousal)
+        self._valence += ms * stretch.valence
+        self._arousal += ms * stretch.arousal
         if stretch.follows and self._last not in (None, stretch.label):
             self._transitions[str(self._last), stretch.label] += 1
         self._last = stretch.label
@@ -124,7 +130,6 @@ class _Sums:
         total = self._by_label.total()
         ranked = [item for item in self._by_label.most_common() if item[1] > 0]
         means = self._probabilities / total if total else self._probabilities
-        affect = [round(float(x), 4) for x in self._affect / total] if total else [None, None]
         return Summary(
             start_ms=start_ms,
             end_ms=end_ms,
@@ -136,8 +141,8 @@ class _Sums:
             }
             if total
             else {},
-            valence=affect[0],
-            arousal=affect[1],
+            valence=round(self._valence / total, 4) if total else None,
+            arousal=round(self._arousal / total, 4) if total else None,
             transitions=tuple(
                 Transition(from_=a, to=b, count=n) for (a, b), n in self._transitions.most_common()
             ),

