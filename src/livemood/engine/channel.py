@@ -1,7 +1,7 @@
 """One channel of a session: windows in, events out."""
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -91,17 +91,30 @@ class Channel:
         """No more sound will come."""
         self._intake.flush()
 
-    def advance(self) -> Reading:
-        """Listen to what has come in, and emit what follows from it.
+    def listen(self) -> list[StreamItem]:
+        """Listen to what has come in: what was found, to be read by `read` before the next call."""
+        return self._stream.advance()
+
+    def close(self) -> list[StreamItem]:
+        """The same at the end of the sound: what is open is closed."""
+        return self._stream.finish()
+
+    def read(self, found: list[StreamItem]) -> Reading:
+        """Emit what follows from what was found.
 
         A generator: it yields each window to be read and is sent its probabilities, so that
         whoever drives many channels can read their windows as one batch.
         """
-        return self._handle(self._stream.advance())
-
-    def close(self) -> Reading:
-        """The same at the end of the sound: what is open is closed."""
-        return self._handle(self._stream.finish())
+        windows = [item for item in found if isinstance(item, WindowReady)]
+        dropped = 0
+        if self._budget and windows:
+            captured = [self._intake.captured_at(w.span.end) for w in windows]
+            dropped = self._budget.give_up(captured, time.monotonic())
+        given_up = {id(window) for window in windows[:dropped]}
+        for item in found:
+            if id(item) not in given_up:
+                yield from self._item(item, dropped)
+                dropped = 0 if isinstance(item, WindowReady) else dropped
 
     def summary(self) -> ChannelSummary:
         """The channel's summary, once it is closed."""
@@ -116,21 +129,6 @@ class Channel:
             session=self._summarizer.session(end),
             last_30s=self._summarizer.recent(end),
         )
-
-    def _handle(self, items: Iterable[StreamItem]) -> Reading:
-        if self._budget is None:
-            for item in items:
-                yield from self._item(item)
-            return
-        waiting = list(items)
-        windows = [item for item in waiting if isinstance(item, WindowReady)]
-        captured = [self._intake.captured_at(w.span.end) for w in windows]
-        dropped = self._budget.give_up(captured, time.monotonic()) if windows else 0
-        given_up = {id(window) for window in windows[:dropped]}
-        for item in waiting:
-            if id(item) not in given_up:
-                yield from self._item(item, dropped)
-                dropped = 0 if isinstance(item, WindowReady) else dropped
 
     def _item(self, item: StreamItem, given_up: int = 0) -> Reading:
         if isinstance(item, WindowReady):

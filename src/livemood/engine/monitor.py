@@ -87,8 +87,8 @@ class Monitor:
             read_alone(reading, self._model)
 
     def readings(self) -> list[Reading]:
-        """The same for whoever reads the windows of many channels as one batch: see `Channel`."""
-        return [channel.advance() for channel in self._channels]
+        """Listen to what has been pushed since; what is to be read, for whoever reads many."""
+        return [c.read(found) for c in self._channels if (found := c.listen())]
 
     def finish(
         self, reason: Literal["end", "interrupted"] = "end", failure: str | None = None
@@ -102,7 +102,7 @@ class Monitor:
         self._ended = True
         for channel in self._channels:
             channel.flush()
-            read_alone(channel.close(), self._model)
+            read_alone(channel.read(channel.close()), self._model)
         summaries = tuple(channel.summary() for channel in self._channels)
         end_ms = max(summary.duration_ms for summary in summaries)
         if failure is not None:

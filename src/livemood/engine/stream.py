@@ -1,6 +1,5 @@
 """The reader's side of one channel: from the ring to speech, gaps and windows."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +48,9 @@ class Stream:
     AT_ONCE = 16000
     """Most samples listened to in one go, so that memory is bounded however much has come."""
 
+    QUIET = 640
+    """Samples heard in one go while nobody speaks: 40 ms later, speech is still on time."""
+
     def __init__(self, intake: Intake, model: Model, settings: MonitorSettings) -> None:
         self._intake, self._ring = intake, intake.ring
         self._model = model
@@ -58,41 +60,60 @@ class Stream:
         self.windower = Windower(settings.window, self._rate)
         self._concealed = round(settings.longest_concealed_gap_s * self._rate)
         self._reset_after = round(settings.gate.reset_s * self._rate)
-        self._position = 0
+        self._position = self._due = 0
         self._next_reset = self._reset_after
         self._kept = model.new_kept()
         self._frames = np.empty((0, model.manifest.features.mels), np.float32)
         self._frames_start = 0
 
-    def advance(self) -> Iterator[StreamItem]:
-        """Listen to what has been written since; yields what was found, in the order of time."""
+    def advance(self) -> list[StreamItem]:
+        """Listen to what has been written since: what was found, in the order of time.
+
+        Sound that cannot complete anything yet is left for later, to be heard in one go.
+        """
+        if self._ring.end < self._due and not self._intake.lost:
+            return []
+        found = self._advance()
+        self._due = self._next_due()
+        return found
+
+    def finish(self) -> list[StreamItem]:
+        """The stream ended: close the gate where it is."""
+        found = self._advance()
+        self._close(found)
+        return found
+
+    def _next_due(self) -> int:
+        """How far sound must have come before something can follow from it."""
+        if not self._gate.is_open:
+            return self._position + self.QUIET
+        if self._gate.quiet_for:
+            return self._position + self._detector.frame_length
+        # A pause is known no sooner than the hang-over after the last voice.
+        return min(self.windower.next_end, self._position + self._gate.hang_over)
+
+    def _advance(self) -> list[StreamItem]:
         length = self._detector.frame_length
+        found: list[StreamItem] = []
         while True:
             # The end first: the writer announces a hole before it writes what fills it.
             end = min(self._ring.end, self._position + self.AT_ONCE)
             if self._intake.lost:
                 hole = self._intake.lost[0].span.start
                 if hole < self._position + length:
-                    yield from self._lose(self._intake.lost.popleft())
+                    self._lose(self._intake.lost.popleft(), found)
                     continue
                 end = min(end, hole)
             frames = (end - self._position) // length
             if frames <= 0:
-                return
+                return found
             span = Span(self._position, self._position + frames * length)
             try:
                 sound = self._ring.read(span)
             except Overrun as overrun:
-                yield from self._overrun(overrun.oldest)
+                self._overrun(overrun.oldest, found)
                 continue
-            yield from self._listen(sound)
-
-    def finish(self) -> Iterator[StreamItem]:
-        """The stream ended: close the gate where it is."""
-        yield from self.advance()
-        if self._gate.is_open:
-            yield from self._windows(self.windower.pause(self._gate.speech_known_until))
-        yield from self._closed(self._gate.close())
+            self._listen(sound, found)
 
     def begin(self) -> None:
         """Another speech begins: what the network keeps of the one before does not count."""
@@ -129,60 +150,63 @@ class Stream:
         self._frames, self._frames_start = kept, wanted.start
         return kept
 
-    def _listen(self, sound: Samples) -> Iterator[StreamItem]:
+    def _listen(self, sound: Samples, found: list[StreamItem]) -> None:
         push, length = self._gate.push, self._detector.frame_length
         for probability in self._detector.listen(sound):
             self._position += length
             for event in push(probability):
-                yield from self._gated(event)
+                self._gated(event, found)
             if self._position >= self._next_reset:
                 if not self._gate.is_open:
                     self._detector.reset()
                 self._next_reset = self._position + self._reset_after
         if self._gate.is_open:
-            yield from self._windows(self.windower.advance(self._gate.speech_known_until))
+            self._windows(self.windower.advance(self._gate.speech_known_until), found)
             self._next_reset = self._position + self._reset_after
 
-    def _gated(self, event: GateEvent) -> Iterator[StreamItem]:
+    def _gated(self, event: GateEvent, found: list[StreamItem]) -> None:
         if isinstance(event, SpeechStarted):
             self.windower.open(event.start)
-            yield GateOpened(event.start, self._position)
+            found.append(GateOpened(event.start, self._position))
         elif isinstance(event, SpeechPaused):
-            yield from self._windows(self.windower.advance(event.end))
-            yield from self._windows(self.windower.pause(event.end))
+            self._windows(self.windower.advance(event.end), found)
+            self._windows(self.windower.pause(event.end), found)
         elif isinstance(event, SpeechResumed):
             self.windower.resume(event.at)
         else:
-            yield from self._closed([event])
+            self._ended(event, found)
 
-    def _closed(self, events: list[GateEvent]) -> Iterator[StreamItem]:
-        for event in events:
+    def _ended(self, event: SpeechEnded, found: list[StreamItem]) -> None:
+        self._detector.reset()
+        self._next_reset = self._position + self._reset_after
+        found.append(event)
+
+    def _windows(self, spans: list[Span], found: list[StreamItem]) -> None:
+        found += [WindowReady(span) for span in spans]
+
+    def _close(self, found: list[StreamItem], position: int | None = None) -> None:
+        """Close the gate; with `position`, nothing before it counts from now on."""
+        if self._gate.is_open:
+            self._windows(self.windower.pause(self._gate.speech_known_until), found)
+        for event in self._gate.close(position):
             if isinstance(event, SpeechEnded):
-                self._detector.reset()
-                self._next_reset = self._position + self._reset_after
-                yield event
+                self._ended(event, found)
 
-    def _windows(self, spans: list[Span]) -> Iterator[StreamItem]:
-        for span in spans:
-            yield WindowReady(span)
-
-    def _lose(self, lost: LostSound) -> Iterator[StreamItem]:
+    def _lose(self, lost: LostSound, found: list[StreamItem]) -> None:
         if len(lost.span) > self._concealed:
-            yield from self._restart(lost.span.end)
-        yield lost
+            self._restart(lost.span.end, found)
+        found.append(lost)
 
-    def _overrun(self, oldest: int) -> Iterator[StreamItem]:
+    def _overrun(self, oldest: int, found: list[StreamItem]) -> None:
         # A hole that the writer left may begin inside: it has its own cause.
         hole = self._intake.lost[0].span.start if self._intake.lost else oldest
         end = max(self._position, min(oldest, hole))
         lost = LostSound(Span(self._position, end), "overrun")
-        yield from self._restart(end if end > self._position else oldest)
-        yield lost
+        self._restart(end if end > self._position else oldest, found)
+        found.append(lost)
 
-    def _restart(self, position: int) -> Iterator[StreamItem]:
-        if self._gate.is_open:
-            yield from self._windows(self.windower.pause(self._gate.speech_known_until))
-        yield from self._closed(self._gate.close(position))
+    def _restart(self, position: int, found: list[StreamItem]) -> None:
+        self._close(found, position)
         self._detector.reset()
         self.windower.restart(position)
         self._position = position

@@ -96,6 +96,8 @@ class Model:
         Hops with as many new frames run as one batch. A window that brings no new step reads as
         the one before.
         """
+        if len(hops) == 1 and len(hops[0].frames):
+            return self._read_batch(hops)
         out = np.empty((len(hops), len(self.labels)))
         by_length: dict[int, list[int]] = {}
         for index, hop in enumerate(hops):
@@ -115,7 +117,7 @@ class Model:
             _stacked([hop.kept.states for hop in hops]),
             _stacked([hop.kept.scores for hop in hops]),
         )
-        probabilities = _softmax(logits / self.manifest.temperature)
+        probabilities = _softmax(logits, self.manifest.temperature)
         for hop, new_states, new_scores, row in zip(
             hops, states, scores, probabilities, strict=True
         ):
@@ -134,7 +136,7 @@ class Model:
             by_length.setdefault(len(window), []).append(index)
         for indices in by_length.values():
             logits = self._network.whole(np.stack([windows[i] for i in indices]))
-            out[indices] = _softmax(logits / self.manifest.temperature)
+            out[indices] = _softmax(logits, self.manifest.temperature)
         return out
 
     def affect(self, probabilities: Probabilities) -> Probabilities:
@@ -204,8 +206,9 @@ def _stacked(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return arrays[0][np.newaxis] if len(arrays) == 1 else np.stack(arrays)
 
 
-def _softmax(logits: NDArray[np.float32]) -> Probabilities:
-    shifted = np.asarray(logits, np.float64) - logits.max(axis=-1, keepdims=True)
-    exp = np.exp(shifted)
-    out: Probabilities = exp / exp.sum(axis=-1, keepdims=True)
+def _softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
+    shifted = np.divide(logits, temperature, dtype=np.float64)
+    shifted -= shifted.max(axis=-1, keepdims=True)
+    out: Probabilities = np.exp(shifted, out=shifted)
+    out /= out.sum(axis=-1, keepdims=True)
     return out

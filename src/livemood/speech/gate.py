@@ -98,7 +98,8 @@ class SpeechGate:
         self._break = samples(settings.break_s)
         self._stop = samples(settings.stop_s)
         self._pre_roll = samples(settings.pre_roll_s)
-        self._hang_over = samples(settings.hang_over_s)
+        self.hang_over = samples(settings.hang_over_s)
+        """Samples after the last voiced frame that still belong to the speech."""
         self.state = GateState.QUIET
         self.position = position
         """The sample after the last frame pushed."""
@@ -123,7 +124,7 @@ class SpeechGate:
     @property
     def speech_known_until(self) -> int:
         """The sample up to which, from `speech_start`, sound is known to belong to speech."""
-        return min(self.position, self._last_voice + self._hang_over)
+        return min(self.position, self._last_voice + self.hang_over)
 
     def push(self, probability: float) -> list[GateEvent]:
         """Take the decision on the next frame, a probability of speech in [0, 1]."""
@@ -170,7 +171,7 @@ class SpeechGate:
             return []
         self.state = GateState.STOPPING
         events: list[GateEvent] = []
-        if not self._paused and self.quiet_for >= self._hang_over:
+        if not self._paused and self.quiet_for >= self.hang_over:
             self._paused = True
             events.append(SpeechPaused(self.speech_known_until))
         if self.quiet_for >= self._stop:

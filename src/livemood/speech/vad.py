@@ -45,8 +45,9 @@ class WebRtcVad:
 
     def listen(self, samples: Samples) -> Iterator[float]:
         """1.0 for speech, 0.0 for none: this detector gives no probability."""
-        for frame in _pcm_frames(samples, self.frame_length):
-            yield 1.0 if self._vad.is_speech(frame, SAMPLE_RATE) else 0.0
+        length = self.frame_length
+        for frame in _pcm_frames(samples, length):
+            yield 1.0 if self._vad.is_speech(frame, SAMPLE_RATE, length) else 0.0
 
     def reset(self) -> None:
         """Forget the noise level learnt."""
@@ -77,11 +78,13 @@ class SileroVad:
         self._vad.reset()
 
 
-def _pcm_frames(samples: Samples, length: int) -> Iterator[bytes]:
+def _pcm_frames(samples: Samples, length: int) -> list[bytes]:
     """Whole frames of `length` samples as 16-bit PCM, converted all at once."""
-    pcm = np.clip(samples * 32768.0, -32768, 32767).astype("<i2").tobytes()
-    for at in range(0, len(pcm) - 2 * length + 1, 2 * length):
-        yield pcm[at : at + 2 * length]
+    scaled = samples * np.float32(32768.0)
+    np.minimum(scaled, 32767.0, out=scaled)
+    np.maximum(scaled, -32768.0, out=scaled)
+    pcm, size = scaled.astype("<i2").tobytes(), 2 * length
+    return [pcm[at : at + size] for at in range(0, len(pcm) - size + 1, size)]
 
 
 DETECTORS: Final[dict[str, Callable[[], VoiceActivityDetector]]] = {

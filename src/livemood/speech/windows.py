@@ -46,6 +46,12 @@ class Windower:
         """Samples in a full window."""
         return self._length
 
+    @property
+    def next_end(self) -> int:
+        """Where the next window on the grid ends."""
+        hop = self._hop * self.stretch
+        return (self._last_end // hop + 1) * hop
+
     def open(self, start: int) -> None:
         """Speech begins at sample `start`."""
         self._start = self._last_end = start
@@ -53,8 +59,7 @@ class Windower:
     def advance(self, until: int) -> list[Span]:
         """Windows that end on the grid, no later than `until`, up to which all is speech."""
         windows = []
-        hop = self._hop * self.stretch
-        end = (self._last_end // hop + 1) * hop
+        hop, end = self._hop * self.stretch, self.next_end
         while end <= until:
             if end - self._start >= self._first:
                 windows.append(Span(max(self._start, end - self._length), end))

@@ -1,6 +1,8 @@
 """The events of a session, as they go over the wire: JSON text, one event a message."""
 
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -218,7 +220,13 @@ AnyEvent = Annotated[
 
 def utc_now() -> str:
     """The time of an event made now: RFC 3339, UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    milliseconds = time.time_ns() // 1_000_000
+    return f"{_utc_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _utc_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def client_notice(code: str, message: str, count: int | None = None) -> ErrorEvent:

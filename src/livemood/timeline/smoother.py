@@ -75,7 +75,7 @@ class Smoother:
         self._settings = settings
         self._dwells = [settings.dwells_s.get(x, settings.dwell_s) for x in labels]
         self._leaving: tuple[float, list[float]] = (0.0, [0.0] * len(self._labels))
-        self._belief = self._priors
+        self._belief: list[float] = self._priors
         self._label = UNCERTAIN
 
     def reset(self) -> None:
@@ -94,7 +94,7 @@ class Smoother:
         weight = min(1.0, max(0.0, new_s) / self._settings.evidence_s)
         # Evidence is bounded, so that no single reading can rule a label out for good.
         belief = [
-            b * math.pow(max(r / p, 1e-3), weight)
+            b * float(max(r / p, 1e-3) ** weight)
             for b, r, p in zip(predicted, raw, self._priors, strict=True)
         ]
         total = sum(belief)
@@ -107,7 +107,7 @@ class Smoother:
     def _predict(self, elapsed_s: float) -> list[float]:
         if self._leaving[0] != elapsed_s:  # nearly always one hop
             self._leaving = (elapsed_s, [-math.expm1(-elapsed_s / d) for d in self._dwells])
-        left = [b * x for b, x in zip(self._belief, self._leaving[1], strict=True)]
+        left: list[float] = [b * x for b, x in zip(self._belief, self._leaving[1], strict=True)]
         total = sum(left)
         return [b - x + total * p for b, x, p in zip(self._belief, left, self._priors, strict=True)]
 

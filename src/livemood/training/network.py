@@ -88,8 +88,8 @@ class _Pooling(nn.Module):
 
     def forward(self, states: Tensor, scores: Tensor) -> Tensor:
         """Logits (batch, labels) of the states under their scores."""
-        weights = torch.softmax(scores, dim=1).unsqueeze(-1)
-        logits: Tensor = self.output(self.dropout((weights * states).sum(dim=1)))
+        weights = torch.softmax(scores, dim=1).unsqueeze(1)
+        logits: Tensor = self.output(self.dropout((weights @ states).squeeze(1)))
         return logits
 
 
