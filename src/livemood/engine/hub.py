@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
@@ -36,6 +37,7 @@ class Session:
 
     def __init__(self, hub: "Hub", monitor: Monitor) -> None:
         self._hub, self._monitor = hub, monitor
+        self._has_news = False
         self._ending: tuple[Reason, str | None] | None = None
         self._to_end: tuple[Reason, str | None] | None = None
         self.ended = threading.Event()
@@ -50,7 +52,7 @@ class Session:
         """Take the next block of sound, all channels. Never waits; nothing after `finish`."""
         if self._ending is None:
             self._monitor.push(block)
-            self._hub.wake()
+            self._tell()
 
     def finish(self, reason: Reason = "end", failure: str | None = None) -> None:
         """Ask for the end: what was pushed is read, and `session.ended` comes to the sinks.
@@ -60,10 +62,11 @@ class Session:
         """
         if self._ending is None:
             self._ending = (reason, failure)
-            self._hub.wake()
+            self._tell()
 
     def readings(self) -> list[Reading]:
         """What has come in, to be read by the hub's thread alone."""
+        self._has_news = False  # before looking: what comes from now on is told again
         # Taken before the sound is looked at: all that was pushed before the end is read.
         self._to_end = self._ending
         return self._monitor.readings()
@@ -74,18 +77,31 @@ class Session:
             self._monitor.finish(*self._to_end)
             self.ended.set()
 
+    def _tell(self) -> None:
+        if not self._has_news:
+            self._has_news = True
+            self._hub.wake(self)
+
 
 class Hub:
     """Reads all sessions in one thread, so that one network serves them all.
 
+    It works in rounds: each reads what has come in to any session since the last, the windows of
+    all as batches. The more sessions there are, the longer a round waits, up to `PACE_S`, so that
+    there is more to read at once. No session is read twice before every other that has news.
+
     Sinks are called by that thread and must not block. Use it as a context manager.
     """
+
+    PACE_S = 0.05
+    """The longest wait between rounds, with sound waiting."""
 
     def __init__(self, model: Model, *, busiest: float = 0.8) -> None:
         self.model = model
         self._busiest = busiest
         self._lock = threading.Lock()
-        self._sessions: list[Session] = []
+        self._sessions: set[Session] = set()
+        self._told: deque[Session] = deque()
         self._news = threading.Event()
         self._stopping = False
         self.load = 0.0
@@ -103,7 +119,7 @@ class Hub:
         for session in sessions:
             session.finish("interrupted")
         self._stopping = True
-        self.wake()
+        self._news.set()
         self._thread.join(10.0)
 
     def open(
@@ -135,7 +151,7 @@ class Hub:
         )
         session = Session(self, monitor)
         with self._lock:
-            self._sessions.append(session)
+            self._sessions.add(session)
         return session
 
     @property
@@ -143,22 +159,26 @@ class Hub:
         """How many are running."""
         return len(self._sessions)
 
-    def wake(self) -> None:
-        """There is something to read."""
-        self._news.set()
+    def wake(self, session: Session) -> None:
+        """`session` has something to read."""
+        self._told.append(session)
+        if not self._news.is_set():
+            self._news.set()
 
     def _work(self) -> None:
         while not (self._stopping and not self._sessions):
             waited = time.monotonic()
             self._news.wait(0.2)
+            pace = min(self.PACE_S, 0.0005 * (len(self._sessions) - 1))
+            if pace > 0:
+                time.sleep(pace)
             self._news.clear()
             began = time.monotonic()
-            with self._lock:
-                sessions = list(self._sessions)
-            self._read(sessions)
-            if any(session.ended.is_set() for session in sessions):
+            told = [self._told.popleft() for _ in range(len(self._told))]
+            self._read(told)
+            if ended := [session for session in told if session.ended.is_set()]:
                 with self._lock:
-                    self._sessions = [s for s in self._sessions if not s.ended.is_set()]
+                    self._sessions.difference_update(ended)
             done = time.monotonic()
             self._measure(done - began, done - waited)
 

@@ -20,7 +20,7 @@ class MonitorSettings(BaseModel):
     vad: str = "webrtc"
     budget_s: float = Field(0.15, gt=0)
     """The latency budget of live sound."""
-    buffer_s: float = Field(10.0, gt=0)
+    buffer_s: float = Field(4.0, gt=0)
     """Sound kept for each channel, beyond one full window."""
     longest_concealed_gap_s: float = Field(0.5, ge=0)
     """Lost sound up to this long counts as silence; after more, speech starts afresh."""

@@ -1,7 +1,7 @@
 """Where in a clip somebody speaks."""
 
 from livemood.audio.block import Samples, Span
-from livemood.speech.gate import GateSettings, SpeechEnded, SpeechGate
+from livemood.speech.gate import GateEvent, GateSettings, SpeechEnded, SpeechGate
 from livemood.speech.vad import SAMPLE_RATE, VoiceActivityDetector
 
 
@@ -15,7 +15,7 @@ def speech_bounds(
     """
     detector.reset()
     gate = SpeechGate(GateSettings(), detector.frame_length, SAMPLE_RATE)
-    events = []
+    events: list[GateEvent] = []
     for probability in detector.listen(samples):
         events += gate.push(probability)
     events += gate.close()

@@ -1,7 +1,9 @@
 """The speech gate: from flickering frame decisions to stretches of speech."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -70,6 +72,8 @@ class SpeechEnded:
 
 GateEvent = SpeechStarted | SpeechPaused | SpeechResumed | SpeechEnded
 
+_NOTHING: Final[tuple[GateEvent, ...]] = ()
+
 
 class GateState(Enum):
     """What the gate believes."""
@@ -92,7 +96,8 @@ class SpeechGate:
         def samples(seconds: float) -> int:
             return round(seconds * sample_rate)
 
-        self._settings = settings
+        self._start_threshold = settings.start_threshold
+        self._stop_threshold = settings.stop_threshold
         self._frame = frame_length
         self._start = samples(settings.start_s)
         self._break = samples(settings.break_s)
@@ -126,15 +131,17 @@ class SpeechGate:
         """The sample up to which, from `speech_start`, sound is known to belong to speech."""
         return min(self.position, self._last_voice + self.hang_over)
 
-    def push(self, probability: float) -> list[GateEvent]:
+    def push(self, probability: float) -> Sequence[GateEvent]:
         """Take the decision on the next frame, a probability of speech in [0, 1]."""
-        threshold = (
-            self._settings.stop_threshold if self.is_open else self._settings.start_threshold
-        )
         begin, self.position = self.position, self.position + self._frame
-        if probability >= threshold:
-            return self._voice(begin)
-        return self._quiet()
+        if self.state is GateState.SPEAKING:
+            if probability >= self._stop_threshold and not self._paused:
+                self._last_voice = self.position  # the common case: nothing follows
+                return _NOTHING
+        elif self.state is GateState.QUIET and probability < self._start_threshold:
+            return _NOTHING
+        threshold = self._stop_threshold if self.is_open else self._start_threshold
+        return self._voice(begin) if probability >= threshold else self._quiet()
 
     def close(self, position: int | None = None) -> list[GateEvent]:
         """End the speech where it is: the stream ended, or sound was lost for long.

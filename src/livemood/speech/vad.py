@@ -30,12 +30,13 @@ class VoiceActivityDetector(Protocol):
 
 
 class WebRtcVad:
-    """The Gaussian-mixture detector of the WebRTC project, on frames of 10 ms.
+    """The Gaussian-mixture detector of the WebRTC project, on frames of 20 ms.
 
-    Frames of 10 ms meet the window grid of 250 ms exactly, so that no window waits for a frame.
+    Microphones and telephones bring sound in blocks of 20 ms, so no window waits for a frame that
+    it would not wait for anyway; frames of 10 ms would cost half as much again.
     """
 
-    frame_length = SAMPLE_RATE // 100
+    frame_length = SAMPLE_RATE // 50
 
     def __init__(self, aggressiveness: int = 2) -> None:
         import webrtcvad
