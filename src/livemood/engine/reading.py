@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from livemood.engine.channel import Reading
 from livemood.model import Model
 from livemood.model.kept import Hop
+from livemood.model.network import LARGEST_BATCH
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +24,12 @@ def read_alone(reading: Reading, model: Model) -> None:
         pass
 
 
-def read_together(readings: Sequence[Reading], model: Model, at_most: int = 64) -> list[int]:
+def read_together(
+    readings: Sequence[Reading], model: Model, at_most: int = LARGEST_BATCH
+) -> list[int]:
     """Read the windows of many channels in turns, each turn the next window of every channel.
 
-    Turns are cut into batches of `at_most`, so that events leave while others are being read.
+    Turns are cut into batches, so that events leave while others are being read.
     Returns the places of readings that failed; each failure is logged and stops no other.
     """
     failed: list[int] = []
@@ -45,7 +48,7 @@ def read_together(readings: Sequence[Reading], model: Model, at_most: int = 64) 
     for place in range(len(readings)):
         step(place, None)
     while waiting:
-        batch, waiting = waiting[:at_most], waiting[at_most:]
+        batch, waiting = waiting[:LARGEST_BATCH], waiting[LARGEST_BATCH:]
         for (place, _), row in zip(batch, model.read([hop for _, hop in batch]), strict=True):
             step(place, row)
     return failed

@@ -14,7 +14,7 @@ from livemood.model.features import Frames, LogMel
 from livemood.model.kept import Hop, Kept
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, read_manifest
-from livemood.model.network import OnnxNetwork, Provider
+from livemood.model.network import LARGEST_BATCH, OnnxNetwork, Provider
 from livemood.model.registry import DEFAULT, find_model
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
@@ -96,33 +96,34 @@ class Model:
         Hops with as many new frames run as one batch. A window that brings no new step reads as
         the one before.
         """
-        if len(hops) == 1 and len(hops[0].frames):
-            return self._read_batch(hops)
         out = np.empty((len(hops), len(self.labels)))
         by_length: dict[int, list[int]] = {}
         for index, hop in enumerate(hops):
             by_length.setdefault(len(hop.frames), []).append(index)
         for length, indices in by_length.items():
-            if length:
-                out[indices] = self._read_batch([hops[i] for i in indices])
-            else:
+            if not length:
                 for i in indices:
                     out[i] = 1 / len(self.labels) if (p := hops[i].kept.last) is None else p
+                continue
+            for start in range(0, len(indices), LARGEST_BATCH):
+                picked = indices[start : start + LARGEST_BATCH]
+                out[picked] = self._read_batch([hops[i] for i in picked], length)
         return out
 
-    def _read_batch(self, hops: Sequence[Hop]) -> Probabilities:
-        logits, states, scores = self._network(
-            _stacked([hop.frames for hop in hops]),
-            _stacked([hop.kept.state for hop in hops]),
-            _stacked([hop.kept.states for hop in hops]),
-            _stacked([hop.kept.scores for hop in hops]),
-        )
-        probabilities = _softmax(logits, self.manifest.temperature)
-        for hop, new_states, new_scores, row in zip(
-            hops, states, scores, probabilities, strict=True
-        ):
-            hop.kept.push(new_states, new_scores)
-            hop.kept.last = row
+    def _read_batch(self, hops: Sequence[Hop], frames: int) -> Probabilities:
+        network = self.manifest.network
+        steps = (frames - network.context_frames) // network.step_frames + 1
+        batch = self._network.batch(len(hops), frames, steps, len(hops[0].kept.scores))
+        for row, hop in enumerate(hops):
+            batch.features[row] = hop.frames
+            batch.state[row] = hop.kept.state
+            batch.states[row] = hop.kept.states
+            batch.scores[row] = hop.kept.scores
+        batch.run()
+        probabilities = _softmax(batch.logits, self.manifest.temperature)
+        for row, hop in enumerate(hops):
+            hop.kept.push(batch.new_states[row], batch.new_scores[row])
+            hop.kept.last = probabilities[row]
         return probabilities
 
     def classify(self, windows: Sequence[Frames]) -> Probabilities:
@@ -199,11 +200,6 @@ def load_model(name: str | Path = DEFAULT, provider: Provider = "auto", threads:
     folder = find_model(name)
     manifest = read_manifest(folder)
     return Model(manifest, OnnxNetwork(folder / manifest.file, provider, threads))
-
-
-def _stacked(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The arrays as one; a single one is not copied."""
-    return arrays[0][np.newaxis] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from livemood.model.features import Frames
 
 Provider = Literal["auto", "cpu", "cuda"]
 Float32 = NDArray[np.float32]
+
+LARGEST_BATCH: Final = 64
+"""Hops in one batch; a larger one would hold events up that are ready."""
 
 NEVER: Final = -1e9
 """The attention score of a state that is not part of the window."""
@@ -27,6 +30,35 @@ class Shape:
     mels: object
     units: object
     labels: object
+
+
+class Batch:
+    """Bound buffers for hops of one number of frames: fill the inputs, `run`, read the outputs.
+
+    Nothing is allocated or copied between them and ONNX Runtime. Valid until the next batch of
+    the same network.
+    """
+
+    def __init__(
+        self,
+        session: Any,  # noqa: ANN401 - onnxruntime has no types
+        inputs: tuple[Float32, ...],
+        outputs: tuple[Float32, ...],
+    ) -> None:
+        self.features, self.state, self.states, self.scores = inputs
+        self.logits, self.new_states, self.new_scores = outputs
+        self._session = session
+        self._binding = session.io_binding()
+        for name, array in zip(_INPUTS, inputs, strict=True):
+            self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for node, array in zip(session.get_outputs(), outputs, strict=True):
+            self._binding.bind_output(
+                node.name, "cpu", 0, np.float32, array.shape, array.ctypes.data
+            )
+
+    def run(self) -> None:
+        """Compute the outputs."""
+        self._session.run_with_iobinding(self._binding)
 
 
 class OnnxNetwork:
@@ -64,6 +96,8 @@ class OnnxNetwork:
                 f"{path} is not a streaming DC-RNN of this version: its inputs are "
                 f"{', '.join(inputs)}, not {', '.join(_INPUTS)}; export it again"
             )
+        self._batches: dict[tuple[int, int], Batch] = {}
+        self._buffers: dict[object, Float32] = {}
         self.shape = Shape(inputs["features"][-1], inputs["state"][-1], outputs[0].shape[-1])
 
     @property
@@ -71,6 +105,11 @@ class OnnxNetwork:
         """`cpu` or `cuda`: where the network runs."""
         first = self._session.get_providers()[0]
         return next(name for name, full in _NAMES.items() if full == first)
+
+    @property
+    def labels(self) -> int:
+        """Logits for one window."""
+        return int(str(self.shape.labels))
 
     @property
     def units(self) -> int:
@@ -90,6 +129,34 @@ class OnnxNetwork:
             None, dict(zip(_INPUTS, (features, state, states, scores), strict=True))
         )
         return logits, new_states, new_scores
+
+    def batch(self, size: int, frames: int, steps: int, slots: int) -> Batch:
+        """Buffers for `size` hops, at most `LARGEST_BATCH`, of `frames` frames and `steps` steps.
+
+        `slots` is how many states are kept of each; the same in every call.
+        """
+        found = self._batches.get((size, frames))
+        if found is None:
+            mels, units, labels = (int(str(x)) for x in (self.shape.mels, self.units, self.labels))
+            shapes: list[tuple[object, tuple[int, ...]]] = [
+                (("features", frames), (frames, mels)),
+                ("state", (units,)),
+                ("states", (slots, units)),
+                ("scores", (slots,)),
+                ("logits", (labels,)),
+                (("new_states", steps), (steps, units)),
+                (("new_scores", steps), (steps,)),
+            ]
+            arrays = [self._buffer(key, shape)[:size] for key, shape in shapes]
+            found = Batch(self._session, tuple(arrays[:4]), tuple(arrays[4:]))
+            self._batches[size, frames] = found
+        return found
+
+    def _buffer(self, key: object, shape: tuple[int, ...]) -> Float32:
+        """One buffer for all batch sizes: a smaller batch is its beginning."""
+        if key not in self._buffers:
+            self._buffers[key] = np.empty((LARGEST_BATCH, *shape), np.float32)
+        return self._buffers[key]
 
     def whole(self, windows: Frames) -> Float32:
         """Logits (batch, labels) of whole windows (batch, frames, mels), nothing kept."""
