@@ -24,9 +24,7 @@ def read_alone(reading: Reading, model: Model) -> None:
         pass
 
 
-def read_together(
-    readings: Sequence[Reading], model: Model, at_most: int = LARGEST_BATCH
-) -> list[int]:
+def read_together(readings: Sequence[Reading], model: Model) -> list[int]:
     """Read the windows of many channels in turns, each turn the next window of every channel.
 
     Turns are cut into batches, so that events leave while others are being read.
