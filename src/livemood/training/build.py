@@ -159,7 +159,7 @@ def _manifest(
         {
             "schema": "livemood.model/1",
             "name": recipe.name,
-            "version": "0.1.0",
+            "version": recipe.version,
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
             "precision": precision,
             "parameters": sum(p.numel() for p in fitted.network.parameters()),

@@ -83,6 +83,8 @@ class Recipe(_Part):
     """The whole recipe."""
 
     name: str
+    version: str = "0.1.0"
+    """Of the model it makes."""
     seed: int
     labels: tuple[str, ...]
     """The order of the network's outputs."""
