@@ -41,13 +41,25 @@ def test_the_shipped_model_knows_held_out_speakers_better_than_chance(model, cli
     assert sum(right) >= 12
 
 
-@pytest.mark.parametrize("rate", [8000, 22050, 48000])
+@pytest.mark.parametrize("rate", [22050, 48000])
 def test_the_rate_hardly_matters(model, clip, rate):
     sound, source = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
     expected = model.predict(sound, source).probabilities
     heard = model.predict(soxr.resample(sound, source, rate), rate).probabilities
-    limit = 0.15 if rate > 16000 else 0.6  # 8 kHz has lost half of the bands
-    assert max(abs(expected[x] - heard[x]) for x in expected) < limit
+    assert max(abs(expected[x] - heard[x]) for x in expected) < 0.15
+
+
+@pytest.mark.corpora
+def test_telephone_bandwidth_leaves_most_readings(model, clip):
+    """Half of the bands are lost at 8 kHz, so readings move; most must not turn over."""
+    same = []
+    for code in ("03", "05", "06"):
+        for actor in ("01", "11", "20", "21"):
+            sound, rate = sf.read(clip(f"03-01-{code}-02-01-01-{actor}"), dtype="float32")
+            narrow = model.predict(soxr.resample(sound, rate, 8000), 8000)
+            same.append(narrow.label == model.predict(sound, rate).label)
+    # Unrelated readings would agree in about 2 of 12; 6 or more then has a probability of 0.005.
+    assert sum(same) >= 6
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.3, 1.0, 2.9, 3.1, 20.0])
@@ -80,13 +92,13 @@ def test_a_window_reads_the_same_alone_or_beside_others(model, frames):
         assert np.abs(model.classify([window])[0] - row).max() < 1e-3
 
 
-def test_windows_lie_on_the_steps_of_the_network(model):
-    step = model.manifest.network.step_frames
+def test_steps_lie_inside_their_window(model):
     for start in (0, 1, 100, 1279, 1280, 1281, 123_456):
-        span = model.frame_span(Span(start, start + 48000))
-        assert span.start % step == 0
-        assert span.start * 160 >= start
-        assert (span.end - 1) * 160 + 400 <= start + 48000
+        steps = model.steps(Span(start, start + 48000))
+        frames = model.frames_of(steps.start, steps.end)
+        assert 34 <= len(steps) <= 35
+        assert start <= frames.start * 160 < start + 8 * 160
+        assert start + 48000 - 8 * 160 < (frames.end - 1) * 160 + 400 <= start + 48000
 
 
 def test_models_load_by_folder_as_by_name(model):
