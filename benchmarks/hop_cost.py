@@ -19,7 +19,7 @@ import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import opensmile
 
-from livemood.audio import AudioBlock
+from livemood.audio import AudioBlock, Span
 from livemood.engine import Monitor, MonitorSettings
 from livemood.model import load_model
 from livemood.speech import open_detector
@@ -105,7 +105,7 @@ def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
     detector = open_detector("webrtc")
     kept = model.new_kept()
     spent = defaultdict(list)
-    hop, step = common.RATE // 4, model.manifest.network.step_frames
+    hop = common.RATE // 4
     settings = model.manifest.features
 
     def timed(name, work, *args):
@@ -121,9 +121,9 @@ def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
         timed("voice_activity", lambda at: list(detector.listen(sound[at : at + hop])), start)
         new = 25 * settings.hop_length + settings.frame_length - settings.hop_length
         timed("features", model.front_end, sound[start : start + new])
-        frames = 2 * step + model.manifest.network.context_frames
-        features = model.front_end(sound[start : start + settings.samples_for(frames)])
-        kept.turn_to(3 * number - 32 if number > 10 else 0, 3 * number + 3)
+        first = kept.turn_to(max(0, 3 * number - 32), 3 * number + 3)
+        frames = model.frames_of(Span(first, 3 * number + 3), fresh=kept.fresh)
+        features = model.front_end(sound[start : start + settings.samples_for(len(frames))])
         timed("network", model.read, [Hop(kept, features)])
     return {name: common.quantiles(values[10:], 25, 50, 75) for name, values in spent.items()}
 

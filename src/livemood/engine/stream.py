@@ -130,7 +130,9 @@ class Stream:
         if first == steps.end:
             return Hop(self._kept, self._frames[:0])
         try:
-            return Hop(self._kept, self._features(self._model.frames_of(first, steps.end)))
+            new = Span(first, steps.end)
+            frames = self._model.frames_of(new, fresh=self._kept.fresh)
+            return Hop(self._kept, self._features(frames))
         except Overrun:
             self._kept.forget()
             raise

@@ -35,6 +35,8 @@ class Network(BaseModel):
     """Frames from one step to the next; a window starts on a multiple of this."""
     context_frames: int = Field(gt=0)
     """Frames that one step sees, from its own first frame on."""
+    kept_frames: int = Field(ge=0)
+    """Frames of these, from the first on, that need not be seen again right after the step before."""
 
 
 class Window(BaseModel):

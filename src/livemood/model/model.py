@@ -14,7 +14,7 @@ from livemood.model.features import Frames, LogMel
 from livemood.model.kept import Hop, Kept
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, read_manifest
-from livemood.model.network import LARGEST_BATCH, OnnxNetwork, Provider
+from livemood.model.network import LARGEST_BATCH, ROWS, OnnxNetwork, Provider
 from livemood.model.registry import DEFAULT, find_model
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
@@ -76,11 +76,15 @@ class Model:
         end = (frames - network.context_frames) // network.step_frames + 1
         return Span(first, max(first, end))
 
-    def frames_of(self, first: int, end: int) -> Span:
-        """The frames that the steps from `first` up to but not including `end` see."""
+    def frames_of(self, steps: Span, *, fresh: bool = True) -> Span:
+        """The frames that `steps` need, at least one: all that they see if they begin afresh.
+
+        Right after the step before, what the convolutions gave for the first of them is kept.
+        """
         network = self.manifest.network
         return Span(
-            first * network.step_frames, (end - 1) * network.step_frames + network.context_frames
+            steps.start * network.step_frames + (0 if fresh else network.kept_frames),
+            (steps.end - 1) * network.step_frames + network.context_frames,
         )
 
     def new_kept(self) -> Kept:
@@ -88,7 +92,7 @@ class Model:
         features, network = self.manifest.features, self.manifest.network
         frames = features.frames_in(round(self.manifest.window.longest_s * features.sample_rate))
         slots = (frames - network.context_frames) // network.step_frames + 1
-        return Kept(self._network.units, slots)
+        return Kept(self._network.units, slots, self._network.new_rows())
 
     def read(self, hops: Sequence[Hop]) -> Probabilities:
         """Probabilities, shape (hops, labels), of windows of different streams.
@@ -97,32 +101,41 @@ class Model:
         the one before.
         """
         out = np.empty((len(hops), len(self.labels)))
-        by_length: dict[int, list[int]] = {}
+        alike: dict[tuple[int, bool], list[int]] = {}
         for index, hop in enumerate(hops):
-            by_length.setdefault(len(hop.frames), []).append(index)
-        for length, indices in by_length.items():
+            alike.setdefault((len(hop.frames), hop.kept.fresh), []).append(index)
+        for (length, _), indices in alike.items():
             if not length:
                 for i in indices:
                     out[i] = 1 / len(self.labels) if (p := hops[i].kept.last) is None else p
                 continue
             for start in range(0, len(indices), LARGEST_BATCH):
                 picked = indices[start : start + LARGEST_BATCH]
-                out[picked] = self._read_batch([hops[i] for i in picked], length)
+                out[picked] = self._read_batch([hops[i] for i in picked])
         return out
 
-    def _read_batch(self, hops: Sequence[Hop], frames: int) -> Probabilities:
-        network = self.manifest.network
-        steps = (frames - network.context_frames) // network.step_frames + 1
-        batch = self._network.batch(len(hops), frames, steps, len(hops[0].kept.scores))
+    def _read_batch(self, hops: Sequence[Hop]) -> Probabilities:
+        """Read hops of as many frames, all fresh or none."""
+        network, first = self.manifest.network, hops[0]
+        frames, fresh = len(first.frames), first.kept.fresh
+        seen = frames if fresh else frames + network.kept_frames
+        steps = (seen - network.context_frames) // network.step_frames + 1
+        batch = self._network.batch(
+            len(hops), frames, steps, len(first.kept.scores), 0 if fresh else ROWS
+        )
         for row, hop in enumerate(hops):
             batch.features[row] = hop.frames
+            if not fresh:
+                for into, kept in zip(batch.rows, hop.kept.rows, strict=True):
+                    into[row] = kept
             batch.state[row] = hop.kept.state
             batch.states[row] = hop.kept.states
             batch.scores[row] = hop.kept.scores
         batch.run()
         probabilities = _softmax(batch.logits, self.manifest.temperature)
         for row, hop in enumerate(hops):
-            hop.kept.push(batch.new_states[row], batch.new_scores[row])
+            rows = (new[row] for new in batch.new_rows)
+            hop.kept.push(batch.new_states[row], batch.new_scores[row], rows)
             hop.kept.last = probabilities[row]
         return probabilities
 

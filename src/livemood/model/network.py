@@ -20,7 +20,10 @@ NEVER: Final = -1e9
 """The attention score of a state that is not part of the window."""
 
 _NAMES: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_INPUTS: Final = ("features", "state", "states", "scores")
+INPUTS: Final = ("features", "rows1", "rows2", "state", "states", "scores")
+OUTPUTS: Final = ("logits", "new_states", "new_scores", "new_rows1", "new_rows2")
+ROWS: Final = 2
+"""Rows that are kept of a block's output: what a kernel three rows high sees of the past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,14 @@ class Batch:
         inputs: tuple[Float32, ...],
         outputs: tuple[Float32, ...],
     ) -> None:
-        self.features, self.state, self.states, self.scores = inputs
-        self.logits, self.new_states, self.new_scores = outputs
+        self.features, *rows, self.state, self.states, self.scores = inputs
+        self.rows = tuple(rows)
+        """Empty if the hops begin afresh."""
+        self.logits, self.new_states, self.new_scores, *new_rows = outputs
+        self.new_rows = tuple(new_rows)
         self._session = session
         self._binding = session.io_binding()
-        for name, array in zip(_INPUTS, inputs, strict=True):
+        for name, array in zip(INPUTS, inputs, strict=True):
             self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         for node, array in zip(session.get_outputs(), outputs, strict=True):
             self._binding.bind_output(
@@ -64,8 +70,8 @@ class Batch:
 class OnnxNetwork:
     """One ONNX file that reads the new frames of windows of which earlier steps are kept.
 
-    The convolutions see new frames only; the recurrence goes on from a state; attention pools
-    the new states with those kept. A window without earlier steps is the same call with nothing
+    The convolutions see new frames only, beside the last rows they gave; the recurrence goes on
+    from a state; attention pools the new states with those kept. A window without earlier steps is the same call with nothing
     kept.
     """
 
@@ -91,12 +97,13 @@ class OnnxNetwork:
             raise ModelError(f"ONNX Runtime cannot load {path}: {line}") from None
         inputs = {i.name: i.shape for i in self._session.get_inputs()}
         outputs = self._session.get_outputs()
-        if tuple(inputs) != _INPUTS or len(outputs) != 3:
+        if tuple(inputs) != INPUTS or tuple(o.name for o in outputs) != OUTPUTS:
             raise ModelError(
                 f"{path} is not a streaming DC-RNN of this version: its inputs are "
-                f"{', '.join(inputs)}, not {', '.join(_INPUTS)}; export it again"
+                f"{', '.join(inputs)}, not {', '.join(INPUTS)}; export it again"
             )
-        self._batches: dict[tuple[int, int], Batch] = {}
+        self._inputs = inputs
+        self._batches: dict[tuple[int, int, int], Batch] = {}
         self._buffers: dict[object, Float32] = {}
         self.shape = Shape(inputs["features"][-1], inputs["state"][-1], outputs[0].shape[-1])
 
@@ -116,40 +123,67 @@ class OnnxNetwork:
         """Values in one recurrent state."""
         return int(str(self.shape.units))
 
-    def __call__(
-        self, features: Frames, state: Float32, states: Float32, scores: Float32
-    ) -> tuple[Float32, Float32, Float32]:
-        """Logits (batch, labels); states (batch, steps, units) and scores (batch, steps) new.
+    def __call__(self, *inputs: Float32) -> tuple[Float32, ...]:
+        """Outputs in the order of `OUTPUTS` for inputs in the order of `INPUTS`, all float32.
 
-        All float32: `features` (batch, frames, mels) hold the new steps' frames; `state` (batch,
-        units) is the state before them; `states` (batch, kept, units) and `scores` (batch, kept),
-        at least one, are kept of the window, `NEVER` marking those to leave out.
+        `features` (batch, frames, mels) hold the new steps' frames. `rows1` (batch, channels,
+        kept, mels // 2) and `rows2` (batch, channels, kept, mels // 4), two of each or none, are
+        the last rows of the first two blocks of convolution; `state` (batch, units) is the
+        recurrent state before the new steps. `states` (batch, kept, units) and `scores` (batch,
+        kept), at least one, are kept of the window, `NEVER` marking those to leave out.
+
+        Logits are (batch, labels); states (batch, steps, units) and scores (batch, steps) are
+        those of the new steps; then come the rows to keep.
         """
-        logits, new_states, new_scores = self._session.run(
-            None, dict(zip(_INPUTS, (features, state, states, scores), strict=True))
-        )
-        return logits, new_states, new_scores
+        return tuple(self._session.run(None, dict(zip(INPUTS, inputs, strict=True))))
 
-    def batch(self, size: int, frames: int, steps: int, slots: int) -> Batch:
+    def new_rows(self) -> tuple[Float32, ...]:
+        """Memory for the rows to keep of one stream."""
+        return tuple(np.zeros(shape, np.float32) for shape in self._row_shapes(ROWS))
+
+    def _row_shapes(self, rows: int) -> list[tuple[int, ...]]:
+        return [(self._inputs[n][1], rows, self._inputs[n][3]) for n in ("rows1", "rows2")]
+
+    def nothing_kept(self, batch: int) -> dict[str, Float32]:
+        """The inputs for `batch` windows of which nothing is kept, less the features."""
+        rows1, rows2 = (np.empty((batch, *s), np.float32) for s in self._row_shapes(0))
+        state = np.zeros((batch, self.units), np.float32)
+        return {
+            "rows1": rows1,
+            "rows2": rows2,
+            "state": state,
+            "states": state[:, np.newaxis],
+            "scores": np.full((batch, 1), NEVER, np.float32),
+        }
+
+    def batch(self, size: int, frames: int, steps: int, slots: int, rows: int) -> Batch:
         """Buffers for `size` hops, at most `LARGEST_BATCH`, of `frames` frames and `steps` steps.
 
-        `slots` is how many states are kept of each; the same in every call.
+        `slots` is how many states are kept of each, the same in every call; `rows`, 0 or `ROWS`,
+        how many rows of each block.
         """
-        found = self._batches.get((size, frames))
+        found = self._batches.get((size, frames, rows))
         if found is None:
             mels, units, labels = (int(str(x)) for x in (self.shape.mels, self.units, self.labels))
+            first, second = self._row_shapes(rows)
+            new_first, new_second = self._row_shapes(ROWS)
             shapes: list[tuple[object, tuple[int, ...]]] = [
                 (("features", frames), (frames, mels)),
+                (("rows1", rows), first),
+                (("rows2", rows), second),
                 ("state", (units,)),
                 ("states", (slots, units)),
                 ("scores", (slots,)),
                 ("logits", (labels,)),
                 (("new_states", steps), (steps, units)),
                 (("new_scores", steps), (steps,)),
+                ("new_rows1", new_first),
+                ("new_rows2", new_second),
             ]
             arrays = [self._buffer(key, shape)[:size] for key, shape in shapes]
-            found = Batch(self._session, tuple(arrays[:4]), tuple(arrays[4:]))
-            self._batches[size, frames] = found
+            split = len(INPUTS)
+            found = Batch(self._session, tuple(arrays[:split]), tuple(arrays[split:]))
+            self._batches[size, frames, rows] = found
         return found
 
     def _buffer(self, key: object, shape: tuple[int, ...]) -> Float32:
@@ -160,7 +194,4 @@ class OnnxNetwork:
 
     def whole(self, windows: Frames) -> Float32:
         """Logits (batch, labels) of whole windows (batch, frames, mels), nothing kept."""
-        batch = len(windows)
-        state = np.zeros((batch, self.units), np.float32)
-        scores = np.full((batch, 1), NEVER, np.float32)
-        return self(windows, state, state[:, np.newaxis], scores)[0]
+        return self(windows, *self.nothing_kept(len(windows)).values())[0]

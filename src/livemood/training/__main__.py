@@ -28,7 +28,10 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a TOML file.")]
 Corpora = Annotated[Path, typer.Option(help="Folder with one folder for each corpus.")]
-Sources = Annotated[Path | None, typer.Option(help="Folder of source models.")]
+Sources = Annotated[
+    Path | None,
+    typer.Option(help="Folder of source models; {fold} in it becomes the number of the fold."),
+]
 Cache = Annotated[Path, typer.Option(help="Where features are kept from run to run.")]
 Out = Annotated[Path, typer.Option(help="The run folder; a run cut short is resumed from it.")]
 Threads = Annotated[int, typer.Option(help="CPU threads.")]
@@ -73,7 +76,9 @@ def crossvalidate(
         logging.info("fold %d", fold)
         rest, test = split_by_speaker(clips, ravdess_speakers(fold))
         run = out / f"fold{fold}"
-        folders = build(parsed, rest, [1.0] * len(rest), sources, cache, run)
+        # A source that was itself trained by fold: none has heard the actors it is measured on.
+        own = Path(str(sources).replace("{fold}", str(fold))) if sources else None
+        folders = build(parsed, rest, [1.0] * len(rest), own, cache, run)
         for name, folder in folders.items():
             predictions[name].append(predict_clips(finish(folder, 1.0, {}), test))
         if parsed.network.bidirectional:

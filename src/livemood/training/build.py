@@ -166,7 +166,9 @@ def _manifest(
             "labels": recipe.labels,
             "features": features.model_dump(),
             "network": Network(
-                step_frames=DcRnn.step_frames, context_frames=DcRnn.context_frames
+                step_frames=DcRnn.step_frames,
+                context_frames=DcRnn.context_frames,
+                kept_frames=DcRnn.kept_frames,
             ).model_dump(),
             "window": Window(
                 shortest_s=recipe.fit.shortest_s, longest_s=recipe.fit.longest_s

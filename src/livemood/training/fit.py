@@ -35,7 +35,7 @@ def build_network(recipe: Recipe, sources: Path | None) -> DcRnn:
     torch.manual_seed(recipe.seed)
     network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
     if recipe.network.source is not None:
-        load_source(network.front, recipe.network, sources)
+        load_source(network, recipe.network, recipe.features.mels, sources)
     return network
 
 
@@ -46,7 +46,8 @@ def fit(recipe: Recipe, examples: Examples, sources: Path | None, run: Path) -> 
     frozen = recipe.network.source is not None and recipe.fit.source_rate == 0
     if frozen:
         network.front.requires_grad_(False)
-    given = {id(p) for p in network.transferred()} if recipe.network.source else set()
+    part = recipe.network
+    given = {id(p) for p in network.transferred(part.source_head)} if part.source else set()
     rate = recipe.fit.learning_rate
     groups = [
         {"params": [p for p in network.parameters() if id(p) not in given], "lr": rate},

@@ -18,11 +18,15 @@ class Front(nn.Module):
     Three blocks of convolution and pooling, as in BYOL-S (Elbanna et al. 2022) but without
     padding in time: each step of 8 frames sees exactly 22 frames (235 ms) and nothing else, so
     that what is computed once for a stretch of sound holds in every window. Two linear layers
-    follow at each step.
+    follow at each step. With `part.rank` the second and third convolutions are factored (Jaderberg
+    et al. 2014).
     """
 
     step_frames = 8
     context_frames = 22
+    kept_frames = 12
+    """Frames at the beginning of a step's context that need not be seen again right after the
+    step before: what the first two blocks gave for them is kept."""
 
     def __init__(self, part: NetworkPart, mels: int) -> None:
         super().__init__()
@@ -30,7 +34,7 @@ class Front(nn.Module):
         width = 1
         for _ in range(3):
             blocks += [
-                nn.Conv2d(width, part.channels, 3, padding=(0, 1)),
+                _convolution(width, part.channels, part.rank if width > 1 else 0),
                 nn.BatchNorm2d(part.channels),
                 # Before the rectifier, which keeps the order of values: a quarter of its work.
                 nn.MaxPool2d(2),
@@ -52,6 +56,18 @@ class Front(nn.Module):
         steps: Tensor = self.linear(maps.permute(0, 2, 3, 1).flatten(2))
         return steps
 
+    def take(self, whole: "Front") -> None:
+        """Take the weights of a front whose convolutions are `whole`, factoring them as ours are.
+
+        The factors are those of the singular value decomposition: the nearest of their rank.
+        """
+        for ours, theirs in zip(self.convolutions, whole.convolutions, strict=True):
+            if isinstance(ours, nn.Sequential) and isinstance(theirs, nn.Conv2d):
+                _factor(theirs, ours)
+            else:
+                ours.load_state_dict(theirs.state_dict())
+        self.linear.load_state_dict(whole.linear.state_dict())
+
     def load_byol_s(self, path: Path) -> None:
         """Take all weights from the `byol-s-d512` tensors at `path`.
 
@@ -70,6 +86,32 @@ class Front(nn.Module):
             raise ModelError(
                 f"{path} does not hold byol-s-d512 for this network: {error}"
             ) from None
+
+
+def _convolution(inputs: int, outputs: int, rank: int) -> nn.Module:
+    """A convolution of 3 frames by 3 bands, in one piece or as a product of `rank`."""
+    if not rank:
+        return nn.Conv2d(inputs, outputs, 3, padding=(0, 1))
+    return nn.Sequential(
+        nn.Conv2d(inputs, rank, (3, 1), bias=False),
+        nn.Conv2d(rank, outputs, (1, 3), padding=(0, 1)),
+    )
+
+
+@torch.no_grad()
+def _factor(whole: nn.Conv2d, pair: nn.Sequential) -> None:
+    """Fill `pair`, over time and then over mel bands, with the best approximation of `whole`."""
+    over_time, over_bands = pair[0], pair[1]
+    outputs, inputs, frames, bands = whole.weight.shape
+    matrix = whole.weight.permute(1, 2, 0, 3).reshape(inputs * frames, outputs * bands)
+    left, values, right = torch.linalg.svd(matrix.double(), full_matrices=False)
+    rank = over_time.weight.shape[0]
+    root = values[:rank].sqrt()
+    first = (left[:, :rank] * root).T.reshape(rank, inputs, frames, 1)
+    second = (root[:, None] * right[:rank]).reshape(rank, outputs, 1, bands)
+    over_time.weight.copy_(first)
+    over_bands.weight.copy_(second.transpose(0, 1))
+    over_bands.bias.copy_(whole.bias)
 
 
 class _Pooling(nn.Module):
@@ -148,6 +190,7 @@ class DcRnn(nn.Module):
 
     step_frames = Front.step_frames
     context_frames = Front.context_frames
+    kept_frames = Front.kept_frames
 
     def __init__(self, part: NetworkPart, mels: int, labels: int) -> None:
         super().__init__()
@@ -155,6 +198,7 @@ class DcRnn(nn.Module):
         self.causal = CausalHead(part, labels)
         self.compared = BidirectionalHead(part, labels) if part.bidirectional else None
         self.recurrent, self.carried = part.recurrent, part.carried
+        self.channels = part.channels
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (batch, frames, mels), standardised, to logits (batch, labels)."""
@@ -186,9 +230,9 @@ class DcRnn(nn.Module):
         """States and scores of a window that has no earlier step."""
         return torch.zeros(batch, 1, self.recurrent), torch.full((batch, 1), NEVER)
 
-    def transferred(self) -> list[nn.Parameter]:
-        """The parameters that a source model can give."""
-        return list(self.front.parameters())
+    def transferred(self, head: bool) -> list[nn.Parameter]:
+        """The parameters that a source model gives, with or without its head."""
+        return [*self.front.parameters(), *(self.causal.parameters() if head else ())]
 
 
 class Streaming(nn.Module):
@@ -196,19 +240,32 @@ class Streaming(nn.Module):
 
     def __init__(self, network: DcRnn) -> None:
         super().__init__()
-        self.front, self.causal = copy.deepcopy(network.front), network.causal
-        # Rectified before pooling, which gives the same: quantized convolutions then take the
-        # rectifier in, and pooling stays in 8 bits.
-        layers = list(self.front.convolutions)
-        for pool in range(2, len(layers), 4):
-            layers[pool], layers[pool + 1] = layers[pool + 1], layers[pool]
-        self.front.convolutions = nn.Sequential(*layers)
+        layers = list(copy.deepcopy(network.front.convolutions))
+        # Rectified before pooling, which gives the same: convolutions then take the rectifier in,
+        # and the pooling of quantized ones stays in 8 bits.
+        blocks = [(layers[i], layers[i + 1], layers[i + 3], layers[i + 2]) for i in (0, 4, 8)]
+        self.blocks = nn.ModuleList(nn.Sequential(*block) for block in blocks)
+        self.linear, self.causal = network.front.linear, network.causal
 
     def forward(
-        self, features: Tensor, state: Tensor, states: Tensor, scores: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Features (batch, frames, mels) of the new steps; for the rest see `CausalHead`."""
-        out: tuple[Tensor, Tensor, Tensor] = self.causal(
-            self.front(features), state, states, scores
-        )
-        return out
+        self,
+        features: Tensor,
+        rows1: Tensor,
+        rows2: Tensor,
+        state: Tensor,
+        states: Tensor,
+        scores: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Features (batch, frames, mels) of the new steps; for the head see `CausalHead`.
+
+        `rows1` (batch, channels, kept, mels // 2) and `rows2` (batch, channels, kept, mels // 4)
+        are the last two rows that the first and the second block gave for the steps before, and
+        their new values are returned last. With none kept, features begin with all the frames that
+        the first step sees.
+        """
+        kept1 = torch.cat((rows1, self.blocks[0](features.unsqueeze(1))), 2)
+        kept2 = torch.cat((rows2, self.blocks[1](kept1)), 2)
+        maps = self.blocks[2](kept2)
+        steps = self.linear(maps.permute(0, 2, 3, 1).flatten(2))
+        logits, new, new_scores = self.causal(steps, state, states, scores)
+        return logits, new, new_scores, kept1[:, :, -2:], kept2[:, :, -2:]

@@ -30,6 +30,11 @@ class NetworkPart(_Part):
 
     channels: int = Field(64, gt=0)
     hidden: int = Field(512, gt=0)
+    rank: int = Field(0, ge=0)
+    """Rank of the second and third convolutions, each then one over time and one over mel bands.
+
+    At 32 of 64 channels a third of the multiplications. 0 leaves them whole.
+    """
     recurrent: int = Field(128, gt=0)
     """Units of the causal recurrent layer."""
     carried: float = Field(0.5, ge=0, le=1)
@@ -40,6 +45,8 @@ class NetworkPart(_Part):
     source: str | None = None
     """Source model whose convolutions and linear layers are the initial weights."""
     source_sha256: str | None = None
+    source_head: bool = False
+    """Whether the recurrent layer and the pooling come from the source, too."""
 
 
 class AugmentPart(_Part):

@@ -1,21 +1,23 @@
 """Weights to start from: source models, and earlier models of livemood."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import torch
 from onnx import numpy_helper
+from torch import Tensor
 from torch.nn import BatchNorm2d, Conv2d
 
 from livemood.errors import ModelError
 from livemood.model.manifest import MANIFEST, Manifest
-from livemood.training.network import Front
+from livemood.training.network import CausalHead, DcRnn, Front
 from livemood.training.recipe import NetworkPart
 
 
-def load_source(front: Front, part: NetworkPart, sources: Path | None) -> None:
-    """Give `front` the weights of the source that `part` names.
+def load_source(network: DcRnn, part: NetworkPart, mels: int, sources: Path | None) -> None:
+    """Give `network` the weights of the source that `part` names.
 
     A source is `NAME.safetensors` in the folder `sources`, or a folder NAME there that holds a
     livemood model. Raises `ModelError` if it is missing, is not the file that the recipe means,
@@ -30,10 +32,24 @@ def load_source(front: Front, part: NetworkPart, sources: Path | None) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if part.source_sha256 not in (None, digest):
         raise ModelError(f"{path} is not the file the recipe names: its SHA-256 is {digest}")
-    if path is earlier:
-        _load_livemood(front, path)
-    else:
-        front.load_byol_s(path)
+    whole = Front(part.model_copy(update={"rank": 0}), mels)
+    if path is not earlier:
+        if part.source_head:
+            raise ModelError(f"{part.source} has no head to transfer: leave source_head out")
+        whole.load_byol_s(path)
+        network.front.take(whole)
+        return
+    try:
+        layers = _Layers(onnx.load(str(path)).graph)
+        if len(layers.convolutions) == len(_convolutions(network.front)):
+            _load_front(network.front, layers)
+        else:
+            _load_front(whole, layers)
+            network.front.take(whole)
+        if part.source_head:
+            _load_head(network.causal, layers)
+    except (ValueError, RuntimeError, IndexError) as error:
+        raise ModelError(f"{path} does not fit this network: {error}") from None
 
 
 def source_scale(part: NetworkPart, sources: Path | None) -> tuple[float, float] | None:
@@ -45,52 +61,78 @@ def source_scale(part: NetworkPart, sources: Path | None) -> tuple[float, float]
     return features.mean, features.deviation
 
 
-def _load_livemood(front: Front, path: Path) -> None:
-    """Take the front of an earlier model, float or int8, from its ONNX file.
+def _convolutions(front: Front) -> list[str]:
+    return [name for name, module in front.named_modules() if isinstance(module, Conv2d)]
+
+
+def _load_front(front: Front, layers: "_Layers") -> None:
+    """Take the front of an earlier model.
 
     Export has folded the batch norms into the convolutions, so ours become the identity.
     """
-    convolutions, linear = _weights(onnx.load(str(path)).graph)
     state = front.state_dict()
-    names = [n for n, m in front.named_modules() if isinstance(m, Conv2d)] + [
-        "linear.0",
-        "linear.3",
-    ]
-    try:
-        for name, (weight, bias) in zip(names, convolutions + linear, strict=True):
-            state[f"{name}.weight"], state[f"{name}.bias"] = weight, bias
-        for name, module in front.named_modules():
-            if isinstance(module, BatchNorm2d):
-                state[f"{name}.running_var"] = torch.full_like(module.weight, 1.0 - module.eps)
-        front.load_state_dict(state)
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path} does not hold a front for this network: {error}") from None
+    names = [*_convolutions(front), "linear.0", "linear.3"]
+    for name, found in zip(names, layers.convolutions + layers.linear[:2], strict=True):
+        state[f"{name}.weight"] = found[0]
+        if len(found) > 1:
+            state[f"{name}.bias"] = found[1]
+    for name, module in front.named_modules():
+        if isinstance(module, BatchNorm2d):
+            state[f"{name}.running_var"] = torch.full_like(module.weight, 1.0 - module.eps)
+    front.load_state_dict(state)
 
 
-def _weights(graph: onnx.GraphProto) -> tuple[list[list[torch.Tensor]], list[list[torch.Tensor]]]:
-    """Weight and bias of the three convolutions and of the two linear layers of a front."""
-    constants = {i.name: torch.tensor(numpy_helper.to_array(i)) for i in graph.initializer}
-    made_by = {name: node for node in graph.node for name in node.output}
+def _load_head(head: CausalHead, layers: "_Layers") -> None:
+    """Take the recurrent layer and the pooling of an earlier model."""
+    inner, outer, output = layers.linear[2:]
+    state = {
+        f"pooling.{name}.{kind}": value
+        for name, found in (("attention.0", inner), ("attention.2", outer), ("output", output))
+        for kind, value in zip(("weight", "bias"), found, strict=True)
+    }
+    weight, recurrent, bias = layers.recurrent
+    # Gates are in the order update, reset, new in ONNX; reset, update, new in torch.
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    for name, value in zip(names, (weight[0], recurrent[0], *bias[0].chunk(2)), strict=True):
+        update, reset, new = value.chunk(3)
+        state[f"recurrent.{name}"] = torch.cat((reset, update, new))
+    head.load_state_dict(state)
 
-    def value(name: str) -> torch.Tensor | None:
-        node = made_by.get(name)
-        if node is None:
-            return constants.get(name)
-        if node.op_type != "DequantizeLinear" or node.input[0] not in constants:
-            return None
-        quantized, scale, zero = (constants[i].float() for i in node.input)
+
+class _Layers:
+    """Weights and biases of a livemood network, float or int8, in the order of its file."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._constants = {i.name: torch.tensor(numpy_helper.to_array(i)) for i in graph.initializer}
+        self._made_by = {name: node for node in graph.node for name in node.output}
+        self.convolutions: list[list[Tensor]] = []
+        self.linear: list[list[Tensor]] = []
+        self.recurrent: list[Tensor] = []
+        for node in graph.node:
+            values = list(self._values(node))
+            if node.op_type == "Conv":
+                self.convolutions.append(values)
+            elif node.op_type == "GRU":
+                self.recurrent = values[:3]
+            elif node.op_type == "Gemm":
+                self.linear.append(values)
+            elif node.op_type == "MatMul" and values:
+                self.linear.append([values[0].T])
+            elif node.op_type == "Add" and values and self.linear and len(self.linear[-1]) == 1:
+                self.linear[-1].append(values[0])
+
+    def _values(self, node: onnx.NodeProto) -> Iterator[Tensor]:
+        """The inputs of `node` that are constants, as floats."""
+        for name in node.input:
+            maker = self._made_by.get(name)
+            if maker is None and name in self._constants:
+                yield self._constants[name]
+            elif maker is not None and maker.op_type == "DequantizeLinear":
+                if maker.input[0] in self._constants:
+                    yield self._dequantized(maker)
+
+    def _dequantized(self, node: onnx.NodeProto) -> Tensor:
+        quantized, scale, zero = (self._constants[i].float() for i in node.input)
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
         shape = [-1 if a == axis and scale.ndim else 1 for a in range(quantized.ndim)]
         return (quantized - zero.reshape(shape)) * scale.reshape(shape)
-
-    convolutions: list[list[torch.Tensor]] = []
-    linear: list[list[torch.Tensor]] = []
-    for node in graph.node:
-        values = [v for v in map(value, node.input) if v is not None]
-        if node.op_type == "Conv":
-            convolutions.append(values)
-        elif node.op_type == "MatMul" and values and len(linear) < 2:
-            linear.append([values[0].T])
-        elif node.op_type == "Add" and values and linear and len(linear[-1]) == 1:
-            linear[-1].append(values[0])
-    return convolutions, linear
