@@ -59,8 +59,8 @@ class Hops:
 
     def take(self, start: int, block: np.ndarray) -> None:
         """Push the block that begins at sample `start`, and read what it completes."""
-        self._monitor.push(AudioBlock(start, block[:, np.newaxis], time.monotonic()))
-        self._monitor.process()
+        if self._monitor.push(AudioBlock(start, block[:, np.newaxis], time.monotonic())):
+            self._monitor.process()
 
 
 def measure(sound: np.ndarray, model, smile, silero) -> dict[str, list[float]]:

@@ -83,9 +83,10 @@ class Channel:
         """Whether the latency budget is being missed."""
         return bool(self._budget and self._budget.behind)
 
-    def take(self, block: AudioBlock) -> None:
-        """Write the channel's part of `block` into the ring. Never waits."""
+    def take(self, block: AudioBlock) -> bool:
+        """Take the channel's part of `block`, never waiting; whether it is time to listen."""
         self._intake.push(block, self._number)
+        return self._stream.has_news
 
     def flush(self) -> None:
         """No more sound will come."""

@@ -50,8 +50,7 @@ class Session:
 
     def push(self, block: AudioBlock) -> None:
         """Take the next block of sound, all channels. Never waits; nothing after `finish`."""
-        if self._ending is None:
-            self._monitor.push(block)
+        if self._ending is None and self._monitor.push(block):
             self._tell()
 
     def finish(self, reason: Reason = "end", failure: str | None = None) -> None:

@@ -19,10 +19,14 @@ class LostSound:
 
 
 class Intake:
-    """Takes a channel's blocks as they come and never waits for whoever reads the ring.
+    """Takes a channel's blocks as they come and never waits for whoever reads them.
 
-    Lost sound becomes silence of the same length, so that the clock goes on, and is noted; so do
-    values that are no numbers.
+    Blocks are only noted when they come. The reader fetches them when something can follow from
+    them, so that many small blocks are checked, resampled and written to the ring as one. Lost
+    sound becomes silence of the same length, so that the clock goes on, and is noted; so do values
+    that are no numbers.
+
+    One thread may call `push`, another everything else.
     """
 
     LONGEST_FILL_S = 1.0
@@ -32,41 +36,87 @@ class Intake:
         self._source_rate, self._rate = source_rate, rate
         self.ring = RingBuffer(round(rate * buffer_s))
         self.lost: deque[LostSound] = deque()
-        """Holes that the reader has not come to yet; appended here, taken there."""
+        """Holes that the reader has not come to yet."""
+        self.reach = 0.0
+        """How far sound has come, in samples of the ring's clock, fetched or not."""
+        self.broken = False
+        """Whether sound has come that does not follow on what was before it."""
+        self._waiting: deque[tuple[AudioBlock, int]] = deque()
+        self._most_waiting = round(source_rate * buffer_s)
+        self._arrived = self._dropped_until = 0
         self._resampler = StreamResampler(source_rate, rate)
         self._next = 0
         self._anchor = (0.0, 0.0, float(rate))
 
     def push(self, block: AudioBlock, channel: int) -> None:
-        """Take the block's sound of one channel."""
-        if block.start > self._next:
-            self._fill(block.start, block.gap_cause)
-        samples = block.samples[:, channel]
-        whole = block.start == self._next and len(samples) <= self._source_rate
-        # One product instead of a test of each value: a NaN or an infinity in it shows.
-        if whole and math.isfinite(float(np.dot(samples, samples))):
-            self.ring.write(self._resampler.push(samples))
-            self._next = block.end
-        else:
-            self._push_in_pieces(block, samples)
-        # Published last: the capture time of the newest sample that a reader may ask for.
-        position = block.end * self._rate / self._source_rate
-        self._anchor = (position, block.captured_at, self._rate * block.pace)
+        """Take the block's sound of one channel, which must not change any more.
 
-    def _push_in_pieces(self, block: AudioBlock, sound: Samples) -> None:
-        for start, samples in _numbers(sound, block.start):
+        When more waits than the ring could hold, the oldest is given up.
+        """
+        end = block.end
+        oldest = end - self._most_waiting
+        while self._waiting and oldest > self._next and self._waiting[0][0].end <= oldest:
+            self._dropped_until = oldest  # first: a reader that meets the hole knows the cause
+            try:
+                self._waiting.popleft()
+            except IndexError:  # the reader was quicker
+                break
+        self._waiting.append((block, channel))
+        if block.start != self._arrived:
+            self.broken = True
+        self._arrived = end
+        self.reach = end * self._rate / self._source_rate
+
+    def fetch(self) -> None:
+        """Write what has been pushed to the ring."""
+        self.broken = False  # before looking: what comes from now on tells again
+        run: list[Samples] = []
+        end, last = self._next, None
+        while self._waiting:
+            last, channel = self._waiting.popleft()
+            samples = last.samples[:, channel]
+            if last.start != end:
+                self._write(run)
+                run = []
+                if last.start > end:
+                    self._fill(last.start, self._cause(end, last))
+                    end = last.start
+                else:
+                    samples = samples[end - last.start :]
+            run.append(samples)
+            end += len(samples)
+        self._write(run)
+        if last is not None:
+            position = last.end * self._rate / self._source_rate
+            self._anchor = (position, last.captured_at, self._rate * last.pace)
+
+    def _cause(self, hole: int, block: AudioBlock) -> str:
+        return "overrun" if hole < self._dropped_until else block.gap_cause
+
+    def _write(self, run: list[Samples]) -> None:
+        """Write pieces of sound that follow on each other."""
+        if not run:
+            return
+        sound = run[0] if len(run) == 1 else np.concatenate(run)
+        end = self._next + len(sound)
+        # One product instead of a test of each value: a NaN or an infinity in it shows.
+        if len(sound) <= self._source_rate and math.isfinite(float(np.dot(sound, sound))):
+            self.ring.write(self._resampler.push(sound))
+            self._next = end
+            return
+        for start, samples in _numbers(sound, self._next):
             if start > self._next:
                 self._fill(start, "not_finite")
-            fresh = samples[max(0, self._next - start) :]
-            self._next = max(self._next, start + len(samples))
             piece = max(1, self._source_rate)  # so that no write overruns the ring by itself
-            for at in range(0, len(fresh), piece):
-                self.ring.write(self._resampler.push(fresh[at : at + piece]))
-        if block.end > self._next:
-            self._fill(block.end, "not_finite")
+            for at in range(0, len(samples), piece):
+                self.ring.write(self._resampler.push(samples[at : at + piece]))
+            self._next = start + len(samples)
+        if end > self._next:
+            self._fill(end, "not_finite")
 
     def flush(self) -> None:
-        """The stream ended: bring out what the resampler held back."""
+        """The stream ended: write what is left, and what the resampler held back."""
+        self.fetch()
         self._write_up_to(self._resampler.flush(), self._next)
 
     def captured_at(self, sample: int) -> float:

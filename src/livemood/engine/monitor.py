@@ -73,13 +73,16 @@ class Monitor:
             _description(model, settings, source, channels, live, about or About()),
         )
 
-    def push(self, block: AudioBlock) -> None:
-        """Take the next block of sound, all channels. Never waits for reading.
+    def push(self, block: AudioBlock) -> bool:
+        """Take the next block of sound, all channels; whether there is something to `process`.
 
-        A block longer than the buffer overruns it, as any writer does that laps the reader.
+        Never waits for reading. The block's samples must not change afterwards. A block longer
+        than the buffer overruns it, as any writer does that laps the reader.
         """
+        news = False
         for channel in self._channels:
-            channel.take(block)
+            news |= channel.take(block)
+        return news
 
     def process(self) -> None:
         """Read what has been pushed since, and emit what follows."""

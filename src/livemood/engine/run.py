@@ -70,8 +70,8 @@ def _run_all(source: Source, monitor: Monitor, stop: threading.Event) -> SourceE
         for block in source.blocks():
             if stop.is_set():
                 break
-            monitor.push(block)
-            monitor.process()
+            if monitor.push(block):
+                monitor.process()
     except SourceError as error:
         return error
     return None
@@ -85,8 +85,8 @@ def _run_live(source: Source, monitor: Monitor, stop: threading.Event) -> Source
     def bring() -> None:
         try:
             for block in source.blocks():
-                monitor.push(block)
-                news.set()
+                if monitor.push(block):
+                    news.set()
                 if stop.is_set():
                     break
         except Exception as error:

@@ -66,13 +66,19 @@ class Stream:
         self._frames = np.empty((0, model.manifest.features.mels), np.float32)
         self._frames_start = 0
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something may follow from what has come in; any thread may ask."""
+        return self._intake.reach >= self._due or self._intake.broken
+
     def advance(self) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
 
         Sound that cannot complete anything yet is left for later, to be heard in one go.
         """
-        if self._ring.end < self._due and not self._intake.lost:
+        if not self.has_news:
             return []
+        self._intake.fetch()
         found = self._advance()
         self._due = self._next_due()
         return found
@@ -96,7 +102,6 @@ class Stream:
         length = self._detector.frame_length
         found: list[StreamItem] = []
         while True:
-            # The end first: the writer announces a hole before it writes what fills it.
             end = min(self._ring.end, self._position + self.AT_ONCE)
             if self._intake.lost:
                 hole = self._intake.lost[0].span.start

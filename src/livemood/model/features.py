@@ -1,9 +1,9 @@
 """Log-mel features in numpy, the same to the last bit whatever blocks the sound comes in.
 
 Every frame is computed from its own samples alone and by operations whose order does not depend
-on how many frames are computed together: a real FFT along each row, and sums over each mel band's
-own bins. A matrix product would be shorter, but BLAS picks its summation order by the number of
-rows, and then live and offline results differ in the last bits.
+on how many frames are computed together: a real FFT along each row, and matrix products over the
+mel bands that always take the same number of rows. BLAS picks its summation order by that number;
+left to itself, live and offline results would differ in the last bits.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,10 @@ from livemood.audio.block import Samples
 Frames = NDArray[np.float32]
 """Standardised log-mel features, shape (frames, mels)."""
 
-_CHUNK = 28
+_ROWS = 8
+"""Frames in one matrix product."""
+
+_CHUNK = 4 * _ROWS
 """Frames computed at a time: what lies between the steps then stays in the processor's cache."""
 
 
@@ -79,43 +82,39 @@ class LogMel:
         Values that are not finite count as silence.
         """
         s = self.settings
-        if samples.shape[-1] < s.frame_length:
-            return np.empty((*samples.shape[:-1], 0, s.mels), np.float32)
         if not np.isfinite(samples).all():
             samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-        frames = self._frames(np.ascontiguousarray(samples, np.float32))
-        out = np.empty((*frames.shape[:-1], s.mels), np.float32)
-        for start in range(0, frames.shape[-2], _CHUNK):
-            chunk = (..., slice(start, start + _CHUNK), slice(None))
-            out[chunk] = self._log_mel(frames[chunk])
+        samples = np.ascontiguousarray(samples, np.float32)
+        if samples.ndim > 1:
+            return np.stack([self(row) for row in samples])
+        frames = self._frames(samples)
+        out = np.empty((len(frames), s.mels), np.float32)
+        for start in range(0, len(frames), _CHUNK):
+            self._log_mel(frames[start : start + _CHUNK], out[start : start + _CHUNK])
         return out
 
     def _frames(self, samples: Samples) -> Samples:
-        """Overlapping frames of contiguous `samples`, a view of shape (..., frames, length)."""
+        """Overlapping frames of contiguous `samples`, a view of shape (frames, length)."""
         s = self.settings
-        *outer, step = samples.strides
-        return np.ndarray(
-            (*samples.shape[:-1], s.frames_in(samples.shape[-1]), s.frame_length),
-            np.float32,
-            samples,
-            strides=(*outer, s.hop_length * step, step),
-        )
+        shape, step = (s.frames_in(len(samples)), s.frame_length), samples.strides[0]
+        return np.ndarray(shape, np.float32, samples, strides=(s.hop_length * step, step))
 
-    def _log_mel(self, frames: Samples) -> Frames:
-        s = self.settings
-        rising, falling, starts = self._bands
-        spectrum = np.fft.rfft(frames * self._window, s.fft_length)[..., : len(rising)]
+    def _log_mel(self, frames: Samples, out: Frames) -> None:
+        s, count = self.settings, len(frames)
+        rows = -(-count // _ROWS) * _ROWS
+        padded = np.zeros((rows, s.fft_length), np.float32)
+        np.multiply(frames, self._window, out=padded[:count, : s.frame_length])
+        spectrum = np.fft.rfft(padded)
         power = np.square(spectrum.real)
         power += np.square(spectrum.imag)
-        # Each bin belongs to two triangles: it rises towards one and falls from the one before.
-        mel = np.add.reduceat(power * rising, starts, axis=-1)[..., :-1]
-        mel += np.add.reduceat(np.multiply(power, falling, out=power), starts, axis=-1)[..., 1:]
-        mel += np.float32(s.log_offset)
-        np.log(mel, out=mel)
-        mel -= np.float32(s.mean)
-        mel *= np.float32(1.0 / s.deviation)
-        out: Frames = mel
-        return out
+        power = power.reshape(-1, _ROWS, power.shape[-1])
+        for bins, bands, weights in self._filters:
+            mel = np.matmul(power[..., bins], weights).reshape(rows, -1)
+            out[:, bands] = mel[:count]
+        out += np.float32(s.log_offset)
+        np.log(out, out=out)
+        out -= np.float32(s.mean)
+        out *= np.float32(1.0 / s.deviation)
 
     @cached_property
     def _window(self) -> Samples:
@@ -123,27 +122,29 @@ class LogMel:
         return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
 
     @cached_property
-    def _bands(self) -> tuple[Samples, Samples, NDArray[np.intp]]:
-        """Weights of each FFT bin in the band it rises to and falls from; where stretches start.
+    def _filters(self) -> list[tuple[slice, slice, Samples]]:
+        """The triangles as two matrices, of the lower and the higher bands: bins, bands, weights.
 
-        The mels + 2 band edges cut the bins into mels + 1 stretches; stretch m rises towards the
-        centre of band m and falls from the centre of band m - 1.
+        Each leaves out the bins that none of its bands hears, half of all the products.
         """
         s = self.settings
         edges = _mel_edges(s)
         hz = np.arange(s.fft_length // 2 + 1) * (s.sample_rate / s.fft_length)
-        hz = hz[hz < edges[-1]]
-        stretch = np.searchsorted(edges, hz, side="right") - 1
-        starts = np.searchsorted(stretch, np.arange(s.mels + 1))
-        if np.any(np.diff(np.append(starts, len(hz))) == 0):
+        low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+        rising = (hz[:, None] - low) / (centre - low)
+        falling = (high - hz[:, None]) / (high - centre)
+        triangles = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+        if not triangles.any(axis=0).all():
             raise ValueError(
                 f"{s.mels} mel bands are too many for an FFT of {s.fft_length}: a band has no bin"
             )
-        inside = stretch >= 0
-        low, high = edges[np.maximum(stretch, 0)], edges[np.maximum(stretch, 0) + 1]
-        rising = np.where(inside, (hz - low) / (high - low), 0.0)
-        falling = np.where(inside, (high - hz) / (high - low), 0.0)
-        return rising.astype(np.float32), falling.astype(np.float32), starts
+        filters = []
+        for bands in (slice(0, 5 * s.mels // 8), slice(5 * s.mels // 8, s.mels)):
+            heard = np.flatnonzero(triangles[:, bands].any(axis=1))
+            if len(heard):
+                bins = slice(int(heard[0]), int(heard[-1]) + 1)
+                filters.append((bins, bands, np.ascontiguousarray(triangles[bins, bands])))
+        return filters
 
 
 def _mel_edges(s: FeatureSettings) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ class Network(BaseModel):
     context_frames: int = Field(gt=0)
     """Frames that one step sees, from its own first frame on."""
     kept_frames: int = Field(ge=0)
-    """Frames of these, from the first on, that need not be seen again right after the step before."""
+    """The first so many of these need not be seen again right after the step before."""
 
 
 class Window(BaseModel):

@@ -1,5 +1,6 @@
 """A model: sound in, probabilities by label out."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class Model:
         self.manifest = manifest
         self.front_end = LogMel(manifest.features)
         self._network = network
+        self._steps = manifest.network
         coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
         self._coordinates = np.array(coordinates)
 
@@ -100,6 +102,8 @@ class Model:
         Hops with as many new frames run as one batch. A window that brings no new step reads as
         the one before.
         """
+        if len(hops) == 1 and len(hops[0].frames):
+            return self._read_batch(hops)
         out = np.empty((len(hops), len(self.labels)))
         alike: dict[tuple[int, bool], list[int]] = {}
         for index, hop in enumerate(hops):
@@ -116,7 +120,7 @@ class Model:
 
     def _read_batch(self, hops: Sequence[Hop]) -> Probabilities:
         """Read hops of as many frames, all fresh or none."""
-        network, first = self.manifest.network, hops[0]
+        network, first = self._steps, hops[0]
         frames, fresh = len(first.frames), first.kept.fresh
         seen = frames if fresh else frames + network.kept_frames
         steps = (seen - network.context_frames) // network.step_frames + 1
@@ -216,6 +220,12 @@ def load_model(name: str | Path = DEFAULT, provider: Provider = "auto", threads:
 
 
 def _softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
+    if len(logits) == 1:  # plain floats: for one row arrays cost more than what they compute
+        row = logits[0].tolist()
+        top = max(row)
+        parts = [math.exp((x - top) / temperature) for x in row]
+        total = sum(parts)
+        return np.array([[x / total for x in parts]])
     shifted = np.divide(logits, temperature, dtype=np.float64)
     shifted -= shifted.max(axis=-1, keepdims=True)
     out: Probabilities = np.exp(shifted, out=shifted)

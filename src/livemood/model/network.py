@@ -71,8 +71,8 @@ class OnnxNetwork:
     """One ONNX file that reads the new frames of windows of which earlier steps are kept.
 
     The convolutions see new frames only, beside the last rows they gave; the recurrence goes on
-    from a state; attention pools the new states with those kept. A window without earlier steps is the same call with nothing
-    kept.
+    from a state; attention pools the new states with those kept. A window without earlier steps is
+    the same call with nothing kept.
     """
 
     def __init__(self, path: Path, provider: Provider = "auto", threads: int = 1) -> None:

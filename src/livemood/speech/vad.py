@@ -82,8 +82,7 @@ class SileroVad:
 def _pcm_frames(samples: Samples, length: int) -> list[bytes]:
     """Whole frames of `length` samples as 16-bit PCM, converted all at once."""
     scaled = samples * np.float32(32768.0)
-    np.minimum(scaled, 32767.0, out=scaled)
-    np.maximum(scaled, -32768.0, out=scaled)
+    scaled.clip(-32768.0, 32767.0, out=scaled)
     pcm, size = scaled.astype("<i2").tobytes(), 2 * length
     return [pcm[at : at + size] for at in range(0, len(pcm) - size + 1, size)]
 

@@ -113,9 +113,9 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
 
     Convolutions and linear layers become int8, one scale for each output channel; the recurrent
     layer and the pooling, which are cheap, stay in float, and so does the first convolution, whose
-    nine products for each output cost less than rounding it does. Weights keep to 7 bits: processors
-    without VNNI add products of 8 bits in 16, which may saturate, and the same model would then
-    give other results there. `calibration` holds windows of training speakers.
+    nine products for each output cost less than rounding it does. Weights keep to 7 bits:
+    processors without VNNI add products of 8 bits in 16, which may saturate, and the same model
+    would then give other results there. `calibration` holds windows of training speakers.
     """
     prepared = target.with_suffix(".prepared.onnx")
     quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)

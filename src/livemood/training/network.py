@@ -46,7 +46,7 @@ class Front(nn.Module):
             nn.Linear(part.channels * (mels // 8), part.hidden),
             nn.ReLU(),
             nn.Dropout(part.dropout),
-            nn.Linear(part.hidden, part.hidden),
+            nn.Linear(part.hidden, part.step_width),
             nn.ReLU(),
         )
 
@@ -56,17 +56,21 @@ class Front(nn.Module):
         steps: Tensor = self.linear(maps.permute(0, 2, 3, 1).flatten(2))
         return steps
 
-    def take(self, whole: "Front") -> None:
+    def take(self, whole: "Front", outputs: Tensor) -> None:
         """Take the weights of a front whose convolutions are `whole`, factoring them as ours are.
 
-        The factors are those of the singular value decomposition: the nearest of their rank.
+        The factors are those of the singular value decomposition: the nearest of their rank. Of
+        its outputs only those at the indices `outputs` are taken.
         """
         for ours, theirs in zip(self.convolutions, whole.convolutions, strict=True):
             if isinstance(ours, nn.Sequential) and isinstance(theirs, nn.Conv2d):
                 _factor(theirs, ours)
             else:
                 ours.load_state_dict(theirs.state_dict())
-        self.linear.load_state_dict(whole.linear.state_dict())
+        state = whole.linear.state_dict()
+        for name in ("3.weight", "3.bias"):
+            state[name] = state[name][outputs]
+        self.linear.load_state_dict(state)
 
     def load_byol_s(self, path: Path) -> None:
         """Take all weights from the `byol-s-d512` tensors at `path`.
@@ -101,17 +105,16 @@ def _convolution(inputs: int, outputs: int, rank: int) -> nn.Module:
 @torch.no_grad()
 def _factor(whole: nn.Conv2d, pair: nn.Sequential) -> None:
     """Fill `pair`, over time and then over mel bands, with the best approximation of `whole`."""
-    over_time, over_bands = pair[0], pair[1]
+    state = pair.state_dict()
     outputs, inputs, frames, bands = whole.weight.shape
     matrix = whole.weight.permute(1, 2, 0, 3).reshape(inputs * frames, outputs * bands)
     left, values, right = torch.linalg.svd(matrix.double(), full_matrices=False)
-    rank = over_time.weight.shape[0]
+    rank = len(state["0.weight"])
     root = values[:rank].sqrt()
     first = (left[:, :rank] * root).T.reshape(rank, inputs, frames, 1)
     second = (root[:, None] * right[:rank]).reshape(rank, outputs, 1, bands)
-    over_time.weight.copy_(first)
-    over_bands.weight.copy_(second.transpose(0, 1))
-    over_bands.bias.copy_(whole.bias)
+    state |= {"0.weight": first, "1.weight": second.transpose(0, 1), "1.bias": whole.bias}
+    pair.load_state_dict(state)
 
 
 class _Pooling(nn.Module):
@@ -145,7 +148,7 @@ class CausalHead(nn.Module):
     def __init__(self, part: NetworkPart, labels: int) -> None:
         super().__init__()
         self.dropout = nn.Dropout(part.dropout)
-        self.recurrent = nn.GRU(part.hidden, part.recurrent, batch_first=True)
+        self.recurrent = nn.GRU(part.step_width, part.recurrent, batch_first=True)
         self.pooling = _Pooling(part.recurrent, part.recurrent // 2, part.dropout, labels)
 
     def forward(
@@ -171,7 +174,7 @@ class BidirectionalHead(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(part.dropout)
         width = part.bidirectional
-        self.recurrent = nn.GRU(part.hidden, width, batch_first=True, bidirectional=True)
+        self.recurrent = nn.GRU(part.step_width, width, batch_first=True, bidirectional=True)
         self.pooling = _Pooling(2 * width, width, part.dropout, labels)
 
     def forward(self, steps: Tensor) -> Tensor:
@@ -198,7 +201,7 @@ class DcRnn(nn.Module):
         self.causal = CausalHead(part, labels)
         self.compared = BidirectionalHead(part, labels) if part.bidirectional else None
         self.recurrent, self.carried = part.recurrent, part.carried
-        self.channels = part.channels
+        self.channels, self.hidden = part.channels, part.hidden
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (batch, frames, mels), standardised, to logits (batch, labels)."""
@@ -245,7 +248,16 @@ class Streaming(nn.Module):
         # and the pooling of quantized ones stays in 8 bits.
         blocks = [(layers[i], layers[i + 1], layers[i + 3], layers[i + 2]) for i in (0, 4, 8)]
         self.blocks = nn.ModuleList(nn.Sequential(*block) for block in blocks)
-        self.linear, self.causal = network.front.linear, network.causal
+        # As convolutions the linear layers run in 8 bits from end to end, biases and rectifiers
+        # included, and no maps are reshaped on the way.
+        first, second = network.front.linear[0], network.front.linear[3]
+        self.linear = nn.Sequential(
+            _as_convolution(first, network.channels),
+            nn.ReLU(),
+            _as_convolution(second, network.hidden),
+            nn.ReLU(),
+        )
+        self.causal = network.causal
 
     def forward(
         self,
@@ -265,7 +277,19 @@ class Streaming(nn.Module):
         """
         kept1 = torch.cat((rows1, self.blocks[0](features.unsqueeze(1))), 2)
         kept2 = torch.cat((rows2, self.blocks[1](kept1)), 2)
-        maps = self.blocks[2](kept2)
-        steps = self.linear(maps.permute(0, 2, 3, 1).flatten(2))
+        maps: Tensor = self.linear(self.blocks[2](kept2))
+        steps = maps.squeeze(3).transpose(1, 2)
         logits, new, new_scores = self.causal(steps, state, states, scores)
         return logits, new, new_scores, kept1[:, :, -2:], kept2[:, :, -2:]
+
+
+def _as_convolution(linear: nn.Module, channels: int) -> nn.Conv2d:
+    """The convolution that does what `linear` does to maps flattened by (bands, channels)."""
+    if not isinstance(linear, nn.Linear):
+        raise TypeError(f"a linear layer, not {type(linear).__name__}")
+    bands = linear.in_features // channels
+    out = nn.Conv2d(channels, linear.out_features, (1, bands))
+    weight = linear.weight.detach().reshape(-1, bands, channels)
+    out.weight = nn.Parameter(weight.transpose(1, 2).unsqueeze(2).contiguous())
+    out.bias = nn.Parameter(linear.bias.detach().clone())
+    return out

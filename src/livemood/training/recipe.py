@@ -33,8 +33,10 @@ class NetworkPart(_Part):
     rank: int = Field(0, ge=0)
     """Rank of the second and third convolutions, each then one over time and one over mel bands.
 
-    At 32 of 64 channels a third of the multiplications. 0 leaves them whole.
+    At 32 of 64 channels a third of the multiplications, at 16 a sixth. 0 leaves them whole.
     """
+    width: int = Field(0, ge=0)
+    """Values that each step hands to the recurrent layer; 0 for `hidden`."""
     recurrent: int = Field(128, gt=0)
     """Units of the causal recurrent layer."""
     carried: float = Field(0.5, ge=0, le=1)
@@ -47,6 +49,11 @@ class NetworkPart(_Part):
     source_sha256: str | None = None
     source_head: bool = False
     """Whether the recurrent layer and the pooling come from the source, too."""
+
+    @property
+    def step_width(self) -> int:
+        """Values that each step hands to the recurrent layer."""
+        return self.width or self.hidden
 
 
 class AugmentPart(_Part):

@@ -1,6 +1,7 @@
 """Weights to start from: source models, and earlier models of livemood."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch.nn import BatchNorm2d, Conv2d
 
 from livemood.errors import ModelError
-from livemood.model.manifest import MANIFEST, Manifest
+from livemood.model.features import FeatureSettings
+from livemood.model.manifest import MANIFEST
 from livemood.training.network import CausalHead, DcRnn, Front
 from livemood.training.recipe import NetworkPart
 
@@ -32,22 +34,24 @@ def load_source(network: DcRnn, part: NetworkPart, mels: int, sources: Path | No
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if part.source_sha256 not in (None, digest):
         raise ModelError(f"{path} is not the file the recipe names: its SHA-256 is {digest}")
-    whole = Front(part.model_copy(update={"rank": 0}), mels)
+    whole = Front(part.model_copy(update={"rank": 0, "width": 0}), mels)
     if path is not earlier:
         if part.source_head:
             raise ModelError(f"{part.source} has no head to transfer: leave source_head out")
         whole.load_byol_s(path)
-        network.front.take(whole)
+        network.front.take(whole, _outputs(whole, None, part.step_width))
         return
     try:
         layers = _Layers(onnx.load(str(path)).graph)
-        if len(layers.convolutions) == len(_convolutions(network.front)):
+        outputs = torch.arange(part.step_width)
+        if _same_shape(network.front, layers):
             _load_front(network.front, layers)
         else:
             _load_front(whole, layers)
-            network.front.take(whole)
+            outputs = _outputs(whole, layers.recurrent[0][0], part.step_width)
+            network.front.take(whole, outputs)
         if part.source_head:
-            _load_head(network.causal, layers)
+            _load_head(network.causal, layers, outputs)
     except (ValueError, RuntimeError, IndexError) as error:
         raise ModelError(f"{path} does not fit this network: {error}") from None
 
@@ -57,8 +61,25 @@ def source_scale(part: NetworkPart, sources: Path | None) -> tuple[float, float]
     manifest = sources / str(part.source) / MANIFEST if sources and part.source else None
     if manifest is None or not manifest.is_file():
         return None
-    features = Manifest.model_validate_json(manifest.read_bytes()).features
+    # Only this part: manifests of earlier versions may lack others.
+    features = FeatureSettings.model_validate(json.loads(manifest.read_bytes())["features"])
     return features.mean, features.deviation
+
+
+def _outputs(front: Front, recurrent: Tensor | None, width: int) -> Tensor:
+    """The `width` outputs of `front` that weigh most, by the weights that make and use them."""
+    importance = front.linear.state_dict()["3.weight"].norm(dim=1)
+    if recurrent is not None:
+        importance = importance * recurrent.norm(dim=0)
+    out: Tensor = importance.topk(width).indices.sort().values
+    return out
+
+
+def _same_shape(front: Front, layers: "_Layers") -> bool:
+    """Whether the source is factored and cut as `front` is."""
+    ours = [p.shape for n, p in front.named_parameters() if n.endswith("weight") and p.ndim > 1]
+    theirs = [x[0].shape for x in (*layers.convolutions, *layers.linear[:2])]
+    return ours == theirs
 
 
 def _convolutions(front: Front) -> list[str]:
@@ -82,8 +103,8 @@ def _load_front(front: Front, layers: "_Layers") -> None:
     front.load_state_dict(state)
 
 
-def _load_head(head: CausalHead, layers: "_Layers") -> None:
-    """Take the recurrent layer and the pooling of an earlier model."""
+def _load_head(head: CausalHead, layers: "_Layers", outputs: Tensor) -> None:
+    """Take the recurrent layer and the pooling of an earlier model, reading `outputs` alone."""
     inner, outer, output = layers.linear[2:]
     state = {
         f"pooling.{name}.{kind}": value
@@ -93,7 +114,8 @@ def _load_head(head: CausalHead, layers: "_Layers") -> None:
     weight, recurrent, bias = layers.recurrent
     # Gates are in the order update, reset, new in ONNX; reset, update, new in torch.
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    for name, value in zip(names, (weight[0], recurrent[0], *bias[0].chunk(2)), strict=True):
+    values = (weight[0][:, outputs], recurrent[0], *bias[0].chunk(2))
+    for name, value in zip(names, values, strict=True):
         update, reset, new = value.chunk(3)
         state[f"recurrent.{name}"] = torch.cat((reset, update, new))
     head.load_state_dict(state)
@@ -103,14 +125,17 @@ class _Layers:
     """Weights and biases of a livemood network, float or int8, in the order of its file."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
-        self._constants = {i.name: torch.tensor(numpy_helper.to_array(i)) for i in graph.initializer}
+        arrays = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+        self._constants = {name: torch.tensor(array) for name, array in arrays.items()}
         self._made_by = {name: node for node in graph.node for name in node.output}
         self.convolutions: list[list[Tensor]] = []
         self.linear: list[list[Tensor]] = []
         self.recurrent: list[Tensor] = []
         for node in graph.node:
             values = list(self._values(node))
-            if node.op_type == "Conv":
+            if node.op_type == "Conv" and "/linear/" in node.name:
+                self.linear.append([_as_linear(values[0]), values[1]])
+            elif node.op_type == "Conv":
                 self.convolutions.append(values)
             elif node.op_type == "GRU":
                 self.recurrent = values[:3]
@@ -125,14 +150,21 @@ class _Layers:
         """The inputs of `node` that are constants, as floats."""
         for name in node.input:
             maker = self._made_by.get(name)
-            if maker is None and name in self._constants:
+            if name in self._constants:
                 yield self._constants[name]
-            elif maker is not None and maker.op_type == "DequantizeLinear":
-                if maker.input[0] in self._constants:
-                    yield self._dequantized(maker)
+            elif maker is None or maker.op_type != "DequantizeLinear":
+                continue
+            elif maker.input[0] in self._constants:
+                yield self._dequantized(maker)
 
     def _dequantized(self, node: onnx.NodeProto) -> Tensor:
         quantized, scale, zero = (self._constants[i].float() for i in node.input)
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
         shape = [-1 if a == axis and scale.ndim else 1 for a in range(quantized.ndim)]
         return (quantized - zero.reshape(shape)) * scale.reshape(shape)
+
+
+def _as_linear(kernel: Tensor) -> Tensor:
+    """The weight of the linear layer that was exported as a convolution over (1, bands)."""
+    out: Tensor = kernel.squeeze(2).transpose(1, 2).flatten(1)
+    return out
