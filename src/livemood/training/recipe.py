@@ -93,6 +93,17 @@ class FitPart(_Part):
     """Examples are cut to lengths between these, as live windows are."""
 
 
+class DistillPart(_Part):
+    """Learning from what a larger network says, beside the labels (Hinton et al. 2015)."""
+
+    teacher: str | None = None
+    """Folder under the source models: a training run, all of whose heads are asked, or a model."""
+    temperature: float = Field(2.0, gt=0)
+    """Softens the teacher's probabilities and ours alike."""
+    share: float = Field(0.7, ge=0, le=1)
+    """Weight of the teacher's word; the rest is that of the labels."""
+
+
 class Recipe(_Part):
     """The whole recipe."""
 
@@ -109,6 +120,7 @@ class Recipe(_Part):
     network: NetworkPart = NetworkPart()
     augment: AugmentPart = AugmentPart()
     fit: FitPart = FitPart()
+    distill: DistillPart = DistillPart()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
