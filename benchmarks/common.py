@@ -22,6 +22,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import numpy as np
 import psutil
 import soundfile as sf
+import soxr
 
 REPO = Path(__file__).resolve().parent.parent
 RATE = 16000
@@ -60,13 +61,34 @@ def clips(count: int, seed: int) -> list[np.ndarray]:
 
 def conversation(seconds: float, seed: int) -> np.ndarray:
     """Recordings with pauses of 0.1 to 1.5 s between them, over faint noise; float32 at `RATE`."""
+    return _with_pauses(seconds, seed, 0.1, 1.5)
+
+
+def _with_pauses(seconds: float, seed: int, shortest: float, longest: float) -> np.ndarray:
     rng = np.random.default_rng(seed)
     length = round(seconds * RATE)
     parts: list[np.ndarray] = []
     for clip in clips(1 + int(seconds), seed):  # no clip is shorter than a second
-        parts += [np.zeros(round(rng.uniform(0.1, 1.5) * RATE), np.float32), clip]
+        parts += [np.zeros(round(rng.uniform(shortest, longest) * RATE), np.float32), clip]
     sound = np.concatenate(parts)[:length]
     return sound + rng.normal(0, NOISE, len(sound)).astype(np.float32)
+
+
+def one_side(seconds: float, seed: int) -> np.ndarray:
+    """One side of a conversation: recordings with pauses of 0.3 to 6 s, in which others speak."""
+    return _with_pauses(seconds, seed, 0.3, 6.0)
+
+
+def mu_law(sound: np.ndarray) -> bytes:
+    """`sound` at 8 kHz as G.711 mu-law (ITU-T G.711)."""
+    from livemood.sources.rtp.payload import STATIC
+
+    decode = STATIC[0].decode
+    levels = decode(bytes(range(256)))[:, 0]
+    order = np.argsort(levels, kind="stable")
+    middles = (levels[order][1:] + levels[order][:-1]) / 2
+    narrow = soxr.resample(sound, RATE, 8000)
+    return order[np.searchsorted(middles, narrow)].astype(np.uint8).tobytes()
 
 
 @contextmanager

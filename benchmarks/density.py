@@ -1,18 +1,24 @@
-"""How many live streams one core holds: real speech in real time, everything but the network.
+"""How many live streams one core holds: real speech in real time, from the sound to the JSON.
 
-Streams of conversation, each with its own recordings and its own phase, are pushed into one hub in
-blocks of 20 ms at the pace of real time. Every event is serialised to JSON, as a server would. The
-whole process runs on one core, the thread that pushes included, so that it counts against the
-streams. Latency is from the capture of a window's last sample to its event, as every event says
-itself. Numbers of streams are tried from few to many, each for `--seconds`; a number holds if the
-99th percentile is within the budget of 150 ms and no window was given up.
+Streams of conversation, each at its own place in it and in its own phase, come in blocks of 20 ms
+at the pace of real time, either pushed straight into one hub or, with `--rtp`, as PCMU packets over
+loopback. Each is one side of a conversation, which is silent while the other side speaks; the share
+of speech is reported. Every event is serialised to JSON, as a server would. All threads that
+receive and read run on one core; what makes the load runs on another: a thread that pushes, or a
+process that sends. Latency is from the capture of a window's last sample (its arrival, with RTP) to
+its event, as every event says itself. Numbers of streams are tried from few to many, each for
+`--seconds`; a number holds if the 99th percentile is within the budget of 150 ms and no window was
+given up.
 
-Aim: 500 streams held (300 at least), and a cost for each stream that does not grow with their
-number. Linux only.
+Aim: 500 streams held by direct push (300 at least) and 300 by RTP (150 at least), and a cost for
+each stream that does not grow with their number. Linux only.
 """
 
+import multiprocessing
 import os
 import resource
+import socket
+import threading
 import time
 
 import common  # first: it sets one thread before numpy is loaded
@@ -22,25 +28,64 @@ import psutil
 from livemood.audio import AudioBlock
 from livemood.engine import Hub, MonitorSettings
 from livemood.model import load_model
+from livemood.sources.rtp import RtpReceiver
 
-AIM, LEAST = 500, 300
+AIM, LEAST = {"direct": 500, "rtp": 300}, {"direct": 300, "rtp": 150}
 BUDGET_MS = 150.0
-BLOCK = common.RATE // 50
 SLOTS = 20
 """Streams push at different milliseconds of each 20."""
+
+
+class Load:
+    """When each of many streams brings which part of the sound."""
+
+    def __init__(self, count: int, blocks: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self._blocks = blocks
+        self._offsets = rng.integers(0, blocks, count)
+        # Calls do not begin all at the same moment: windows end every 250 ms from the beginning.
+        self._phases = rng.integers(0, 1000, count)
+
+    def play(self, seconds: float, bring) -> float:
+        """Call `bring(stream, number, block, due)` in real time; how late that came, at most."""
+        slots = [np.flatnonzero(self._phases % SLOTS == slot).tolist() for slot in range(SLOTS)]
+        start, worst = time.monotonic(), 0.0
+        for tick in range(round(seconds * 1000)):
+            due = start + tick / 1000
+            wait = due - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            worst = max(worst, time.monotonic() - due)
+            for stream in slots[tick % SLOTS]:
+                number = int(tick - self._phases[stream]) // SLOTS
+                if number >= 0:
+                    at = int(self._offsets[stream] + number) % self._blocks
+                    bring(stream, number, at, due)
+        return worst
+
+
+def send(port: int, core: int, count: int, sound: bytes, seed: int, seconds: float, late) -> None:
+    """Send `count` streams of G.711 `sound` to `port` from a process on a core of its own."""
+    os.sched_setaffinity(0, {core})
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.connect(("127.0.0.1", port))
+    size = 160
+
+    def bring(stream: int, number: int, at: int, _due: float) -> None:
+        header = bytes((0x80, 0)) + (number & 0xFFFF).to_bytes(2, "big")
+        header += (number * size & 0xFFFFFFFF).to_bytes(4, "big") + (stream + 1).to_bytes(4, "big")
+        sender.send(header + sound[at * size : (at + 1) * size])
+
+    late.put(Load(count, len(sound) // size, seed).play(seconds, bring))
 
 
 class Crowd:
     """Streams that all speak at once."""
 
     def __init__(self, model, count: int, sound: np.ndarray, seed: int) -> None:
-        rng = np.random.default_rng(seed)
         self.latencies: list[float] = []
         self.speech_ms = self.sound_ms = self.superseded = self.behind = self.bytes = 0
-        self._sound = sound[:, np.newaxis]
-        self._offsets = rng.integers(0, len(sound) // BLOCK, count)
-        # Calls do not begin all at the same moment: windows end every 250 ms from the beginning.
-        self._phases = rng.integers(0, 1000, count)
+        self._sound, self._seed = sound, seed
         self._model, self._count = model, count
 
     def _sink(self, event) -> None:
@@ -55,80 +100,102 @@ class Crowd:
             self.speech_ms += summary.speech_ms
             self.sound_ms += summary.duration_ms
 
-    def run(self, seconds: float) -> dict:
-        """Push for `seconds` of real time; figures of this number of streams."""
+    def _open(self, hub: Hub, rate: int):
+        return hub.open(
+            MonitorSettings(),
+            source="benchmark",
+            sample_rate=rate,
+            channels=1,
+            sinks=[self._sink],
+        )
+
+    def run(self, how: str, seconds: float, core: int) -> dict:
+        """Real time for `seconds`; figures of this number of streams."""
         with Hub(self._model, busiest=2.0) as hub:
-            sessions = [
-                hub.open(
-                    MonitorSettings(),
-                    source="benchmark",
-                    sample_rate=common.RATE,
-                    channels=1,
-                    sinks=[self._sink],
-                )
-                for _ in range(self._count)
-            ]
             used, began = time.process_time(), time.monotonic()
-            late = self._push(sessions, seconds)
-            load = hub.load
-            used, took = time.process_time() - used, time.monotonic() - began
+            bring = self._pushed if how == "direct" else self._sent
+            sessions, late, load_s = bring(hub, seconds, core)
+            # What follows is not live: every session is ended at the same moment.
+            load, latencies = hub.load, self.latencies.copy()
+            used, took = time.process_time() - used - load_s, time.monotonic() - began
             for session in sessions:
                 session.finish()
             for session in sessions:
                 session.ended.wait(30)
         return {
             "streams": self._count,
-            "windows": len(self.latencies),
-            "windows_a_second": round(len(self.latencies) / took, 1),
-            "latency_ms": common.quantiles(self.latencies, 50, 95, 99),
+            "opened": len(sessions),
+            "windows": len(latencies),
+            "windows_a_second": round(len(latencies) / took, 1),
+            "latency_ms": common.quantiles(latencies, 50, 95, 99),
             "superseded": self.superseded,
             "streams_behind": self.behind,
             "core_share": round(used / took, 3),
             "ms_a_second_a_stream": round(1000 * used / took / self._count, 3),
             "hub_load": round(load, 3),
             "speech_share": round(self.speech_ms / max(1, self.sound_ms), 3),
-            "push_late_ms": round(1000 * late, 1),
+            "load_late_ms": round(1000 * late, 1),
         }
 
-    def _push(self, sessions, seconds: float) -> float:
-        """Push in real time; by how many seconds the pushing itself came late, at most."""
-        blocks = len(self._sound) // BLOCK
-        slots = [np.flatnonzero(self._phases % SLOTS == slot).tolist() for slot in range(SLOTS)]
-        start, worst = time.monotonic(), 0.0
-        for tick in range(round(seconds * 1000)):
-            due = start + tick / 1000
-            wait = due - time.monotonic()
-            if wait > 0:
-                time.sleep(wait)
-            now = time.monotonic()
-            worst = max(worst, now - due)
-            for index in slots[tick % SLOTS]:
-                number = (tick - self._phases[index]) // SLOTS
-                if number < 0:
-                    continue
-                at = (self._offsets[index] + number) % blocks * BLOCK
-                block = self._sound[at : at + BLOCK]
-                sessions[index].push(AudioBlock(number * BLOCK, block, due))
-        return worst
+    def _pushed(self, hub: Hub, seconds: float, core: int):
+        sessions = [self._open(hub, common.RATE) for _ in range(self._count)]
+        size = common.RATE // 50
+        blocks = list(self._sound[: len(self._sound) // size * size].reshape(-1, size, 1))
+        done: list[float] = []
+
+        def bring(stream: int, number: int, at: int, due: float) -> None:
+            sessions[stream].push(AudioBlock(number * size, blocks[at], due))
+
+        def work() -> None:
+            os.sched_setaffinity(threading.get_native_id(), {1 - core})
+            done.append(Load(self._count, len(blocks), self._seed).play(seconds, bring))
+            done.append(time.thread_time())
+
+        pusher = threading.Thread(target=work)
+        pusher.start()
+        pusher.join()
+        return sessions, *done
+
+    def _sent(self, hub: Hub, seconds: float, core: int):
+        sessions = []
+
+        def opened(_ssrc: int, form):
+            session = self._open(hub, form.rate)
+            sessions.append(session)
+            return lambda block: session.finish() if block is None else session.push(block)
+
+        context = multiprocessing.get_context("spawn")
+        late = context.Queue()
+        with RtpReceiver("127.0.0.1", 0, opened) as receiver:
+            coded = common.mu_law(self._sound)
+            args = (receiver.port, 1 - core, self._count, coded, self._seed, seconds, late)
+            process = context.Process(target=send, args=args)
+            process.start()
+            worst = late.get()
+            process.join()
+        return sessions, worst, 0.0
 
 
 def main() -> None:
     parser = common.arguments(__doc__)
+    parser.add_argument("--rtp", action="store_true", help="PCMU over loopback, not direct push")
     parser.add_argument("--streams", type=int, nargs="*", help="numbers of streams to try")
     parser.add_argument("--seconds", type=float, help="for each number; 60, or 8 with --quick")
-    parser.add_argument("--core", type=int, default=0, help="the core to run on")
+    parser.add_argument("--core", type=int, default=0, choices=(0, 1), help="the core to run on")
     args = parser.parse_args()
+    how = "rtp" if args.rtp else "direct"
     around = common.surroundings()
     os.sched_setaffinity(0, {args.core})
     model = load_model(args.model, "cpu")
     model.warm_up()
     seconds = args.seconds or (8.0 if args.quick else 60.0)
-    numbers = args.streams or ([1, 20] if args.quick else [1, 50, 100, 200, 300, 400, 500])
-    sound = common.conversation(120.0 if args.quick else 600.0, args.seed)
+    usual = [1, 50, 100, 150, 200, 300] + ([] if args.rtp else [400, 500])
+    numbers = args.streams or ([1, 20] if args.quick else usual)
+    sound = common.one_side(120.0 if args.quick else 600.0, args.seed)
     rows, memory = [], {}
     process = psutil.Process()
     for number in numbers:
-        rows.append(Crowd(model, number, sound, args.seed).run(seconds))
+        rows.append(Crowd(model, number, sound, args.seed).run(how, seconds, args.core))
         memory[number] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
         print(rows[-1], f"{process.memory_info().rss / 2**20:.0f} MB", flush=True)
         if not _holds(rows[-1]):
@@ -137,23 +204,25 @@ def main() -> None:
     best = max(held, key=lambda row: row["streams"], default=None)
     first, last = min(memory), max(memory)
     result = {
+        "how": how,
         "streams": best["streams"] if best else 0,
         "p99_ms": best["latency_ms"]["p99"] if best else None,
         "superseded": best["superseded"] if best else None,
-        "aim": AIM,
-        "least": LEAST,
-        "met": bool(best and best["streams"] >= AIM),
+        "aim": AIM[how],
+        "least": LEAST[how],
+        "met": bool(best and best["streams"] >= AIM[how]),
         "tried": rows,
         "peak_memory_mb": memory,
         "mb_a_stream": round((memory[last] - memory[first]) / max(1, last - first), 3),
         "seconds_each": seconds,
         "model": common.model_info(model),
     }
-    common.report("density", {**result, **around}, quick=args.quick)
+    common.report(f"density_{how}", {**result, **around}, quick=args.quick)
 
 
 def _holds(row: dict) -> bool:
-    return row["latency_ms"]["p99"] <= BUDGET_MS and not row["superseded"]
+    whole = row["opened"] == row["streams"] and not row["superseded"]
+    return whole and row["latency_ms"]["p99"] <= BUDGET_MS
 
 
 if __name__ == "__main__":

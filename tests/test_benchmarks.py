@@ -15,7 +15,7 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
     "script", [s for s in SCRIPTS if s.stem != "common"], ids=lambda path: path.stem
 )
 def test_the_quick_run_ends_with_its_result(script, corpora):
-    if script.stem == "window_cost":
+    if script.stem in ("window_cost", "hop_cost"):
         pytest.importorskip("opensmile", reason="needs the extra bench")
     done = subprocess.run(
         [sys.executable, str(script), "--quick"],
@@ -26,7 +26,7 @@ def test_the_quick_run_ends_with_its_result(script, corpora):
     )
     assert done.returncode == 0, done.stderr + done.stdout
     result = json.loads(done.stdout.splitlines()[-1])
-    assert result["benchmark"] == script.stem
+    assert result["benchmark"].startswith(script.stem)
     assert result["quick"] is True
     assert result["machine"]["cores"]
     assert not result.get("failed")

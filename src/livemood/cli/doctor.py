@@ -10,7 +10,6 @@ import typer
 from livemood import __version__
 from livemood.errors import LivemoodError
 from livemood.model import load_model
-from livemood.server import ServerThread
 from livemood.sources import input_devices
 from livemood.sources.microphone import find_device, portaudio
 
@@ -53,6 +52,8 @@ def _model() -> str:
 
 
 def _port(port: int) -> str:
+    from livemood.server import ServerThread
+
     with ServerThread(port) as server:
         return f"{server.port} is free on 127.0.0.1"
 

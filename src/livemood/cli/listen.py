@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,11 @@ from livemood.engine import BackgroundSession, MonitorSettings
 from livemood.engine.monitor import Sink
 from livemood.errors import UsageError
 from livemood.model import Model
-from livemood.server import ServerThread
 from livemood.sources import FileSource, Microphone, Source
 from livemood.sources.file import FASTEST
+
+if TYPE_CHECKING:
+    from livemood.server import ServerThread
 
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo.opus"
 Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast as possible.")]
@@ -43,8 +45,10 @@ def listen(
     """Listen to a microphone, or to a file, and say how the voice sounds while it speaks."""
     if device is not None and file is not None:
         raise UsageError("give --device or --file, not both")
+    loading = options.Loading(model, provider)
     source: Source = FileSource(file, _speed(speed)) if file else Microphone(device)
-    loaded = options.load(model, provider)
+    _import_server(serve)
+    loaded = loading.result()
     chosen = options.settings(window, hop, budget_ms, vad, loaded)
     _session(source, loaded, chosen, port if serve else None, as_json, out)
 
@@ -58,11 +62,19 @@ def demo(
     out: options.OutDir = None,
 ) -> None:
     """The same on a bundled conversation of synthetic voices: nothing needed but this program."""
+    loading = options.Loading(model, "auto")
     source = FileSource(DEMO, _speed(speed))
-    loaded = options.load(model, "auto")
+    _import_server(serve)
+    loaded = loading.result()
     if not as_json:
         typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
     _session(source, loaded, MonitorSettings(), port if serve else None, as_json, out)
+
+
+def _import_server(wanted: bool) -> None:
+    """Import what serves, if it is wanted, while the model loads."""
+    if wanted:
+        import livemood.server  # noqa: F401
 
 
 def _speed(text: str) -> float | None:
@@ -87,7 +99,7 @@ def _session(
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
     with ExitStack() as stack:
-        server = stack.enter_context(ServerThread(port)) if port is not None else None
+        server = _serve(stack, port) if port is not None else None
         outputs: list[SessionOutput] = []
         if out is not None:
             outputs.append(stack.enter_context(EventFile(out, source.name)))
@@ -104,6 +116,12 @@ def _session(
                     output.show(event)
     if session.failure:
         raise session.failure
+
+
+def _serve(stack: ExitStack, port: int) -> "ServerThread":
+    from livemood.server import ServerThread
+
+    return stack.enter_context(ServerThread(port))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,30 @@ def load(name: str, provider: str) -> Model:
     model = load_model(name, provider)  # type: ignore[arg-type]  # checked above
     model.warm_up()
     return model
+
+
+class Loading:
+    """A model that loads and warms up in a thread of its own, while whoever needs it gets ready."""
+
+    def __init__(self, name: str, provider: str) -> None:
+        self._model: Model | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._load, args=(name, provider), daemon=True)
+        self._thread.start()
+
+    def _load(self, name: str, provider: str) -> None:
+        try:
+            self._model = load(name, provider)
+        except Exception as error:
+            self._error = error
+
+    def result(self) -> Model:
+        """The model. Raises what loading it raised."""
+        self._thread.join()
+        if self._error:
+            raise self._error
+        assert self._model is not None  # noqa: S101 - it loaded or failed
+        return self._model
 
 
 def settings(

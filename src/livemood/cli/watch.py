@@ -9,7 +9,6 @@ import typer
 from livemood.cli import options
 from livemood.cli.output import Printer, SessionOutput
 from livemood.cli.view import open_view
-from livemood.client import connect
 
 
 def watch(
@@ -24,5 +23,7 @@ def watch(
 
 
 async def _watch(url: str, after: int, output: SessionOutput) -> None:
+    from livemood.client import connect
+
     async for event in connect(url, after):
         output.show(event)

@@ -92,7 +92,7 @@ class Hub:
     Sinks are called by that thread and must not block. Use it as a context manager.
     """
 
-    PACE_S = 0.05
+    PACE_S = 0.02
     """The longest wait between rounds, with sound waiting."""
 
     def __init__(self, model: Model, *, busiest: float = 0.8) -> None:

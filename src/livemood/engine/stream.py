@@ -48,8 +48,8 @@ class Stream:
     AT_ONCE = 16000
     """Most samples listened to in one go, so that memory is bounded however much has come."""
 
-    QUIET = 640
-    """Samples heard in one go while nobody speaks: 40 ms later, speech is still on time."""
+    QUIET = 1600
+    """Samples heard in one go while nobody speaks: 100 ms later, speech is still on time."""
 
     def __init__(self, intake: Intake, model: Model, settings: MonitorSettings) -> None:
         self._intake, self._ring = intake, intake.ring
@@ -93,10 +93,10 @@ class Stream:
         """How far sound must have come before something can follow from it."""
         if not self._gate.is_open:
             return self._position + self.QUIET
-        if self._gate.quiet_for:
-            return self._position + self._detector.frame_length
-        # A pause is known no sooner than the hang-over after the last voice.
-        return min(self.windower.next_end, self._position + self._gate.hang_over)
+        # A window on the grid, if voice goes on; else a pause or the end of the speech.
+        wanted = min(self.windower.next_end(self._position), self._gate.next_change)
+        frame = self._detector.frame_length
+        return self._position + max(1, -(-(wanted - self._position) // frame)) * frame
 
     def _advance(self) -> list[StreamItem]:
         length = self._detector.frame_length

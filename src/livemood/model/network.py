@@ -13,8 +13,8 @@ from livemood.model.features import Frames
 Provider = Literal["auto", "cpu", "cuda"]
 Float32 = NDArray[np.float32]
 
-LARGEST_BATCH: Final = 64
-"""Hops in one batch; a larger one would hold events up that are ready."""
+LARGEST_BATCH: Final = 8
+"""Hops in one batch: more no longer fit the cache and hold up events that are ready."""
 
 NEVER: Final = -1e9
 """The attention score of a state that is not part of the window."""

@@ -127,6 +127,11 @@ class SpeechGate:
         return self.position - self._last_voice
 
     @property
+    def next_change(self) -> int:
+        """While open: the sample at which a pause or the end is known if no voice comes first."""
+        return self._last_voice + (self._stop if self._paused else self.hang_over)
+
+    @property
     def speech_known_until(self) -> int:
         """The sample up to which, from `speech_start`, sound is known to belong to speech."""
         return min(self.position, self._last_voice + self.hang_over)

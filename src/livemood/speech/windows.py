@@ -46,11 +46,10 @@ class Windower:
         """Samples in a full window."""
         return self._length
 
-    @property
-    def next_end(self) -> int:
-        """Where the next window on the grid ends."""
+    def next_end(self, position: int) -> int:
+        """Where the next window on the grid after sample `position` may end."""
         hop = self._hop * self.stretch
-        return (self._last_end // hop + 1) * hop
+        return (max(self._last_end, position) // hop + 1) * hop
 
     def open(self, start: int) -> None:
         """Speech begins at sample `start`."""
@@ -59,7 +58,7 @@ class Windower:
     def advance(self, until: int) -> list[Span]:
         """Windows that end on the grid, no later than `until`, up to which all is speech."""
         windows = []
-        hop, end = self._hop * self.stretch, self.next_end
+        hop, end = self._hop * self.stretch, self.next_end(0)
         while end <= until:
             if end - self._start >= self._first:
                 windows.append(Span(max(self._start, end - self._length), end))

@@ -1,0 +1,129 @@
+"""Many sessions in one hub: each reads as if it were alone, and none harms another."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from livemood.audio import AudioBlock
+from livemood.engine import Hub, Monitor, MonitorSettings
+from livemood.engine.hub import Busy
+
+CLIPS = ["03-01-05-02-01-01-20", "03-01-04-01-02-02-11", "03-01-08-02-02-01-01"]
+SETTINGS = MonitorSettings(budget_s=60.0)
+WAIT_S = 60
+
+
+@pytest.fixture(scope="module")
+def sounds(clip):
+    return [sf.read(clip(name), dtype="float32", always_2d=True)[0] for name in CLIPS]
+
+
+def about(_sound):
+    return {"source": "test", "sample_rate": 16000, "channels": 1}
+
+
+def blocks(sound):
+    for at in range(0, len(sound), 320):
+        yield AudioBlock(at, sound[at : at + 320], time.monotonic())
+
+
+def alone(model, sound):
+    events = []
+    monitor = Monitor(model, SETTINGS, **about(sound), live=False, sinks=[events.append])
+    for block in blocks(sound):
+        monitor.push(block)
+        monitor.process()
+    monitor.finish()
+    return events
+
+
+def alike(ours, theirs):
+    assert [(e.type, e.start_ms, e.end_ms) for e in ours] == [
+        (e.type, e.start_ms, e.end_ms) for e in theirs
+    ]
+    for one, other in zip(ours, theirs, strict=True):
+        if one.type == "emotion":
+            assert one.label == other.label
+            assert one.probabilities == pytest.approx(other.probabilities, abs=1e-3)
+
+
+def test_sessions_side_by_side_read_as_alone(model, sounds):
+    with Hub(model) as hub:
+        heard = [[] for _ in range(12)]
+        sessions = [hub.open(SETTINGS, **about(None), sinks=[events.append]) for events in heard]
+        assert hub.sessions == 12
+
+        def push(number):
+            for block in blocks(sounds[number % len(sounds)]):
+                sessions[number].push(block)
+            sessions[number].finish()
+
+        threads = [threading.Thread(target=push, args=(n,)) for n in range(12)]
+        for thread in threads:
+            thread.start()
+        assert all(session.ended.wait(WAIT_S) for session in sessions)
+    expected = [alone(model, sound) for sound in sounds]
+    for number, events in enumerate(heard):
+        alike(events, expected[number % len(sounds)])
+        assert [e.seq for e in events] == list(range(1, len(events) + 1))
+        assert len({e.session for e in events}) == 1
+    assert len({events[0].session for events in heard}) == 12
+
+
+def test_a_sink_that_fails_ends_its_own_session_only(model, sounds):
+    def broken(event):
+        if event.type == "emotion":
+            raise RuntimeError("no room")
+
+    events = []
+    with Hub(model) as hub:
+        bad = hub.open(SETTINGS, **about(None), sinks=[broken])
+        good = hub.open(SETTINGS, **about(None), sinks=[events.append])
+        for one, other in zip(blocks(sounds[0]), blocks(sounds[0]), strict=True):
+            bad.push(one)
+            good.push(other)
+        good.finish()
+        assert good.ended.wait(WAIT_S)
+        bad.finish()
+        assert bad.ended.wait(WAIT_S)
+    alike(events, alone(model, sounds[0]))
+
+
+def test_closing_the_hub_ends_every_session_in_order(model, sounds):
+    events = []
+    with Hub(model) as hub:
+        session = hub.open(SETTINGS, **about(None), sinks=[events.append])
+        for block in blocks(sounds[0]):
+            session.push(block)
+    assert session.ended.is_set()
+    assert events[-1].type == "session.ended"
+    assert events[-1].reason == "interrupted"
+    assert any(e.type == "emotion" for e in events), "what was pushed before is read"
+    session.push(AudioBlock(0, np.zeros((320, 1), np.float32), 0.0))
+    assert events[-1].type == "session.ended"
+
+
+def test_a_busy_hub_says_when_to_come_back(model):
+    with Hub(model) as hub:
+        hub.load = 0.95
+        with pytest.raises(Busy, match="try again in") as busy:
+            hub.open(SETTINGS, **about(None), sinks=[])
+    assert busy.value.retry_after_s > 0
+
+
+def test_a_failure_of_the_source_is_said_in_the_session(model, sounds):
+    events = []
+    with Hub(model) as hub:
+        session = hub.open(SETTINGS, **about(None), sinks=[events.append])
+        for block in blocks(sounds[0]):
+            session.push(block)
+        session.finish(failure="the caller hung up")
+        session.finish()
+        assert session.ended.wait(WAIT_S)
+        assert hub.sessions in (0, 1)  # taken off the list after its last event
+    assert [e.type for e in events[-2:]] == ["error", "session.ended"]
+    assert events[-2].message == "the caller hung up"
+    assert events[-1].reason == "error"

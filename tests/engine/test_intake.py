@@ -1,0 +1,83 @@
+"""Sound waits until it is fetched, and comes out the same however it came in."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livemood.audio import AudioBlock, Span
+from livemood.engine.intake import Intake
+
+
+def blocks(sound, sizes):
+    at, out = 0, []
+    while at < len(sound):
+        size = sizes[len(out) % len(sizes)]
+        out.append(AudioBlock(at, sound[at : at + size, np.newaxis], at / 1000))
+        at += size
+    return out
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+@settings(max_examples=20, deadline=None)
+@given(
+    sizes=st.lists(st.integers(100, 9000), min_size=1, max_size=5),
+    fetches=st.lists(st.booleans(), min_size=3, max_size=8),
+)
+def test_the_ring_holds_the_same_however_sound_is_cut_and_fetched(rate, sizes, fetches):
+    sound = np.random.default_rng(1).uniform(-1, 1, 3 * rate).astype(np.float32)
+    whole, cut = Intake(rate, 16000, 10.0), Intake(rate, 16000, 10.0)
+    whole.push(AudioBlock(0, sound[:, np.newaxis], 0.0), 0)
+    for number, block in enumerate(blocks(sound, sizes)):
+        cut.push(block, 0)
+        if fetches[number % len(fetches)]:
+            cut.fetch()
+    whole.flush()
+    cut.flush()
+    assert whole.ring.end == cut.ring.end == 48000
+    everything = Span(0, 48000)
+    assert (whole.ring.read(everything) == cut.ring.read(everything)).all()
+    assert not cut.lost
+
+
+def test_nothing_is_written_before_it_is_fetched():
+    intake = Intake(16000, 16000, 5.0)
+    intake.push(AudioBlock(0, np.ones((320, 1), np.float32), 7.0), 0)
+    assert (intake.ring.end, intake.reach) == (0, 320)
+    intake.fetch()
+    assert intake.ring.end == 320
+    assert intake.captured_at(320) == 7.0
+    assert intake.captured_at(0) == pytest.approx(6.98)
+
+
+def test_what_nobody_fetches_is_bounded_and_its_loss_is_named():
+    intake = Intake(16000, 16000, 2.0)
+    block = np.ones((1600, 1), np.float32)
+    for number in range(100):
+        intake.push(AudioBlock(1600 * number, block, 0.1 * number), 0)
+    intake.flush()
+    assert intake.ring.end == 160_000
+    (lost,) = intake.lost
+    assert lost.cause == "overrun"
+    assert (lost.span.start, lost.span.end) == (0, 160_000 - 2 * 16000)
+
+
+def test_a_block_that_does_not_follow_on_is_told():
+    intake = Intake(16000, 16000, 5.0)
+    block = np.ones((320, 1), np.float32)
+    intake.push(AudioBlock(0, block, 0.0), 0)
+    assert not intake.broken
+    intake.push(AudioBlock(960, block, 0.1, "lost"), 0)
+    assert intake.broken
+    intake.fetch()
+    assert not intake.broken
+    assert [(x.span.start, x.span.end, x.cause) for x in intake.lost] == [(320, 960, "lost")]
+
+
+def test_sound_that_comes_twice_counts_once():
+    intake = Intake(16000, 16000, 5.0)
+    sound = np.arange(1000, dtype=np.float32) / 1000
+    intake.push(AudioBlock(0, sound[:600, np.newaxis], 0.0), 0)
+    intake.push(AudioBlock(400, sound[400:, np.newaxis], 0.1), 0)
+    intake.flush()
+    assert (intake.ring.read(Span(0, 1000)) == sound).all()
