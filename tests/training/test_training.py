@@ -168,7 +168,8 @@ def test_a_wrong_recipe_is_refused_with_the_place(tmp_path, change, says):
 def test_the_shipped_model_is_what_the_recipe_says(model):
     from pathlib import Path
 
-    recipe = read_recipe(Path(__file__).parents[2] / "recipes" / "baseline.toml")
+    recipe = read_recipe(Path(__file__).parents[2] / "recipes" / "default.toml")
+    assert (recipe.name, recipe.version) == (model.manifest.name, model.manifest.version)
     assert recipe.labels == model.labels
     assert recipe.seed == model.manifest.metrics["seed"]
     assert recipe.features.mels == model.manifest.features.mels

@@ -49,9 +49,12 @@ class RingBuffer:
         self._announced = end
         kept = samples[-self.capacity :]
         at = (end - len(kept)) % self.capacity
-        head = min(len(kept), self.capacity - at)
-        self._data[at : at + head] = kept[:head]
-        self._data[: len(kept) - head] = kept[head:]
+        head = self.capacity - at
+        if len(kept) <= head:
+            self._data[at : at + len(kept)] = kept
+        else:
+            self._data[at:] = kept[:head]
+            self._data[: len(kept) - head] = kept[head:]
         self._end = end
 
     def skip(self, count: int) -> None:
@@ -73,10 +76,11 @@ class RingBuffer:
         if length > self.capacity or span.start < self.oldest:
             raise Overrun(self.oldest)
         at = span.start % self.capacity
-        head = min(length, self.capacity - at)
-        out = np.empty(length, np.float32)
-        out[:head] = self._data[at : at + head]
-        out[head:] = self._data[: length - head]
+        head = self.capacity - at
+        if length <= head:
+            out = self._data[at : at + length].copy()
+        else:
+            out = np.concatenate((self._data[at:], self._data[: length - head]))
         if span.start < self.oldest:  # the writer came by while we copied
             raise Overrun(self.oldest)
         return out

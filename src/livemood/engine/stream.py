@@ -161,8 +161,9 @@ class Stream:
         push, length = self._gate.push, self._detector.frame_length
         for probability in self._detector.listen(sound):
             self._position += length
-            for event in push(probability):
-                self._gated(event, found)
+            if events := push(probability):
+                for event in events:
+                    self._gated(event, found)
             if self._position >= self._next_reset:
                 if not self._gate.is_open:
                     self._detector.reset()

@@ -48,6 +48,7 @@ class WebRtcVad:
         """1.0 for speech, 0.0 for none: this detector gives no probability."""
         length = self.frame_length
         for frame in _pcm_frames(samples, length):
+            # Looked up for each frame: a reset in between brings another detector.
             yield 1.0 if self._vad.is_speech(frame, SAMPLE_RATE, length) else 0.0
 
     def reset(self) -> None:

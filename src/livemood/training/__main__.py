@@ -94,9 +94,12 @@ def crossvalidate(
 def card(
     model: Annotated[Path, typer.Argument(help="The model's folder.")],
     crossvalidation: Annotated[Path, typer.Option(help="figures.json of a cross-validation.")],
+    whole: Annotated[
+        Path | None, typer.Option(help="The same of the networks that these were made from.")
+    ] = None,
 ) -> None:
     """Write MODEL's card.md from what was measured."""
-    write_card(model, crossvalidation)
+    write_card(model, crossvalidation, whole)
 
 
 def main() -> None:

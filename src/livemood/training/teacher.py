@@ -30,7 +30,7 @@ class Teacher:
 
 
 def load_teacher(recipe: Recipe, sources: Path | None) -> Teacher | None:
-    """The recipe's teacher, if it names one.
+    """The recipe's teacher, if it names one: a run, or a model of the recipe's shape but not lean.
 
     Raises `ModelError` if it is missing or has other labels.
     """
@@ -43,7 +43,8 @@ def load_teacher(recipe: Recipe, sources: Path | None) -> Teacher | None:
     if (folder / CHECKPOINT).is_file():
         network = _of_run(recipe, folder)
     else:
-        wanted = NetworkPart(source=part.teacher, source_head=True)
+        whole = {"rank": 0, "width": 0, "source_head": True, "source_sha256": None}
+        wanted = recipe.network.model_copy(update={**whole, "source": part.teacher})
         network = DcRnn(wanted, recipe.features.mels, len(recipe.labels))
         load_source(network, wanted, recipe.features.mels, sources)
     return Teacher(network.to(memory_format=torch.channels_last), part.temperature)  # type: ignore[call-overload]
