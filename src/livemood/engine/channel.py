@@ -180,7 +180,8 @@ class Channel:
             self._changed_load(window, change)
 
     def _read(self, window: Span, raw: Float64, reading: Smoothed, latency: Latency) -> None:
-        valence, arousal = self._model.affect(reading.probabilities).round(4).tolist()
+        valence, arousal = self._model.affect(reading.probabilities.tolist())
+        valence, arousal = round(valence, 4), round(arousal, 4)
         stretch = Stretch(
             self._ms(self._read_until),
             self._ms(window.end),
@@ -235,7 +236,8 @@ class Channel:
             self._emit_event(Segment, {"channel": self._number, **fields})
 
     def _by_label(self, probabilities: Float64) -> dict[str, float]:
-        return dict(zip(self._model.labels, probabilities.round(4).tolist(), strict=True))
+        values = probabilities.tolist()
+        return {x: round(p, 4) for x, p in zip(self._model.labels, values, strict=True)}
 
     def _emit(self, event: type[Event], span: Span, **fields: Any) -> None:  # noqa: ANN401
         where = {"start_ms": self._ms(span.start), "end_ms": self._ms(span.end)}

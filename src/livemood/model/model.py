@@ -53,8 +53,7 @@ class Model:
         self.front_end = LogMel(manifest.features)
         self._network = network
         self._steps = manifest.network
-        coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
-        self._coordinates = np.array(coordinates)
+        self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -157,11 +156,6 @@ class Model:
             out[indices] = _softmax(logits, self.manifest.temperature)
         return out
 
-    def affect(self, probabilities: Probabilities) -> Probabilities:
-        """Valence and arousal, shape (..., 2), derived from probabilities (..., labels)."""
-        out: Probabilities = probabilities @ self._coordinates
-        return out
-
     def predict(self, samples: ArrayLike, sample_rate: int) -> Prediction:
         """How a whole clip sounds.
 
@@ -180,10 +174,18 @@ class Model:
         if not np.isfinite(sound).all():
             raise UsageError("the sound has values that are not finite (NaN or infinite)")
         probabilities = self.classify(self.windows(sound, sample_rate)).mean(axis=0)
-        valence, arousal = self.affect(probabilities)
+        valence, arousal = self.affect(probabilities.tolist())
         by_label = dict(zip(self.labels, map(float, probabilities), strict=True))
         label = max(by_label, key=by_label.__getitem__)
-        return Prediction(label, by_label, float(valence), float(arousal))
+        return Prediction(label, by_label, valence, arousal)
+
+    def affect(self, probabilities: Sequence[float]) -> tuple[float, float]:
+        """Valence and arousal, derived from the probability of each label."""
+        valence = arousal = 0.0
+        for p, (v, a) in zip(probabilities, self._coordinates, strict=True):
+            valence += p * v
+            arousal += p * a
+        return valence, arousal
 
     def warm_up(self) -> None:
         """Run the network once at its shortest and full length: the first runs are slow."""
