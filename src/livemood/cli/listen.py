@@ -45,10 +45,10 @@ def listen(
     """Listen to a microphone, or to a file, and say how the voice sounds while it speaks."""
     if device is not None and file is not None:
         raise UsageError("give --device or --file, not both")
-    loading = options.Loading(model, provider)
-    source: Source = FileSource(file, _speed(speed)) if file else Microphone(device)
-    _import_server(serve)
-    loaded = loading.result()
+    with options.Loading(model, provider) as loading:
+        source: Source = FileSource(file, _speed(speed)) if file else Microphone(device)
+        _import_server(serve)
+        loaded = loading.result()
     chosen = options.settings(window, hop, budget_ms, vad, loaded)
     _session(source, loaded, chosen, port if serve else None, as_json, out)
 
@@ -62,10 +62,10 @@ def demo(
     out: options.OutDir = None,
 ) -> None:
     """The same on a bundled conversation of synthetic voices: nothing needed but this program."""
-    loading = options.Loading(model, "auto")
-    source = FileSource(DEMO, _speed(speed))
-    _import_server(serve)
-    loaded = loading.result()
+    with options.Loading(model, "auto") as loading:
+        source = FileSource(DEMO, _speed(speed))
+        _import_server(serve)
+        loaded = loading.result()
     if not as_json:
         typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
     _session(source, loaded, MonitorSettings(), port if serve else None, as_json, out)

@@ -2,7 +2,7 @@
 
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import typer
 from pydantic import ValidationError
@@ -38,13 +38,22 @@ def load(name: str, provider: str) -> Model:
 
 
 class Loading:
-    """A model that loads and warms up in a thread of its own, while whoever needs it gets ready."""
+    """A model that loads and warms up in a thread of its own, while whoever needs it gets ready.
+
+    Use it as a context manager: the program must not end while ONNX Runtime is at work.
+    """
 
     def __init__(self, name: str, provider: str) -> None:
         self._model: Model | None = None
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._load, args=(name, provider), daemon=True)
+
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
 
     def _load(self, name: str, provider: str) -> None:
         try:

@@ -79,14 +79,17 @@ def _run_all(source: Source, monitor: Monitor, stop: threading.Event) -> SourceE
 
 def _run_live(source: Source, monitor: Monitor, stop: threading.Event) -> SourceError | None:
     """Two threads, so that sound is taken from the source whatever reading does."""
-    news, over = threading.Event(), threading.Event()
+    news, taken, over = threading.Event(), threading.Event(), threading.Event()
     failures: list[Exception] = []
 
     def bring() -> None:
         try:
             for block in source.blocks():
                 if monitor.push(block):
+                    taken.clear()
                     news.set()
+                    if block.pace > 1:  # a file can wait, and must not outrun the reader
+                        taken.wait(1.0)
                 if stop.is_set():
                     break
         except Exception as error:
@@ -101,6 +104,7 @@ def _run_live(source: Source, monitor: Monitor, stop: threading.Event) -> Source
         while not over.is_set():
             news.wait(0.2)
             news.clear()
+            taken.set()
             if stop.is_set():
                 break
             monitor.process()
