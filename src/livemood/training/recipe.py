@@ -50,6 +50,12 @@ class NetworkPart(_Part):
     source_head: bool = False
     """Whether the recurrent layer and the pooling come from the source, too."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.width > self.hidden:
+            raise ValueError(f"width must not exceed hidden ({self.hidden})")
+        return self
+
     @property
     def step_width(self) -> int:
         """Values that each step hands to the recurrent layer."""
