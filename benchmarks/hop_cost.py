@@ -22,6 +22,7 @@ import opensmile
 from livemood.audio import AudioBlock, Span
 from livemood.engine import Monitor, MonitorSettings
 from livemood.model import load_model
+from livemood.model.kept import Hop
 from livemood.speech import open_detector
 
 AIM, LEAST = 100.0, 50.0
@@ -106,7 +107,6 @@ def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
     kept = model.new_kept()
     spent = defaultdict(list)
     hop = common.RATE // 4
-    settings = model.manifest.features
 
     def timed(name, work, *args):
         began = time.process_time()
@@ -114,17 +114,14 @@ def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
         spent[name].append(1000 * (time.process_time() - began))
         return out
 
-    from livemood.model.kept import Hop
-
     for number in range(count):
         start = number * hop % (len(sound) - 2 * hop)
         timed("voice_activity", lambda at: list(detector.listen(sound[at : at + hop])), start)
-        new = 25 * settings.hop_length + settings.frame_length - settings.hop_length
-        timed("features", model.front_end, sound[start : start + new])
         first = kept.turn_to(max(0, 3 * number - 32), 3 * number + 3)
-        frames = model.frames_of(Span(first, 3 * number + 3), fresh=kept.fresh)
-        features = model.front_end(sound[start : start + settings.samples_for(len(frames))])
-        timed("network", model.read, [Hop(kept, features)])
+        span = model.sound_of(Span(first, 3 * number + 3), fresh=kept.fresh)
+        new = sound[start : start + len(span)]
+        timed("features", model.front_end, new)
+        timed("features_and_network", model.read, [Hop(kept, new)])
     return {name: common.quantiles(values[10:], 25, 50, 75) for name, values in spent.items()}
 
 

@@ -104,8 +104,8 @@ def test_the_clock_survives_gaps_at_any_rate(rate, hole_s):
     intake = Intake(rate, 16000, 20.0)
     block = np.ones((rate, 1), np.float32)
     start = rate + round(hole_s * rate)
-    intake.push(AudioBlock(0, block, 1.0), 0)
-    intake.push(AudioBlock(start, block, 2.0 + hole_s), 0)
+    intake.push(AudioBlock(0, block, 1.0))
+    intake.push(AudioBlock(start, block, 2.0 + hole_s))
     intake.flush()
     assert intake.ring.end == round((start + rate) * 16000 / rate)
     lost = intake.lost[0].span

@@ -95,10 +95,10 @@ def test_a_window_reads_the_same_alone_or_beside_others(model, frames):
 def test_steps_lie_inside_their_window(model):
     for start in (0, 1, 100, 1279, 1280, 1281, 123_456):
         steps = model.steps(Span(start, start + 48000))
-        frames = model.frames_of(steps)
+        sound = model.sound_of(steps)
         assert 34 <= len(steps) <= 35
-        assert start <= frames.start * 160 < start + 8 * 160
-        assert start + 48000 - 8 * 160 < (frames.end - 1) * 160 + 400 <= start + 48000
+        assert start <= sound.start < start + 8 * 160
+        assert start + 48000 - 8 * 160 < sound.end <= start + 48000
 
 
 def test_models_load_by_folder_as_by_name(model):

@@ -273,3 +273,37 @@ def test_enough_voice_without_a_break_always_opens_the_gate_and_enough_quiet_clo
     for _ in range(-(-round(settings.stop_s * RATE) // FRAME)):
         g.push(QUIET)
     assert not g.is_open
+
+
+@given(
+    probabilities=st.lists(st.sampled_from((0.0, 0.4, 1.0)), min_size=1, max_size=200),
+    sizes=st.lists(st.integers(1, 12), min_size=1, max_size=200),
+)
+def test_frames_pushed_together_do_what_they_do_one_by_one(probabilities, sizes):
+    together, alone = (gate(start_s=0.05, stop_s=0.3, hang_over_s=0.1) for _ in "ab")
+    at = 0
+    for size in sizes:
+        piece = probabilities[at : at + size]
+        at += len(piece)
+        if not piece:
+            break
+        expected = [event for p in piece for event in alone.push(p)]
+        if together.push_alike(piece):
+            assert not expected
+        else:
+            assert [event for p in piece for event in together.push(p)] == expected
+        assert together.state is alone.state
+        assert together.position == alone.position
+        assert not together.is_open or together.next_change == alone.next_change
+
+
+@given(probabilities=st.lists(st.sampled_from((0.0, 1.0)), min_size=1, max_size=300))
+def test_a_gate_never_closes_before_it_said_it_could(probabilities):
+    g = gate(start_s=0.02, stop_s=0.1, hang_over_s=0.05)
+    earliest = 0
+    for p in probabilities:
+        earliest = max(earliest, g.earliest_end)
+        events = g.push(p)
+        if any(isinstance(event, SpeechEnded) for event in events):
+            assert g.position >= earliest
+            earliest = 0

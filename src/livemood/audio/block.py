@@ -1,6 +1,7 @@
 """A block of sound and a span of samples, both on the stream's absolute sample clock."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,7 @@ class Span:
         return self.end - self.start
 
 
-@dataclass(frozen=True, slots=True)
-class AudioBlock:
+class AudioBlock(NamedTuple):
     """What a source hands over: sound that follows on, or a hole where sound was lost."""
 
     start: int

@@ -23,19 +23,23 @@ class StreamResampler:
     """
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
-        self._same = source_rate == target_rate
-        self._stream = soxr.ResampleStream(source_rate, target_rate, 1, "float32", **_LOW_DELAY)
+        self._stream = (
+            soxr.ResampleStream(source_rate, target_rate, 1, "float32", **_LOW_DELAY)
+            if source_rate != target_rate
+            else None
+        )
 
     def push(self, samples: Samples) -> Samples:
         """Take the next samples, shape (n,), and return those of the new rate now complete."""
-        return samples if self._same else self._chunk(samples, last=False)
+        return samples if self._stream is None else self._chunk(samples, last=False)
 
     def flush(self) -> Samples:
         """End the stream and return what was still inside."""
-        empty = np.empty(0, np.float32)
-        return empty if self._same else self._chunk(empty, last=True)
+        return self._chunk(np.empty(0, np.float32), last=True)
 
     def _chunk(self, samples: Samples, *, last: bool) -> Samples:
+        if self._stream is None:
+            return samples
         out: Samples = self._stream.resample_chunk(np.ascontiguousarray(samples), last=last)
         return out
 

@@ -61,7 +61,7 @@ class Channel:
         self._rate = model.manifest.features.sample_rate
         self._emit_event = emit
         buffer_s = settings.buffer_s + settings.window.length_s
-        self._intake = Intake(source_rate, self._rate, buffer_s)
+        self._intake = Intake(source_rate, self._rate, buffer_s, number)
         self._stream = Stream(self._intake, model, settings)
         self._budget = LatencyBudget(settings.budget_s) if live else None
         self._smoother = Smoother(model.labels, model.manifest.priors, settings.smoother)
@@ -85,8 +85,7 @@ class Channel:
 
     def take(self, block: AudioBlock) -> bool:
         """Take the channel's part of `block`, never waiting; whether it is time to listen."""
-        self._intake.push(block, self._number)
-        return self._stream.has_news
+        return self._intake.push(block)
 
     def flush(self) -> None:
         """No more sound will come."""
@@ -108,7 +107,7 @@ class Channel:
         """
         windows = [item for item in found if isinstance(item, WindowReady)]
         dropped = 0
-        if self._budget and windows:
+        if self._budget and len(windows) > 1:
             captured = [self._intake.captured_at(w.span.end) for w in windows]
             dropped = self._budget.give_up(captured, time.monotonic())
         given_up = {id(window) for window in windows[:dropped]}
@@ -180,6 +179,7 @@ class Channel:
             self._changed_load(window, change)
 
     def _read(self, window: Span, raw: Float64, reading: Smoothed, latency: Latency) -> None:
+        smoothed, unsmoothed = np.array((reading.probabilities, raw)).round(4).tolist()
         valence, arousal = self._model.affect(reading.probabilities.tolist())
         valence, arousal = round(valence, 4), round(arousal, 4)
         stretch = Stretch(
@@ -201,8 +201,8 @@ class Channel:
             window,
             label=reading.label,
             confidence=round(reading.confidence, 4),
-            probabilities=self._by_label(reading.probabilities),
-            raw_probabilities=self._by_label(raw),
+            probabilities=dict(zip(self._model.labels, smoothed, strict=True)),
+            raw_probabilities=dict(zip(self._model.labels, unsmoothed, strict=True)),
             valence=valence,
             arousal=arousal,
             latency_ms=latency,
@@ -234,10 +234,6 @@ class Channel:
                 "end_ms": segment.end_ms,
             }
             self._emit_event(Segment, {"channel": self._number, **fields})
-
-    def _by_label(self, probabilities: Float64) -> dict[str, float]:
-        values = probabilities.tolist()
-        return {x: round(p, 4) for x, p in zip(self._model.labels, values, strict=True)}
 
     def _emit(self, event: type[Event], span: Span, **fields: Any) -> None:  # noqa: ANN401
         where = {"start_ms": self._ms(span.start), "end_ms": self._ms(span.end)}

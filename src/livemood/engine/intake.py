@@ -31,50 +31,66 @@ class Intake:
 
     LONGEST_FILL_S = 1.0
     """A longer hole is not pushed through the resampler; that starts afresh behind it."""
+    SLACK = 8
+    """Samples by which the resampler may hold back less than it did a moment ago."""
 
-    def __init__(self, source_rate: int, rate: int, buffer_s: float) -> None:
-        self._source_rate, self._rate = source_rate, rate
+    def __init__(self, source_rate: int, rate: int, buffer_s: float, channel: int = 0) -> None:
+        self._source_rate, self._rate, self._channel = source_rate, rate, channel
         self.ring = RingBuffer(round(rate * buffer_s))
         self.lost: deque[LostSound] = deque()
         """Holes that the reader has not come to yet."""
-        self.reach = 0.0
-        """How far sound has come, in samples of the ring's clock, fetched or not."""
-        self.broken = False
-        """Whether sound has come that does not follow on what was before it."""
-        self._waiting: deque[tuple[AudioBlock, int]] = deque()
+        self._waiting: deque[AudioBlock] = deque()
         self._most_waiting = round(source_rate * buffer_s)
-        self._arrived = self._dropped_until = 0
+        self._arrived = self._dropped_until = self._due = 0
+        self._broken = False
+        self._held = 0
         self._resampler = StreamResampler(source_rate, rate)
         self._next = 0
         self._anchor = (0.0, 0.0, float(rate))
 
-    def push(self, block: AudioBlock, channel: int) -> None:
+    def push(self, block: AudioBlock) -> bool:
         """Take the block's sound of one channel, which must not change any more.
 
-        When more waits than the ring could hold, the oldest is given up.
+        When more waits than the ring could hold, the oldest is given up. Returns whether there is
+        something to fetch: see `wake_at`.
         """
-        end = block.end
-        oldest = end - self._most_waiting
-        while self._waiting and oldest > self._next and self._waiting[0][0].end <= oldest:
+        start, end = block.start, block.start + len(block.samples)
+        if end - self._next > self._most_waiting:
+            self._give_up(end - self._most_waiting)
+        self._waiting.append(block)
+        if start != self._arrived:
+            self._broken = True
+        self._arrived = end
+        return end >= self._due or self._broken
+
+    def wake_at(self, sample: int) -> None:
+        """Nothing can follow before the ring has sound up to `sample`.
+
+        Sound that does not follow on what was before it is always worth fetching.
+        """
+        self._due = -(-(sample + self._held) * self._source_rate // self._rate)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to fetch."""
+        return self._arrived >= self._due or self._broken
+
+    def _give_up(self, oldest: int) -> None:
+        while self._waiting and oldest > self._next and self._waiting[0].end <= oldest:
             self._dropped_until = oldest  # first: a reader that meets the hole knows the cause
             try:
                 self._waiting.popleft()
             except IndexError:  # the reader was quicker
                 break
-        self._waiting.append((block, channel))
-        if block.start != self._arrived:
-            self.broken = True
-        self._arrived = end
-        self.reach = end * self._rate / self._source_rate
 
     def fetch(self) -> None:
         """Write what has been pushed to the ring."""
-        self.broken = False  # before looking: what comes from now on tells again
-        run: list[Samples] = []
+        self._broken = False  # before looking: what comes from now on tells again
+        waiting, run = self._waiting, list[Samples]()
         end, last = self._next, None
-        while self._waiting:
-            last, channel = self._waiting.popleft()
-            samples = last.samples[:, channel]
+        while waiting:
+            last = waiting.popleft()
+            samples = last.samples
             if last.start != end:
                 self._write(run)
                 run = []
@@ -85,19 +101,20 @@ class Intake:
                     samples = samples[end - last.start :]
             run.append(samples)
             end += len(samples)
-        self._write(run)
         if last is not None:
-            position = last.end * self._rate / self._source_rate
+            self._write(run)
+            position = end * self._rate / self._source_rate
             self._anchor = (position, last.captured_at, self._rate * last.pace)
+            self._held = max(0, int(position) - self.ring.end - self.SLACK)
 
     def _cause(self, hole: int, block: AudioBlock) -> str:
         return "overrun" if hole < self._dropped_until else block.gap_cause
 
     def _write(self, run: list[Samples]) -> None:
-        """Write pieces of sound that follow on each other."""
+        """Write pieces of sound, all channels, that follow on each other."""
         if not run:
             return
-        sound = run[0] if len(run) == 1 else np.concatenate(run)
+        sound = (run[0] if len(run) == 1 else np.concatenate(run))[:, self._channel]
         end = self._next + len(sound)
         # One product instead of a test of each value: a NaN or an infinity in it shows.
         if len(sound) <= self._source_rate and math.isfinite(float(np.dot(sound, sound))):

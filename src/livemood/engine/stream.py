@@ -8,7 +8,6 @@ from livemood.audio import Overrun, Samples, Span
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Model
-from livemood.model.features import Frames
 from livemood.model.kept import Hop
 from livemood.speech import (
     SpeechEnded,
@@ -60,27 +59,21 @@ class Stream:
         self.windower = Windower(settings.window, self._rate)
         self._concealed = round(settings.longest_concealed_gap_s * self._rate)
         self._reset_after = round(settings.gate.reset_s * self._rate)
-        self._position = self._due = 0
+        self._position = 0
         self._next_reset = self._reset_after
         self._kept = model.new_kept()
-        self._frames = np.empty((0, model.manifest.features.mels), np.float32)
-        self._frames_start = 0
-
-    @property
-    def has_news(self) -> bool:
-        """Whether something may follow from what has come in; any thread may ask."""
-        return self._intake.reach >= self._due or self._intake.broken
+        self._nothing = np.empty(0, np.float32)
 
     def advance(self) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
 
         Sound that cannot complete anything yet is left for later, to be heard in one go.
         """
-        if not self.has_news:
+        if not self._intake.has_news:
             return []
         self._intake.fetch()
         found = self._advance()
-        self._due = self._next_due()
+        self._intake.wake_at(self._next_due())
         return found
 
     def finish(self) -> list[StreamItem]:
@@ -125,51 +118,49 @@ class Stream:
         self._kept.forget()
 
     def hop(self, window: Span) -> Hop:
-        """What the network needs to read `window`: the frames of its new steps.
+        """What the network needs to read `window`: the sound of its new steps.
 
-        Each frame is computed once, however many windows hold it. Raises `Overrun` if sound of
-        them has been overwritten.
+        Raises `Overrun` if some of it has been overwritten.
         """
         steps = self._model.steps(window)
         first = self._kept.turn_to(steps.start, steps.end)
         if first == steps.end:
-            return Hop(self._kept, self._frames[:0])
+            return Hop(self._kept, self._nothing)
+        new = self._model.sound_of(Span(first, steps.end), fresh=self._kept.fresh)
         try:
-            new = Span(first, steps.end)
-            frames = self._model.frames_of(new, fresh=self._kept.fresh)
-            return Hop(self._kept, self._features(frames))
+            return Hop(self._kept, self._ring.read(new))
         except Overrun:
             self._kept.forget()
             raise
 
-    def _features(self, wanted: Span) -> Frames:
-        have_end = self._frames_start + len(self._frames)
-        if not self._frames_start <= wanted.start <= have_end:
-            self._frames, self._frames_start = self._frames[:0], wanted.start
-            have_end = wanted.start
-        kept = self._frames[wanted.start - self._frames_start :]
-        if wanted.end > have_end:
-            settings = self._model.manifest.features
-            start = have_end * settings.hop_length
-            count = settings.samples_for(wanted.end - have_end)
-            new = self._model.front_end(self._ring.read(Span(start, start + count)))
-            kept = np.concatenate((kept, new))
-        self._frames, self._frames_start = kept, wanted.start
-        return kept
-
     def _listen(self, sound: Samples, found: list[StreamItem]) -> None:
-        push, length = self._gate.push, self._detector.frame_length
-        for probability in self._detector.listen(sound):
-            self._position += length
-            if events := push(probability):
-                for event in events:
-                    self._gated(event, found)
-            if self._position >= self._next_reset:
-                if not self._gate.is_open:
-                    self._detector.reset()
-                self._next_reset = self._position + self._reset_after
+        length = self._detector.frame_length
+        at = 0
+        while at < len(sound):
+            # Up to where the detector may have to begin afresh, and at least one frame.
+            fresh = self._gate.earliest_end
+            if not self._gate.is_open:
+                fresh = min(fresh, self._next_reset)
+            piece = max(1, -(-(fresh - self._position) // length)) * length
+            self._hear(self._detector.listen(sound[at : at + piece]), found)
+            at += piece
         if self._gate.is_open:
             self._windows(self.windower.advance(self._gate.speech_known_until), found)
+            self._next_reset = self._position + self._reset_after
+
+    def _hear(self, probabilities: list[float], found: list[StreamItem]) -> None:
+        """Take the decisions on frames among which at most the last one calls for a reset."""
+        length, gate = self._detector.frame_length, self._gate
+        if gate.push_alike(probabilities):
+            self._position += len(probabilities) * length
+        else:
+            for probability in probabilities:
+                self._position += length
+                for event in gate.push(probability):
+                    self._gated(event, found)
+        if self._position >= self._next_reset:
+            if not gate.is_open:
+                self._detector.reset()
             self._next_reset = self._position + self._reset_after
 
     def _gated(self, event: GateEvent, found: list[StreamItem]) -> None:

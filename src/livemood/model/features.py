@@ -6,7 +6,7 @@ mel bands that always take the same number of rows. BLAS picks its summation ord
 left to itself, live and offline results would differ in the last bits.
 """
 
-from dataclasses import dataclass
+import math
 from functools import cached_property
 from typing import Literal
 
@@ -68,27 +68,34 @@ class FeatureSettings(BaseModel):
         return (frames - 1) * self.hop_length + self.frame_length
 
 
-@dataclass(frozen=True)
 class LogMel:
-    """The front end for one set of settings. Holds no state between calls."""
+    """The front end for one set of settings. Keeps nothing between calls; one thread at a time."""
 
-    settings: FeatureSettings
+    def __init__(self, settings: FeatureSettings) -> None:
+        self.settings = s = settings
+        n = np.arange(s.frame_length)
+        self._window = (0.5 - 0.5 * np.cos(2 * np.pi * n / s.frame_length)).astype(np.float32)
+        # Behind each frame lie the zeros that fill up the FFT, written once and for all.
+        self._padded = np.zeros((_CHUNK, s.fft_length), np.float32)
+        self._spectrum = np.empty((_CHUNK, s.fft_length // 2 + 1), np.complex64)
+        self._power, self._square = (np.empty(self._spectrum.shape, np.float32) for _ in "ab")
 
-    def __call__(self, samples: Samples) -> Frames:
-        """Features of every whole frame in `samples`.
+    def __call__(self, samples: Samples, out: Frames | None = None) -> Frames:
+        """Features of every whole frame in `samples`, written to `out` if it is given.
 
         `samples` is float32 of shape (n,) or (streams, n); the result is float32 of shape
         (frames, mels) or (streams, frames, mels), frame i starting at sample i * hop_length.
         Values that are not finite count as silence.
         """
         s = self.settings
-        if not np.isfinite(samples).all():
-            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
         samples = np.ascontiguousarray(samples, np.float32)
         if samples.ndim > 1:
             return np.stack([self(row) for row in samples])
+        if not math.isfinite(float(np.dot(samples, samples))):  # one product tells of any of them
+            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
         frames = self._frames(samples)
-        out = np.empty((len(frames), s.mels), np.float32)
+        if out is None:
+            out = np.empty((len(frames), s.mels), np.float32)
         for start in range(0, len(frames), _CHUNK):
             self._log_mel(frames[start : start + _CHUNK], out[start : start + _CHUNK])
         return out
@@ -102,11 +109,10 @@ class LogMel:
     def _log_mel(self, frames: Samples, out: Frames) -> None:
         s, count = self.settings, len(frames)
         rows = -(-count // _ROWS) * _ROWS
-        padded = np.zeros((rows, s.fft_length), np.float32)
-        np.multiply(frames, self._window, out=padded[:count, : s.frame_length])
-        spectrum = np.fft.rfft(padded)
-        power = np.square(spectrum.real)
-        power += np.square(spectrum.imag)
+        np.multiply(frames, self._window, out=self._padded[:count, : s.frame_length])
+        spectrum = np.fft.rfft(self._padded[:rows], out=self._spectrum[:rows])  # type: ignore[arg-type]
+        power = np.square(spectrum.real, out=self._power[:rows])
+        power += np.square(spectrum.imag, out=self._square[:rows])
         power = power.reshape(-1, _ROWS, power.shape[-1])
         for bins, bands, weights in self._filters:
             mel = np.matmul(power[..., bins], weights).reshape(rows, -1)
@@ -115,11 +121,6 @@ class LogMel:
         np.log(out, out=out)
         out -= np.float32(s.mean)
         out *= np.float32(1.0 / s.deviation)
-
-    @cached_property
-    def _window(self) -> Samples:
-        n = self.settings.frame_length
-        return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
 
     @cached_property
     def _filters(self) -> list[tuple[slice, slice, Samples]]:

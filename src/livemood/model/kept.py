@@ -1,34 +1,47 @@
 """What is kept of one stream between hops, so that a hop computes its own steps alone."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from livemood.model.features import Frames
+from livemood.audio.block import Samples
 from livemood.model.network import NEVER
+
+Float32 = NDArray[np.float32]
 
 
 class Kept:
-    """Rows of the convolutions, recurrent states and attention scores, in fixed memory.
+    """Frames, rows of the convolutions, a recurrent state, and what steps said, in fixed memory.
 
     Steps count from the beginning of the stream, 80 ms each. Step k lies in slot k modulo the
     number of slots: pooling does not care about order.
     """
 
-    __slots__ = ("_first", "fresh", "last", "next", "rows", "scores", "state", "states")
+    __slots__ = ("_first", "frames", "fresh", "last", "next", "rows", "scores", "state", "votes")
 
-    def __init__(self, units: int, slots: int, rows: tuple[NDArray[np.float32], ...]) -> None:
-        self.rows = rows
+    def __init__(
+        self,
+        *,
+        labels: int,
+        slots: int,
+        units: int,
+        frames: tuple[int, int],
+        rows: Sequence[tuple[int, ...]],
+    ) -> None:
+        self.frames = np.zeros(frames, np.float32)
+        """The last frames, which the next step sees, too; shape (frames, mels)."""
+        self.rows = tuple(np.zeros(shape, np.float32) for shape in rows)
         """The last rows that each block of convolution gave."""
         self.fresh = True
-        """Whether the next step begins afresh: the rows are not those before it."""
+        """Whether the next step begins afresh: neither frames nor rows are those before it."""
         self.state = np.zeros(units, np.float32)
         """Where the recurrence goes on, shape (units,)."""
-        self.states = np.zeros((slots, units), np.float32)
+        self.votes = np.zeros((slots, labels), np.float32)
+        """How each step sounds."""
         self.scores = np.full(slots, NEVER, np.float32)
-        """`NEVER` for slots that are not part of the window."""
+        """How much each counts; `NEVER` for slots that are not part of the window."""
         self.next: int | None = None
         """The step to come; none before the first."""
         self._first = 0
@@ -57,30 +70,22 @@ class Kept:
         self._first = max(self._first, first)
         return self.next
 
-    def push(
-        self,
-        states: Frames,
-        scores: NDArray[np.float32],
-        rows: Iterable[NDArray[np.float32]],
-    ) -> None:
-        """Take the next steps' states (steps, units) and scores (steps,), and the rows to keep."""
+    def push(self, votes: Float32, scores: Float32) -> None:
+        """Take what the next steps say: votes (steps, labels) and scores (steps,)."""
         assert self.next is not None  # noqa: S101 - `turn_to` came before
-        for kept, new in zip(self.rows, rows, strict=True):
-            kept[:] = new
         self.fresh = False
-        slots = len(self.scores)
-        for offset in range(max(0, len(states) - slots), len(states)):
+        count, slots = len(votes), len(self.scores)
+        for offset in range(max(0, count - slots), count):
             slot = (self.next + offset) % slots
-            self.states[slot] = states[offset]
+            self.votes[slot] = votes[offset]
             self.scores[slot] = scores[offset]
-        self.state[:] = states[-1]
-        self.next += len(states)
+        self.next += count
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One window to be read: what is kept of it, and the frames of its new steps."""
+    """One window to be read: what is kept of it, and the sound that it adds."""
 
     kept: Kept
-    frames: Frames
-    """Shape (frames, mels); no frames if the window brings no new step."""
+    sound: Samples
+    """Of the frames of its new steps, shape (n,); empty if the window brings no new step."""

@@ -15,7 +15,7 @@ from livemood.model.features import Frames, LogMel
 from livemood.model.kept import Hop, Kept
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, read_manifest
-from livemood.model.network import LARGEST_BATCH, ROWS, OnnxNetwork, Provider
+from livemood.model.network import LARGEST_BATCH, ROWS, Batch, OnnxNetwork, Provider, pooled
 from livemood.model.registry import DEFAULT, find_model
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
@@ -52,8 +52,18 @@ class Model:
         self.manifest = manifest
         self.front_end = LogMel(manifest.features)
         self._network = network
-        self._steps = manifest.network
+        self._steps = steps = manifest.network
+        self._overlap = steps.context_frames - steps.step_frames - steps.kept_frames
+        self._votes = np.empty((LARGEST_BATCH, self._slots, gives), np.float32)
+        self._scores = np.empty((LARGEST_BATCH, self._slots), np.float32)
         self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
+
+    @property
+    def _slots(self) -> int:
+        """Steps in the longest window."""
+        features, network = self.manifest.features, self.manifest.network
+        frames = features.frames_in(round(self.manifest.window.longest_s * features.sample_rate))
+        return (frames - network.context_frames) // network.step_frames + 1
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -77,36 +87,41 @@ class Model:
         end = (frames - network.context_frames) // network.step_frames + 1
         return Span(first, max(first, end))
 
-    def frames_of(self, steps: Span, *, fresh: bool = True) -> Span:
-        """The frames that `steps` need, at least one: all that they see if they begin afresh.
+    def sound_of(self, steps: Span, *, fresh: bool = True) -> Span:
+        """The samples that `steps`, at least one, need: all that they see if they begin afresh.
 
-        Right after the step before, what the convolutions gave for the first of them is kept.
+        Right after the step before, the last frames of it and what the convolutions gave for
+        those before are kept.
         """
-        network = self.manifest.network
-        return Span(
-            steps.start * network.step_frames + (0 if fresh else network.kept_frames),
-            (steps.end - 1) * network.step_frames + network.context_frames,
-        )
+        network, features = self.manifest.network, self.manifest.features
+        overlap = network.context_frames - network.step_frames
+        first = steps.start * network.step_frames + (0 if fresh else overlap)
+        end = (steps.end - 1) * network.step_frames + network.context_frames
+        start = first * features.hop_length
+        return Span(start, start + features.samples_for(end - first))
 
     def new_kept(self) -> Kept:
         """Memory for one stream."""
-        features, network = self.manifest.features, self.manifest.network
-        frames = features.frames_in(round(self.manifest.window.longest_s * features.sample_rate))
-        slots = (frames - network.context_frames) // network.step_frames + 1
-        return Kept(self._network.units, slots, self._network.new_rows())
+        return Kept(
+            labels=len(self.labels),
+            slots=self._slots,
+            units=self._network.units,
+            frames=(self._overlap, self.manifest.features.mels),
+            rows=self._network.row_shapes(),
+        )
 
     def read(self, hops: Sequence[Hop]) -> Probabilities:
         """Probabilities, shape (hops, labels), of windows of different streams.
 
-        Hops with as many new frames run as one batch. A window that brings no new step reads as
+        Hops with as much new sound run as one batch. A window that brings no new step reads as
         the one before.
         """
-        if len(hops) == 1 and len(hops[0].frames):
+        if len(hops) == 1 and len(hops[0].sound):
             return self._read_batch(hops)
         out = np.empty((len(hops), len(self.labels)))
         alike: dict[tuple[int, bool], list[int]] = {}
         for index, hop in enumerate(hops):
-            alike.setdefault((len(hop.frames), hop.kept.fresh), []).append(index)
+            alike.setdefault((len(hop.sound), hop.kept.fresh), []).append(index)
         for (length, _), indices in alike.items():
             if not length:
                 for i in indices:
@@ -118,29 +133,40 @@ class Model:
         return out
 
     def _read_batch(self, hops: Sequence[Hop]) -> Probabilities:
-        """Read hops of as many frames, all fresh or none."""
-        network, first = self._steps, hops[0]
-        frames, fresh = len(first.frames), first.kept.fresh
-        seen = frames if fresh else frames + network.kept_frames
-        steps = (seen - network.context_frames) // network.step_frames + 1
-        batch = self._network.batch(
-            len(hops), frames, steps, len(first.kept.scores), 0 if fresh else ROWS
-        )
-        for row, hop in enumerate(hops):
-            batch.features[row] = hop.frames
-            if not fresh:
-                for into, kept in zip(batch.rows, hop.kept.rows, strict=True):
-                    into[row] = kept
-            batch.state[row] = hop.kept.state
-            batch.states[row] = hop.kept.states
-            batch.scores[row] = hop.kept.scores
+        """Read hops with as much sound, all fresh or none."""
+        batch = self._fill(hops)
         batch.run()
-        probabilities = _softmax(batch.logits, self.manifest.temperature)
+        overlap, votes, scores = self._overlap, self._votes[: len(hops)], self._scores[: len(hops)]
         for row, hop in enumerate(hops):
-            rows = (new[row] for new in batch.new_rows)
-            hop.kept.push(batch.new_states[row], batch.new_scores[row], rows)
+            kept = hop.kept
+            kept.frames[:] = batch.features[row, -overlap:]
+            kept.rows[0][:] = batch.new_rows1[row]
+            kept.rows[1][:] = batch.new_rows2[row]
+            kept.state[:] = batch.new_state[0, row]
+            kept.push(batch.votes[:, row], batch.scores[:, row])
+            votes[row], scores[row] = kept.votes, kept.scores
+        probabilities = _softmax(pooled(votes, scores), self.manifest.temperature)
+        for row, hop in enumerate(hops):
             hop.kept.last = probabilities[row]
         return probabilities
+
+    def _fill(self, hops: Sequence[Hop]) -> Batch:
+        """A batch with the inputs of `hops` in it."""
+        network, fresh = self._steps, hops[0].kept.fresh
+        overlap = 0 if fresh else self._overlap
+        frames = overlap + self.manifest.features.frames_in(len(hops[0].sound))
+        seen = frames if fresh else frames + network.kept_frames
+        steps = (seen - network.context_frames) // network.step_frames + 1
+        batch = self._network.batch(len(hops), frames, steps, 0 if fresh else ROWS)
+        for row, hop in enumerate(hops):
+            kept = hop.kept
+            self.front_end(hop.sound, out=batch.features[row, overlap:])
+            if not fresh:
+                batch.features[row, :overlap] = kept.frames
+                batch.rows1[row] = kept.rows[0]
+                batch.rows2[row] = kept.rows[1]
+            batch.state[0, row] = kept.state
+        return batch
 
     def classify(self, windows: Sequence[Frames]) -> Probabilities:
         """Probabilities for whole windows of features, each of shape (frames, mels).

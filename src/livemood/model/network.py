@@ -1,4 +1,4 @@
-"""The DC-RNN on ONNX Runtime: batches of new log-mel frames in, logits and states out."""
+"""The DC-RNN on ONNX Runtime: batches of new log-mel frames in, what each step says out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ LARGEST_BATCH: Final = 8
 """Hops in one batch: more no longer fit the cache and hold up events that are ready."""
 
 NEVER: Final = -1e9
-"""The attention score of a state that is not part of the window."""
+"""The attention score of a step that is not part of the window."""
 
 _NAMES: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-INPUTS: Final = ("features", "rows1", "rows2", "state", "states", "scores")
-OUTPUTS: Final = ("logits", "new_states", "new_scores", "new_rows1", "new_rows2")
+INPUTS: Final = ("features", "rows1", "rows2", "state")
+OUTPUTS: Final = ("votes", "scores", "new_state", "new_rows1", "new_rows2")
 ROWS: Final = 2
 """Rows that are kept of a block's output: what a kernel three rows high sees of the past."""
 
@@ -48,11 +48,9 @@ class Batch:
         inputs: tuple[Float32, ...],
         outputs: tuple[Float32, ...],
     ) -> None:
-        self.features, *rows, self.state, self.states, self.scores = inputs
-        self.rows = tuple(rows)
-        """Empty if the hops begin afresh."""
-        self.logits, self.new_states, self.new_scores, *new_rows = outputs
-        self.new_rows = tuple(new_rows)
+        self.features, self.rows1, self.rows2, self.state = inputs
+        """`rows1` and `rows2` are empty if the hops begin afresh."""
+        self.votes, self.scores, self.new_state, self.new_rows1, self.new_rows2 = outputs
         self._session = session
         self._binding = session.io_binding()
         for name, array in zip(INPUTS, inputs, strict=True):
@@ -68,11 +66,11 @@ class Batch:
 
 
 class OnnxNetwork:
-    """One ONNX file that reads the new frames of windows of which earlier steps are kept.
+    """One ONNX file that says of each new step how it sounds and how much that counts.
 
-    The convolutions see new frames only, beside the last rows they gave; the recurrence goes on
-    from a state; attention pools the new states with those kept. A window without earlier steps is
-    the same call with nothing kept.
+    The convolutions see new frames only, beside the last rows they gave, and the recurrence goes on
+    from a state. A window is read by `pooled` from what all of its steps say. A window without
+    earlier steps is the same call with nothing kept.
     """
 
     def __init__(self, path: Path, provider: Provider = "auto", threads: int = 1) -> None:
@@ -104,7 +102,7 @@ class OnnxNetwork:
             )
         self._inputs = inputs
         self._batches: dict[tuple[int, int, int], Batch] = {}
-        self._buffers: dict[object, Float32] = {}
+        self._buffers: dict[tuple[str, tuple[int, ...]], Float32] = {}
         self.shape = Shape(inputs["features"][-1], inputs["state"][-1], outputs[0].shape[-1])
 
     @property
@@ -128,70 +126,70 @@ class OnnxNetwork:
 
         `features` (batch, frames, mels) hold the new steps' frames. `rows1` (batch, channels,
         kept, mels // 2) and `rows2` (batch, channels, kept, mels // 4), two of each or none, are
-        the last rows of the first two blocks of convolution; `state` (batch, units) is the
-        recurrent state before the new steps. `states` (batch, kept, units) and `scores` (batch,
-        kept), at least one, are kept of the window, `NEVER` marking those to leave out.
+        the last rows of the first two blocks of convolution; `state` (1, batch, units) is the
+        recurrent state before the new steps.
 
-        Logits are (batch, labels); states (batch, steps, units) and scores (batch, steps) are
-        those of the new steps; then come the rows to keep.
+        Votes are (steps, batch, labels), scores (steps, batch); then come the state to go on from
+        and the rows to keep.
         """
         return tuple(self._session.run(None, dict(zip(INPUTS, inputs, strict=True))))
 
-    def new_rows(self) -> tuple[Float32, ...]:
-        """Memory for the rows to keep of one stream."""
-        return tuple(np.zeros(shape, np.float32) for shape in self._row_shapes(ROWS))
-
-    def _row_shapes(self, rows: int) -> list[tuple[int, ...]]:
+    def row_shapes(self, rows: int = ROWS) -> list[tuple[int, ...]]:
+        """Shapes of what is kept of the convolutions of one stream, `rows` rows of each block."""
         return [(self._inputs[n][1], rows, self._inputs[n][3]) for n in ("rows1", "rows2")]
 
     def nothing_kept(self, batch: int) -> dict[str, Float32]:
         """The inputs for `batch` windows of which nothing is kept, less the features."""
-        rows1, rows2 = (np.empty((batch, *s), np.float32) for s in self._row_shapes(0))
-        state = np.zeros((batch, self.units), np.float32)
-        return {
-            "rows1": rows1,
-            "rows2": rows2,
-            "state": state,
-            "states": state[:, np.newaxis],
-            "scores": np.full((batch, 1), NEVER, np.float32),
-        }
+        rows1, rows2 = (np.empty((batch, *s), np.float32) for s in self.row_shapes(0))
+        state = np.zeros((1, batch, self.units), np.float32)
+        return {"rows1": rows1, "rows2": rows2, "state": state}
 
-    def batch(self, size: int, frames: int, steps: int, slots: int, rows: int) -> Batch:
+    def batch(self, size: int, frames: int, steps: int, rows: int) -> Batch:
         """Buffers for `size` hops, at most `LARGEST_BATCH`, of `frames` frames and `steps` steps.
 
-        `slots` is how many states are kept of each, the same in every call; `rows`, 0 or `ROWS`,
-        how many rows of each block.
+        `rows`, 0 or `ROWS`, is how many rows are kept of each block.
         """
         found = self._batches.get((size, frames, rows))
         if found is None:
-            mels, units, labels = (int(str(x)) for x in (self.shape.mels, self.units, self.labels))
-            first, second = self._row_shapes(rows)
-            new_first, new_second = self._row_shapes(ROWS)
-            shapes: list[tuple[object, tuple[int, ...]]] = [
-                (("features", frames), (frames, mels)),
-                (("rows1", rows), first),
-                (("rows2", rows), second),
-                ("state", (units,)),
-                ("states", (slots, units)),
-                ("scores", (slots,)),
-                ("logits", (labels,)),
-                (("new_states", steps), (steps, units)),
-                (("new_scores", steps), (steps,)),
-                ("new_rows1", new_first),
-                ("new_rows2", new_second),
-            ]
-            arrays = [self._buffer(key, shape)[:size] for key, shape in shapes]
-            split = len(INPUTS)
-            found = Batch(self._session, tuple(arrays[:split]), tuple(arrays[split:]))
+            mels = int(str(self.shape.mels))
+            first, second = self.row_shapes(rows)
+            new_first, new_second = self.row_shapes()
+            inputs = (
+                self._buffer(size, "features", (frames, mels)),
+                self._buffer(size, "rows1", first),
+                self._buffer(size, "rows2", second),
+                self._buffer(size, "state", (self.units,))[np.newaxis],
+            )
+            outputs = (
+                np.empty((steps, size, self.labels), np.float32),
+                np.empty((steps, size), np.float32),
+                self._buffer(size, "new_state", (self.units,))[np.newaxis],
+                self._buffer(size, "new_rows1", new_first),
+                self._buffer(size, "new_rows2", new_second),
+            )
+            found = Batch(self._session, inputs, outputs)
             self._batches[size, frames, rows] = found
         return found
 
-    def _buffer(self, key: object, shape: tuple[int, ...]) -> Float32:
+    def _buffer(self, size: int, name: str, shape: tuple[int, ...]) -> Float32:
         """One buffer for all batch sizes: a smaller batch is its beginning."""
+        key = (name, shape)
         if key not in self._buffers:
             self._buffers[key] = np.empty((LARGEST_BATCH, *shape), np.float32)
-        return self._buffers[key]
+        return self._buffers[key][:size]
 
     def whole(self, windows: Frames) -> Float32:
         """Logits (batch, labels) of whole windows (batch, frames, mels), nothing kept."""
-        return self(windows, *self.nothing_kept(len(windows)).values())[0]
+        votes, scores, *_ = self(windows, *self.nothing_kept(len(windows)).values())
+        return pooled(votes.swapaxes(0, 1), scores.T)
+
+
+def pooled(votes: Float32, scores: Float32) -> Float32:
+    """Logits (windows, labels): votes (windows, steps, labels) weighted by softmax of the scores.
+
+    Each window is a product of its own, so it reads the same alone and in a batch.
+    """
+    weights = np.exp(scores - np.maximum.reduce(scores, axis=1, keepdims=True))
+    out: Float32 = np.matmul(weights[:, np.newaxis], votes)[:, 0]
+    out /= np.add.reduce(weights, axis=1, keepdims=True)
+    return out

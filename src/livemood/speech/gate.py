@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -72,8 +71,6 @@ class SpeechEnded:
 
 GateEvent = SpeechStarted | SpeechPaused | SpeechResumed | SpeechEnded
 
-_NOTHING: Final[tuple[GateEvent, ...]] = ()
-
 
 class GateState(Enum):
     """What the gate believes."""
@@ -132,19 +129,34 @@ class SpeechGate:
         return self._last_voice + (self._stop if self._paused else self.hang_over)
 
     @property
+    def earliest_end(self) -> int:
+        """The gate does not close before this sample; a closed one has to open first."""
+        return (self._last_voice if self.is_open else self.position) + self._stop
+
+    @property
     def speech_known_until(self) -> int:
         """The sample up to which, from `speech_start`, sound is known to belong to speech."""
         return min(self.position, self._last_voice + self.hang_over)
 
-    def push(self, probability: float) -> Sequence[GateEvent]:
+    def push_alike(self, probabilities: Sequence[float]) -> bool:
+        """Take decisions on the next frames if nothing follows from any; whether it took them.
+
+        That is so while somebody goes on speaking, and while nobody begins to.
+        """
+        if self.state is GateState.SPEAKING and not self._paused:
+            if min(probabilities) < self._stop_threshold:
+                return False
+            self.position += len(probabilities) * self._frame
+            self._last_voice = self.position
+            return True
+        if self.state is GateState.QUIET and max(probabilities) < self._start_threshold:
+            self.position += len(probabilities) * self._frame
+            return True
+        return False
+
+    def push(self, probability: float) -> list[GateEvent]:
         """Take the decision on the next frame, a probability of speech in [0, 1]."""
         begin, self.position = self.position, self.position + self._frame
-        if self.state is GateState.SPEAKING:
-            if probability >= self._stop_threshold and not self._paused:
-                self._last_voice = self.position  # the common case: nothing follows
-                return _NOTHING
-        elif self.state is GateState.QUIET and probability < self._start_threshold:
-            return _NOTHING
         threshold = self._stop_threshold if self.is_open else self._start_threshold
         return self._voice(begin) if probability >= threshold else self._quiet()
 

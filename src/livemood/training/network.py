@@ -8,7 +8,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from livemood.errors import ModelError
-from livemood.model.network import NEVER
 from livemood.training.recipe import NetworkPart
 
 
@@ -151,20 +150,11 @@ class CausalHead(nn.Module):
         self.recurrent = nn.GRU(part.step_width, part.recurrent, batch_first=True)
         self.pooling = _Pooling(part.recurrent, part.recurrent // 2, part.dropout, labels)
 
-    def forward(
-        self, steps: Tensor, state: Tensor, states: Tensor, scores: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of a window, given its new steps and what is kept of it.
-
-        `state` (batch, recurrent) is where the recurrence goes on. `states` (batch, kept,
-        recurrent) and `scores` (batch, kept), in any order, are those of the window's earlier
-        steps; a score of `NEVER` leaves a state out. Returns logits, and states and scores of
-        the new steps alone.
-        """
-        new, _ = self.recurrent(self.dropout(steps), state.unsqueeze(0))
-        new_scores = self.pooling.scores(new)
-        logits = self.pooling(torch.cat((states, new), 1), torch.cat((scores, new_scores), 1))
-        return logits, new, new_scores
+    def forward(self, steps: Tensor, state: Tensor) -> Tensor:
+        """Logits of a window from its steps; `state` (batch, recurrent) is what came before."""
+        states, _ = self.recurrent(self.dropout(steps), state.unsqueeze(0))
+        logits: Tensor = self.pooling(states, self.pooling.scores(states))
+        return logits
 
 
 class BidirectionalHead(nn.Module):
@@ -210,7 +200,7 @@ class DcRnn(nn.Module):
     def heads(self, features: Tensor) -> list[Tensor]:
         """Logits of the causal head, and of the one it is compared with, if there is one."""
         steps = self.front(features)
-        logits = [self.causal(steps, self._earlier(steps), *self.nothing_kept(len(steps)))[0]]
+        logits = [self.causal(steps, self._earlier(steps))]
         if self.compared is not None:
             logits.append(self.compared(steps))
         return logits
@@ -229,17 +219,13 @@ class DcRnn(nn.Module):
             carried = torch.rand(len(steps), 1) < self.carried
             return torch.where(carried, last[0].roll(1, 0).float(), state)
 
-    def nothing_kept(self, batch: int) -> tuple[Tensor, Tensor]:
-        """States and scores of a window that has no earlier step."""
-        return torch.zeros(batch, 1, self.recurrent), torch.full((batch, 1), NEVER)
-
     def transferred(self, head: bool) -> list[nn.Parameter]:
         """The parameters that a source model gives, with or without its head."""
         return [*self.front.parameters(), *(self.causal.parameters() if head else ())]
 
 
 class Streaming(nn.Module):
-    """What is exported: one hop, from new frames and what is kept to logits and what to keep."""
+    """What is exported: one hop, from new frames and what is kept to what its steps say."""
 
     def __init__(self, network: DcRnn) -> None:
         super().__init__()
@@ -257,30 +243,31 @@ class Streaming(nn.Module):
             _as_convolution(second, network.hidden),
             nn.ReLU(),
         )
-        self.causal = network.causal
+        self.causal = copy.deepcopy(network.causal)
+        self.causal.recurrent.batch_first = False  # as ONNX has it: nothing is transposed
 
     def forward(
-        self,
-        features: Tensor,
-        rows1: Tensor,
-        rows2: Tensor,
-        state: Tensor,
-        states: Tensor,
-        scores: Tensor,
+        self, features: Tensor, rows1: Tensor, rows2: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Features (batch, frames, mels) of the new steps; for the head see `CausalHead`.
+        """Features (batch, frames, mels) of the new steps and the state (1, batch, recurrent).
 
         `rows1` (batch, channels, kept, mels // 2) and `rows2` (batch, channels, kept, mels // 4)
         are the last two rows that the first and the second block gave for the steps before, and
         their new values are returned last. With none kept, features begin with all the frames that
         the first step sees.
+
+        Returns for each new step its votes (steps, batch, labels) and its score (steps, batch),
+        then the state to go on from. The logits of a window are the mean of its steps' votes,
+        weighted by the softmax of their scores: as the last layer is linear, it may as well come
+        before the pooling, and what is kept of a step is then no more than what it says.
         """
         kept1 = torch.cat((rows1, self.blocks[0](features.unsqueeze(1))), 2)
         kept2 = torch.cat((rows2, self.blocks[1](kept1)), 2)
         maps: Tensor = self.linear(self.blocks[2](kept2))
-        steps = maps.squeeze(3).transpose(1, 2)
-        logits, new, new_scores = self.causal(steps, state, states, scores)
-        return logits, new, new_scores, kept1[:, :, -2:], kept2[:, :, -2:]
+        states, last = self.causal.recurrent(maps.squeeze(3).permute(2, 0, 1), state)
+        pooling = self.causal.pooling
+        scores, votes = pooling.scores(states), pooling.output(states)
+        return votes, scores, last, kept1[:, :, -2:], kept2[:, :, -2:]
 
 
 def _as_convolution(linear: nn.Module, channels: int) -> nn.Conv2d:

@@ -129,22 +129,26 @@ class _Layers:
         self._constants = {name: torch.tensor(array) for name, array in arrays.items()}
         self._made_by = {name: node for node in graph.node for name in node.output}
         self.convolutions: list[list[Tensor]] = []
-        self.linear: list[list[Tensor]] = []
         self.recurrent: list[Tensor] = []
+        linear: dict[str, list[Tensor]] = {}
         for node in graph.node:
-            values = list(self._values(node))
+            values, layer = list(self._values(node)), node.name.rpartition("/")[0]
             if node.op_type == "Conv" and "/linear/" in node.name:
-                self.linear.append([_as_linear(values[0]), values[1]])
+                linear[layer] = [_as_linear(values[0]), values[1]]
             elif node.op_type == "Conv":
                 self.convolutions.append(values)
             elif node.op_type == "GRU":
                 self.recurrent = values[:3]
             elif node.op_type == "Gemm":
-                self.linear.append(values)
+                linear[layer] = values
             elif node.op_type == "MatMul" and values:
-                self.linear.append([values[0].T])
-            elif node.op_type == "Add" and values and self.linear and len(self.linear[-1]) == 1:
-                self.linear[-1].append(values[0])
+                linear[layer] = [values[0].T]
+            elif node.op_type == "Add" and values and layer in linear:
+                linear[layer].append(values[0])
+        last = ("attention.0", "attention.2", "output")
+        order = {name: 1 + last.index(x) for name in linear for x in last if name.endswith(x)}
+        # The front's two, then attention and output: optimizers do not keep to an order.
+        self.linear = [linear[name] for name in sorted(linear, key=lambda n: order.get(n, 0))]
 
     def _values(self, node: onnx.NodeProto) -> Iterator[Tensor]:
         """The inputs of `node` that are constants, as floats."""
