@@ -32,8 +32,10 @@ from livemood.sources.rtp import RtpReceiver
 
 AIM, LEAST = {"direct": 500, "rtp": 300}, {"direct": 300, "rtp": 150}
 BUDGET_MS = 150.0
-SLOTS = 20
-"""Streams push at different milliseconds of each 20."""
+TICK_MS = 5
+"""The load comes at every such tick, each stream at one in four: the thread that pushes shares the
+interpreter with those measured, and whenever it wakes up it takes that from them."""
+SLOTS = 20 // TICK_MS
 
 
 class Load:
@@ -44,14 +46,14 @@ class Load:
         self._blocks = blocks
         self._offsets = rng.integers(0, blocks, count)
         # Calls do not begin all at the same moment: windows end every 250 ms from the beginning.
-        self._phases = rng.integers(0, 1000, count)
+        self._phases = rng.integers(0, 1000 // TICK_MS, count)
 
     def play(self, seconds: float, bring) -> float:
         """Call `bring(stream, number, block, due)` in real time; how late that came, at most."""
         slots = [np.flatnonzero(self._phases % SLOTS == slot).tolist() for slot in range(SLOTS)]
         start, worst = time.monotonic(), 0.0
-        for tick in range(round(seconds * 1000)):
-            due = start + tick / 1000
+        for tick in range(round(seconds * 1000) // TICK_MS):
+            due = start + tick * TICK_MS / 1000
             wait = due - time.monotonic()
             if wait > 0:
                 time.sleep(wait)

@@ -227,3 +227,10 @@ def test_a_manifest_that_does_not_fit_its_network_does_not_load(tmp_path, change
     with pytest.raises(ModelError, match="damaged") as error:
         load_model(tmp_path, "cpu")
     assert "\n" not in str(error.value)
+
+
+def test_a_model_of_an_earlier_version_is_told_from_a_damaged_one(folder):
+    manifest = json.loads((folder / MANIFEST).read_text())
+    del manifest["network"]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    assert "earlier livemood" in refusal(folder)

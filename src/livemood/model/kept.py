@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livemood.audio.block import Samples
-from livemood.model.network import NEVER
+from livemood.model.network import weights_of
 
 Float32 = NDArray[np.float32]
 
@@ -19,7 +19,7 @@ class Kept:
     number of slots: pooling does not care about order.
     """
 
-    __slots__ = ("_first", "frames", "fresh", "last", "next", "rows", "scores", "state", "votes")
+    __slots__ = ("_first", "frames", "fresh", "last", "next", "rows", "state", "votes", "weights")
 
     def __init__(
         self,
@@ -40,8 +40,8 @@ class Kept:
         """Where the recurrence goes on, shape (units,)."""
         self.votes = np.zeros((slots, labels), np.float32)
         """How each step sounds."""
-        self.scores = np.full(slots, NEVER, np.float32)
-        """How much each counts; `NEVER` for slots that are not part of the window."""
+        self.weights = np.zeros(slots, np.float32)
+        """How much each counts; 0 for slots that are not part of the window."""
         self.next: int | None = None
         """The step to come; none before the first."""
         self._first = 0
@@ -60,13 +60,13 @@ class Kept:
         """
         if self.next is None or not first <= self.next <= end:
             self.state[:] = 0
-            self.scores[:] = NEVER
+            self.weights[:] = 0
             self.next = self._first = first
             self.last = None
             self.fresh = True
-        slots = len(self.scores)
+        slots = len(self.weights)
         for step in range(self._first, first):
-            self.scores[step % slots] = NEVER
+            self.weights[step % slots] = 0
         self._first = max(self._first, first)
         return self.next
 
@@ -74,11 +74,12 @@ class Kept:
         """Take what the next steps say: votes (steps, labels) and scores (steps,)."""
         assert self.next is not None  # noqa: S101 - `turn_to` came before
         self.fresh = False
-        count, slots = len(votes), len(self.scores)
+        count, slots = len(votes), len(self.weights)
+        weights = weights_of(scores)
         for offset in range(max(0, count - slots), count):
             slot = (self.next + offset) % slots
             self.votes[slot] = votes[offset]
-            self.scores[slot] = scores[offset]
+            self.weights[slot] = weights[offset]
         self.next += count
 
 

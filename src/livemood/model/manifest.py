@@ -118,6 +118,11 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         # Names in the file are anybody's: the message stays one line whatever they hold.
+        if first["type"] == "missing" and first["loc"][0] == "network":
+            raise ModelError(
+                f"the model at {folder} was made by an earlier livemood: export it again, or "
+                "install it again"
+            ) from None
         where = " ".join(".".join(str(part) for part in first["loc"]).split()) or MANIFEST
         raise ModelError(f"the model at {folder} is damaged: {where}: {first['msg']}") from None
     file = folder / manifest.file

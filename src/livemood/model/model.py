@@ -55,7 +55,7 @@ class Model:
         self._steps = steps = manifest.network
         self._overlap = steps.context_frames - steps.step_frames - steps.kept_frames
         self._votes = np.empty((LARGEST_BATCH, self._slots, gives), np.float32)
-        self._scores = np.empty((LARGEST_BATCH, self._slots), np.float32)
+        self._weights = np.empty((LARGEST_BATCH, self._slots), np.float32)
         self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
 
     @property
@@ -136,7 +136,11 @@ class Model:
         """Read hops with as much sound, all fresh or none."""
         batch = self._fill(hops)
         batch.run()
-        overlap, votes, scores = self._overlap, self._votes[: len(hops)], self._scores[: len(hops)]
+        overlap, votes, weights = (
+            self._overlap,
+            self._votes[: len(hops)],
+            self._weights[: len(hops)],
+        )
         for row, hop in enumerate(hops):
             kept = hop.kept
             kept.frames[:] = batch.features[row, -overlap:]
@@ -144,8 +148,8 @@ class Model:
             kept.rows[1][:] = batch.new_rows2[row]
             kept.state[:] = batch.new_state[0, row]
             kept.push(batch.votes[:, row], batch.scores[:, row])
-            votes[row], scores[row] = kept.votes, kept.scores
-        probabilities = _softmax(pooled(votes, scores), self.manifest.temperature)
+            votes[row], weights[row] = kept.votes, kept.weights
+        probabilities = _softmax(pooled(votes, weights), self.manifest.temperature)
         for row, hop in enumerate(hops):
             hop.kept.last = probabilities[row]
         return probabilities

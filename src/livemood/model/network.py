@@ -16,9 +16,6 @@ Float32 = NDArray[np.float32]
 LARGEST_BATCH: Final = 8
 """Hops in one batch: more no longer fit the cache and hold up events that are ready."""
 
-NEVER: Final = -1e9
-"""The attention score of a step that is not part of the window."""
-
 _NAMES: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUTS: Final = ("features", "rows1", "rows2", "state")
 OUTPUTS: Final = ("votes", "scores", "new_state", "new_rows1", "new_rows2")
@@ -181,15 +178,26 @@ class OnnxNetwork:
     def whole(self, windows: Frames) -> Float32:
         """Logits (batch, labels) of whole windows (batch, frames, mels), nothing kept."""
         votes, scores, *_ = self(windows, *self.nothing_kept(len(windows)).values())
-        return pooled(votes.swapaxes(0, 1), scores.T)
+        return pooled(votes.swapaxes(0, 1), weights_of(scores.T))
 
 
-def pooled(votes: Float32, scores: Float32) -> Float32:
-    """Logits (windows, labels): votes (windows, steps, labels) weighted by softmax of the scores.
+def weights_of(scores: Float32) -> Float32:
+    """What each step weighs by its attention score: its exponential, far from over- and underflow.
+
+    Divided by their sum, as `pooled` does, these are the softmax of any window's scores.
+    """
+    out: Float32 = np.exp(np.clip(scores, -_STEEPEST, _STEEPEST))
+    return out
+
+
+_STEEPEST: Final = np.float32(40.0)
+
+
+def pooled(votes: Float32, weights: Float32) -> Float32:
+    """Logits (windows, labels): the mean of votes (windows, steps, labels) by weights, some not 0.
 
     Each window is a product of its own, so it reads the same alone and in a batch.
     """
-    weights = np.exp(scores - np.maximum.reduce(scores, axis=1, keepdims=True))
     out: Float32 = np.matmul(weights[:, np.newaxis], votes)[:, 0]
     out /= np.add.reduce(weights, axis=1, keepdims=True)
     return out

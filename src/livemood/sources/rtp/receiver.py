@@ -52,8 +52,10 @@ class RtpReceiver:
     AT_ONCE: Final = 512
     """Most packets read before deadlines are looked at again."""
     FEW: Final = 8
-    """With more senders packets gather for `PACE_S`: waking up costs as much as a packet."""
+    """With more senders packets gather for a while: waking up costs as much as some packets."""
     PACE_S: Final = 0.004
+    LONGEST_PACE_S: Final = 0.01
+    """Reached at 100 senders."""
 
     def __init__(
         self,
@@ -89,8 +91,8 @@ class RtpReceiver:
         next_sweep = time.monotonic() + 1.0
         while not self._stopped.is_set():
             select.select([self._socket], [], [], 0.02)
-            if len(self._streams) > self.FEW:
-                time.sleep(self.PACE_S)
+            if (senders := len(self._streams)) > self.FEW:
+                time.sleep(min(self.LONGEST_PACE_S, max(self.PACE_S, senders / 10_000)))
             for _ in range(self.AT_ONCE):
                 try:
                     data = self._socket.recv(LONGEST_PACKET)
