@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -227,7 +228,13 @@ USAGE, FAILURE = 2, 1
         ("analyze whole.flac --format docx", USAGE, "json"),
         ("analyze whole.flac --out text.wav", FAILURE, "cannot write"),
         ("listen --file missing.wav", FAILURE, "no file"),
-        ("listen --file whole.flac --device 0", USAGE, "not both"),
+        ("listen --file whole.flac --device 0", USAGE, "give one of"),
+        ("listen --file whole.flac --rtp 127.0.0.1:0", USAGE, "give one of"),
+        ("listen --rtp 5004", USAGE, "HOST:PORT"),
+        ("listen --rtp 192.0.2.1:5004", FAILURE, "cannot receive at 192.0.2.1:5004"),
+        ("listen --rtp 127.0.0.1:0 --sdp missing.sdp", USAGE, "cannot read missing.sdp"),
+        ("listen --rtp 127.0.0.1:0 --sdp text.wav", USAGE, "m=audio"),
+        ("listen --file whole.flac --sdp whole.flac", USAGE, "--rtp"),
         ("listen --file whole.flac --speed fast", USAGE, "--speed"),
         ("listen --file whole.flac --speed -1", USAGE, "--speed"),
         ("listen --file whole.flac --window 0.5", USAGE, "too short"),
@@ -291,6 +298,52 @@ def test_a_result_that_cannot_be_written_costs_no_other(wrong, tmp_path):
     (line,) = done.stderr.splitlines()
     assert "cannot write" in line
     assert {p.name for p in tmp_path.iterdir()} == {"whole.flac.json", "other.flac.json"}
+
+
+@pytest.mark.e2e
+def test_listen_hears_a_call(demo_file):
+    if not shutil.which("ffmpeg"):
+        pytest.skip("needs ffmpeg")
+    command = [*COMMAND, "listen", "--rtp", "127.0.0.1:0", "--json", "--no-serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+        waiting = p.stderr.readline()
+        port = waiting.rstrip().rpartition(":")[2]
+        send = ["ffmpeg", "-v", "error", "-re", "-i", demo_file, "-t", "8", "-ac", "1"]
+        send += ["-ar", "8000", "-c:a", "pcm_alaw", "-f", "rtp", f"rtp://127.0.0.1:{port}"]
+        subprocess.run(send, check=True, capture_output=True)  # and it says goodbye
+        out, err = p.communicate(timeout=60)
+    assert waiting.startswith("waiting for a sender: rtp 127.0.0.1:")
+    assert (p.returncode, err) == (0, "")
+    events = [parse_event(line) for line in out.splitlines()]
+    assert events[0].source == f"rtp 127.0.0.1:{port}"
+    assert any(event.type == "emotion" for event in events)
+    assert events[-1].type == "session.ended"
+    assert 7500 < events[-1].end_ms < 8500
+
+
+@pytest.mark.e2e
+def test_listen_says_what_it_needs_to_hear_a_call(demo_file):
+    if not shutil.which("ffmpeg"):
+        pytest.skip("needs ffmpeg")
+    command = [*COMMAND, "listen", "--rtp", "127.0.0.1:0", "--json", "--no-serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+        port = p.stderr.readline().rstrip().rpartition(":")[2]
+        send = ["ffmpeg", "-v", "error", "-re", "-i", demo_file, "-t", "4", "-c:a", "libopus"]
+        send += ["-f", "rtp", f"rtp://127.0.0.1:{port}"]
+        subprocess.run(send, check=True, capture_output=True)
+        out, err = p.communicate(timeout=60)
+    assert (p.returncode, out) == (1, "")
+    (line,) = err.splitlines()
+    assert "--sdp" in line
+
+
+def test_an_interrupt_while_nobody_sends_ends_quietly():
+    command = [*COMMAND, "listen", "--rtp", "127.0.0.1:0", "--no-serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+        p.stderr.readline()
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=20)
+    assert (p.returncode, out, err) == (130, "", "")
 
 
 def test_a_full_disk_is_one_clear_line(wrong):

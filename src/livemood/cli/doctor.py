@@ -26,7 +26,7 @@ def doctor(
         "microphone": _microphone,
     }
     results = [_check(name, check) for name, check in needed.items()]
-    for name, check in {"Silero VAD": _silero, "CUDA": _cuda}.items():
+    for name, check in {"Silero VAD": _silero, "G.722 and Opus": _codecs, "CUDA": _cuda}.items():
         _check(name, check, optional=True)
     if not all(results):
         raise typer.Exit(1)
@@ -71,6 +71,15 @@ def _silero() -> str:
     from livemood.speech import open_detector
 
     open_detector("silero")
+    return "installed"
+
+
+def _codecs() -> str:
+    from livemood.sources.rtp import RtpFormat, parse_sdp
+
+    for form in (RtpFormat("G722", 16000), RtpFormat("OPUS", 48000)):
+        form.new_decoder()
+    parse_sdp("")
     return "installed"
 
 

@@ -17,6 +17,8 @@ from livemood.errors import UsageError
 from livemood.model import Model
 from livemood.sources import FileSource, Microphone, Source
 from livemood.sources.file import FASTEST
+from livemood.sources.rtp import RtpSource, read_sdp, split_address
+from livemood.sources.rtp.payload import STATIC
 
 if TYPE_CHECKING:
     from livemood.server import ServerThread
@@ -31,6 +33,12 @@ def listen(
     ] = None,
     file: Annotated[Path | None, typer.Option(help="A sound file instead of a microphone.")] = None,
     speed: Speed = "1",
+    rtp: Annotated[
+        str | None, typer.Option(help="A call: HOST:PORT to receive RTP at.", show_default=False)
+    ] = None,
+    sdp: Annotated[
+        Path | None, typer.Option(help="What the call's payload types mean: an SDP file.")
+    ] = None,
     window: options.WindowS = 3.0,
     hop: options.HopS = 0.25,
     budget_ms: options.BudgetMs = 150.0,
@@ -42,13 +50,17 @@ def listen(
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
-    """Listen to a microphone, or to a file, and say how the voice sounds while it speaks."""
-    if device is not None and file is not None:
-        raise UsageError("give --device or --file, not both")
+    """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
+    if sum(x is not None for x in (device, file, rtp)) > 1:
+        raise UsageError("give one of --device, --file and --rtp")
+    if sdp is not None and rtp is None:
+        raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
     with options.Loading(model, provider) as loading:
-        source: Source = FileSource(file, _speed(speed)) if file else Microphone(device)
+        source = _source(device, file, speed, rtp, sdp)
         _import_server(serve)
         loaded = loading.result()
+    if isinstance(source, RtpSource):
+        _wait(source)
     chosen = options.settings(window, hop, budget_ms, vad, loaded)
     _session(source, loaded, chosen, port if serve else None, as_json, out)
 
@@ -69,6 +81,30 @@ def demo(
     if not as_json:
         typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
     _session(source, loaded, MonitorSettings(), port if serve else None, as_json, out)
+
+
+def _source(
+    device: str | None, file: Path | None, speed: str, rtp: str | None, sdp: Path | None
+) -> Source:
+    if file is not None:
+        return FileSource(file, _speed(speed))
+    return Microphone(device) if rtp is None else _call(rtp, sdp)
+
+
+def _call(address: str, sdp: Path | None) -> RtpSource:
+    host, port = split_address(address)
+    return RtpSource(host, port, read_sdp(sdp) if sdp else STATIC)
+
+
+def _wait(source: RtpSource) -> None:
+    """Wait until somebody sends to `source`; Ctrl-C ends the program."""
+    typer.echo(f"waiting for a sender: {source.name}", err=True)
+    try:
+        while not source.wait(0.5):
+            source.check()
+    except BaseException:
+        source.close()
+        raise
 
 
 def _import_server(wanted: bool) -> None:

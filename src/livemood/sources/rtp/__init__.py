@@ -4,6 +4,8 @@ from livemood.sources.rtp.packet import MalformedPacket, RtpPacket, parse_packet
 from livemood.sources.rtp.payload import RtpFormat
 from livemood.sources.rtp.receiver import RtpReceiver
 from livemood.sources.rtp.reorder import Reorder
+from livemood.sources.rtp.sdp import parse_sdp, read_sdp
+from livemood.sources.rtp.source import RtpSource, split_address
 from livemood.sources.rtp.stream import RtpStream
 
 __all__ = [
@@ -12,6 +14,10 @@ __all__ = [
     "RtpFormat",
     "RtpPacket",
     "RtpReceiver",
+    "RtpSource",
     "RtpStream",
     "parse_packet",
+    "parse_sdp",
+    "read_sdp",
+    "split_address",
 ]

@@ -1,4 +1,4 @@
-"""What payloads mean, and their sound (RFC 3551, ITU-T G.711)."""
+"""What payloads mean, and their sound (RFC 3551, RFC 7587, ITU-T G.711)."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -7,8 +7,9 @@ import numpy as np
 
 from livemood.audio import Samples
 from livemood.errors import UsageError
+from livemood.sources.rtp.codec import NAMES, Decode, open_decoder
 
-Encoding = Literal["PCMU", "PCMA", "L16"]
+Encoding = Literal["PCMU", "PCMA", "L16", "G722", "OPUS"]
 
 
 def _mu_law(code: int) -> int:
@@ -57,19 +58,30 @@ class RtpFormat:
 
     encoding: Encoding
     rate: int
-    """Samples a second, which for these encodings is the clock of timestamps, too."""
+    """Samples a second."""
     channels: int = 1
 
     def __post_init__(self) -> None:
-        if self.encoding not in _DECODERS:
-            raise UsageError(
-                f"RTP encoding {self.encoding!r} is not known: use {', '.join(_DECODERS)}"
-            )
+        known = (*_DECODERS, *NAMES)
+        if self.encoding not in known:
+            raise UsageError(f"RTP encoding {self.encoding!r} is not known: use {', '.join(known)}")
         if not 8000 <= self.rate <= 48000 or self.channels not in (1, 2):
             raise UsageError("RTP sound must have 8000 to 48000 samples a second, 1 or 2 channels")
 
-    def decode(self, payload: bytes) -> Samples:
-        """The sound of a payload, float32 (frames, channels); an incomplete frame is left out."""
+    @property
+    def clock(self) -> int:
+        """Ticks of the timestamp a second."""
+        # G.722 counts as if it had 8000 samples: an error of RFC 1890 that was kept.
+        return 8000 if self.encoding == "G722" else self.rate
+
+    def new_decoder(self) -> Decode:
+        """What decodes one sender's payloads. Raises `UsageError` if it is not installed."""
+        if self.encoding in NAMES:
+            return open_decoder(self.encoding, self.rate, self.channels)
+        return self._decode
+
+    def _decode(self, payload: bytes) -> Samples:
+        """The sound of a payload; an incomplete frame is left out."""
         flat = _DECODERS[self.encoding](payload)
         return flat[: len(flat) // self.channels * self.channels].reshape(-1, self.channels)
 
@@ -77,6 +89,7 @@ class RtpFormat:
 STATIC: Final = {
     0: RtpFormat("PCMU", 8000),
     8: RtpFormat("PCMA", 8000),
+    9: RtpFormat("G722", 16000),
     10: RtpFormat("L16", 44100, 2),
     11: RtpFormat("L16", 44100),
 }

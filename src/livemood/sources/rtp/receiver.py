@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Self
 
 from livemood.audio import AudioBlock
-from livemood.errors import SourceError
+from livemood.errors import SourceError, UsageError
 from livemood.sources.rtp.packet import MalformedPacket, leaving, parse_packet
 from livemood.sources.rtp.payload import COMFORT_NOISE, STATIC, RtpFormat
 from livemood.sources.rtp.stream import RtpStream
@@ -142,12 +142,19 @@ class RtpReceiver:
         if len(self._streams) >= self._most:
             self.refused["too many senders"] += 1
             return None
+        types = frozenset(t for t, f in self._formats.items() if f == form)
+        try:
+            stream = RtpStream(form, types)
+        except UsageError as error:
+            if not self.refused["no decoder"]:
+                log.warning("%s", error)
+            self.refused["no decoder"] += 1
+            return None
         take = self._open(ssrc, form)
         if take is None:
             self.refused["refused"] += 1
             return None
-        types = frozenset(t for t, f in self._formats.items() if f == form)
-        sender = self._streams[ssrc] = _Sender(RtpStream(form, types), take)
+        sender = self._streams[ssrc] = _Sender(stream, take)
         return sender
 
     def _sweep(self, now: float) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 
 from livemood.audio import AudioBlock
+from livemood.sources.rtp.codec import Undecodable
 from livemood.sources.rtp.packet import RtpPacket
 from livemood.sources.rtp.payload import COMFORT_NOISE, RtpFormat
 from livemood.sources.rtp.reorder import Arrival, Reorder
@@ -22,15 +23,20 @@ class RtpStream:
     """A longer jump of the timestamp, without a lost packet, is a restart of the sender."""
 
     def __init__(self, form: RtpFormat, payload_types: frozenset[int]) -> None:
+        """Raises `UsageError` if the decoder that `form` needs is not installed."""
         self.format = form
+        self._decode = form.new_decoder()
         self._types = payload_types
-        self._reorder = Reorder(form.rate)
+        self._reorder = Reorder(form.clock)
         self._begun = False
         self._last_timestamp = self._position = 0
         self._next = 0
         self._anchor = (0, 0.0)
         self.foreign = 0
         """Packets of a payload type that is none of ours, telephone events among them."""
+        self.undecodable = 0
+        """Packets that the codec could not read."""
+        self._damaged = False
 
     @property
     def counters(self) -> dict[str, int]:
@@ -42,6 +48,7 @@ class RtpStream:
             "late": r.late,
             "restart": r.restarts,
             "foreign": self.foreign,
+            "undecodable": self.undecodable,
         }
 
     @property
@@ -70,14 +77,20 @@ class RtpStream:
             if packet.payload_type not in COMFORT_NOISE:
                 self.foreign += 1
             return None
-        samples = self.format.decode(packet.payload)
-        start = self._place(packet, arrival)
+        try:
+            samples = self._decode(packet.payload)
+        except Undecodable:
+            self.undecodable += 1
+            self._damaged = True
+            return None
+        start = self._place(packet, arrival, len(samples))
         if start < self._next:  # overlaps what was sent before
             samples = samples[self._next - start :]
             start = self._next
         if not len(samples):
             return None
-        if start > self._next and not (arrival.lost or arrival.restarted):
+        lost, self._damaged = arrival.lost or arrival.restarted or self._damaged, False
+        if start > self._next and not lost:
             # The timestamp went on without packets: the sender was silent, nothing was lost.
             samples = np.concatenate(
                 (np.zeros((start - self._next, self.format.channels), np.float32), samples)
@@ -87,9 +100,10 @@ class RtpStream:
         self._anchor = (self._next, arrival.arrived)
         return AudioBlock(start, samples, arrival.arrived, gap_cause="packet_loss")
 
-    def _place(self, packet: RtpPacket, arrival: Arrival) -> int:
+    def _place(self, packet: RtpPacket, arrival: Arrival, length: int) -> int:
         """Index of the packet's first sample, timestamps unwrapped."""
         step = (packet.timestamp - self._last_timestamp + 0x80000000) % 0x100000000 - 0x80000000
+        step = step * self.format.rate // self.format.clock
         longest = self.LONGEST_SILENCE_S * self.format.rate
         if not self._begun:
             self._begun = True
@@ -98,7 +112,6 @@ class RtpStream:
             # Where the sound stands on our clock: as much later as it came later.
             end, then = self._anchor
             passed = round((arrival.arrived - then) * self.format.rate)
-            length = len(packet.payload)
             position = end + max(0, passed - length)
         else:
             position = self._position + step
