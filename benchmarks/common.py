@@ -43,9 +43,9 @@ def arguments(doc: str) -> argparse.ArgumentParser:
 
 
 def clips(count: int, seed: int) -> list[np.ndarray]:
-    """`count` different recordings from RAVDESS, float32, without the silence at their ends.
+    """`count` recordings from RAVDESS, float32, without the silence at their ends.
 
-    Ends the program with 2 where there are none.
+    None comes twice before every other has come. Ends the program with 2 where there are none.
     """
     folder = Path(os.environ.get("LIVEMOOD_CORPORA", REPO.parent / "shared" / "corpora"))
     table = folder / "ravdess" / "metadata.csv"
@@ -55,7 +55,10 @@ def clips(count: int, seed: int) -> list[np.ndarray]:
         raise SystemExit(2)
     with table.open(encoding="utf-8", newline="") as file:
         paths = [row["path"] for row in csv.DictReader(file)]
-    chosen = np.random.default_rng(seed).choice(len(paths), count, replace=False)
+    rng, chosen = np.random.default_rng(seed), list[int]()
+    while len(chosen) < count:
+        left = min(count - len(chosen), len(paths))
+        chosen += rng.choice(len(paths), left, replace=False).tolist()
     return [_trimmed(sf.read(table.parent / paths[i], dtype="float32")[0]) for i in chosen]
 
 
