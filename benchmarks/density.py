@@ -86,7 +86,7 @@ class Crowd:
 
     def __init__(self, model, count: int, sound: np.ndarray, seed: int) -> None:
         self.latencies: list[float] = []
-        self.speech_ms = self.sound_ms = self.superseded = self.behind = self.bytes = 0
+        self.speech_ms = self.sound_ms = self.behind = self.bytes = 0
         self._sound, self._seed = sound, seed
         self._model, self._count = model, count
 
@@ -98,7 +98,6 @@ class Crowd:
             self.behind += event.behind
         elif event.type == "session.ended":
             summary = event.summary[0]
-            self.superseded += summary.superseded
             self.speech_ms += summary.speech_ms
             self.sound_ms += summary.duration_ms
 
@@ -118,7 +117,8 @@ class Crowd:
             bring = self._pushed if how == "direct" else self._sent
             sessions, late, load_s = bring(hub, seconds, core)
             # What follows is not live: every session is ended at the same moment.
-            load, latencies = hub.load, self.latencies.copy()
+            load, latencies, behind = hub.load, self.latencies.copy(), self.behind
+            superseded = sum(c.superseded for s in sessions for c in s._monitor._channels)
             used, took = time.process_time() - used - load_s, time.monotonic() - began
             for session in sessions:
                 session.finish()
@@ -130,8 +130,8 @@ class Crowd:
             "windows": len(latencies),
             "windows_a_second": round(len(latencies) / took, 1),
             "latency_ms": common.quantiles(latencies, 50, 95, 99),
-            "superseded": self.superseded,
-            "streams_behind": self.behind,
+            "superseded": superseded,
+            "times_behind": behind,
             "core_share": round(used / took, 3),
             "ms_a_second_a_stream": round(1000 * used / took / self._count, 3),
             "hub_load": round(load, 3),
