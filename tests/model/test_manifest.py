@@ -234,3 +234,11 @@ def test_a_model_of_an_earlier_version_is_told_from_a_damaged_one(folder):
     del manifest["network"]
     (folder / MANIFEST).write_text(json.dumps(manifest))
     assert "earlier livemood" in refusal(folder)
+
+
+@pytest.mark.parametrize("kept", [-1, 14, 100])
+def test_more_cannot_be_kept_than_two_steps_share(folder, kept):
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["network"]["kept_frames"] = kept
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    assert "kept_frames" in refusal(folder)

@@ -99,6 +99,12 @@ class Manifest(BaseModel):
         usable = self.features.frames_in(shortest) - (self.network.step_frames - 1)
         if usable < self.network.context_frames:
             raise ValueError("the shortest window does not hold one step of the network")
+        if (
+            not 0
+            <= self.network.kept_frames
+            < self.network.context_frames - self.network.step_frames
+        ):
+            raise ValueError("kept_frames must be less than what two steps in a row both see")
         return self
 
 
