@@ -235,6 +235,7 @@ USAGE, FAILURE = 2, 1
         ("listen --rtp 127.0.0.1:0 --sdp missing.sdp", USAGE, "cannot read missing.sdp"),
         ("listen --rtp 127.0.0.1:0 --sdp text.wav", USAGE, "m=audio"),
         ("listen --file whole.flac --sdp whole.flac", USAGE, "--rtp"),
+        ("listen --rtp 127.0.0.1:0 --window 0.5", USAGE, "too short"),
         ("listen --file whole.flac --speed fast", USAGE, "--speed"),
         ("listen --file whole.flac --speed -1", USAGE, "--speed"),
         ("listen --file whole.flac --window 0.5", USAGE, "too short"),

@@ -179,8 +179,8 @@ def test_twelve_calls_read_as_their_files(model, clip, tmp_path, codec, sender):
     for number, path in enumerate(paths):
         expected, _ = analyze_file(coded(path, codec, tmp_path), model)
         agree[dominant(heard[number]) == expected.summary(0).session.dominant] += 1
-    # Opus comes 6.5 ms late and differs from what ffmpeg reads out of a file, by noise 19 dB below
-    # it; why is not known yet. 8 to 10 calls agree.
+    # Opus comes late by its encoder's delay and differs a little from what ffmpeg reads out of a
+    # file; why is not known yet. 8 to 10 calls agree.
     assert agree[True] >= (7 if codec == "OPUS" else 10), agree
 
 

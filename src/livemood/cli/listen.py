@@ -59,9 +59,9 @@ def listen(
         source = _source(device, file, speed, rtp, sdp)
         _import_server(serve)
         loaded = loading.result()
+    chosen = options.settings(window, hop, budget_ms, vad, loaded)
     if isinstance(source, RtpSource):
         _wait(source)
-    chosen = options.settings(window, hop, budget_ms, vad, loaded)
     _session(source, loaded, chosen, port if serve else None, as_json, out)
 
 
