@@ -5,6 +5,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 from itertools import pairwise
 
@@ -21,6 +22,7 @@ from livemood.sources.rtp import (
     Reorder,
     RtpFormat,
     RtpReceiver,
+    RtpSource,
     RtpStream,
     parse_packet,
 )
@@ -312,3 +314,16 @@ def test_ffmpeg_sends_a_call_and_it_reads_as_the_same_sound_from_a_file(model, c
     heard = [e.label for e in events if e.type == "segment"]
     assert heard == [s.label for s in expected.segments(0)]
     assert sf.info(coded).duration * 1000 - events[-1].end_ms < 100
+
+
+def test_a_call_without_its_decoder_is_one_clear_error(monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, "av", None)
+    source = RtpSource("127.0.0.1", 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for n in range(20):
+            sender.sendto(datagram(n, kind=9), ("127.0.0.1", source.port))
+            source.wait(0.05)
+    with pytest.raises(SourceError, match=r"livemood\[rtp\]"):
+        source.check()
+    source.close()
+    assert capfd.readouterr() == ("", "")

@@ -147,7 +147,7 @@ class RtpReceiver:
             stream = RtpStream(form, types)
         except UsageError as error:
             if not self.refused["no decoder"]:
-                log.warning("%s", error)
+                log.info("%s", error)  # whoever asks `refused` says it to the user
             self.refused["no decoder"] += 1
             return None
         take = self._open(ssrc, form)
