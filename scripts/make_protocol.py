@@ -21,6 +21,7 @@ from livemood.timeline.events import (
     Gap,
     Latency,
     Load,
+    Marker,
     ModelInfo,
     Segment,
     SessionEnded,
@@ -41,6 +42,7 @@ EVENTS = [
     SpeechEnded,
     Gap,
     Load,
+    Marker,
     ErrorEvent,
     SessionEnded,
 ]

@@ -10,6 +10,7 @@ import soundfile as sf
 from livemood.audio import AudioBlock
 from livemood.engine import Hub, Monitor, MonitorSettings
 from livemood.engine.hub import Busy
+from livemood.errors import LivemoodError
 
 CLIPS = ["03-01-05-02-01-01-20", "03-01-04-01-02-02-11", "03-01-08-02-02-01-01"]
 SETTINGS = MonitorSettings(budget_s=60.0)
@@ -127,3 +128,22 @@ def test_a_failure_of_the_source_is_said_in_the_session(model, sounds):
     assert [e.type for e in events[-2:]] == ["error", "session.ended"]
     assert events[-2].message == "the caller hung up"
     assert events[-1].reason == "error"
+
+
+def test_markers_are_numbered_like_all_events_and_refused_after_the_end(model, sounds):
+    events = []
+    with Hub(model) as hub:
+        session = hub.open(SETTINGS, **about(None), sinks=[events.append], session="mine")
+        session.push(AudioBlock(0, sounds[0][:16000], time.monotonic()))
+        marker = session.mark("a word").result(WAIT_S)
+        earlier = session.mark("another", at_ms=250).result(WAIT_S)
+        session.finish(failure="no sound came", code="idle")
+        assert session.ended.wait(WAIT_S)
+        with pytest.raises(LivemoodError, match="has ended"):
+            session.mark("too late")
+    assert (marker.start_ms, marker.end_ms, marker.channel) == (1000, 1000, None)
+    assert earlier.start_ms == 250
+    assert [e.seq for e in events] == list(range(1, len(events) + 1))
+    assert marker in events
+    assert {e.session for e in events} == {"mine"}
+    assert events[-2].code == "idle"

@@ -35,7 +35,7 @@ Float64 = NDArray[np.float64]
 Reading = Generator[Hop, Float64, None]
 """Yields windows to be read and is sent the probabilities of each, shape (labels,)."""
 
-Emit = Callable[[type[Event], dict[str, Any]], None]
+Emit = Callable[[type[Event], dict[str, Any]], object]
 """Called with an event class and its fields, less those that the session fills in."""
 
 
@@ -82,6 +82,11 @@ class Channel:
     def behind(self) -> bool:
         """Whether the latency budget is being missed."""
         return bool(self._budget and self._budget.behind)
+
+    @property
+    def arrived_ms(self) -> int:
+        """How much sound has been taken."""
+        return self._intake.arrived_ms
 
     def take(self, block: AudioBlock) -> bool:
         """Take the channel's part of `block`, never waiting; whether it is time to listen."""

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Literal
 
 from livemood.audio import AudioBlock
@@ -14,10 +15,13 @@ from livemood.engine.reading import read_together
 from livemood.engine.settings import MonitorSettings
 from livemood.errors import LivemoodError
 from livemood.model import Model
+from livemood.timeline.events import Marker
 
 log = logging.getLogger(__name__)
 
 Reason = Literal["end", "interrupted"]
+Ending = tuple[Reason, str | None, str]
+"""How a session is to end: the arguments of `Monitor.finish`."""
 
 
 class Busy(LivemoodError):  # noqa: N818 - a state of the machine, not a fault
@@ -38,8 +42,10 @@ class Session:
     def __init__(self, hub: "Hub", monitor: Monitor) -> None:
         self._hub, self._monitor = hub, monitor
         self._has_news = False
-        self._ending: tuple[Reason, str | None] | None = None
-        self._to_end: tuple[Reason, str | None] | None = None
+        self._ending: Ending | None = None
+        self._to_end: Ending | None = None
+        self._marks: deque[tuple[str, int, Future[Marker]]] = deque()
+        self._marking = threading.Lock()
         self.ended = threading.Event()
         """Set once the last event has been handed to the sinks."""
 
@@ -53,14 +59,31 @@ class Session:
         if self._ending is None and self._monitor.push(block):
             self._tell()
 
-    def finish(self, reason: Reason = "end", failure: str | None = None) -> None:
+    def mark(self, note: str, at_ms: int | None = None) -> "Future[Marker]":
+        """Ask for a marker at `at_ms`, by default where the sound is now. Does not wait.
+
+        The future holds the marker once the sinks have had it. Raises `LivemoodError` if the
+        session has ended.
+        """
+        at = self._monitor.now_ms if at_ms is None else at_ms
+        future: Future[Marker] = Future()
+        with self._marking:
+            if self.ended.is_set():
+                raise LivemoodError("the session has ended: nothing can be noted in it any more")
+            self._marks.append((note, at, future))
+        self._tell()
+        return future
+
+    def finish(
+        self, reason: Reason = "end", failure: str | None = None, code: str = "source_failed"
+    ) -> None:
         """Ask for the end: what was pushed is read, and `session.ended` comes to the sinks.
 
-        With `failure`, why the sound stopped, an `error` event precedes it. Only the first call
-        counts. Does not wait: see `ended`.
+        With `failure`, why the sound stopped, an `error` event of that code precedes it. Only the
+        first call counts. Does not wait: see `ended`.
         """
         if self._ending is None:
-            self._ending = (reason, failure)
+            self._ending = (reason, failure, code)
             self._tell()
 
     def readings(self) -> list[Reading]:
@@ -71,10 +94,19 @@ class Session:
         return self._monitor.readings()
 
     def settle(self) -> None:
-        """After reading: end if the end was asked for before."""
-        if self._to_end is not None:
+        """After reading: note what was asked for, and end if that was asked for before."""
+        if self._to_end is None:
+            self._note()
+            return
+        with self._marking:  # no marker is accepted behind the last event
+            self._note()
             self._monitor.finish(*self._to_end)
             self.ended.set()
+
+    def _note(self) -> None:
+        while self._marks:
+            note, at, future = self._marks.popleft()
+            future.set_result(self._monitor.mark(note, at))
 
     def _tell(self) -> None:
         if not self._has_news:
@@ -130,6 +162,7 @@ class Hub:
         channels: int,
         sinks: Sequence[Sink],
         about: About | None = None,
+        session: str | None = None,
     ) -> Session:
         """A new session of live sound; `session.started` is handed to the sinks at once.
 
@@ -147,11 +180,12 @@ class Hub:
             live=True,
             sinks=sinks,
             about=about,
+            session=session,
         )
-        session = Session(self, monitor)
+        opened = Session(self, monitor)
         with self._lock:
-            self._sessions.add(session)
-        return session
+            self._sessions.add(opened)
+        return opened
 
     @property
     def sessions(self) -> int:

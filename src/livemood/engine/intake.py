@@ -71,6 +71,11 @@ class Intake:
         self._due = -(-(sample + self._held) * self._source_rate // self._rate)
 
     @property
+    def arrived_ms(self) -> int:
+        """How much sound has been pushed."""
+        return self._arrived * 1000 // self._source_rate
+
+    @property
     def has_news(self) -> bool:
         """Whether there is something to fetch."""
         return self._arrived >= self._due or self._broken

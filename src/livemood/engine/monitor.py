@@ -14,6 +14,7 @@ from livemood.timeline.events import (
     AnyEvent,
     ErrorEvent,
     Event,
+    Marker,
     ModelInfo,
     SessionEnded,
     SessionSettings,
@@ -56,9 +57,10 @@ class Monitor:
         live: bool,
         sinks: Sequence[Sink],
         about: About | None = None,
+        session: str | None = None,
     ) -> None:
         settings.check(model.manifest)
-        self.session = secrets.token_hex(8)
+        self.session = session or secrets.token_hex(8)
         """Identifies the session; not a secret, but kept out of logs and metric labels."""
         self._sinks = tuple(sinks)
         self._model = model
@@ -93,12 +95,27 @@ class Monitor:
         """Listen to what has been pushed since; what is to be read, for whoever reads many."""
         return [c.read(found) for c in self._channels if (found := c.listen())]
 
+    @property
+    def now_ms(self) -> int:
+        """How much sound has been pushed."""
+        return self._channels[0].arrived_ms if self._channels else 0
+
+    def mark(self, note: str, at_ms: int | None = None) -> Marker:
+        """Note something at `at_ms`, by default where the sound is now; for whoever reads."""
+        at = self.now_ms if at_ms is None else at_ms
+        marker = self._emit(Marker, {"note": note, "start_ms": at, "end_ms": at})
+        assert isinstance(marker, Marker)  # noqa: S101 - it was made as one
+        return marker
+
     def finish(
-        self, reason: Literal["end", "interrupted"] = "end", failure: str | None = None
+        self,
+        reason: Literal["end", "interrupted"] = "end",
+        failure: str | None = None,
+        code: str = "source_failed",
     ) -> None:
         """End the session: read what is left, close what is open, emit the summary. Once.
 
-        With `failure`, why the source failed, an `error` event precedes the summary.
+        With `failure`, why the sound stopped, an `error` event of that code precedes the summary.
         """
         if self._ended:
             return
@@ -109,16 +126,17 @@ class Monitor:
         summaries = tuple(channel.summary() for channel in self._channels)
         end_ms = max(summary.duration_ms for summary in summaries)
         if failure is not None:
-            fields = {"code": "source_failed", "message": failure, "fatal": True}
+            fields = {"code": code, "message": failure, "fatal": True}
             self._emit(ErrorEvent, {**fields, "start_ms": end_ms, "end_ms": end_ms})
         ended = {"reason": "error" if failure is not None else reason, "summary": summaries}
         self._emit(SessionEnded, {**ended, "end_ms": end_ms})
 
-    def _emit(self, event: type[Event], fields: dict[str, Any]) -> None:
+    def _emit(self, event: type[Event], fields: dict[str, Any]) -> Event:
         self._seq += 1
         made: Any = event(session=self.session, seq=self._seq, time=utc_now(), **fields)
         for sink in self._sinks:
             sink(made)
+        return made  # type: ignore[no-any-return]  # an event of that class
 
 
 def _description(

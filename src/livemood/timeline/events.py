@@ -193,6 +193,13 @@ class Load(Event):
     """From one window to the next from now on."""
 
 
+class Marker(Event):
+    """Somebody noted something at `start_ms`."""
+
+    type: Literal["marker"] = "marker"
+    note: str
+
+
 class ErrorEvent(Event):
     """Something went wrong."""
 
@@ -213,6 +220,7 @@ AnyEvent = Annotated[
     | Segment
     | Gap
     | Load
+    | Marker
     | ErrorEvent,
     Field(discriminator="type"),
 ]

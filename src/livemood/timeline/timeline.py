@@ -7,6 +7,7 @@ from livemood.timeline.events import (
     AnyEvent,
     ChannelSummary,
     Emotion,
+    Marker,
     Segment,
     SessionEnded,
     SessionStarted,
@@ -60,6 +61,11 @@ class Timeline:
         """The closed segments of one channel."""
         return [e for e in self.events if isinstance(e, Segment) and e.channel == channel]
 
+    @property
+    def markers(self) -> list[Marker]:
+        """What was noted."""
+        return [event for event in self.events if isinstance(event, Marker)]
+
     def summary(self, channel: int) -> ChannelSummary | None:
         """The channel's summary, once the session has ended."""
         return self.ended.summary[channel] if self.ended else None
@@ -71,6 +77,7 @@ class Timeline:
             "source": self.source,
             "model": self.started.model.model_dump(mode="json") if self.started else None,
             "channels": [self._channel(channel) for channel in self.channels],
+            "markers": [{"at_ms": m.start_ms, "note": m.note} for m in self.markers],
         }
 
     def _channel(self, channel: int) -> dict[str, Any]:
