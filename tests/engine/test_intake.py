@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livemood.audio import AudioBlock, Span
+from livemood.audio.resample import _LOW_DELAY
 from livemood.engine.intake import Intake
 
 
@@ -75,8 +76,9 @@ def test_there_is_news_once_the_ring_would_hold_what_is_waited_for(rate):
                 intake.fetch()
                 fetched += 1
             start += len(block)
-        # How much the resampler holds back is known once it has been fetched from.
-        assert wanted == 1600 or fetched <= 2
+        # How much the resampler holds back is known once it has been fetched from; below soxr 1.0,
+        # which extra `augment` brings, that comes in large blocks.
+        assert wanted == 1600 or fetched <= (2 if _LOW_DELAY else 4)
 
 
 def test_a_block_that_does_not_follow_on_is_told():

@@ -15,8 +15,10 @@ import torch
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
 from livemood.model.model import Model, load_model
-from livemood.training.corpora import Clip, read_clip, read_corpus, split_by_speaker
-from livemood.training.examples import Examples, FeatureCache
+from livemood.training.cache import FeatureCache
+from livemood.training.clips import Clip, read_clip
+from livemood.training.corpora import read_corpus, split_by_speaker
+from livemood.training.examples import Examples
 from livemood.training.export import export_onnx, quantize
 from livemood.training.fit import Fitted, fit, load_fitted
 from livemood.training.metrics import Probs, Truth
@@ -97,7 +99,7 @@ def predict_clips(model: Model, clips: Iterable[Clip]) -> tuple[Truth, Probs]:
     rate = model.manifest.features.sample_rate
     truth, rows = [], []
     for clip in clips:
-        prediction = model.predict(read_clip(clip.path, rate), rate)
+        prediction = model.predict(read_clip(clip, rate), rate)
         rows.append([prediction.probabilities[label] for label in model.labels])
         truth.append(model.labels.index(clip.label))
     return np.array(truth), np.array(rows)
@@ -111,7 +113,7 @@ def predict_compared(
     rate = model.manifest.features.sample_rate
     truth, rows = [], []
     for clip in clips:
-        windows = torch.from_numpy(np.stack(model.windows(read_clip(clip.path, rate), rate)))
+        windows = torch.from_numpy(np.stack(model.windows(read_clip(clip, rate), rate)))
         with torch.no_grad():
             rows.append(network.heads(windows)[1].softmax(1).mean(0).double().numpy())
         truth.append(model.labels.index(clip.label))

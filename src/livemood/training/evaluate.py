@@ -8,7 +8,7 @@ import numpy as np
 
 from livemood.model.model import load_model
 from livemood.training.build import predict_clips
-from livemood.training.corpora import Clip
+from livemood.training.clips import Clip
 from livemood.training.metrics import (
     Probs,
     Truth,

@@ -1,50 +1,15 @@
 """From clips to batches: features kept on disk, cut and augmented as they are drawn."""
 
-import hashlib
-import json
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from livemood.model.features import FeatureSettings, LogMel
-from livemood.speech.bounds import speech_bounds
-from livemood.speech.vad import WebRtcVad
-from livemood.training.corpora import Clip, read_clip
+from livemood.model.features import FeatureSettings
+from livemood.training.cache import FeatureCache
+from livemood.training.clips import Clip
 from livemood.training.recipe import AugmentPart, FitPart
-
-Features = NDArray[np.float16]
-"""Log-mel features before standardisation, shape (frames, mels)."""
-
-
-class FeatureCache:
-    """Features of clips, trimmed to speech, kept as one .npy file for each clip and speed."""
-
-    def __init__(self, folder: Path, settings: FeatureSettings) -> None:
-        raw = settings.model_copy(update={"mean": 0.0, "deviation": 1.0})
-        self._front_end = LogMel(raw)
-        self._detector = WebRtcVad()
-        key = hashlib.sha256(json.dumps(raw.model_dump(), sort_keys=True).encode())
-        self._folder = folder / key.hexdigest()[:12]
-
-    def get(self, clip: Clip, speed: float) -> Features:
-        """The features of `clip` played `speed` times as fast."""
-        kept = self._folder / clip.corpus / f"{clip.path.stem}@{speed:g}.npy"
-        if kept.is_file():
-            out: Features = np.load(kept)
-            return out
-        rate = self._front_end.settings.sample_rate
-        sound = read_clip(clip.path, rate, speed)
-        span = speech_bounds(sound, self._detector)
-        features: Features = self._front_end(sound[span.start : span.end]).astype(np.float16)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(f"{kept.stem}.{os.getpid()}.partial.npy")
-        np.save(partial, features)
-        partial.replace(kept)
-        return features
 
 
 class Examples:
