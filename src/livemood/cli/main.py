@@ -10,6 +10,7 @@ from livemood.cli.analyze import analyze
 from livemood.cli.doctor import doctor
 from livemood.cli.inventory import devices, models
 from livemood.cli.listen import demo, listen
+from livemood.cli.research import SETTINGS, evaluate, search, sources, train
 from livemood.cli.watch import watch
 from livemood.errors import LivemoodError
 
@@ -22,6 +23,8 @@ app = typer.Typer(
 )
 for command in (listen, demo, analyze, watch, devices, models, doctor):
     app.command()(command)
+for researching in (train, search, evaluate, sources):
+    app.command(context_settings=SETTINGS)(researching)
 
 
 def _version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 import torch
 
+from livemood.audio.block import Samples
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
 from livemood.model.model import Model, load_model
@@ -94,12 +95,18 @@ def build(
     return folders
 
 
-def predict_clips(model: Model, clips: Iterable[Clip]) -> tuple[Truth, Probs]:
-    """True labels and predicted probabilities through the product's own `predict`."""
+def predict_clips(
+    model: Model, clips: Iterable[Clip], change: Callable[[Samples, str], Samples] | None = None
+) -> tuple[Truth, Probs]:
+    """True labels and predicted probabilities through the product's own `predict`.
+
+    `change` is what happens to a clip's sound before, given that sound and the clip's file name.
+    """
     rate = model.manifest.features.sample_rate
     truth, rows = [], []
     for clip in clips:
-        prediction = model.predict(read_clip(clip, rate), rate)
+        sound = read_clip(clip, rate)
+        prediction = model.predict(change(sound, clip.path.name) if change else sound, rate)
         rows.append([prediction.probabilities[label] for label in model.labels])
         truth.append(model.labels.index(clip.label))
     return np.array(truth), np.array(rows)

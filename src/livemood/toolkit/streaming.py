@@ -1,0 +1,230 @@
+"""What users see: conversations through the live path, judged moment by moment."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from livemood.audio import AudioBlock
+from livemood.engine import Monitor, MonitorSettings
+from livemood.model import Model
+from livemood.model.labels import UNCERTAIN
+from livemood.speech.vad import SAMPLE_RATE
+from livemood.timeline.events import AnyEvent, Emotion, SpeechStarted
+from livemood.timeline.smoother import Smoother, SmootherSettings
+from livemood.toolkit.conversations import Conversation, Spoken
+
+BLOCK: Final = SAMPLE_RATE // 50
+TICK_MS: Final = 10
+GRID: Final = {
+    "dwell_s": (2.0, 4.0, 8.0, 16.0),
+    "evidence_s": (0.25, 0.5, 1.0, 2.0),
+    "enter": (0.3, 0.45),
+    "margin": (0.0, 0.1, 0.2),
+}
+"""Settings of the smoother that `choose` tries; `leave` stays 0.1 below `enter`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A label on the timeline, from `start_ms` to `end_ms`; it is known since `known_ms`."""
+
+    start_ms: int
+    end_ms: int
+    label: str
+    known_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the live path made of a conversation: its events."""
+
+    conversation: Conversation
+    events: tuple[AnyEvent, ...]
+
+
+def hear(model: Model, conversation: Conversation, settings: MonitorSettings) -> Heard:
+    """The conversation through the objects that live sound goes through, in blocks of 20 ms."""
+    events: list[AnyEvent] = []
+    monitor = Monitor(
+        model,
+        settings,
+        source="conversation",
+        sample_rate=SAMPLE_RATE,
+        channels=1,
+        live=False,
+        sinks=[events.append],
+    )
+    sound = conversation.sound
+    for start in range(0, len(sound), BLOCK):
+        samples = sound[start : start + BLOCK, np.newaxis]
+        if monitor.push(AudioBlock(start, samples, start / SAMPLE_RATE)):
+            monitor.process()
+    monitor.finish()
+    return Heard(conversation, tuple(events))
+
+
+def shown(heard: Heard, model: Model, smoothing: SmootherSettings | None) -> list[Shown]:
+    """The timeline under `smoothing`, or with each window's likeliest label for None.
+
+    Every reading labels the speech from the end of the one before it, as segments do. Readings do
+    not depend on the smoother, so the conversation need not be heard again.
+    """
+    smoother = smoothing and Smoother(model.labels, model.manifest.priors, smoothing)
+    out: list[Shown] = []
+    read_until = last = 0
+    for event in heard.events:
+        if isinstance(event, SpeechStarted):
+            read_until = event.start_ms
+        elif isinstance(event, Emotion):
+            raw = [event.raw_probabilities[label] for label in model.labels]
+            label = model.labels[int(np.argmax(raw))]
+            if smoother:
+                new = event.end_ms - max(read_until, event.start_ms)
+                label = smoother.update(raw, (event.end_ms - last) / 1000, new / 1000).label
+            out.append(Shown(read_until, event.end_ms, label, event.end_ms))
+            read_until = last = event.end_ms
+    return out
+
+
+@dataclass(slots=True)
+class Counts:
+    """Sums over conversations, in ms where not said otherwise."""
+
+    speech: int = 0
+    missed: int = 0
+    """Speech without a label: nothing, or `uncertain`."""
+    confused: int = 0
+    false_alarm: int = 0
+    """Pauses with a label."""
+    flips: int = 0
+    """How often the label shown changed."""
+    changes: int = 0
+    """How often the true label did."""
+
+    def add(self, other: "Counts") -> None:
+        """Add what another conversation gave."""
+        for name, value in asdict(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+def judge(timeline: Sequence[Shown], spoken: Sequence[Spoken]) -> tuple[Counts, list[int]]:
+    """Counts of one conversation, and for each change that was seen, after how many ms.
+
+    The emotion diarization error (Wang et al. 2023) counts, over ticks of 10 ms, speech with
+    another label, speech without one, and pauses with one. A change of the true label is seen when
+    the timeline first shows the new label after the new speech began and while it lasts.
+    """
+    end = max([s.end_ms for s in spoken] + [s.end_ms for s in timeline])
+    truth, said = (np.zeros(end // TICK_MS + 1, np.intp) for _ in "ab")
+    labels = {s.label for s in spoken} | {s.label for s in timeline}
+    names = {label: n for n, label in enumerate(sorted(labels), 1)}
+    for one in spoken:
+        truth[one.start_ms // TICK_MS : one.end_ms // TICK_MS] = names[one.label]
+    for part in timeline:
+        if part.label != UNCERTAIN:
+            said[part.start_ms // TICK_MS : part.end_ms // TICK_MS] = names[part.label]
+    speech = truth > 0
+    counts = Counts(
+        speech=int(speech.sum()) * TICK_MS,
+        missed=int((speech & (said == 0)).sum()) * TICK_MS,
+        confused=int((speech & (said > 0) & (said != truth)).sum()) * TICK_MS,
+        false_alarm=int((~speech & (said > 0)).sum()) * TICK_MS,
+        flips=sum(a.label != b.label for a, b in itertools.pairwise(timeline)),
+    )
+    delays = []
+    turns = [list(turn) for _, turn in itertools.groupby(spoken, lambda s: s.label)]
+    for turn, after in itertools.zip_longest(turns[1:], turns[2:]):
+        counts.changes += 1
+        over = after[0].start_ms if after else end
+        seen = (
+            s.known_ms
+            for s in timeline
+            if s.label == turn[0].label and turn[0].start_ms < s.known_ms <= over
+        )
+        if (first := next(seen, None)) is not None:
+            delays.append(first - turn[0].start_ms)
+    return counts, delays
+
+
+def figures_of(
+    heard: Iterable[Heard], model: Model, smoothing: SmootherSettings | None
+) -> dict[str, float | None]:
+    """Error and its parts in percent of speech, changes seen, median delay, flips a minute."""
+    total, delays = Counts(), list[int]()
+    for one in heard:
+        counts, seen = judge(shown(one, model, smoothing), one.conversation.spoken)
+        total.add(counts)
+        delays += seen
+    speech = max(1, total.speech)
+    wrong = total.missed + total.confused + total.false_alarm
+    return {
+        "diarization_error": round(100 * wrong / speech, 2),
+        "missed": round(100 * total.missed / speech, 2),
+        "confused": round(100 * total.confused / speech, 2),
+        "false_alarm": round(100 * total.false_alarm / speech, 2),
+        "changes_seen": round(100 * len(delays) / max(1, total.changes), 1),
+        "median_delay_s": round(float(np.median(delays)) / 1000, 2) if delays else None,
+        "flips_a_minute": round(60_000 * total.flips / speech, 2),
+        "speech_minutes": round(total.speech / 60_000, 1),
+    }
+
+
+def choose(heard: Sequence[Heard], model: Model) -> SmootherSettings:
+    """The settings of `GRID` with the least diarization error on these conversations."""
+
+    def error(settings: SmootherSettings) -> tuple[float, float]:
+        found = figures_of(heard, model, settings)
+        return float(found["diarization_error"] or 0), float(found["flips_a_minute"] or 0)
+
+    return min(_grid(), key=error)
+
+
+def _grid() -> Iterable[SmootherSettings]:
+    for values in itertools.product(*GRID.values()):
+        given = dict(zip(GRID, values, strict=True))
+        yield SmootherSettings(**given, leave=round(given["enter"] - 0.1, 3))
+
+
+def streaming_figures(
+    model: Model, talks: Sequence[Conversation], fixed: SmootherSettings | None = None
+) -> dict[str, Any]:
+    """Figures with smoothing off, as shipped, and as chosen or as `fixed`.
+
+    Where it is chosen, speakers are parted in two halves: what is chosen on the conversations of
+    one is measured on those of the other, both ways, so no speaker is measured with what was
+    chosen on them.
+    """
+    heard = [hear(model, talk, MonitorSettings()) for talk in talks]
+    test: dict[str, Any] = {
+        "off": figures_of(heard, model, None),
+        "default": figures_of(heard, model, SmootherSettings()),
+    }
+    chosen: list[dict[str, Any]] = []
+    if fixed:
+        test["given"] = figures_of(heard, model, fixed)
+    else:
+        speakers = sorted({talk.speaker for talk in talks})
+        halves = [
+            [h for h in heard if speakers.index(h.conversation.speaker) % 2 == half]
+            for half in (0, 1)
+        ]
+        found = [choose(half, model) for half in halves]
+        test |= {
+            f"{name}, half {n}": figures_of(halves[1 - n], model, smoothing)
+            for n in (0, 1)
+            for name, smoothing in (
+                ("off", None),
+                ("default", SmootherSettings()),
+                ("chosen on the other half", found[n]),
+            )
+        }
+        chosen = [settings.model_dump() for settings in (*found, choose(heard, model))]
+    return {
+        "what": f"{len(talks)} conversations of {len({t.speaker for t in talks})} speakers",
+        "chosen": chosen,
+        "test": test,
+        "labels": list(model.labels),
+    }

@@ -1,0 +1,111 @@
+"""`livemood evaluate`, as it is called."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("sklearn", reason="needs the extra train")
+
+from livemood.errors import UsageError
+from livemood.toolkit.commands import run
+
+LABELS = ["neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"]
+
+
+@pytest.fixture(scope="module")
+def manifest(corpora, tmp_path_factory):
+    """A few clips of four speakers, with labels of RAVDESS."""
+    table = tmp_path_factory.mktemp("evaluate") / "few.csv"
+    with (corpora / "ravdess" / "metadata.csv").open(newline="") as lines:
+        rows = [r for r in csv.DictReader(lines) if r["speaker"][-2:] in ("01", "11", "20", "21")]
+    with table.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["path", "speaker", "label", "gender", "fold"])
+        for row in rows[::8]:
+            path = corpora / "ravdess" / row["path"]
+            fold = int(row["speaker"][-2:]) % 2
+            writer.writerow([path, row["speaker"], row["emotion"], row["gender"], fold])
+    return table
+
+
+def call(*arguments):
+    with pytest.raises(SystemExit) as end:
+        run(["evaluate", *map(str, arguments)])
+    return end.value.code
+
+
+def test_it_leaves_json_a_report_and_predictions(manifest, corpora, tmp_path, capsys):
+    out = tmp_path / "out"
+    code = call(
+        *("--manifest", manifest, "--map", "calm=neutral", "--folds", "column", "--out", out),
+        *("--condition", "clean", "--condition", "mulaw+loss=5"),
+    )
+    assert code == 0
+    found = json.loads((out / "evaluation.json").read_text())
+    assert found["labels"] == LABELS
+    assert set(found["conditions"]) == {"clean", "mulaw+loss=5"}
+    clean = found["conditions"]["clean"]
+    assert set(clean["folds"]) == {"0", "1"}
+    assert clean["overall"]["clips"] == sum(v["clips"] for v in clean["folds"].values()) == 30
+    assert clean["overall"]["speakers"] == 4
+    with (out / "predictions.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 60
+    right = sum(r["label"] == r["predicted"] for r in rows if r["condition"] == "clean")
+    assert clean["overall"]["accuracy"] == pytest.approx(100 * right / 30, abs=0.01)
+    assert clean["overall"]["accuracy"] > 30  # it knows better than to guess one of seven
+    assert "Plotly.newPlot" in (out / "report.html").read_text("utf-8")
+    assert "UAR" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "unknown label 'calm': map it"),
+        (["--map", "calm"], "NAME=VALUE"),
+        (["--map", "calm=-", "--folds", "nine"], "no folds"),
+        (["--map", "calm=-", "--speakers", "nobody"], "nobody"),
+        (["--map", "calm=-", "--condition", "noise=10"], "--noise"),
+        (["--map", "calm=-", "--model", "runs/fold{fold}"], "--folds"),
+        (["--map", "calm=-", "--streaming", "--smoothing", "dwell_s=-1"], "dwell_s"),
+        (["--map", "calm=-", "--streaming", "--smoothing", "dwel=1"], "dwel"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(manifest, tmp_path, arguments, says):
+    with pytest.raises(UsageError, match=says):
+        run(["evaluate", "--manifest", str(manifest), "--out", str(tmp_path / "o"), *arguments])
+    assert not (tmp_path / "o").exists()
+
+
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("torch", "sklearn", "plotly", "optuna", "av"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+from livemood.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "search", "evaluate", "sources"])
+def test_without_the_extra_one_line_says_how_to_get_it(command):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, command, "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().count("\n") == 0
+    assert "pip install 'livemood[train]'" in done.stderr
+
+
+def test_the_command_line_starts_without_the_wing():
+    code = (
+        "import sys, livemood.cli.main; print([m for m in sys.modules if m in ('torch', "
+        "'sklearn', 'plotly', 'livemood.toolkit', 'livemood.training')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

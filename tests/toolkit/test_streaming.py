@@ -1,0 +1,116 @@
+"""Conversations through the live path, and how they are judged."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="needs the extra train")
+
+from livemood.engine import MonitorSettings
+from livemood.timeline.events import Emotion, Segment
+from livemood.timeline.smoother import SmootherSettings
+from livemood.toolkit.conversations import (
+    ConversationSettings,
+    Spoken,
+    conversations,
+)
+from livemood.toolkit.streaming import Shown, hear, judge, shown, streaming_figures
+from livemood.training.degrade import NoiseBank
+from livemood.training.manifest import read_manifest
+
+SHORT = ConversationSettings(seconds=25.0, dwell_s=6.0)
+
+
+@pytest.fixture(scope="module")
+def clips(corpora):
+    found = read_manifest(corpora / "ravdess" / "metadata.csv", {"calm": "neutral"})
+    return [c for c in found if c.speaker in ("ravdess-01", "ravdess-20")][::2]
+
+
+@pytest.fixture(scope="module")
+def talks(clips, corpora):
+    return conversations(clips, 1, 3, SHORT, NoiseBank(corpora / "esc10", ("5",)))
+
+
+@pytest.fixture(scope="module")
+def heard(talks, model):
+    return hear(model, talks[0], MonitorSettings())
+
+
+def test_conversations_follow_from_their_seed(clips, talks, corpora):
+    again = conversations(clips, 1, 3, SHORT, NoiseBank(corpora / "esc10", ("5",)))
+    other = conversations(clips, 1, 4, SHORT)
+    assert [t.speaker for t in talks] == ["ravdess-01", "ravdess-20"]
+    assert np.array_equal(talks[0].sound, again[0].sound)
+    assert talks[0].spoken == again[0].spoken != other[0].spoken
+
+
+def test_speech_lies_where_it_is_said_to_lie(clips):
+    (talk, _) = conversations(clips, 1, 3, SHORT)  # without noise: pauses are silent
+    assert talk.spoken[-1].end_ms >= 20_000
+    voice = np.zeros(len(talk.sound), bool)
+    for spoken in talk.spoken:
+        voice[spoken.start_ms * 16 - 16 : spoken.end_ms * 16 + 16] = True
+    assert not talk.sound[~voice].any()
+    for before, after in itertools.pairwise(talk.spoken):
+        assert 299 <= after.start_ms - before.end_ms <= 2001
+    assert len({s.label for s in talk.spoken}) > 1
+
+
+def test_what_is_shown_again_is_what_was_shown_live(heard, model):
+    """Smoothing is tried out on what was heard once: the same labels as the live path's."""
+    live = [e for e in heard.events if isinstance(e, Emotion)]
+    again = shown(heard, model, SmootherSettings())
+    assert [s.label for s in again] == [e.label for e in live]
+    segments = [e for e in heard.events if isinstance(e, Segment)]
+    covered = sum(e.end_ms - e.start_ms for e in segments)
+    assert abs(covered - sum(s.end_ms - s.start_ms for s in again)) <= 2 * len(again)
+
+
+def test_without_smoothing_each_reading_speaks_for_itself(heard, model):
+    for said, event in zip(
+        shown(heard, model, None),
+        (e for e in heard.events if isinstance(e, Emotion)),
+        strict=True,
+    ):
+        assert event.raw_probabilities[said.label] == max(event.raw_probabilities.values())
+
+
+SPOKEN = (Spoken(1000, 3000, "a"), Spoken(4000, 6000, "a"), Spoken(7000, 9000, "b"))
+
+
+def test_a_perfect_timeline_has_no_error():
+    counts, delays = judge([Shown(s.start_ms, s.end_ms, s.label, s.end_ms) for s in SPOKEN], SPOKEN)
+    assert (counts.speech, counts.missed, counts.confused, counts.false_alarm) == (6000, 0, 0, 0)
+    assert (counts.flips, counts.changes, delays) == (1, 1, [2000])
+
+
+def test_errors_are_missed_confused_or_false():
+    timeline = [
+        Shown(1000, 2000, "a", 2000),
+        Shown(2000, 3000, "uncertain", 3000),  # missed: as the second clip of a
+        Shown(6500, 7500, "a", 7500),  # half a second false, half confused
+        Shown(7500, 9000, "b", 7600),
+    ]
+    counts, delays = judge(timeline, SPOKEN)
+    assert (counts.missed, counts.confused, counts.false_alarm) == (3000, 500, 500)
+    assert (counts.flips, delays) == (3, [600])
+
+
+def test_a_change_that_is_shown_too_late_is_not_seen():
+    spoken = (*SPOKEN, Spoken(10_000, 11_000, "c"))
+    timeline = [Shown(1000, 6000, "a", 1500), Shown(9500, 11_000, "b", 10_500)]
+    counts, delays = judge(timeline, spoken)
+    assert (counts.changes, delays) == (2, [])
+
+
+def test_smoothing_chosen_on_some_is_measured_on_others(talks, model):
+    found = streaming_figures(model, talks)
+    assert len(found["chosen"]) == 3
+    off, default = found["test"]["off"], found["test"]["default"]
+    assert off["speech_minutes"] == default["speech_minutes"] > 0
+    assert off["missed"] < default["missed"]  # only the smoother says "uncertain"
+    assert set(found["test"]) > {"chosen on the other half, half 0", "off, half 1"}
+    given = streaming_figures(model, talks, SmootherSettings())["test"]
+    assert given["given"] == default
