@@ -11,6 +11,8 @@ from livemood.cli.doctor import doctor
 from livemood.cli.inventory import devices, models
 from livemood.cli.listen import demo, listen
 from livemood.cli.research import SETTINGS, evaluate, search, sources, train
+from livemood.cli.serve import serve
+from livemood.cli.token import app as token_app
 from livemood.cli.watch import watch
 from livemood.errors import LivemoodError
 
@@ -21,10 +23,11 @@ app = typer.Typer(
     help="Listens to people speak and says, while they speak, how they sound: an estimate of "
     "the voice, not of what a person feels.",
 )
-for command in (listen, demo, analyze, watch, devices, models, doctor):
+for command in (listen, demo, analyze, serve, watch, devices, models, doctor):
     app.command()(command)
 for researching in (train, search, evaluate, sources):
     app.command(context_settings=SETTINGS)(researching)
+app.add_typer(token_app, name="token")
 
 
 def _version(wanted: bool) -> None:

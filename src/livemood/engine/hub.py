@@ -54,6 +54,11 @@ class Session:
         """Identifies the session; not a secret, but kept out of logs and metric labels."""
         return self._monitor.session
 
+    @property
+    def closing(self) -> bool:
+        """Whether the end was asked for."""
+        return self._ending is not None
+
     def push(self, block: AudioBlock) -> None:
         """Take the next block of sound, all channels. Never waits; nothing after `finish`."""
         if self._ending is None and self._monitor.push(block):
@@ -191,6 +196,11 @@ class Hub:
     def sessions(self) -> int:
         """How many are running."""
         return len(self._sessions)
+
+    @property
+    def waiting(self) -> int:
+        """Sessions with sound to read."""
+        return len(self._told)
 
     def wake(self, session: Session) -> None:
         """`session` has something to read."""

@@ -1,0 +1,1 @@
+"""How sound comes into a server of many sessions: one module a way."""

@@ -1,0 +1,223 @@
+"""`/v1/stream`: sound by WebSocket, its events on the same socket."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from livemood.audio import AudioBlock
+from livemood.errors import LivemoodError
+from livemood.server.inputs.decoding import Decode, Encoding, open_decoding
+from livemood.server.service.connections import Connections, accept
+from livemood.server.service.live import LiveSession, OpenSession
+from livemood.server.service.principal import Principal
+from livemood.server.service.refused import Refused, not_found
+from livemood.server.service.replies import refuse_socket
+from livemood.server.service.sessions import Sessions
+from livemood.server.service.settings import Limits
+from livemood.server.service.spec import MOST_CHANNELS, Name, SessionRecord, SessionSpec
+from livemood.server.service.watch import follow
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Start(BaseModel):
+    """The first message: what the sound is, and what it is for.
+
+    What it is for was said before where the stream is that of a session created by REST.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["start"]
+    rate: int
+    encoding: Encoding
+    channels: int = Field(1, ge=1, le=MOST_CHANNELS)
+    participants: tuple[Name, ...] = ()
+    purpose: str | None = None
+    consent: str | None = None
+    informed: bool = False
+    retention_days: float | None = None
+    keep_sound: bool = False
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What it says of the session."""
+        return self.model_dump(
+            exclude={"type", "rate", "encoding", "channels"}, exclude_defaults=True
+        )
+
+
+class Mark(BaseModel):
+    """Any time: a note on the timeline, where the sound is now."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["marker"]
+    note: str = Field(min_length=1, max_length=1000)
+
+
+class End(BaseModel):
+    """No more sound will come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["end"]
+
+
+START: TypeAdapter[Start] = TypeAdapter(Start)
+LATER: TypeAdapter[Mark | End] = TypeAdapter(Annotated[Mark | End, Field(discriminator="type")])
+
+
+def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) -> list[BaseRoute]:
+    """The route."""
+
+    async def stream(socket: WebSocket) -> None:
+        try:
+            principal = connections.enter(socket)
+            session = socket.query_params.get("session")
+            principal.require("ingest", session=session)
+            await accept(socket)
+            with connections.held(principal):
+                start = await _first(socket, limits.request_s)
+                decode = open_decoding(start.encoding, start.rate, start.channels)
+                record = await run_in_threadpool(_session, sessions, principal, session, start)
+                opened = sessions.open(record.id)
+                if opened is None:
+                    raise not_found()
+                live = await run_in_threadpool(_start, sessions, opened, start)
+                taker = Taker(live, sessions, decode)
+                await _both_ways(socket, sessions, opened, live, taker)
+        except Refused as refused:
+            sessions.metrics.refused.labels(refused.code).inc()
+            await refuse_socket(refused, socket)
+        except WebSocketDisconnect:
+            pass
+
+    return [WebSocketRoute("/v1/stream", stream)]
+
+
+async def _first(socket: WebSocket, within_s: float) -> Start:
+    try:
+        async with asyncio.timeout(within_s):
+            return _parsed(START, await _receive(socket))
+    except TimeoutError:
+        raise Refused("too_slow", "no start message came in time", 408) from None
+
+
+def _session(sessions: Sessions, by: Principal, session: str | None, start: Start) -> SessionRecord:
+    """The session that the stream is for: one that was created before, or a new one."""
+    if session is None:
+        spec = _checked(lambda: SessionSpec.model_validate({"kind": "stream", **start.about}))
+        return sessions.create(spec, by)
+    record = sessions.record(session)
+    by.require_own(session, record.created_by)
+    if record.kind != "stream":
+        raise Refused("wrong_kind", f"the session is one of kind {record.kind}", 409)
+    if start.about:
+        raise Refused("bad_request", "what the session is for was said when it was created", 422)
+    return record
+
+
+def _start(sessions: Sessions, opened: OpenSession, start: Start) -> LiveSession:
+    try:
+        return sessions.start(
+            opened.record.id,
+            source=f"stream {start.encoding} {start.rate} Hz",
+            sample_rate=start.rate,
+            channels=start.channels,
+        )
+    except Refused:
+        sessions.finish(opened, "interrupted")
+        raise
+
+
+class Taker:
+    """Takes the messages of one stream."""
+
+    NOTE_S = 0.05
+    """What a note counts for against the limit of sound ahead of real time."""
+
+    def __init__(self, live: LiveSession, sessions: Sessions, decode: Decode) -> None:
+        self._live, self._decode = live, decode
+        self._packets = sessions.metrics.packets.labels("stream")
+        self._at = 0
+
+    def take(self, message: bytes | str) -> None:
+        """Take one message. Raises `Refused` if it makes no sense."""
+        if isinstance(message, bytes):
+            now = time.monotonic()
+            self._packets.inc()
+            samples = self._decode(message)
+            self._live.push(AudioBlock(self._at, samples, now))
+            self._at += len(samples)
+            return
+        said = _parsed(LATER, message)
+        if isinstance(said, End):
+            self._live.finish()
+        elif self._live.spend(self.NOTE_S, time.monotonic()):
+            self._live.mark(said.note)
+
+
+async def _both_ways(
+    socket: WebSocket, sessions: Sessions, opened: OpenSession, live: LiveSession, taker: Taker
+) -> None:
+    bringing = asyncio.ensure_future(_bring(socket, live, taker))
+    sending = asyncio.ensure_future(follow(socket, sessions, opened, 0))
+    try:
+        await sending
+        code, _ = live.failure or (None, "")
+        await socket.close(1008 if code else 1000, code or "the session has ended")
+    finally:
+        live.finish("interrupted")
+        for task in (bringing, sending):
+            task.cancel()
+        await asyncio.gather(bringing, sending, return_exceptions=True)
+
+
+async def _bring(socket: WebSocket, live: LiveSession, taker: Taker) -> None:
+    try:
+        while not live.closing:
+            taker.take(await _receive(socket))
+        while True:  # its end was asked for: what still comes is dropped
+            await _receive(socket)
+    except WebSocketDisconnect:
+        live.finish("interrupted")
+    except Refused as refused:
+        live.finish(failure=str(refused), code=refused.code)
+    except LivemoodError:  # a note came as the session ended
+        pass
+    except Exception:
+        log.exception("a stream could not be taken")
+        live.finish(failure="something went wrong here", code="internal")
+
+
+async def _receive(socket: WebSocket) -> bytes | str:
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    data: bytes | None = message.get("bytes")
+    return data if data is not None else str(message["text"])
+
+
+def _parsed(adapter: TypeAdapter[T], message: bytes | str) -> T:
+    if isinstance(message, bytes):
+        raise Refused("bad_request", "the first message must be a start message, in JSON", 400)
+    return _checked(lambda: adapter.validate_json(message))
+
+
+def _checked(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "message"
+        raise Refused("bad_request", f"{where}: {first['msg'].lower()}", 422) from None

@@ -1,0 +1,58 @@
+"""How many sessions the machine can keep up with."""
+
+from collections import deque
+
+
+class Admission:
+    """Decides whether one more session would be too much.
+
+    A pure object, told the load and the time. What a channel costs shows only once people have
+    spoken in it for a while, so young channels are counted with what older ones cost; before there
+    are any, with a guess.
+    """
+
+    GROWN_S = 6.0
+    """The age from which a channel's cost is in the load."""
+    RETRY_S = 5.0
+
+    def __init__(self, busiest: float, guess: float) -> None:
+        self._busiest = busiest
+        self._guess = self._cost = guess
+        self._young: deque[tuple[float, int]] = deque()
+        """When channels came, and how many."""
+        self._grown = 0
+
+    @property
+    def cost(self) -> float:
+        """Load of one channel, as far as is known."""
+        return self._cost
+
+    def measure(self, load: float, now: float) -> None:
+        """Take the load of the last seconds, from 0 to 1."""
+        self._age(now)
+        if self._grown >= 4 and not self._young:
+            # Never below a quarter of the guess: people fall silent, and then all speak at once.
+            cost = max(self._guess / 4, load / self._grown)
+            self._cost += 0.2 * (cost - self._cost)
+
+    def wait_s(self, channels: int, load: float, now: float) -> float:
+        """When to ask again for a session of `channels`; 0 if it may come now."""
+        self._age(now)
+        coming = sum(count * (1 - (now - since) / self.GROWN_S) for since, count in self._young)
+        expected = load + self._cost * (coming + channels)
+        return self.RETRY_S if expected > self._busiest else 0.0
+
+    def opened(self, channels: int, now: float) -> None:
+        """A session was opened."""
+        self._young.append((now, channels))
+
+    def closed(self, channels: int, since: float) -> None:
+        """A session that was opened at `since` ended."""
+        if (since, channels) in self._young:
+            self._young.remove((since, channels))
+        else:
+            self._grown = max(0, self._grown - channels)
+
+    def _age(self, now: float) -> None:
+        while self._young and now - self._young[0][0] >= self.GROWN_S:
+            self._grown += self._young.popleft()[1]

@@ -1,0 +1,148 @@
+"""The main database: sessions, tokens and the audit log, in SQLite."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from livemood.errors import LivemoodError
+
+VERSION = 1
+BUSY_S = 5.0
+"""How long to wait for another process: `livemood token`, a backup."""
+
+SCHEMA = """
+CREATE TABLE sessions (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    expires REAL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX sessions_by_expiry ON sessions (expires);
+CREATE INDEX sessions_by_state ON sessions (state);
+CREATE TABLE tokens (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    hash BLOB NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    session TEXT,
+    created TEXT NOT NULL,
+    expires REAL,
+    revoked TEXT
+) STRICT;
+CREATE TABLE audit (
+    n INTEGER PRIMARY KEY,
+    time TEXT NOT NULL,
+    who TEXT NOT NULL,
+    action TEXT NOT NULL,
+    session TEXT,
+    detail TEXT NOT NULL,
+    policy TEXT NOT NULL
+) STRICT;
+"""
+
+
+class Database:
+    """One connection that threads take turns with.
+
+    Deleted content is overwritten with zeros (`secure_delete`); see `scrub` for what moved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "livemood.db"
+        self._lock = threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self.path.exists():
+                self.path.touch(mode=0o600)
+            self._connection = connect(self.path)
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise LivemoodError(f"cannot keep data in {folder}: {error}") from None
+
+    def _prepare(self) -> None:
+        with self.transaction() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+            elif version > VERSION:
+                raise LivemoodError(f"{self.path} was written by a later livemood: update this one")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside happens, or nothing."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What `query` finds."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def scrub(self) -> None:
+        """Leave no trace of deleted rows in the files.
+
+        SQLite copies rows between pages when it balances its trees, and copies stay behind in the
+        unused parts of pages, which `secure_delete` does not reach. The file is small, so it is
+        written anew; the log, which holds old pages, is emptied.
+        """
+        with self._lock:
+            self._connection.execute("VACUUM")
+            (blocked, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if blocked:
+            raise LivemoodError(f"{self.path} is in use: what was deleted is still in its log")
+
+    def close(self) -> None:
+        """Nothing will follow."""
+        with self._lock:
+            self._connection.close()
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection with write-ahead log, in autocommit mode. Raises `sqlite3.Error`."""
+    connection = sqlite3.connect(
+        path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA secure_delete = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def check(path: Path) -> str:
+    """`ok`, or what SQLite finds wrong with the file."""
+    with closing(connect(path)) as connection:
+        return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def erase(path: Path) -> None:
+    """Overwrite a file with zeros and remove it. A file that is gone is none to erase."""
+    doomed = path.with_name(path.name + ".erasing")
+    try:
+        path.replace(doomed)
+        with doomed.open("r+b") as file:
+            left = os.fstat(file.fileno()).st_size
+            while left > 0:
+                left -= file.write(bytes(min(left, 1 << 20)))
+            file.flush()
+            os.fsync(file.fileno())
+        doomed.unlink()
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,45 @@
+"""From the thread that reads sound to the one that serves."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+
+class Delivery:
+    """Carries calls from any thread to an event loop, many at one waking.
+
+    Before a loop is given, and after it has closed, calls wait or are dropped.
+    """
+
+    MOST_WAITING = 100_000
+
+    def __init__(self) -> None:
+        self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque(
+            maxlen=self.MOST_WAITING
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = False
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Deliver to `loop` from now on."""
+        self._loop = loop
+        self._wake()
+
+    def call(self, function: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+        """Call `function` in the loop, soon and in order. Never waits."""
+        self._calls.append((function, args))
+        if not self._woken:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._loop is None or self._loop.is_closed():
+            return
+        self._woken = True
+        self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        self._woken = False  # before looking: what comes from now on wakes again
+        for _ in range(len(self._calls)):
+            function, args = self._calls.popleft()
+            function(*args)

@@ -1,0 +1,35 @@
+"""What is answered to whoever asks for what cannot be given."""
+
+from livemood.errors import LivemoodError
+
+
+class Refused(LivemoodError):  # noqa: N818 - an answer, not a fault
+    """A request that is refused: `code` for programs, the message for people.
+
+    `status` is that of HTTP. `retry_after_s`, if any, says when it is worth asking again.
+    """
+
+    def __init__(
+        self, code: str, message: str, status: int = 400, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+    def body(self) -> dict[str, dict[str, str]]:
+        """The JSON of the answer."""
+        return {"error": {"code": self.code, "message": str(self)}}
+
+    def headers(self) -> dict[str, str]:
+        """`Retry-After` where that is known, and how to log in where that is what lacks."""
+        if self.status == 401:
+            return {"WWW-Authenticate": "Bearer"}
+        if self.retry_after_s is None:
+            return {}
+        return {"Retry-After": str(max(1, round(self.retry_after_s)))}
+
+
+def not_found() -> Refused:
+    """There is no such session, or it is none of the asker's business."""
+    return Refused("not_found", "there is no such session", 404)

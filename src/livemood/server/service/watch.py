@@ -1,0 +1,136 @@
+"""`/v1/timeline`: the events of a session, from any place on, to a WebSocket."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from livemood.server.log import Subscription
+from livemood.server.service.connections import Connections, accept
+from livemood.server.service.live import OpenSession
+from livemood.server.service.refused import Refused
+from livemood.server.service.replies import refuse_socket
+from livemood.server.service.sessions import Sessions
+
+CHUNK = 256
+"""Events read from disk at once."""
+QUEUE = 256
+"""Events that a client may fall behind before it loses `emotion` events."""
+
+
+def watch_routes(sessions: Sessions, connections: Connections) -> list[BaseRoute]:
+    """The route."""
+
+    async def timeline(socket: WebSocket) -> None:
+        try:
+            principal = connections.enter(socket)
+            session = socket.query_params.get("session")
+            if session is None:
+                raise Refused("bad_request", "say which: /v1/timeline?session=ID", 400)
+            principal.require("watch", "manage", session=session)
+            record = await run_in_threadpool(sessions.record, session)
+            after = _after(socket)
+            await accept(socket)
+            with connections.held(principal):
+                await _while_there(socket, send_from(socket, sessions, record.id, after))
+        except Refused as refused:
+            sessions.metrics.refused.labels(refused.code).inc()
+            await refuse_socket(refused, socket)
+
+    return [WebSocketRoute("/v1/timeline", timeline)]
+
+
+def _after(socket: WebSocket) -> int | None:
+    asked = socket.query_params.get("after")
+    if asked is None:
+        return None
+    if not (asked.isascii() and asked.isdecimal() and len(asked) <= 15):
+        raise Refused("bad_request", "after must be a sequence number, a whole number from 0", 400)
+    return int(asked)
+
+
+async def _while_there(socket: WebSocket, sending: Coroutine[Any, Any, None]) -> None:
+    """Send until everything is sent or the client has gone; what it says is dropped."""
+    gone = asyncio.ensure_future(_until_gone(socket))
+    send = asyncio.ensure_future(sending)
+    try:
+        await asyncio.wait({gone, send}, return_when=asyncio.FIRST_COMPLETED)
+        if send.done():
+            send.result()
+    finally:
+        for task in (gone, send):
+            task.cancel()
+        await asyncio.gather(gone, send, return_exceptions=True)
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def send_from(socket: WebSocket, sessions: Sessions, session: str, after: int | None) -> None:
+    """Send every event after number `after`; without a number, those from now on."""
+    try:
+        opened = sessions.open(session)
+        if opened is None:
+            last = await run_in_threadpool(sessions.archive.timelines.last, session)
+            if after is not None and after > last:
+                raise Refused("bad_request", f"after={after} lies ahead: the last is {last}", 400)
+            await _send_kept(socket, sessions, session, last if after is None else after, last)
+        else:
+            await _send_live(
+                socket, sessions, opened, opened.log.last_seq if after is None else after
+            )
+        await socket.close(1000, "the session has ended")
+    except WebSocketDisconnect:
+        pass
+
+
+async def _send_kept(
+    socket: WebSocket, sessions: Sessions, session: str, after: int, until: int
+) -> int:
+    """Send what is on disk up to number `until`; the number of the last one sent."""
+    while after < until:
+        rows = await run_in_threadpool(sessions.archive.events, session, after, CHUNK)
+        if not rows:
+            break
+        for _, text in rows:
+            await socket.send_text(text)
+        after = rows[-1][0]
+    return after
+
+
+async def _send_live(
+    socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int
+) -> None:
+    log = opened.log
+    if after > log.last_seq:
+        raise Refused("bad_request", f"after={after} lies ahead: the last is {log.last_seq}", 400)
+    if after + 1 < log.first_seq:
+        after = await _send_kept(socket, sessions, opened.record.id, after, log.first_seq - 1)
+    await follow(socket, sessions, opened, after)
+
+
+async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int) -> None:
+    """Send the events of a session as they come, to its end. Raises `WebSocketDisconnect`."""
+    log = opened.log
+    subscription = Subscription(log, after, QUEUE)
+    news = asyncio.Event()
+    log.add_listener(news.set)
+    try:
+        while True:
+            news.clear()
+            dropped = subscription.dropped
+            messages = subscription.take()
+            sessions.metrics.dropped.inc(subscription.dropped - dropped)
+            for message in messages:
+                await socket.send_text(message)
+            if subscription.at_end:
+                if log.closed:
+                    return
+                await news.wait()
+    finally:
+        log.remove_listener(news.set)
