@@ -6,6 +6,8 @@ It estimates how speech sounds while it is spoken, not what a person feels.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from livemood.version import __version__
+
 if TYPE_CHECKING:
     from livemood.api import analyze, listen
     from livemood.client import connect
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     from livemood.errors import LivemoodError
     from livemood.model import Model, Prediction, load_model
     from livemood.timeline import Timeline
-
-__version__ = "0.1.0"
 
 __all__ = [
     "LivemoodError",

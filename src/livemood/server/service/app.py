@@ -14,7 +14,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from livemood import __version__
 from livemood.server.inputs.stream import stream_routes
 from livemood.server.service.access import Access, Doorkeeper
 from livemood.server.service.connections import Connections
@@ -25,6 +24,7 @@ from livemood.server.service.sessions import Sessions
 from livemood.server.service.settings import ServeSettings
 from livemood.server.service.slow import BodyLimit
 from livemood.server.service.watch import watch_routes
+from livemood.version import __version__
 
 THREADS = 16
 """That answer REST requests; more would only take turns."""

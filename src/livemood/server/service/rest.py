@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import FileResponse
 
-from livemood import __version__
 from livemood.server.service.access import Access
 from livemood.server.service.principal import Principal
 from livemood.server.service.refused import Refused
@@ -16,6 +15,7 @@ from livemood.server.service.sessions import Sessions
 from livemood.server.service.spec import SessionRecord, SessionSpec, State
 from livemood.timeline.events import Marker
 from livemood.timeline.export import EXPORTS
+from livemood.version import __version__
 
 SessionId = Annotated[str, Path(max_length=64, description="The session's id.")]
 Form = Literal["json", "jsonl", "csv", "vtt", "emotionml"]
