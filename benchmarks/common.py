@@ -86,7 +86,7 @@ def mu_law(sound: np.ndarray) -> bytes:
     """`sound` at 8 kHz as G.711 mu-law (ITU-T G.711)."""
     from livemood.sources.rtp.payload import STATIC
 
-    decode = STATIC[0].new_decoder()
+    decode = STATIC.sound[0].new_decoder()
     levels = decode(bytes(range(256)))[:, 0]
     order = np.argsort(levels, kind="stable")
     middles = (levels[order][1:] + levels[order][:-1]) / 2

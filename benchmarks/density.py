@@ -28,7 +28,7 @@ import psutil
 from livemood.audio import AudioBlock
 from livemood.engine import Hub, MonitorSettings
 from livemood.model import load_model
-from livemood.sources.rtp import RtpReceiver
+from livemood.sources.rtp import RtpPort, RtpReceiver
 
 AIM, LEAST = {"direct": 500, "rtp": 300}, {"direct": 300, "rtp": 150}
 BUDGET_MS = 150.0
@@ -168,9 +168,10 @@ class Crowd:
 
         context = multiprocessing.get_context("spawn")
         late = context.Queue()
-        with RtpReceiver("127.0.0.1", 0, opened) as receiver:
+        with RtpReceiver() as receiver:
+            port = receiver.listen(RtpPort("127.0.0.1", 0, opened))
             coded = common.mu_law(self._sound)
-            args = (receiver.port, 1 - core, self._count, coded, self._seed, seconds, late)
+            args = (port.port, 1 - core, self._count, coded, self._seed, seconds, late)
             process = context.Process(target=send, args=args)
             process.start()
             worst = late.get()

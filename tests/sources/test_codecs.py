@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from livemood.engine import Hub, MonitorSettings, analyze_file
 from livemood.errors import SourceError, UsageError
 from livemood.sources.rtp import (
+    STATIC,
+    PayloadTypes,
     RtpFormat,
     RtpPacket,
+    RtpPort,
     RtpReceiver,
     RtpSource,
     RtpStream,
@@ -138,8 +141,8 @@ def dominant(events):
 def calls(model, senders, codec, paths):
     """What is dominant in each of several calls at once, each on a port of its own."""
     heard = {}
-    with Hub(model, busiest=2.0) as hub:
-        receivers, processes, done = [], [], []
+    with Hub(model, busiest=2.0) as hub, RtpReceiver() as receiver:
+        processes, done = [], []
         for number, path in enumerate(paths):
             ended = threading.Event()
             done.append(ended)
@@ -155,15 +158,11 @@ def calls(model, senders, codec, paths):
                 )
                 return lambda block: session.push(block) if block else session.finish()
 
-            receiver = RtpReceiver(
-                "127.0.0.1", 0, opened, formats=described(codec), idle_s=2.0
-            ).__enter__()
-            receivers.append(receiver)
-            processes.append(senders(path, codec, receiver.port))
+            port = RtpPort("127.0.0.1", 0, opened, types=described(codec), idle_s=2.0)
+            receiver.listen(port)
+            processes.append(senders(path, codec, port.port))
         assert [process.wait(60) for process in processes] == [0] * len(paths)
         assert all(ended.wait(30) for ended in done)
-        for receiver in receivers:
-            receiver.__exit__()
     return heard
 
 
@@ -201,14 +200,17 @@ def test_twelve_calls_read_as_their_files(model, clip, tmp_path, codec, sender):
 
 
 def test_a_description_says_what_types_mean():
-    assert described("PCMU") == {0: RtpFormat("PCMU", 8000)}
-    assert described("G722") == {9: RtpFormat("G722", 16000)}
-    assert described("OPUS") == {97: RtpFormat("OPUS", 48000)}
-    stereo = HEAD + "m=audio 1 RTP/AVP 97 101\r\na=rtpmap:97 opus/48000/2\r\n"
+    assert described("PCMU").sound == {0: RtpFormat("PCMU", 8000)}
+    assert described("G722").sound == {9: RtpFormat("G722", 16000)}
+    assert described("OPUS").sound == {97: RtpFormat("OPUS", 48000)}
+    stereo = HEAD + "m=audio 1 RTP/AVP 97 101 98\r\na=rtpmap:97 opus/48000/2\r\n"
     stereo += "a=fmtp:97 sprop-stereo=1\r\na=rtpmap:101 telephone-event/8000\r\n"
-    assert parse_sdp(stereo) == {97: RtpFormat("OPUS", 48000, 2)}
+    stereo += "a=rtpmap:98 CN/16000\r\n"
+    assert parse_sdp(stereo) == PayloadTypes(
+        {97: RtpFormat("OPUS", 48000, 2)}, frozenset({13, 19, 98}), frozenset({101})
+    )
     video = "m=video 1 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
-    assert parse_sdp(HEAD + video) == {}
+    assert parse_sdp(HEAD + video) == PayloadTypes({})
 
 
 @settings(max_examples=300, deadline=None)
@@ -223,6 +225,8 @@ def test_a_description_says_what_types_mean():
                     "a=rtpmap:97 opus/48000/2",
                     "a=rtpmap:97 L16/999999999999/9",
                     "a=rtpmap:x L16/-1",
+                    "a=rtpmap:97 CN/8000",
+                    "m=audio 1 RTP/AVP " + "9" * 5000,
                     "a=fmtp:97",
                     "a=fmtp:97 sprop-stereo=1",
                     "m=video 1 RTP/AVP 97",
@@ -235,7 +239,7 @@ def test_a_description_says_what_types_mean():
     )
 )
 def test_any_description_is_read_or_ignored(text):
-    for number, form in parse_sdp(text).items():
+    for number, form in parse_sdp(text).sound.items():
         assert number >= 0
         assert 8000 <= form.rate <= 48000
 
@@ -253,7 +257,7 @@ def test_descriptions_that_help_nobody_are_one_line(tmp_path):
 
 
 def test_g722_counts_half_its_samples():
-    stream = RtpStream(RtpFormat("G722", 16000), frozenset({9}))
+    stream = RtpStream(STATIC.sound[9], STATIC)
     position = 0
     for number in range(10):
         packet = RtpPacket(9, False, number, 160 * number, 1, bytes(160))
@@ -266,7 +270,7 @@ def test_g722_counts_half_its_samples():
 @given(payloads=st.lists(st.binary(max_size=400), min_size=1, max_size=20))
 @pytest.mark.parametrize("form", [RtpFormat("OPUS", 48000), RtpFormat("G722", 16000)])
 def test_any_payload_is_sound_or_counted(form, payloads):
-    stream = RtpStream(form, frozenset({9}))
+    stream = RtpStream(form, PayloadTypes({9: form}))
     end = 0
     for number, payload in enumerate(payloads):
         packet = RtpPacket(9, False, number, number * form.clock // 50, 1, payload)
@@ -278,7 +282,8 @@ def test_any_payload_is_sound_or_counted(form, payloads):
 
 
 def test_what_cannot_be_decoded_is_a_gap():
-    stream = RtpStream(RtpFormat("OPUS", 48000), frozenset({97}))
+    opus = RtpFormat("OPUS", 48000)
+    stream = RtpStream(opus, PayloadTypes({97: opus}))
     silence = bytes.fromhex("f8fffe")  # an Opus frame of 20 ms that says nothing (RFC 6716)
     packets = [silence, b"", silence, silence]
     blocks = [

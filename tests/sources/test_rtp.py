@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 from livemood.engine import Hub, MonitorSettings, analyze_file
 from livemood.errors import SourceError, UsageError
 from livemood.sources.rtp import (
+    STATIC,
     MalformedPacket,
     Reorder,
     RtpFormat,
+    RtpPort,
     RtpReceiver,
     RtpSource,
     RtpStream,
     parse_packet,
 )
-from livemood.sources.rtp.packet import leaving
+from livemood.sources.rtp.rtcp import read_rtcp
 
 PCMU = RtpFormat("PCMU", 8000)
 
@@ -76,7 +78,7 @@ def test_what_is_no_rtp_is_refused(data):
 @settings(deadline=None, max_examples=500)
 @given(st.binary(max_size=64))
 def test_any_bytes_are_a_packet_or_refused(data):
-    leaving(data)
+    read_rtcp(data)
     try:
         got = parse_packet(data)
     except MalformedPacket:
@@ -86,9 +88,9 @@ def test_any_bytes_are_a_packet_or_refused(data):
 
 def test_goodbye_is_found_behind_a_report():
     report = struct.pack("!BBHI", 0x80, 201, 1, 5)
-    assert leaving(report + struct.pack("!BBHII", 0x82, 203, 2, 7, 9)) == [7, 9]
-    assert leaving(b"\x81\xcb\xff\xff\0\0\0\1") == [1]
-    assert leaving(b"\x81\xcb\0\0") == []
+    assert read_rtcp(report + struct.pack("!BBHII", 0x82, 203, 2, 7, 9)).leaving == [7, 9]
+    assert read_rtcp(b"\x81\xcb\xff\xff\0\0\0\1").leaving == [1]
+    assert read_rtcp(b"\x81\xcb\0\0").leaving == []
 
 
 def in_order(reorder, arrivals):
@@ -162,7 +164,7 @@ def blocks_of(stream, arrivals):
 
 
 def test_a_lost_packet_is_a_gap_of_its_own_length():
-    stream = RtpStream(PCMU, frozenset({0}))
+    stream = RtpStream(PCMU, STATIC)
     sent = [(packet(n), n * 0.02) for n in range(50) if n not in (10, 11, 30)]
     got = blocks_of(stream, sent)
     holes, end = [], 0
@@ -176,38 +178,41 @@ def test_a_lost_packet_is_a_gap_of_its_own_length():
 
 
 def test_a_pause_of_the_sender_is_silence_and_no_loss():
-    stream = RtpStream(PCMU, frozenset({0}))
+    stream = RtpStream(PCMU, STATIC)
     sent = [(packet(n, timestamp=n * 160), n * 0.02) for n in range(5)]
     sent += [(packet(5, timestamp=5 * 160 + 8000, marker=True), 1.1)]
     got = blocks_of(stream, sent)
-    assert [b.start for b in got] == [0, 160, 320, 480, 640, 800]
-    assert len(got[-1].samples) == 8000 + 160
-    assert not got[-1].samples[:8000].any()
+    assert all(a.end == b.start for a, b in pairwise(got))
+    assert got[-1].end == 5 * 160 + 8000 + 160
+    paused = np.concatenate([b.samples for b in got])[800:-160]
+    assert not paused.any()
+    # Silence is as old as it is: what a second holds did not come in one moment.
+    assert got[5].captured_at == pytest.approx(got[-1].captured_at - 0.5)
 
 
 def test_timestamps_and_sequence_numbers_wrap():
-    stream = RtpStream(PCMU, frozenset({0}))
+    stream = RtpStream(PCMU, STATIC)
     sent = [(packet(65533 + n, timestamp=2**32 - 480 + n * 160), n * 0.02) for n in range(8)]
     assert [b.start for b in blocks_of(stream, sent)] == [n * 160 for n in range(8)]
 
 
 def test_a_sender_that_starts_anew_goes_on_where_time_stands():
-    stream = RtpStream(PCMU, frozenset({0}))
+    stream = RtpStream(PCMU, STATIC)
     sent = [(packet(n), n * 0.02) for n in range(10)]
     sent += [(packet(40000 + n, timestamp=5 + n * 160), 1.0 + n * 0.02) for n in range(10)]
     got = blocks_of(stream, sent)
     assert stream.counters["restart"] == 1
     after = [b for b in got if b.captured_at >= 1.0]
     # The first packet of a new start is a stray until the second comes.
-    assert len(after) == 9
-    assert abs(after[0].start / 8000 - 1.02) < 0.05
+    assert len(after) == 10
+    assert abs(after[0].start / 8000 - 1.0) < 0.05
     assert all(a.end == b.start for a, b in pairwise(after))
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 2**32 - 1)), max_size=60))
 def test_the_clock_never_runs_back_whatever_is_sent(fields):
-    stream, end = RtpStream(PCMU, frozenset({0})), 0
+    stream, end = RtpStream(PCMU, STATIC), 0
     for n, (sequence, timestamp) in enumerate(fields):
         for block in stream.push(packet(sequence, timestamp=timestamp), n * 0.02):
             assert block.start >= end
@@ -215,7 +220,7 @@ def test_the_clock_never_runs_back_whatever_is_sent(fields):
 
 
 def test_foreign_payloads_are_counted_and_silent():
-    stream = RtpStream(PCMU, frozenset({0}))
+    stream = RtpStream(PCMU, STATIC)
     assert stream.push(packet(1, kind=101), 0.0) == []
     assert stream.push(packet(2, kind=13), 0.02) == []
     assert stream.counters["foreign"] == 1
@@ -248,7 +253,7 @@ def test_an_address_in_use_is_one_clear_error():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(SourceError, match="choose another"):
-            RtpReceiver("127.0.0.1", taken.getsockname()[1], lambda *_: None)
+            RtpPort("127.0.0.1", taken.getsockname()[1], lambda *_: None)
 
 
 def test_senders_on_one_port_are_kept_apart():
@@ -268,10 +273,11 @@ def test_senders_on_one_port_are_kept_apart():
         return take
 
     with (
-        RtpReceiver("127.0.0.1", 0, opened) as receiver,
+        RtpReceiver() as receiver,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
     ):
-        to = ("127.0.0.1", receiver.port)
+        port = receiver.listen(RtpPort("127.0.0.1", 0, opened))
+        to = ("127.0.0.1", port.port)
         for n in range(20):
             for ssrc, kind in ((1, 0), (2, 8), (99, 0), (3, 77)):
                 sender.sendto(datagram(n, ssrc=ssrc, kind=kind), to)
@@ -281,8 +287,8 @@ def test_senders_on_one_port_are_kept_apart():
         assert gone.acquire(timeout=10)
         assert gone.acquire(timeout=10)
         assert {ssrc: blocks[-1].end for ssrc, blocks in taken.items()} == {1: 3200, 2: 3200}
-        assert receiver.refused["refused"] == 20
-        assert receiver.refused["malformed"] >= 40
+        assert port.refused["refused"] == 20
+        assert port.refused["malformed"] >= 40
 
 
 @pytest.mark.e2e
@@ -306,8 +312,9 @@ def test_ffmpeg_sends_a_call_and_it_reads_as_the_same_sound_from_a_file(model, c
         sessions.append(session)
         return lambda block: session.push(block) if block else session.finish()
 
-    with Hub(model) as hub, RtpReceiver("127.0.0.1", 0, opened) as receiver:
-        target = f"rtp://127.0.0.1:{receiver.port}"
+    with Hub(model) as hub, RtpReceiver() as receiver:
+        port = receiver.listen(RtpPort("127.0.0.1", 0, opened))
+        target = f"rtp://127.0.0.1:{port.port}"
         send = ["ffmpeg", "-v", "error", "-re", "-i", coded, "-c:a", "copy", "-f", "rtp", target]
         subprocess.run(send, check=True, capture_output=True)
         assert sessions[0].ended.wait(20)  # ffmpeg says goodbye

@@ -54,17 +54,3 @@ def parse_packet(data: bytes) -> RtpPacket:
         if start > size:
             raise MalformedPacket("header cut off")
     return RtpPacket(payload_type, second >= 128, sequence, timestamp, ssrc, data[start:size])
-
-
-def leaving(data: bytes) -> list[int]:
-    """Senders that say goodbye in `data`, if it is RTCP (RFC 3550, section 6.6)."""
-    out: list[int] = []
-    at = 0
-    while at + 4 <= len(data) and data[at] >> 6 == 2:
-        count, kind = data[at] & 0x1F, data[at + 1]
-        end = at + 4 + 4 * int.from_bytes(data[at + 2 : at + 4])
-        if kind == 203:
-            sources = data[at + 4 : min(end, at + 4 + 4 * count, len(data))]
-            out += [int.from_bytes(sources[i : i + 4]) for i in range(0, len(sources) - 3, 4)]
-        at = end
-    return out

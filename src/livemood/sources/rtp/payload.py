@@ -1,5 +1,6 @@
 """What payloads mean, and their sound (RFC 3551, RFC 7587, ITU-T G.711)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -74,6 +75,10 @@ class RtpFormat:
         # G.722 counts as if it had 8000 samples: an error of RFC 1890 that was kept.
         return 8000 if self.encoding == "G722" else self.rate
 
+    def fits(self, other: "RtpFormat") -> bool:
+        """Whether a sender may change from one to the other in the middle of a stream."""
+        return (self.rate, self.clock, self.channels) == (other.rate, other.clock, other.channels)
+
     def new_decoder(self) -> Decode:
         """What decodes one sender's payloads. Raises `UsageError` if it is not installed."""
         if self.encoding in NAMES:
@@ -86,13 +91,24 @@ class RtpFormat:
         return flat[: len(flat) // self.channels * self.channels].reshape(-1, self.channels)
 
 
-STATIC: Final = {
-    0: RtpFormat("PCMU", 8000),
-    8: RtpFormat("PCMA", 8000),
-    9: RtpFormat("G722", 16000),
-    10: RtpFormat("L16", 44100, 2),
-    11: RtpFormat("L16", 44100),
-}
-"""Payload types that mean the same everywhere (RFC 3551, table 4), of those known here."""
-COMFORT_NOISE: Final = frozenset({13, 19})
-"""Silence that the sender describes instead of sending (RFC 3389)."""
+@dataclass(frozen=True, slots=True)
+class PayloadTypes:
+    """What the payload types of a call mean, by their numbers."""
+
+    sound: Mapping[int, RtpFormat]
+    noise: frozenset[int] = frozenset({13, 19})
+    """Comfort noise: silence that the sender describes instead of sending (RFC 3389)."""
+    events: frozenset[int] = frozenset()
+    """Telephone events, keys pressed (RFC 4733); they are heard by others."""
+
+
+STATIC: Final = PayloadTypes(
+    {
+        0: RtpFormat("PCMU", 8000),
+        8: RtpFormat("PCMA", 8000),
+        9: RtpFormat("G722", 16000),
+        10: RtpFormat("L16", 44100, 2),
+        11: RtpFormat("L16", 44100),
+    }
+)
+"""Types that mean the same everywhere (RFC 3551, table 4), of those known here."""

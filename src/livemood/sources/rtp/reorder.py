@@ -5,9 +5,10 @@ buffer adds no delay at all. Only a hole makes those behind it wait, until what 
 its deadline passes. The deadline follows the jitter that is measured and is bounded, so a burst
 never deepens the buffer for good.
 
-A pure object: told arrival times, it never looks at a clock.
+A pure object: told arrival times, which never go back, it never looks at a clock.
 """
 
+from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from livemood.sources.rtp.packet import RtpPacket
@@ -26,7 +27,10 @@ class Arrival(NamedTuple):
 
 
 class Reorder:
-    """The packets of one sender, in order, each once."""
+    """The packets of one sender, in order, each once.
+
+    Sequence numbers are extended by the times they wrapped (RFC 3550, A.1).
+    """
 
     SHORTEST_S: Final = 0.02
     LONGEST_S: Final = 0.2
@@ -37,15 +41,21 @@ class Reorder:
 
     def __init__(self, clock_rate: int) -> None:
         self._clock_rate = clock_rate
-        self._next: int | None = None
-        self._highest = 0
-        self._waiting: dict[int, tuple[RtpPacket, float]] = {}
-        self._probation: int | None = None
+        self._next = -1
+        self._waiting: OrderedDict[int, tuple[RtpPacket, float]] = OrderedDict()
+        """By extended number, in the order in which they came."""
+        self._given_up: set[int] = set()
+        self._stray: tuple[RtpPacket, float] | None = None
         self._transit: float | None = None
+        self.first = self.highest = 0
+        """Extended numbers of this start of the sender."""
+        self.received = 0
+        """Packets of this start, whatever became of them."""
         self.jitter_s = 0.0
         """Interarrival jitter (RFC 3550, A.8)."""
-        self.lost = self.duplicates = self.late = self.restarts = 0
-        """Packets given up, had twice, come after their deadline; new starts of the sender."""
+        self.lost = self.duplicates = self.late = self.strays = self.restarts = 0
+        """Packets given up; had before; come after their deadline, or from before the first; from
+        elsewhere in the numbers; new starts of the sender."""
 
     @property
     def patience_s(self) -> float:
@@ -57,28 +67,32 @@ class Reorder:
         """When the oldest hole is given up; none without one."""
         if not self._waiting:
             return None
-        return min(arrived for _, arrived in self._waiting.values()) + self.patience_s
+        return next(iter(self._waiting.values()))[1] + self.patience_s
 
     def push(self, packet: RtpPacket, arrived: float) -> list[Arrival]:
         """Take a packet; those that are now in order."""
-        self._measure(packet, arrived)
-        if self._next is None:
-            self._next = packet.sequence
-        ahead = _difference(packet.sequence, self._next)
-        if ahead == 0 and not self._waiting:
-            self._next = (packet.sequence + 1) & 0xFFFF
-            self._probation = None
-            return [Arrival(packet, arrived, 0, False)]
+        if self._next < 0:
+            self._begin(packet.sequence)
+        # How far it lies ahead, from -32768 to 32767.
+        ahead = ((packet.sequence - self._next + 0x8000) & 0xFFFF) - 0x8000
         if not -self.MISORDER <= ahead <= self.DROPOUT:
             return self._jumped(packet, arrived)
-        self._probation = None
+        self._stray = None
+        self._measure(packet, arrived)
+        self.received += 1
+        number = self._next + ahead
+        if number > self.highest:
+            self.highest = number
+        if ahead == 0 and not self._waiting:
+            self._next = number + 1
+            return [Arrival(packet, arrived, 0, False)]
         if ahead < 0:
-            self.late += 1
+            self._behind(number)
             return []
-        if packet.sequence in self._waiting:
+        if number in self._waiting:
             self.duplicates += 1
             return []
-        self._waiting[packet.sequence] = (packet, arrived)
+        self._waiting[number] = (packet, arrived)
         return self._in_order(arrived)
 
     def due(self, now: float) -> list[Arrival]:
@@ -89,35 +103,63 @@ class Reorder:
         """Everything that waits, holes given up."""
         return self._in_order(float("inf"))
 
+    def _begin(self, sequence: int) -> None:
+        self._next = self.first = self.highest = 0x10000 + sequence
+        self.received = 0
+
+    def _behind(self, number: int) -> None:
+        """A packet whose place has been passed."""
+        if number in self._given_up:
+            self._given_up.remove(number)
+            self.late += 1
+        elif number < self.first:
+            self.late += 1
+        else:
+            self.duplicates += 1
+
     def _in_order(self, now: float) -> list[Arrival]:
-        assert self._next is not None  # noqa: S101 - something waits, so one has come before
         out: list[Arrival] = []
         while self._waiting:
-            found = self._waiting.pop(self._next, None)
-            lost = 0
+            found, lost = self._waiting.pop(self._next, None), 0
             if found is None:
                 deadline = self.deadline
                 if deadline is not None and now < deadline:
                     break
-                nearest = min(self._waiting, key=lambda s: _difference(s, self._next or 0))
-                lost = _difference(nearest, self._next)
-                self.lost += lost
-                found, self._next = self._waiting.pop(nearest), nearest
+                lost = self._give_up()
+                found = self._waiting.pop(self._next)
             out.append(Arrival(*found, lost, False))
-            self._next = (self._next + 1) & 0xFFFF
+            self._next += 1
         return out
+
+    def _give_up(self) -> int:
+        """Go on to the nearest packet that waits; how many are missing before it."""
+        nearest = self._next
+        while nearest not in self._waiting:
+            nearest += 1
+        missing = range(self._next, nearest)
+        self.lost += len(missing)
+        self._given_up = {n for n in self._given_up if n >= nearest - self.MISORDER}
+        self._given_up.update(missing[-self.MISORDER :])
+        self._next = nearest
+        return len(missing)
 
     def _jumped(self, packet: RtpPacket, arrived: float) -> list[Arrival]:
         """A lone stray is dropped; two in a row mean that the sender started anew."""
-        if self._probation != packet.sequence:
-            self._probation = (packet.sequence + 1) & 0xFFFF
-            self.late += 1
+        before, self._stray = self._stray, (packet, arrived)
+        if before is None or packet.sequence != (before[0].sequence + 1) & 0xFFFF:
+            self.strays += 1
             return []
         out = self.flush()
-        self._probation = self._transit = None
+        self._stray = self._transit = None
+        self._given_up.clear()
         self.restarts += 1
-        self._next = (packet.sequence + 1) & 0xFFFF
-        return [*out, Arrival(packet, arrived, 0, True)]
+        self.strays -= 1
+        self._begin(before[0].sequence)
+        for each in (before, (packet, arrived)):
+            self._measure(*each)
+        self.received, self.highest = 2, self.first + 1
+        self._next = self.first + 2
+        return [*out, Arrival(*before, 0, True), Arrival(packet, arrived, 0, False)]
 
     def _measure(self, packet: RtpPacket, arrived: float) -> None:
         transit = arrived - packet.timestamp / self._clock_rate
@@ -126,8 +168,3 @@ class Reorder:
             if change < 1.0:  # more is a wrap of the timestamp, a pause or a restart
                 self.jitter_s += (change - self.jitter_s) / 16
         self._transit = transit
-
-
-def _difference(a: int, b: int) -> int:
-    """How far sequence number `a` lies ahead of `b`, from -32768 to 32767."""
-    return ((a - b + 0x8000) & 0xFFFF) - 0x8000

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from livemood.errors import UsageError
-from livemood.sources.rtp.payload import STATIC, RtpFormat
+from livemood.sources.rtp.payload import STATIC, PayloadTypes, RtpFormat
 
 LONGEST = 65_536
 """Bytes; a description is a few lines."""
 
 
-def read_sdp(path: Path) -> dict[int, RtpFormat]:
-    """Formats by payload type, of the audio that the file describes, as far as they are known.
+def read_sdp(path: Path) -> PayloadTypes:
+    """What the file says of the audio it describes.
 
     Raises `UsageError` if it cannot be read, or if it describes no audio that can be decoded.
     """
@@ -20,19 +20,24 @@ def read_sdp(path: Path) -> dict[int, RtpFormat]:
             text = file.read(LONGEST + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    return described(text.decode("utf-8", "replace"), str(path))
+
+
+def described(text: str, name: str = "the session description") -> PayloadTypes:
+    """The same of the text itself, called `name` in errors."""
     if len(text) > LONGEST:
-        raise UsageError(f"{path} is too long for a session description")
-    formats = parse_sdp(text.decode("utf-8", "replace"))
-    if not formats:
+        raise UsageError(f"{name} is too long for a session description")
+    types = parse_sdp(text)
+    if not types.sound:
         raise UsageError(
-            f"{path} describes no sound that can be decoded: it needs a line m=audio with PCMU, "
+            f"{name} describes no sound that can be decoded: it needs a line m=audio with PCMU, "
             "PCMA, G722, L16 or opus"
         )
-    return formats
+    return types
 
 
-def parse_sdp(text: str) -> dict[int, RtpFormat]:
-    """The same of the text itself; empty if it describes no audio known here.
+def parse_sdp(text: str) -> PayloadTypes:
+    """The same, without sound if it describes none that is known here.
 
     Raises `UsageError` if what parses descriptions is not installed.
     """
@@ -42,23 +47,32 @@ def parse_sdp(text: str) -> dict[int, RtpFormat]:
         raise UsageError(
             "session descriptions need a parser that is not installed: pip install 'livemood[rtp]'"
         ) from None
-    formats: dict[int, RtpFormat] = {}
+    sound: dict[int, RtpFormat] = {}
+    noise, events = set(STATIC.noise), set[int]()
     for media in sdp_transform.parse(text).get("media", []):
         if media.get("type") != "audio":
             continue
-        listed = [int(p) for p in str(media.get("payloads", "")).split() if p.isdecimal()]
-        formats |= {number: STATIC[number] for number in listed if number in STATIC}
+        listed = [int(p) for p in str(media.get("payloads", "")).split() if _is_type(p)]
+        sound |= {number: STATIC.sound[number] for number in listed if number in STATIC.sound}
         stereo = {f["payload"] for f in media.get("fmtp", []) if "sprop-stereo=1" in f["config"]}
         for line in media.get("rtp", []):
-            form = _format(line, line["payload"] in stereo)
-            if line["payload"] in listed and form:
-                formats[line["payload"]] = form
-    return formats
+            number = line["payload"]
+            if number not in listed:
+                continue
+            name = str(line.get("codec", "")).upper()
+            if name in ("CN", "TELEPHONE-EVENT"):
+                (noise if name == "CN" else events).add(number)
+            elif form := _format(name, line, number in stereo):
+                sound[number] = form
+    return PayloadTypes(sound, frozenset(noise - {*sound}), frozenset(events - {*sound}))
 
 
-def _format(line: dict[str, Any], stereo: bool) -> RtpFormat | None:
+def _is_type(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 3
+
+
+def _format(name: str, line: dict[str, Any], stereo: bool) -> RtpFormat | None:
     """What a line `a=rtpmap` means; none if nothing that can be decoded."""
-    name = str(line.get("codec", "")).upper()
     try:
         rate, channels = int(line.get("rate") or 0), int(line.get("encoding") or 1)
         if name == "OPUS":  # always declared as stereo (RFC 7587)

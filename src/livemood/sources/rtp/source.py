@@ -2,20 +2,22 @@
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from livemood.audio import AudioBlock
 from livemood.errors import SourceError, UsageError
-from livemood.sources.rtp.payload import STATIC, RtpFormat
-from livemood.sources.rtp.receiver import RtpReceiver, Take
+from livemood.sources.rtp.payload import STATIC, PayloadTypes, RtpFormat
+from livemood.sources.rtp.port import RtpPort
+from livemood.sources.rtp.receiver import RtpReceiver
+from livemood.sources.rtp.sender import Take
 
 
 class RtpSource:
     """The first sender that is heard on a port, until it says goodbye or is silent for `idle_s`.
 
     Bound at once; what it sends is known once `wait` has returned true. Other senders on the port
-    are not listened to.
+    are not listened to, but where it stops and another one at the same host begins, that goes on.
     """
 
     STRAYS: Final = 10
@@ -25,7 +27,7 @@ class RtpSource:
         self,
         host: str,
         port: int,
-        formats: Mapping[int, RtpFormat] = STATIC,
+        types: PayloadTypes = STATIC,
         idle_s: float = 10.0,
     ) -> None:
         """Raises `SourceError` if the address cannot be used."""
@@ -33,11 +35,12 @@ class RtpSource:
         self._came = threading.Event()
         self._stopped = False
         self.live = True
-        self._receiver = RtpReceiver(host, port, self._opened, formats=formats, idle_s=idle_s)
-        self.port = self._receiver.port
+        self._port = RtpPort(host, port, self._opened, types=types, idle_s=idle_s, parties=1)
+        self.port = self._port.port
         self.name = f"rtp {host}:{self.port}"
         self.sample_rate = self.channels = 0
-        self._receiver.__enter__()
+        self._receiver = RtpReceiver().__enter__()
+        self._receiver.listen(self._port)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for a sender; whether one came. May be interrupted by Ctrl-C."""
@@ -45,7 +48,7 @@ class RtpSource:
 
     def check(self) -> None:
         """Raise `SourceError` if somebody sends what nobody can hear."""
-        refused = self._receiver.refused
+        refused = self._port.refused
         if refused["no decoder"]:
             raise SourceError(
                 f"what is sent to {self.name} needs a decoder: pip install 'livemood[rtp]'"

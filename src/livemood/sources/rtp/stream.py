@@ -1,119 +1,214 @@
-"""One sender's packets to blocks of sound on one clock."""
+"""One party's packets to blocks of sound on one clock."""
 
+from collections import Counter
 from typing import Final
 
 import numpy as np
 
 from livemood.audio import AudioBlock
-from livemood.sources.rtp.codec import Undecodable
+from livemood.sources.rtp.clock import SenderClock
+from livemood.sources.rtp.codec import Decode, Undecodable
 from livemood.sources.rtp.packet import RtpPacket
-from livemood.sources.rtp.payload import COMFORT_NOISE, RtpFormat
+from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
 from livemood.sources.rtp.reorder import Arrival, Reorder
 
 
 class RtpStream:
-    """Turns the packets of one sender into blocks; lost packets into gaps, pauses into silence.
+    """Turns packets into blocks; lost packets into gaps, pauses of the sender into silence.
 
-    A pure object. Positions are the sender's own samples since its first packet, so that its clock
-    may drift against ours for hours without anything being dropped or inserted: `captured_at` of
-    each block says when it came.
+    A pure object. Positions are the sender's own samples since its first packet; `captured_at` of
+    each block says when it came. Blocks follow on each other, except where sound was lost.
     """
 
-    LONGEST_SILENCE_S: Final = 60.0
-    """A longer jump of the timestamp, without a lost packet, is a restart of the sender."""
+    STALL_S: Final = 1.0
+    """After this long without packets what they should have brought is a gap."""
+    QUIET_S: Final = 0.3
+    """The same after comfort noise, where it is silence: the sender said so."""
+    MARGIN_S: Final = 0.25
+    """What is made up stays so far behind the time, for packets may still be on their way."""
+    AHEAD_S: Final = 5.0
+    """A sender further ahead of real time is not heard until it no longer is."""
+    DRIFT: Final = 1.01
+    """How much faster than ours a sender's clock may run."""
+    PIECE_S: Final = 0.5
+    """The longest block of silence."""
 
-    def __init__(self, form: RtpFormat, payload_types: frozenset[int]) -> None:
-        """Raises `UsageError` if the decoder that `form` needs is not installed."""
+    def __init__(self, form: RtpFormat, types: PayloadTypes, begin: int = 0) -> None:
+        """Hear `form` and what `types` knows of the same rate; the first sample is `begin`.
+
+        Raises `UsageError` if a decoder that `form` needs is not installed.
+        """
         self.format = form
-        self._decode = form.new_decoder()
-        self._types = payload_types
-        self._reorder = Reorder(form.clock)
-        self._begun = False
-        self._last_timestamp = self._position = 0
-        self._next = 0
-        self._anchor = (0, 0.0)
-        self.foreign = 0
-        """Packets of a payload type that is none of ours, telephone events among them."""
-        self.undecodable = 0
-        """Packets that the codec could not read."""
-        self._damaged = False
+        self._types = types
+        self._decoders: dict[int, Decode] = {}
+        self._open_decoders()
+        self.packets = Reorder(form.clock)
+        self._clock = SenderClock(form.rate, form.clock, begin)
+        self._next = begin
+        self._missing = self._longest = 0
+        self._anew = self._made_up = self._quiet = False
+        self._ahead_s, self._heard = 0.0, 0.0
+        self._silence = np.zeros((round(self.PIECE_S * form.rate), form.channels), np.float32)
+        self._cause = "packet_loss"
+        self._counts: Counter[str] = Counter()
 
     @property
-    def counters(self) -> dict[str, int]:
-        """Packets that brought no sound, by cause."""
-        r = self._reorder
-        return {
-            "lost": r.lost,
-            "duplicate": r.duplicates,
-            "late": r.late,
-            "restart": r.restarts,
-            "foreign": self.foreign,
-            "undecodable": self.undecodable,
-        }
+    def counters(self) -> Counter[str]:
+        """Packets that brought no sound, by cause, and new starts of the sender."""
+        p = self.packets
+        return self._counts + Counter(
+            lost=p.lost, duplicate=p.duplicates, late=p.late, stray=p.strays, restart=p.restarts
+        )
+
+    @property
+    def end(self) -> int:
+        """Index after the last sample handed on."""
+        return self._next
 
     @property
     def deadline(self) -> float | None:
         """When `due` should be called at the latest."""
-        return self._reorder.deadline
+        return self.packets.deadline
 
     def push(self, packet: RtpPacket, arrived: float) -> list[AudioBlock]:
         """Take a packet; the blocks that follow from it, in order."""
-        return self._blocks(self._reorder.push(packet, arrived))
+        return self._blocks(self.packets.push(packet, arrived))
 
     def due(self, now: float) -> list[AudioBlock]:
         """Blocks that no longer wait for what is missing before them."""
-        return self._blocks(self._reorder.due(now))
+        return self._blocks(self.packets.due(now))
 
     def flush(self) -> list[AudioBlock]:
         """Everything that waits."""
-        return self._blocks(self._reorder.flush())
+        return self._blocks(self.packets.flush())
+
+    def idle(self, now: float) -> list[AudioBlock]:
+        """What there is to say of a sender that sends nothing: silence, or once that it is lost.
+
+        To be called several times a second.
+        """
+        if not self._clock.begun:
+            return []
+        passed = self._clock.silent_s(now)
+        if passed < (self.QUIET_S if self._quiet else self.STALL_S) or self.deadline is not None:
+            return []
+        until = self._clock.now(now - self.MARGIN_S)
+        if until <= self._next or (self._made_up and not self._quiet):
+            return []
+        self._made_up = True
+        if self._quiet:
+            return self._silent(until, now - self.MARGIN_S)
+        self._next = until
+        nothing = self._silence[:0]
+        return [AudioBlock(until, nothing, now - self.MARGIN_S, gap_cause="no_packets")]
+
+    def change_sender(self) -> list[AudioBlock]:
+        """Another sender goes on where this one ended: what waits, holes given up."""
+        out = self.flush()
+        self._counts = self.counters
+        self._counts["sender"] += 1
+        self.packets = Reorder(self.format.clock)
+        self._open_decoders()
+        self._anew = True
+        return out
 
     def _blocks(self, arrivals: list[Arrival]) -> list[AudioBlock]:
-        return [block for arrival in arrivals if (block := self._block(arrival))]
+        out: list[AudioBlock] = []
+        for arrival in arrivals:
+            self._take(arrival, out)
+        return out
 
-    def _block(self, arrival: Arrival) -> AudioBlock | None:
+    def _take(self, arrival: Arrival, out: list[AudioBlock]) -> None:
         packet = arrival.packet
-        if packet.payload_type not in self._types:
-            if packet.payload_type not in COMFORT_NOISE:
-                self.foreign += 1
-            return None
+        self._missing += arrival.lost
+        self._anew |= arrival.restarted
+        decode = self._decoders.get(packet.payload_type)
+        if decode is None:
+            self._without_sound(arrival, out)
+            return
         try:
-            samples = self._decode(packet.payload)
+            samples = decode(packet.payload)
         except Undecodable:
-            self.undecodable += 1
-            self._damaged = True
-            return None
-        start = self._place(packet, arrival, len(samples))
+            self._counts["undecodable"] += 1
+            self._missing += 1
+            return
+        if not len(samples):
+            return
+        if self._too_fast(arrival.arrived, len(samples)):
+            self._counts["ahead"] += 1
+            self._missing += 1
+            return
+        anew, self._anew = self._anew, False
+        start = self._clock.place(packet.timestamp, arrival.arrived, len(samples), anew)
+        self._longest = max(self._longest, len(samples))
+        if start < self._next and self._made_up:  # the sender stood still; its clock goes on here
+            start = self._next
+            self._clock.move(start)
         if start < self._next:  # overlaps what was sent before
             samples = samples[self._next - start :]
             start = self._next
+        self._hole(start, anew, arrival.arrived, out)
+        self._made_up = self._quiet = False
         if not len(samples):
-            return None
-        lost, self._damaged = arrival.lost or arrival.restarted or self._damaged, False
-        if start > self._next and not lost:
-            # The timestamp went on without packets: the sender was silent, nothing was lost.
-            samples = np.concatenate(
-                (np.zeros((start - self._next, self.format.channels), np.float32), samples)
-            )
-            start = self._next
+            return
         self._next = start + len(samples)
-        self._anchor = (self._next, arrival.arrived)
-        return AudioBlock(start, samples, arrival.arrived, gap_cause="packet_loss")
+        self._clock.reached(self._next, arrival.arrived)
+        out.append(AudioBlock(start, samples, arrival.arrived, gap_cause=self._cause))
 
-    def _place(self, packet: RtpPacket, arrival: Arrival, length: int) -> int:
-        """Index of the packet's first sample, timestamps unwrapped."""
-        step = (packet.timestamp - self._last_timestamp + 0x80000000) % 0x100000000 - 0x80000000
-        step = step * self.format.rate // self.format.clock
-        longest = self.LONGEST_SILENCE_S * self.format.rate
-        if not self._begun:
-            self._begun = True
-            position = self._next
-        elif arrival.restarted or not -longest <= step <= longest:
-            # Where the sound stands on our clock: as much later as it came later.
-            end, then = self._anchor
-            passed = round((arrival.arrived - then) * self.format.rate)
-            position = end + max(0, passed - length)
-        else:
-            position = self._position + step
-        self._last_timestamp, self._position = packet.timestamp, position
-        return position
+    def _hole(self, start: int, anew: bool, arrived: float, out: list[AudioBlock]) -> None:
+        """Say what lies between what was handed on and `start`.
+
+        As much as the missing packets can have held is lost, or all of it if the sender started
+        anew or had stopped without a word. The rest is a pause, in which nothing was sent.
+        """
+        hole, missing, self._missing = start - self._next, self._missing, 0
+        stalled = self._made_up and not self._quiet
+        self._cause = "no_packets" if stalled and not missing else "packet_loss"
+        if hole <= 0 or anew or stalled:
+            return
+        lost = min(hole, missing * self._longest)
+        if lost < hole:
+            begin = self._next + lost
+            out += self._silent(start, arrived, begin)
+
+    def _silent(self, until: int, arrived: float, begin: int | None = None) -> list[AudioBlock]:
+        """Silence up to `until`, sound before `begin` being lost."""
+        out, piece = [], len(self._silence)
+        for at in range(self._next if begin is None else begin, until, piece):
+            sound = self._silence[: until - at]
+            then = arrived - (until - at - len(sound)) / self.format.rate
+            out.append(AudioBlock(at, sound, then, gap_cause="packet_loss"))
+        self._next = until
+        return out
+
+    def _without_sound(self, arrival: Arrival, out: list[AudioBlock]) -> None:
+        """Comfort noise tells of silence until its time; telephone events tell of nothing."""
+        packet = arrival.packet
+        if packet.payload_type in self._types.noise:
+            start = self._clock.place(packet.timestamp, arrival.arrived, 0, self._anew)
+            self._anew = False
+            if start > self._next:
+                self._hole(start, False, arrival.arrived, out)
+                self._next = max(self._next, start)
+            self._clock.reached(self._next, arrival.arrived)
+            self._quiet = True
+        elif packet.payload_type not in self._types.events:
+            self._counts["foreign"] += 1
+
+    def _open_decoders(self) -> None:
+        """One for each payload type, those of the same format sharing theirs."""
+        opened: dict[RtpFormat, Decode] = {self.format: self.format.new_decoder()}
+        for number, form in self._types.sound.items():
+            if form.fits(self.format):
+                if form not in opened:
+                    opened[form] = form.new_decoder()
+                self._decoders[number] = opened[form]
+
+    def _too_fast(self, arrived: float, length: int) -> bool:
+        passed, self._heard = arrived - self._heard, arrived
+        ahead = max(0.0, self._ahead_s - self.DRIFT * passed) + length / self.format.rate
+        if ahead > self.AHEAD_S:
+            self._ahead_s = ahead - length / self.format.rate
+            return True
+        self._ahead_s = ahead
+        return False

@@ -1,0 +1,267 @@
+"""One UDP port, and who sends there."""
+
+import logging
+import random
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from livemood.errors import SourceError, UsageError
+from livemood.sources.rtp.packet import MalformedPacket, RtpPacket, parse_packet
+from livemood.sources.rtp.payload import STATIC, PayloadTypes, RtpFormat
+from livemood.sources.rtp.rtcp import INTERVAL_S, Told, is_rtcp, read_rtcp, receiver_report
+from livemood.sources.rtp.sender import Address, Sender, Take
+
+log = logging.getLogger(__name__)
+
+Open = Callable[[int, RtpFormat], Take | None]
+"""Asked about a new sender (its SSRC, its format): what takes its blocks, or none to refuse it."""
+
+LONGEST_PACKET: Final = 2048
+SOCKET_BUFFER: Final = 4 << 20
+"""Bytes; at 150 calls half a second of packets, for when the thread is held up."""
+
+
+def bind(host: str, port: int, buffer: int = SOCKET_BUFFER) -> socket.socket:
+    """A UDP socket for receiving. Raises `SourceError` if the address cannot be used."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    receiver = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        receiver.bind((host, port))
+        receiver.setblocking(False)
+    except (OSError, OverflowError) as error:
+        receiver.close()
+        raise SourceError(f"cannot receive at {host}:{port}: {error}; choose another") from None
+    return receiver
+
+
+class RtpPort:
+    """A port whose senders are told apart by their SSRC.
+
+    A packet alone opens nothing: a second one must follow it (RFC 3550, A.1). A sender is known by
+    its address, too: packets under its SSRC from elsewhere are not heard.
+
+    Without `parties` every SSRC is a stream of its own. With it the port is one call: so many
+    SSRCs are streams, and another one that comes from the same host when one of them has stopped
+    goes on in its place.
+
+    After creation everything is done by the receiver's thread.
+    """
+
+    AT_ONCE: Final = 512
+    """Most packets read before other ports, and deadlines, have their turn."""
+    STRANGERS: Final = 64
+    """Most first packets remembered."""
+    TAKEOVER_S: Final = 0.5
+    """A sender silent for so long may be replaced, or have moved to another address."""
+    GRACE_S: Final = 1.0
+    """How long a call waits for another sender after a goodbye."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        opened: Open,
+        *,
+        types: PayloadTypes = STATIC,
+        idle_s: float = 10.0,
+        most: int = 1000,
+        parties: int | None = None,
+    ) -> None:
+        """Bound at once, and the port above it for RTCP if that is free; 0 takes any free port.
+
+        Raises `SourceError` if the address cannot be used.
+        """
+        self.socket = bind(host, port)
+        self.port: int = self.socket.getsockname()[1]
+        try:
+            self.control: socket.socket | None = bind(host, self.port + 1, 1 << 16)
+        except SourceError:
+            self.control = None
+        self._open, self._types, self._idle_s = opened, types, idle_s
+        self._parties, self._most = parties, parties or most
+        self._ssrc, self._cname = secrets.randbits(32), secrets.token_hex(8)
+        self._random = random.Random(self._ssrc)  # noqa: S311 - spreads reports over time
+        self._strangers: dict[int, tuple[RtpPacket, Address, float]] = {}
+        self.senders: dict[int, Sender] = {}
+        self.holding: set[Sender] = set()
+        """Those whose packets wait behind a hole."""
+        self.packets: Counter[str] = Counter()
+        """Packets received, and those of senders that have gone that brought no sound."""
+        self.refused: Counter[str] = Counter()
+        """Packets that belong to no stream, by cause."""
+
+    def read(self) -> None:
+        """Take the packets that have come."""
+        for _ in range(self.AT_ONCE):
+            try:
+                data, address = self.socket.recvfrom(LONGEST_PACKET)
+            except BlockingIOError:
+                break
+            except OSError:  # what a report met on its way; nothing was received
+                continue
+            self.take(data, address, time.monotonic())
+
+    def read_control(self) -> None:
+        """Take what has come to the port for RTCP."""
+        for _ in range(self.AT_ONCE):
+            try:
+                data, address = (self.control or self.socket).recvfrom(LONGEST_PACKET)
+            except BlockingIOError:
+                break
+            except OSError:
+                continue
+            if is_rtcp(data):
+                self._told(read_rtcp(data), address, self.control, time.monotonic())
+
+    def take(self, data: bytes, address: Address, now: float) -> None:
+        """Take one packet from `address`; with RTCP on the same port, too (RFC 5761)."""
+        if is_rtcp(data):
+            self._told(read_rtcp(data), address, self.socket, now)
+            return
+        try:
+            packet = parse_packet(data)
+        except MalformedPacket:
+            self.refused["malformed"] += 1
+            return
+        sender = self.senders.get(packet.ssrc)
+        if sender is None:
+            self._stranger(packet, address, now)
+            return
+        if address != sender.address:
+            if now - sender.heard < self.TAKEOVER_S:
+                self.refused["other address"] += 1
+                return
+            sender.address = address
+        self.packets["received"] += 1
+        sender.push(packet, now)
+        self._note(sender)
+
+    def due(self, now: float) -> None:
+        """Hand on what no longer waits."""
+        for sender in list(self.holding):
+            sender.hand_on(sender.stream.due(now))
+            self._note(sender)
+
+    def sweep(self, now: float) -> None:
+        """Part with who is silent, fill pauses, report. To be called several times a second."""
+        for ssrc, sender in list(self.senders.items()):
+            grace = sender.left is not None and now - sender.left > self.GRACE_S
+            if grace or now - sender.heard > self._idle_s:
+                self._part(ssrc)
+                continue
+            sender.hand_on(sender.stream.idle(now))
+            if now >= sender.next_report:
+                self._report(sender, now)
+        for ssrc, (_, _, then) in list(self._strangers.items()):
+            if now - then > self._idle_s:
+                del self._strangers[ssrc]
+
+    def close(self) -> None:
+        """Part with everybody and give the port back."""
+        for ssrc in list(self.senders):
+            self._part(ssrc)
+        self.socket.close()
+        if self.control:
+            self.control.close()
+
+    def _stranger(self, packet: RtpPacket, address: Address, now: float) -> None:
+        form = self._types.sound.get(packet.payload_type)
+        if form is None:
+            self.refused[self._why(packet.payload_type)] += 1
+            return
+        first = self._strangers.pop(packet.ssrc, None)
+        follows = first and 0 < (packet.sequence - first[0].sequence) & 0xFFFF <= 100
+        if not first or not follows or first[1] != address:
+            if len(self._strangers) >= self.STRANGERS:
+                self._strangers.pop(next(iter(self._strangers)))
+            self._strangers[packet.ssrc] = (packet, address, now)
+            return
+        sender = self._new(packet.ssrc, form, address, now)
+        if sender:
+            self.packets["received"] += 2
+            sender.push(first[0], first[2])
+            sender.push(packet, now)
+            self._note(sender)
+
+    def _why(self, payload_type: int) -> str:
+        if payload_type in self._types.noise:
+            return "comfort noise"
+        return "event" if payload_type in self._types.events else "unknown payload type"
+
+    def _new(self, ssrc: int, form: RtpFormat, address: Address, now: float) -> Sender | None:
+        if self._parties and (sender := self._replaced(ssrc, form, address, now)):
+            return sender
+        if len(self.senders) >= self._most:
+            self.refused["too many senders"] += 1
+            return None
+        try:
+            sender = Sender(ssrc, form, self._types, address, now)
+        except UsageError as error:
+            if not self.refused["no decoder"]:
+                log.info("%s", error)  # whoever asks `refused` says it to the user
+            self.refused["no decoder"] += 1
+            return None
+        take = self._open(ssrc, form)
+        if take is None:
+            self.refused["refused"] += 2
+            return None
+        sender.take = take
+        sender.next_report = now + self._random.uniform(*INTERVAL_S) / 2
+        self.senders[ssrc] = sender
+        return sender
+
+    def _replaced(self, ssrc: int, form: RtpFormat, address: Address, now: float) -> Sender | None:
+        """A party of the call that goes on under another SSRC."""
+        for old, sender in self.senders.items():
+            stopped = sender.left is not None or now - sender.heard > self.TAKEOVER_S
+            if stopped and address[0] == sender.address[0] and form.fits(sender.stream.format):
+                self.senders[ssrc] = self.senders.pop(old)
+                sender.change(ssrc, address)
+                return sender
+        return None
+
+    def _told(
+        self, told: Told, address: Address, through: socket.socket | None, now: float
+    ) -> None:
+        self.packets["control"] += 1
+        for ssrc, ntp in told.reports.items():
+            if (sender := self.senders.get(ssrc)) and address[0] == sender.address[0]:
+                sender.reception.sender_reported(ntp, now)
+                sender.control = (through, address)
+        for ssrc in told.leaving:
+            if (sender := self.senders.get(ssrc)) and address[0] == sender.address[0]:
+                sender.left = now
+                if not self._parties:
+                    self._part(ssrc)
+
+    def _report(self, sender: Sender, now: float) -> None:
+        sender.next_report = now + self._random.uniform(*INTERVAL_S)
+        host, port, *more = sender.address
+        default = (self.control or self.socket, (host, min(port + 1, 65535), *more))
+        through, address = sender.control or default
+        block = sender.reception.block(sender.stream.packets, now)
+        try:
+            (through or self.socket).sendto(
+                receiver_report(self._ssrc, [block], self._cname), address
+            )
+            self.packets["reports"] += 1
+        except OSError:  # nobody there, or no room: reports may get lost
+            self.refused["unsent report"] += 1
+
+    def _note(self, sender: Sender) -> None:
+        if sender.stream.deadline is not None:
+            self.holding.add(sender)
+        elif sender in self.holding:
+            self.holding.discard(sender)
+
+    def _part(self, ssrc: int) -> None:
+        sender = self.senders.pop(ssrc)
+        self.holding.discard(sender)
+        sender.hand_on(sender.stream.flush())
+        self.packets.update(sender.stream.counters)
+        sender.take(None)

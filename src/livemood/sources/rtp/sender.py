@@ -1,0 +1,64 @@
+"""One sender on a port."""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from livemood.audio import AudioBlock
+from livemood.sources.rtp.packet import RtpPacket
+from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
+from livemood.sources.rtp.rtcp import Reception
+from livemood.sources.rtp.stream import RtpStream
+
+Address = tuple[Any, ...]
+"""Host, port and, for IPv6, what else belongs to an address."""
+
+Take = Callable[[AudioBlock | None], None]
+"""Handed the blocks of one sender, in order, then none: it has gone. Must not block."""
+
+
+class Sender:
+    """Its stream, where it sends from, and what takes its sound."""
+
+    __slots__ = (
+        "address",
+        "control",
+        "heard",
+        "left",
+        "next_report",
+        "reception",
+        "stream",
+        "take",
+    )
+
+    def __init__(
+        self, ssrc: int, form: RtpFormat, types: PayloadTypes, address: Address, now: float
+    ) -> None:
+        """Raises `UsageError` if the decoder that `form` needs is not installed."""
+        self.stream = RtpStream(form, types)
+        self.reception = Reception(ssrc, form.clock)
+        self.address = address
+        self.control: tuple[socket.socket | None, Address] | None = None
+        """Through which socket its reports came, and from where."""
+        self.heard = now
+        """When its last packet came."""
+        self.left: float | None = None
+        """When it said goodbye."""
+        self.next_report = 0.0
+        self.take: Take = lambda _: None
+
+    def push(self, packet: RtpPacket, now: float) -> None:
+        """Take a packet and hand on what follows."""
+        self.heard, self.left = now, None
+        self.hand_on(self.stream.push(packet, now))
+
+    def change(self, ssrc: int, address: Address) -> None:
+        """Go on with what another SSRC sends."""
+        self.address, self.control, self.left = address, None, None
+        self.reception = Reception(ssrc, self.stream.format.clock)
+        self.hand_on(self.stream.change_sender())
+
+    def hand_on(self, blocks: list[AudioBlock]) -> None:
+        """Give `blocks` to whoever takes them."""
+        for block in blocks:
+            self.take(block)
