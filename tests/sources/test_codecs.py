@@ -178,8 +178,9 @@ def test_a_call_reads_as_the_same_sound_from_a_file(model, clip, tmp_path, codec
     heard, meant = events[-1].summary[0].session, expected.summary(0).session
     for label, probability in meant.mean_probabilities.items():
         assert heard.mean_probabilities[label] == pytest.approx(probability, abs=0.15)
-    assert abs(events[-1].end_ms - 1000 * sf.info(path).duration) < 200
-    assert not [e for e in events if e.type == "gap"]
+    # ffmpeg just stops; after a second without packets it is said that there are none.
+    (gap,) = [e for e in events if e.type == "gap"] or [events[-1]]
+    assert abs((gap.start_ms or gap.end_ms) - 1000 * sf.info(path).duration) < 200
 
 
 @pytest.mark.slow
@@ -307,8 +308,11 @@ def test_a_source_hears_the_first_sender_and_ends_with_it(clip):
     assert (source.sample_rate, source.channels) == (8000, 1)
     end = 0
     for block in source.blocks():
-        assert block.start == end
-        end = block.end
+        if len(block.samples):
+            assert block.start == end
+            end = block.end
+        else:
+            assert block.gap_cause == "no_packets"  # ffmpeg stopped without a goodbye
     assert sending.wait(20) == 0
     assert end > 8000
 

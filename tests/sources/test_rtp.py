@@ -315,8 +315,8 @@ def test_ffmpeg_sends_a_call_and_it_reads_as_the_same_sound_from_a_file(model, c
     with Hub(model) as hub, RtpReceiver() as receiver:
         port = receiver.listen(RtpPort("127.0.0.1", 0, opened))
         target = f"rtp://127.0.0.1:{port.port}"
-        send = ["ffmpeg", "-v", "error", "-re", "-i", coded, "-c:a", "copy", "-f", "rtp", target]
-        subprocess.run(send, check=True, capture_output=True)
+        send = ["ffmpeg", "-v", "error", "-re", "-i", coded, "-c:a", "copy", "-f", "rtp"]
+        subprocess.run([*send, "-rtpflags", "send_bye", target], check=True, capture_output=True)
         assert sessions[0].ended.wait(20)  # ffmpeg says goodbye
     heard = [e.label for e in events if e.type == "segment"]
     assert heard == [s.label for s in expected.segments(0)]
