@@ -1,4 +1,4 @@
-"""The ASGI application: `/v1/timeline`, `/healthz`, `/metrics`."""
+"""The ASGI application of a monitor: the live page, `/v1/timeline`, `/healthz`, `/metrics`."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -14,8 +14,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livemood.server.log import EventLog, Subscription
 from livemood.server.metrics import Metrics
+from livemood.server.page import about, page_routes
 from livemood.timeline.events import client_notice
 
+SUBPROTOCOL = "livemood.v1"
 LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]
 
 
@@ -31,6 +33,8 @@ class App:
         hosts = Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)
         self.asgi = Starlette(
             routes=[
+                *page_routes("monitor"),
+                Route("/v1/about", self._about),
                 Route("/healthz", self._health),
                 Route("/metrics", self._exposition),
                 WebSocketRoute("/v1/timeline", self._timeline),
@@ -41,6 +45,9 @@ class App:
     async def _health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok", "session_open": not self._log.closed})
 
+    async def _about(self, _: Request) -> Response:
+        return JSONResponse(about("monitor", session=self._log.session))
+
     async def _exposition(self, _: Request) -> Response:
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
@@ -48,7 +55,9 @@ class App:
         if not _same_origin(socket):
             await socket.close(1008, "pages of other origins may not read the timeline")
             return
-        await socket.accept()
+        # A browser that offers subprotocols, ours and its token, must be answered by one of them.
+        offered = socket.scope.get("subprotocols", ())
+        await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         try:
             after = _after(socket, self._log)
         except ValueError as error:

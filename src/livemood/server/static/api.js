@@ -1,0 +1,42 @@
+/** Requests to the server that this page came from, with the reader's token if there is one. */
+const KEPT = "livemood.token";
+
+export function token() {
+  return sessionStorage.getItem(KEPT) ?? localStorage.getItem(KEPT) ?? "";
+}
+
+/** Use `value` from now on; in this tab only, or in this browser until it is forgotten. */
+export function setToken(value, remember) {
+  localStorage.removeItem(KEPT);
+  sessionStorage.removeItem(KEPT);
+  if (value) (remember ? localStorage : sessionStorage).setItem(KEPT, value);
+}
+
+/** What the server said no to; `status` is 0 where there was no answer. */
+export class Refusal extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * The answer to a request: what its JSON holds, or the response itself with `raw`.
+ * @param {string} path
+ * @param {{method?: string, body?: unknown, raw?: boolean}} [options]
+ */
+export async function ask(path, { method = "GET", body, raw = false } = {}) {
+  const headers = token() ? { authorization: `Bearer ${token()}` } : {};
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const init = { method, headers, body: body === undefined ? undefined : JSON.stringify(body) };
+  const response = await fetch(path, init).catch(() => {
+    throw new Refusal(0, "unreachable", "");
+  });
+  if (!response.ok) {
+    const { error } = await response.json().catch(() => ({}));
+    throw new Refusal(response.status, error?.code ?? "", error?.message ?? response.statusText);
+  }
+  if (raw) return response;
+  return response.status === 204 ? null : response.json();
+}

@@ -1,0 +1,87 @@
+import { History } from "./history.js";
+
+/** Readings are kept as they came for so long; before that, averaged. */
+export const RAW_MS = 130_000;
+const MOST = 3000;
+
+/** What the page knows of one channel; bounded, however long the session. */
+export class Channel {
+  /** @param {number} number @param {readonly string[]} labels */
+  constructor(number, labels) {
+    this.number = number;
+    this.labels = labels;
+    this.history = new History(labels.length);
+    /** Readings of the last two minutes: `{ms, from, fresh, values, label, confidence}`. */
+    this.raw = [];
+    /** Closed segments, oldest first; the oldest are forgotten beyond 3000. */
+    this.segments = [];
+    /** Stretches of speech, `{start, end}`; `end` is null while somebody speaks. */
+    this.speech = [];
+    this.gaps = [];
+    /** The newest reading. */
+    this.emotion = null;
+    /** Where the label that is said now began. */
+    this.since = 0;
+    this.speaking = false;
+    /** Whether the next reading is the first of a stretch of speech. */
+    this.fresh = true;
+    /** Counts segments, so that whoever shows them knows of news. */
+    this.closed = 0;
+  }
+
+  take(event) {
+    if (event.type === "emotion") this.#read(event);
+    else if (event.type === "segment") this.#close(event);
+    else if (event.type === "speech.started") {
+      this.speaking = true;
+      this.fresh = true;
+      keep(this.speech, { start: event.start_ms, end: null });
+      this.since = event.start_ms;
+    } else if (event.type === "speech.ended") {
+      this.speaking = false;
+      const last = this.speech.at(-1);
+      if (last && last.end === null) last.end = event.end_ms;
+      else keep(this.speech, { start: event.start_ms, end: event.end_ms });
+    } else if (event.type === "gap") {
+      keep(this.gaps, { start: event.start_ms, end: event.end_ms, cause: event.cause });
+    }
+  }
+
+  #read(event) {
+    const { raw } = this;
+    const known = this.labels.indexOf(event.label);
+    const values = new Float32Array(this.labels.length + 2);
+    this.labels.forEach((label, i) => (values[i] = event.probabilities[label] ?? 0));
+    values[this.labels.length] = event.valence;
+    values[this.labels.length + 1] = event.arousal;
+    const label = known < 0 ? this.labels.length : known;
+    const ms = event.end_ms;
+    raw.push({
+      ms,
+      from: event.start_ms,
+      fresh: this.fresh,
+      values,
+      label,
+      confidence: event.confidence,
+    });
+    this.fresh = false;
+    if (raw[0].ms < ms - RAW_MS - 10_000) {
+      raw.splice(0, raw.findIndex((reading) => reading.ms >= ms - RAW_MS));
+    }
+    this.history.add(ms, values, label);
+    this.emotion = event;
+  }
+
+  #close(event) {
+    const { start_ms: start, end_ms: end, label, confidence, valence, arousal } = event;
+    keep(this.segments, { start, end, label, confidence, valence, arousal });
+    this.since = end;
+    this.closed += 1;
+  }
+}
+
+/** Append to a list that forgets its oldest beyond a limit. */
+export function keep(list, item) {
+  list.push(item);
+  if (list.length > MOST) list.splice(0, MOST / 10);
+}

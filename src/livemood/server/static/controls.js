@@ -1,0 +1,98 @@
+import { $ } from "./dom.js";
+import { t } from "./text.js";
+
+const SPANS = [120_000, 600_000, Infinity];
+
+/** Buttons, keys and dragging that move the view through time. */
+export class Controls {
+  /** @param {import("./view.js").View} view @param {() => number} now */
+  constructor(view, now, touched) {
+    this.view = view;
+    this.now = now;
+    this.touched = touched;
+    this.pause = $("#pause");
+    this.jump = $("#jump");
+    this.ranges = [...document.querySelectorAll("input[name=range]")];
+    this.pause.onclick = () => this.#do(() => this.#toggle());
+    this.jump.onclick = () => this.#do(() => view.follow());
+    for (const [i, range] of this.ranges.entries()) {
+      range.onchange = () => this.#do(() => view.zoom(SPANS[i], now()));
+    }
+  }
+
+  /** Let keys and dragging on a panel's chart move the view. */
+  attach(panel) {
+    const { canvas } = panel;
+    canvas.addEventListener("keydown", (event) => {
+      const move = this.#key(event);
+      if (!move) return;
+      event.preventDefault();
+      panel.pointed = true;
+      this.#do(move);
+    });
+    canvas.addEventListener("pointerdown", (down) => {
+      const { endMs } = this.view;
+      const [start, end] = panel.chart.range;
+      const perPixel = (end - start) / panel.chart.width;
+      const drag = ({ clientX }) => {
+        const shift = (down.clientX - clientX) * perPixel;
+        if (Math.abs(clientX - down.clientX) < 4 || this.view.spanMs === Infinity) return;
+        const moved = Math.max(this.view.spanMs, (endMs ?? end) + shift);
+        this.#do(() => (this.view.endMs = moved >= this.now() ? null : moved));
+      };
+      canvas.setPointerCapture(down.pointerId);
+      canvas.addEventListener("pointermove", drag);
+      for (const over of ["pointerup", "pointercancel"]) {
+        canvas.addEventListener(over, () => canvas.removeEventListener("pointermove", drag), {
+          once: true,
+        });
+      }
+    });
+  }
+
+  /** Show how things are. */
+  draw() {
+    const { view } = this;
+    const words = t(view.live ? "pause" : "resume");
+    if (this.pause.textContent !== words) this.pause.textContent = words;
+    this.jump.disabled = view.live;
+    this.ranges[SPANS.indexOf(view.spanMs)].checked = true;
+  }
+
+  #do(move) {
+    move();
+    this.touched();
+  }
+
+  #toggle() {
+    if (this.view.live) this.view.pause(this.now());
+    else this.view.follow();
+  }
+
+  #key({ key, shiftKey, ctrlKey, altKey, metaKey }) {
+    if (ctrlKey || altKey || metaKey) return null;
+    const { view } = this;
+    const now = this.now();
+    const at = view.cursorMs ?? view.endMs ?? now;
+    const step = Math.min(view.spanMs, now) / (shiftKey ? 12 : 120);
+    const moves = {
+      ArrowLeft: () => view.point(at - step, now),
+      ArrowRight: () => view.point(at + step, now),
+      PageUp: () => view.point(at - 60 * step, now),
+      PageDown: () => view.point(at + 60 * step, now),
+      Home: () => view.point(0, now),
+      End: () => view.follow(),
+      Escape: () => (view.cursorMs = null),
+      " ": () => this.#toggle(),
+      "+": () => this.#zoom(-1),
+      "=": () => this.#zoom(-1),
+      "-": () => this.#zoom(1),
+    };
+    return moves[key];
+  }
+
+  #zoom(by) {
+    const at = SPANS.indexOf(this.view.spanMs) + by;
+    this.view.zoom(SPANS[Math.max(0, Math.min(SPANS.length - 1, at))], this.now());
+  }
+}

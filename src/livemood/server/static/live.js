@@ -1,0 +1,200 @@
+/** The live page: a monitor's session, one of many, or the microphone of this page. */
+import { Announcer } from "./announce.js";
+import { ask, token } from "./api.js";
+import { themeColours } from "./chart.js";
+import { Controls } from "./controls.js";
+import { $, say } from "./dom.js";
+import { connect } from "./livemood.js";
+import { askForToken, explain, notice, onTheme, openReport, ready } from "./page.js";
+import { Panel } from "./panel.js";
+import { prepareSpeaking } from "./speaking.js";
+import { Store } from "./store.js";
+import { Table } from "./table.js";
+import { currentLanguage, labelName, onLanguage, percent, t, whole } from "./text.js";
+import { View } from "./view.js";
+
+const TICK_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 250;
+
+const about = await ready();
+const speaking = location.pathname === "/speak";
+const asked = decodeURIComponent(location.pathname.match(/^\/sessions\/(.+)$/)?.[1] ?? "");
+const store = new Store();
+const view = new View();
+const announcer = new Announcer($("#announcer"));
+const table = new Table($("#table"), $("#table-details"));
+const controls = new Controls(view, now, touched);
+let state = speaking ? "session_waiting" : "connecting";
+let panels = [];
+let colours = themeColours();
+let waiting = false;
+let feed = null;
+let speaker = null;
+
+function now() {
+  return store.nowMs(performance.now(), state === "live");
+}
+
+function who(n) {
+  return store.started?.participants[n] || t("channel", { n });
+}
+
+/** Something changed: draw at the next frame. */
+function touched() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    draw();
+  });
+}
+
+function take(event) {
+  store.take(event, performance.now());
+  touched();
+}
+
+function draw() {
+  if (panels.length !== store.channels.length || panels[0]?.channel !== store.channels[0]) rebuild();
+  head();
+  controls.draw();
+  for (const panel of panels) panel.draw(store, now(), colours);
+  table.draw(store, who, currentLanguage());
+  if (state === "live") announce();
+}
+
+function rebuild() {
+  panels = store.channels.map((channel) => new Panel(channel, () => who(channel.number), view, touched));
+  $("#panels").style.setProperty("--channels", Math.min(2, panels.length || 1));
+  $("#panels").replaceChildren(...panels.map((panel) => panel.root));
+  for (const panel of panels) {
+    panel.attach();
+    controls.attach(panel);
+    sizes.observe(panel.canvas);
+  }
+}
+
+const sizes = new ResizeObserver(() => {
+  for (const panel of panels) panel.chart.resize();
+  touched();
+});
+
+/** The lines above the panels. */
+function head() {
+  const { started, ended, latency } = store;
+  const source = started?.source ?? t(speaking ? "speak_title" : "timeline");
+  say($("#source"), source);
+  document.title = `${source} · ${t(state)} · livemood`;
+  const root = document.documentElement;
+  Object.assign(root.dataset, { state, seq: store.seq, taken: store.taken });
+  say($("#state"), t(state));
+  const { name, version } = started?.model ?? {};
+  say($("#model"), name ? `${name} ${version}` : "–");
+  say($("#purpose"), started?.purpose ?? "");
+  $("#purpose-row").hidden = !started?.purpose;
+  const budget = started?.settings.budget_ms;
+  const ms = latency ? whole(latency.total) : "–";
+  say($("#latency"), t(budget ? "latency_of" : "latency_ms", { ms, budget: whole(budget ?? 0) }));
+  const share = latency && budget ? Math.min(1, latency.total / budget) : 0;
+  $("#latency-bar").style.transform = `scaleX(${share.toFixed(2)})`;
+  const behind = store.behind.size > 0 && !ended;
+  $("#behind").hidden = !behind;
+  root.classList.toggle("behind", behind);
+  $("#marker-form").hidden = !(about.features.markers && state === "live" && !ended);
+  $("#report").hidden = !store.session;
+  $("#notices").replaceChildren(...store.notices.map((event) => noticeLine(event)));
+}
+
+function noticeLine({ code, message, count }) {
+  const line = document.createElement("li");
+  const known = ["history_lost", "slow_client"].includes(code);
+  line.textContent = known ? t(code, { count: whole(count) }) : message;
+  return line;
+}
+
+function announce() {
+  for (const { channel } of panels) {
+    const { emotion, speaking: speaks, number } = channel;
+    if (!speaks || !emotion) continue;
+    // Said when the label changes; the confidence of that moment goes with it.
+    const key = `${number}`;
+    if (announced.get(key) === emotion.label) continue;
+    announced.set(key, emotion.label);
+    const values = { label: labelName(emotion.label), confidence: percent(emotion.confidence) };
+    announcer.tell(key, t("said", { who: who(number), ...values }));
+  }
+}
+const announced = new Map();
+
+async function becomes(next, why) {
+  state = next;
+  touched();
+  if (next === "refused") {
+    if (/token/i.test(why) || !why) askForToken(why);
+    notice(why || t("refused"));
+  } else if (next === "waiting" && asked) {
+    // A socket does not say why it was refused: the session's own address does.
+    await ask(`/v1/sessions/${encodeURIComponent(asked)}`).catch((refusal) => {
+      if (refusal.status !== 0) {
+        feed.close();
+        explain(refusal);
+      }
+    });
+  } else {
+    notice("");
+  }
+}
+
+$("#report").onclick = async () => {
+  const id = encodeURIComponent(store.session);
+  const path = about.mode === "service" ? `/v1/sessions/${id}/report` : "/v1/report";
+  try {
+    await ask("/v1/about");
+    await openReport(path);
+  } catch (refusal) {
+    if (refusal.status === 0) notice(t("report_gone"));
+    else explain(refusal);
+  }
+};
+
+$("#marker-form").onsubmit = async (event) => {
+  event.preventDefault();
+  const field = $("input", event.target);
+  const note = field.value.trim();
+  if (!note) return;
+  try {
+    if (speaker) speaker.mark(note);
+    else {
+      const path = `/v1/sessions/${encodeURIComponent(store.session)}/markers`;
+      await ask(path, { method: "POST", body: { note, at_ms: null } });
+    }
+    field.value = "";
+  } catch (refusal) {
+    explain(refusal);
+  }
+};
+
+onLanguage(touched);
+onTheme(() => {
+  colours = themeColours();
+  touched();
+});
+$("#table-details").addEventListener("toggle", touched);
+$("#home").hidden = about.mode !== "service";
+$("#speak").hidden = !about.features.stream || speaking;
+setInterval(() => state === "live" && view.live && touched(), TICK_MS);
+
+if (speaking) {
+  speaker = prepareSpeaking(about, { take, becomes });
+} else {
+  feed = connect({
+    session: asked || undefined,
+    token: token() || undefined,
+    follow: about.mode === "monitor",
+    onEvent: take,
+    onState: becomes,
+  });
+}
+touched();
+
+/** For whoever looks inside from the console, and for tests. */
+globalThis.livemoodPage = { store, view, feed, now, panels: () => panels };

@@ -1,0 +1,152 @@
+/**
+ * livemood in a web page: the events of a monitor, each once and in order.
+ *
+ * It stands alone: no other file, no build step. See docs/dashboard.md.
+ *
+ *     import { connect } from "/static/livemood.js";
+ *     const feed = connect({ onEvent: (event) => console.log(event.type, event.label) });
+ *
+ * @typedef {{type: string, session: string, channel: ?number, seq: ?number, start_ms: number,
+ *   end_ms: number, time: string}} LivemoodEvent  With the fields of docs/protocol.md by `type`.
+ *   Types that a page does not know are to be passed over: there may be more one day.
+ * @typedef {"connecting"|"live"|"waiting"|"ended"|"refused"|"closed"} FeedState
+ * @typedef {object} FeedOptions
+ * @property {string} [url] Where the monitor is, `ws://HOST:PORT`; by default where the page is.
+ * @property {string} [session] Which session, where the server has many.
+ * @property {number} [after] Only events after this number; 0, the default, gives all.
+ * @property {string} [token] An access token with the scope `watch`, where the server asks for one.
+ * @property {boolean} [follow] When the session has ended, wait for the next one at this address.
+ * @property {(event: LivemoodEvent) => void} [onEvent] Told every event.
+ * @property {(state: FeedState, why: string) => void} [onState] Told how the connection is.
+ */
+
+const FIRST_WAIT_MS = 200;
+const LONGEST_WAIT_MS = 5000;
+const FOLLOW_MS = 3000;
+const PATH = "/v1/timeline";
+
+/** Subprotocols of a socket: browsers cannot send the header that carries a token elsewhere. */
+export function protocols(token) {
+  return token ? ["livemood.v1", `bearer.${token}`] : ["livemood.v1"];
+}
+
+/** The WebSocket address of `path` at `base`, by default the page's own server. */
+export function address(path, base = location.href) {
+  const url = new URL(path, base);
+  url.protocol = { "http:": "ws:", "https:": "wss:" }[url.protocol] ?? url.protocol;
+  return url;
+}
+
+/** A connection that mends itself and fetches what it missed by sequence number. */
+export class Feed {
+  #options;
+  #socket = null;
+  #timer = 0;
+  #wait = FIRST_WAIT_MS;
+  /** Whether the session that was heard last has ended: a server may also just go away. */
+  #over = false;
+  #retry = () => this.#retryNow();
+
+  /** @param {FeedOptions} options */
+  constructor(options = {}) {
+    this.#options = options;
+    /** @type {FeedState} */
+    this.state = "connecting";
+    /** The session of the newest event; empty before the first. */
+    this.session = options.session ?? "";
+    /** Number of the newest event. */
+    this.seq = options.after ?? 0;
+    /** Events that never came, less those that the server said it had dropped. */
+    this.missed = 0;
+    addEventListener("online", this.#retry);
+    document.addEventListener("visibilitychange", this.#retry);
+    this.#open();
+  }
+
+  /** Leave for good. */
+  close() {
+    removeEventListener("online", this.#retry);
+    document.removeEventListener("visibilitychange", this.#retry);
+    clearTimeout(this.#timer);
+    this.#become("closed", "");
+    this.#socket?.close();
+  }
+
+  #open() {
+    const url = address(PATH, this.#options.url);
+    url.searchParams.set("after", String(this.seq));
+    if (this.session) url.searchParams.set("session", this.session);
+    const socket = new WebSocket(url, protocols(this.#options.token));
+    this.#socket = socket;
+    let refusal = "";
+    socket.onopen = () => {
+      this.#wait = FIRST_WAIT_MS;
+      if (this.state !== "ended") this.#become("live", "");
+    };
+    socket.onmessage = ({ data }) => {
+      const event = JSON.parse(data);
+      if (event.seq === null && event.type === "error" && event.fatal) refusal = event.message;
+      this.#take(event);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (this.state === "closed" || socket !== this.#socket) return;
+      if (refusal || code === 1008) this.#become("refused", refusal || reason);
+      else if (this.#over) this.#end();
+      else this.#again();
+    };
+  }
+
+  #take(event) {
+    if (event.seq !== null) {
+      const same = event.session === this.session;
+      if (same && event.seq <= this.seq) return;
+      this.missed = same || !this.session ? this.missed + event.seq - this.seq - 1 : 0;
+      this.session = event.session;
+      this.seq = event.seq;
+      this.#over = event.type === "session.ended";
+      if (this.state === "ended" && !same) this.#become("live", "");
+    } else if (event.count) {
+      this.missed -= event.count;
+    }
+    this.#options.onEvent?.(event);
+  }
+
+  #end() {
+    this.#become("ended", "");
+    if (this.#options.follow) this.#later(FOLLOW_MS);
+  }
+
+  #again() {
+    this.#become("waiting", "");
+    this.#later(this.#wait);
+    this.#wait = Math.min(LONGEST_WAIT_MS, this.#wait * 2);
+  }
+
+  #later(ms) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#open(), ms);
+  }
+
+  #retryNow() {
+    if (this.state !== "waiting" || document.hidden) return;
+    if (this.#socket?.readyState === WebSocket.CONNECTING) return;
+    this.#wait = FIRST_WAIT_MS;
+    this.#later(0);
+  }
+
+  #become(state, why) {
+    if (state === this.state) return;
+    this.state = state;
+    this.#options.onState?.(state, why);
+  }
+}
+
+/**
+ * Connect to a monitor. Events come to `onEvent`, each once and in order, also after the
+ * connection broke or the server was started anew.
+ * @param {FeedOptions} [options]
+ * @returns {Feed}
+ */
+export function connect(options) {
+  return new Feed(options);
+}

@@ -1,0 +1,172 @@
+import { filling, look } from "./palette.js";
+import { labelName, t } from "./text.js";
+
+/** What lies on a chart besides its curves. Each takes the chart that it draws on. */
+
+/** Segments as boxes with their labels; the last one is still open. */
+export function drawRibbon(chart, channel, now) {
+  const [start, end] = chart.range;
+  const { segments, history } = channel;
+  const kept = segments.length ? segments[0].start : Infinity;
+  if (start < kept && history.first < kept) drawOldRibbon(chart, channel, Math.min(kept, end));
+  for (let i = after(segments, start); i < segments.length && segments[i].start < end; i++) {
+    const segment = segments[i];
+    box(chart, segment.start, segment.end, segment.label);
+  }
+  if (channel.emotion && channel.speaking && channel.emotion.end_ms > channel.since) {
+    box(chart, channel.since, Math.min(now, channel.emotion.end_ms), channel.emotion.label);
+  }
+}
+
+/** Where segments are kept no more, the label that most readings had. */
+function drawOldRibbon(chart, channel, until) {
+  const { history, labels, speaking, since } = channel;
+  const end = speaking ? Math.min(until, since) : until;
+  const last = Math.min(history.length, Math.floor(end / history.bucketMs));
+  for (let i = Math.max(0, Math.floor(chart.range[0] / history.bucketMs)); i < last; i++) {
+    if (!history.counts[i]) continue;
+    const label = labels[history.label(i)] ?? "uncertain";
+    box(chart, i * history.bucketMs, (i + 1) * history.bucketMs, label);
+  }
+}
+
+/** Index of the first segment that ends after `ms`. */
+function after(segments, ms) {
+  let low = 0;
+  let high = segments.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (segments[middle].end < ms) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function box(chart, from, to, label) {
+  const { pen, layout } = chart;
+  const { top, height } = chart.bands.ribbon;
+  const x = Math.max(layout.gutter, chart.x(from));
+  const width = Math.max(1, Math.min(layout.right, chart.x(to)) - x);
+  pen.fillStyle = filling(pen, label, chart.scale);
+  pen.fillRect(x, top, width, height);
+  if (width < 3) return;
+  pen.strokeStyle = chart.colours.ink;
+  pen.lineWidth = 1;
+  pen.strokeRect(x + 0.5, top + 0.5, width - 1, height - 1);
+  chart.font(layout.size, 600);
+  const name = labelName(label);
+  const fits = pen.measureText(name).width + 10 < width;
+  const text = fits ? name : look(label).letter;
+  const room = pen.measureText(text).width + 8;
+  if (room > width) return;
+  // The texture stops where text begins.
+  pen.fillStyle = look(label).colour;
+  pen.fillRect(x + (width - room) / 2, top + 2, room, height - 4);
+  pen.fillStyle = "#000";
+  pen.textAlign = "center";
+  pen.fillText(text, x + width / 2, top + height / 2 + 1);
+  chart.font(layout.size);
+}
+
+/** A thick line where somebody speaks, a thin one where nobody does. */
+export function drawSpeech(chart, channel, now) {
+  const { pen, colours } = chart;
+  const { top, height } = chart.bands.speech;
+  const [start, end] = chart.range;
+  const middle = top + height / 2;
+  pen.fillStyle = colours.line;
+  const from = chart.x(Math.max(0, start));
+  pen.fillRect(from, middle - 0.5, chart.x(Math.min(now, end)) - from, 1.5);
+  pen.fillStyle = colours.muted;
+  for (const speech of channel.speech) {
+    const until = speech.end ?? now;
+    if (until < start || speech.start > end) continue;
+    const x = chart.x(speech.start);
+    pen.fillRect(x, middle - height / 3, Math.max(1, chart.x(until) - x), (2 * height) / 3);
+  }
+}
+
+/** Lost sound: hatched, and named. */
+export function drawGaps(chart, channel) {
+  const { pen, colours, bands, layout } = chart;
+  const top = bands.ribbon.top;
+  const bottom = bands.axis.top;
+  for (const gap of channel.gaps) {
+    if (gap.end < chart.range[0] || gap.start > chart.range[1]) continue;
+    const x = chart.x(gap.start);
+    const width = Math.max(4, chart.x(gap.end) - x);
+    hatch(pen, x, top, width, bottom - top, colours);
+    const cause = t(`gap_causes.${gap.cause}`);
+    const text = t("gap", { cause });
+    const tall = pen.measureText(text).width + 10;
+    pen.save();
+    pen.translate(x + width / 2, (top + bottom) / 2);
+    if (width < tall) pen.rotate(-Math.PI / 2);
+    pen.fillStyle = colours.surface;
+    const thick = 1.4 * layout.size;
+    pen.fillRect(-tall / 2, -thick / 2, tall, thick);
+    pen.fillStyle = colours.lost;
+    pen.textAlign = "center";
+    pen.fillText(text, 0, 1);
+    pen.restore();
+  }
+}
+
+function hatch(pen, x, top, width, height, colours) {
+  pen.save();
+  pen.beginPath();
+  pen.rect(x, top, width, height);
+  pen.clip();
+  pen.fillStyle = colours.surface;
+  pen.globalAlpha = 0.75;
+  pen.fillRect(x, top, width, height);
+  pen.globalAlpha = 1;
+  pen.strokeStyle = colours.lost;
+  pen.lineWidth = 1;
+  pen.strokeRect(x + 0.5, top, width - 1, height);
+  pen.beginPath();
+  for (let at = -height; at < width; at += 7) {
+    pen.moveTo(x + at, top + height);
+    pen.lineTo(x + at + height, top);
+  }
+  pen.stroke();
+  pen.restore();
+}
+
+/** Notes of people, as flags. */
+export function drawMarkers(chart, markers) {
+  const { pen, colours, bands, layout } = chart;
+  const { top, height } = bands.markers;
+  pen.textAlign = "left";
+  for (const marker of markers) {
+    const x = Math.round(chart.x(marker.at)) + 0.5;
+    if (x < layout.gutter - 200 || x > layout.right) continue;
+    pen.strokeStyle = colours.accent;
+    pen.lineWidth = 1.5;
+    pen.setLineDash([3, 3]);
+    pen.beginPath();
+    pen.moveTo(x, top);
+    pen.lineTo(x, bands.axis.top);
+    pen.stroke();
+    pen.setLineDash([]);
+    const note = marker.note.length > 28 ? `${marker.note.slice(0, 27)}…` : marker.note;
+    const text = `⚑ ${note}`;
+    pen.fillStyle = colours.surface;
+    pen.fillRect(x + 1, top, pen.measureText(text).width + 6, height);
+    pen.fillStyle = colours.accent;
+    pen.fillText(text, x + 3, top + height / 2);
+  }
+}
+
+/** The moment whose values are shown. */
+export function drawCursor(chart, ms) {
+  if (ms === null) return;
+  const { pen, colours, bands } = chart;
+  const x = Math.round(chart.x(ms)) + 0.5;
+  pen.strokeStyle = colours.ink;
+  pen.lineWidth = 1;
+  pen.beginPath();
+  pen.moveTo(x, bands.ribbon.top);
+  pen.lineTo(x, bands.axis.top);
+  pen.stroke();
+}

@@ -1,0 +1,121 @@
+/** What every page has: language, theme, the token dialog, and what the server says of itself. */
+import { ask, setToken, token } from "./api.js";
+import { $, el } from "./dom.js";
+import { currentLanguage, fill, languages, setLanguage, t } from "./text.js";
+
+const THEME = "livemood.theme";
+
+/** @typedef {{version: string, mode: "monitor"|"service", session: ?string, auth_required: boolean,
+ *   features: Record<string, boolean>, purposes?: string[]}} About */
+
+/** Make the page ready: words, choices, the token. @returns {Promise<About>} */
+export async function ready() {
+  fill(document);
+  chooseLanguage($("#language"));
+  chooseTheme($("#theme"));
+  const about = await patiently(() => ask("/v1/about"));
+  $("#version").textContent = `livemood ${about.version}`;
+  const button = $("#token-button");
+  button.hidden = !about.auth_required && !token();
+  button.onclick = () => askForToken();
+  return about;
+}
+
+/** Ask again until the server answers. */
+async function patiently(question) {
+  for (;;) {
+    try {
+      return await question();
+    } catch {
+      notice(t("unreachable"));
+      await new Promise((done) => setTimeout(done, 2000));
+      notice("");
+    }
+  }
+}
+
+function chooseLanguage(select) {
+  select.replaceChildren(
+    ...languages.map(([code, name]) => el("option", { value: code, lang: code }, name)),
+  );
+  select.value = currentLanguage();
+  select.onchange = () => setLanguage(select.value);
+}
+
+const themeListeners = new Set();
+
+export function onTheme(listener) {
+  themeListeners.add(listener);
+}
+
+function chooseTheme(select) {
+  const show = () => {
+    document.documentElement.dataset.theme = select.value;
+    for (const listener of themeListeners) listener();
+  };
+  select.value = localStorage.getItem(THEME) ?? "auto";
+  select.onchange = () => {
+    localStorage.setItem(THEME, select.value);
+    show();
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+  show();
+}
+
+/** Say something that matters in a line of its own; nothing hides it. */
+export function notice(text) {
+  const line = $("#notice");
+  line.textContent = text;
+  line.hidden = !text;
+}
+
+/** Ask the reader for a token; the page starts anew with it. */
+export function askForToken(why = "") {
+  const dialog = $("#token-dialog");
+  if (dialog.open) return;
+  const field = $("input[name=token]", dialog);
+  field.value = token();
+  $(".why", dialog).textContent = why || t("token_why");
+  $("form", dialog).onsubmit = (event) => {
+    event.preventDefault();
+    const value = event.submitter?.value === "forget" ? "" : field.value.trim();
+    setToken(value, $("input[name=remember]", dialog).checked);
+    location.reload();
+  };
+  $(".cancel", dialog).onclick = () => dialog.close();
+  dialog.showModal();
+}
+
+/** Say what a request came to nothing for; ask for a token where one is wanting. */
+export function explain(refusal) {
+  if (refusal.status === 401) askForToken(token() ? t("token_bad") : "");
+  else if (refusal.status === 403) notice(t("forbidden"));
+  else if (refusal.status === 404) notice(t("session_gone"));
+  else if (refusal.status === 0) notice(t("unreachable"));
+  else notice(refusal.message);
+}
+
+/** A question that is answered yes or no. */
+export function confirmed(dialog) {
+  return new Promise((resolve) => {
+    dialog.returnValue = "";
+    dialog.onclose = () => resolve(dialog.returnValue === "yes");
+    dialog.showModal();
+  });
+}
+
+/**
+ * Open the report at `path` in a tab of its own. Where a token is needed, which a link cannot
+ * carry, it is fetched and saved instead.
+ */
+export async function openReport(path) {
+  const address = `${path}?language=${currentLanguage()}`;
+  if (!token()) {
+    el("a", { href: address, target: "_blank", rel: "noopener" }).click();
+    return;
+  }
+  const response = await ask(address, { raw: true });
+  const url = URL.createObjectURL(await response.blob());
+  el("a", { href: url, download: "livemood-report.html" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

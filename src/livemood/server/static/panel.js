@@ -1,0 +1,177 @@
+import { Chart } from "./chart.js";
+import { el, say } from "./dom.js";
+import { chip, paintChip } from "./palette.js";
+import { clock, labelName, percent, signed, t } from "./text.js";
+import { firstFrom } from "./series.js";
+
+/** How long a pause may be within which the values before it are still shown at the cursor. */
+const NEAR_MS = 2500;
+
+/** One channel on the page: what is said now, the values, and the timeline. */
+export class Panel {
+  /** @param {import("./channel.js").Channel} channel */
+  constructor(channel, who, view, touched) {
+    this.channel = channel;
+    this.who = who;
+    this.view = view;
+    this.now = 0;
+    this.title = el("h2", {});
+    this.chip = chip("uncertain");
+    this.label = el("span", { class: "label" });
+    this.confidence = el("span", { class: "confidence" });
+    this.speech = el("span", { class: "speech" });
+    this.affect = el("span", { class: "affect" });
+    this.bars = channel.labels.map((label) => bar(label));
+    this.canvas = el("canvas", { class: "chart", tabIndex: 0, role: "slider" });
+    this.tip = el("div", { class: "tip", hidden: true });
+    this.root = el(
+      "section",
+      { class: "panel", "data-channel": String(channel.number) },
+      el(
+        "div",
+        { class: "now" },
+        el("div", { class: "who" }, this.title, this.speech),
+        el("p", { class: "said" }, this.chip, this.label),
+        el("p", { class: "values" }, this.confidence, this.affect),
+        el("dl", { class: "bars" }, ...this.bars.map((b) => b.root)),
+      ),
+      el("div", { class: "plot" }, this.canvas, this.tip),
+    );
+    this.#listen(touched);
+  }
+
+  /** Once the panel is on the page. */
+  attach() {
+    this.chart = new Chart(this.canvas, this.channel.labels);
+  }
+
+  #listen(touched) {
+    const { canvas, view } = this;
+    canvas.addEventListener("pointermove", ({ offsetX }) => {
+      const ms = this.chart.timeAt(offsetX);
+      view.cursorMs = ms >= 0 && ms <= this.now ? ms : null;
+      this.pointed = true;
+      touched();
+    });
+    for (const leaving of ["pointerleave", "blur"]) {
+      canvas.addEventListener(leaving, () => {
+        if (leaving === "pointerleave" && document.activeElement === canvas) return;
+        view.cursorMs = null;
+        this.pointed = false;
+        touched();
+      });
+    }
+    canvas.addEventListener("focus", () => (this.pointed = true));
+  }
+
+  /** Show what is known now. */
+  draw(store, now, colours) {
+    this.now = now;
+    this.chart.draw(this.channel, store, this.view, now, colours);
+    this.#current(store);
+    this.#cursor();
+  }
+
+  #current(store) {
+    const { emotion, speaking } = this.channel;
+    const said = spoken(emotion, store.ended?.summary[this.channel.number]?.session);
+    say(this.title, this.who());
+    say(this.speech, t(store.ended ? "mostly" : speaking ? "speech" : "silence"));
+    this.speech.classList.toggle("on", speaking && !store.ended);
+    this.root.classList.toggle("silent", !speaking && !store.ended);
+    this.root.dataset.label = said?.label ?? "";
+    this.root.dataset.seq = String(emotion?.seq ?? 0);
+    say(this.label, said ? labelName(said.label) : t(store.ended ? "nothing_here" : "listening"));
+    say(this.confidence, said ? percent(said.share) : "");
+    this.chip.hidden = !said;
+    if (!said) return;
+    paintChip(this.chip, said.label);
+    const affect = [["valence", said.valence], ["arousal", said.arousal]];
+    say(this.affect, affect.map(([name, value]) => `${t(name)} ${signed(value)}`).join("   "));
+    for (const one of this.bars) one.show(said.probabilities[one.label] ?? 0, said.label);
+  }
+
+  /** What there is at the cursor: in a box for those who see, as the slider's value for all. */
+  #cursor() {
+    const { canvas, tip, view } = this;
+    const ms = view.cursorMs;
+    canvas.setAttribute("aria-label", t("timeline_of", { who: this.who() }));
+    canvas.setAttribute("aria-valuemin", "0");
+    canvas.setAttribute("aria-valuemax", String(Math.round(this.now / 1000)));
+    canvas.setAttribute("aria-valuenow", String(Math.round((ms ?? this.now) / 1000)));
+    tip.hidden = ms === null || !this.pointed;
+    if (ms === null) {
+      canvas.setAttribute("aria-valuetext", clock(this.now));
+      return;
+    }
+    const lines = [clock(ms, true), ...describe(this.channel, ms)];
+    canvas.setAttribute("aria-valuetext", lines.join(", "));
+    if (tip.hidden) return;
+    tip.replaceChildren(...lines.map((line) => el("div", {}, line)));
+    const x = this.chart.x(ms);
+    tip.classList.toggle("left", x > this.chart.width / 2);
+    tip.style.left = `${x}px`;
+  }
+}
+
+/** What there is to say now: the newest reading, or of a session that ended its summary. */
+function spoken(emotion, summary) {
+  if (summary) {
+    const { dominant: label, shares, mean_probabilities: probabilities, valence, arousal } = summary;
+    return label ? { label, share: shares[label], probabilities, valence, arousal } : null;
+  }
+  return emotion ? { ...emotion, share: emotion.confidence } : null;
+}
+
+/** A label's bar: its look, its name and its probability. */
+function bar(label) {
+  const name = el("span", { class: "name" });
+  const value = el("dd", {});
+  const fill = el("span", { class: "fill" });
+  const root = el(
+    "div",
+    { class: "bar" },
+    el("dt", {}, chip(label), name),
+    el("span", { class: "track", "aria-hidden": "true" }, fill),
+    value,
+  );
+  const show = (probability, said) => {
+    say(name, labelName(label));
+    say(value, percent(probability));
+    fill.style.transform = `scaleX(${probability.toFixed(3)})`;
+    root.classList.toggle("said", label === said);
+  };
+  show(0, "");
+  return { label, root, show };
+}
+
+/** The values at a moment, as lines of text. */
+function describe(channel, ms) {
+  const gap = channel.gaps.find((g) => g.start <= ms && ms <= g.end);
+  if (gap) return [t("gap", { cause: t(`gap_causes.${gap.cause}`) })];
+  const at = valuesAt(channel, ms);
+  if (!at) return [t("nothing_here")];
+  const { labels } = channel;
+  const ranked = labels.map((label, i) => [label, at.values[i]]).sort((a, b) => b[1] - a[1]);
+  const said = labels[at.label] ?? "uncertain";
+  return [
+    `${t("label")}: ${labelName(said)}`,
+    ...ranked.slice(0, 3).map(([label, share]) => `${labelName(label)} ${percent(share)}`),
+    `${t("valence")} ${signed(at.values[labels.length])}`,
+    `${t("arousal")} ${signed(at.values[labels.length + 1])}`,
+  ];
+}
+
+function valuesAt(channel, ms) {
+  const { raw, history } = channel;
+  if (raw.length && raw[0].ms <= ms) {
+    const next = raw[firstFrom(raw, ms) + 1] ?? raw.at(-1);
+    const from = next.fresh ? next.from : next.ms - NEAR_MS;
+    return ms >= from && ms <= next.ms + 250 ? next : null;
+  }
+  const bucket = Math.floor(ms / history.bucketMs);
+  if (!history.counts[bucket]) return null;
+  const values = channel.labels.map((_, i) => history.mean(bucket, i));
+  for (const extra of [0, 1]) values.push(history.mean(bucket, channel.labels.length + extra));
+  return { values, label: history.label(bucket) };
+}

@@ -1,0 +1,96 @@
+import { Channel, keep } from "./channel.js";
+
+/** What the page knows of a session. Pure: pushed events and the time at which they came. */
+export class Store {
+  constructor() {
+    this.reset();
+  }
+
+  reset() {
+    this.session = "";
+    this.started = null;
+    this.ended = null;
+    /** @type {Channel[]} */
+    this.channels = [];
+    this.markers = [];
+    /** Notices and errors, the newest three. */
+    this.notices = [];
+    this.behind = new Set();
+    this.latency = null;
+    /** Events taken, and the number of the newest. */
+    this.taken = 0;
+    this.seq = 0;
+    this.endMs = 0;
+    this.offsets = [];
+  }
+
+  get labels() {
+    return this.started?.model.labels ?? [];
+  }
+
+  /** Take the next event, which came at `now` (ms of the page's clock). */
+  take(event, now) {
+    if (event.seq === null) {
+      this.#notice(event);
+      return;
+    }
+    if (event.session !== this.session) {
+      this.reset();
+      this.session = event.session;
+    }
+    this.taken += 1;
+    this.seq = event.seq;
+    this.#clock(event, now);
+    if (event.type === "session.started") this.#start(event);
+    else if (event.type === "session.ended") this.ended = event;
+    else if (event.type === "marker") keep(this.markers, { at: event.start_ms, note: event.note });
+    else if (event.type === "error") this.#notice(event);
+    else if (typeof event.channel === "number") this.#ofChannel(event);
+  }
+
+  /**
+   * Where the sound is by now, in ms. In silence no event says so: the page's clock goes on from
+   * those that came with the least delay.
+   */
+  nowMs(now, live) {
+    if (!live || this.ended || !this.offsets.length) return this.endMs;
+    return Math.max(this.endMs, now - Math.min(...this.offsets));
+  }
+
+  #start(event) {
+    this.started = event;
+    this.channels = Array.from({ length: event.channels }, (_, n) => this.#channel(n));
+  }
+
+  #ofChannel(event) {
+    while (this.channels.length <= event.channel) {
+      this.channels.push(this.#channel(this.channels.length, event));
+    }
+    if (event.type === "emotion") {
+      this.latency = event.latency_ms;
+      if (event.behind) this.behind.add(event.channel);
+      else this.behind.delete(event.channel);
+    } else if (event.type === "load") {
+      if (event.behind) this.behind.add(event.channel);
+      else this.behind.delete(event.channel);
+    }
+    this.channels[event.channel].take(event);
+  }
+
+  #channel(number, event) {
+    // Whoever comes so late that the beginning is no longer kept learns the labels from a reading.
+    const labels = this.labels.length ? this.labels : Object.keys(event?.probabilities ?? {});
+    return new Channel(number, labels);
+  }
+
+  #clock(event, now) {
+    this.endMs = Math.max(this.endMs, event.end_ms);
+    this.offsets.push(now - event.end_ms);
+    if (this.offsets.length > 24) this.offsets.shift();
+  }
+
+  #notice(event) {
+    this.notices.push(event);
+    if (this.notices.length > 3) this.notices.shift();
+  }
+}

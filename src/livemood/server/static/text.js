@@ -1,0 +1,107 @@
+/**
+ * Words, numbers and dates in the reader's language. All words are in strings.json, for this page
+ * and for the report.
+ */
+const strings = await (await fetch(new URL("./strings.json", import.meta.url))).json();
+
+/** Languages that there are words in. */
+export const languages = Object.keys(strings).map((code) => [code, strings[code].language]);
+
+const KEPT = "livemood.language";
+let language = choose();
+let locale = localeOf(language);
+const listeners = new Set();
+
+function choose() {
+  const asked = [localStorage.getItem(KEPT), ...navigator.languages];
+  for (const one of asked) {
+    const code = one?.toLowerCase().split("-")[0];
+    if (code in strings) return code;
+  }
+  return "en";
+}
+
+/** The reader's own locale where it is of this language: dates differ between en-GB and en-US. */
+function localeOf(code) {
+  return navigator.languages.find((one) => one.toLowerCase().startsWith(code)) ?? code;
+}
+
+export function currentLanguage() {
+  return language;
+}
+
+/** Speak `code` from now on, and tell everybody who shows words. */
+export function setLanguage(code) {
+  language = code;
+  locale = localeOf(code);
+  localStorage.setItem(KEPT, code);
+  formats.clear();
+  fill(document);
+  for (const listener of listeners) listener();
+}
+
+export function onLanguage(listener) {
+  listeners.add(listener);
+}
+
+/** The words for `key`, with `{name}` replaced from `values`. */
+export function t(key, values = {}) {
+  const words = key.split(".").reduce((part, name) => part?.[name], strings[language]);
+  if (typeof words !== "string") return key.split(".").at(-1);
+  return words.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}
+
+/** Put words into every element below `root` that names them: data-t, data-t-title and so on. */
+export function fill(root) {
+  document.documentElement.lang = language;
+  for (const element of root.querySelectorAll("[data-t]")) {
+    element.textContent = t(element.dataset.t);
+  }
+  for (const attribute of ["aria-label", "placeholder", "title"]) {
+    for (const element of root.querySelectorAll(`[data-t-${attribute}]`)) {
+      element.setAttribute(attribute, t(element.getAttribute(`data-t-${attribute}`)));
+    }
+  }
+}
+
+const formats = new Map();
+
+function format(name, make) {
+  if (!formats.has(name)) formats.set(name, make());
+  return formats.get(name);
+}
+
+export function percent(share) {
+  const options = { style: "percent", maximumFractionDigits: 0 };
+  return format("percent", () => new Intl.NumberFormat(locale, options)).format(share);
+}
+
+export function whole(number) {
+  const options = { maximumFractionDigits: 0 };
+  return format("whole", () => new Intl.NumberFormat(locale, options)).format(number);
+}
+
+/** A number of [-1, 1] with its sign. */
+export function signed(number) {
+  const options = { signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 };
+  return format("signed", () => new Intl.NumberFormat(locale, options)).format(number);
+}
+
+export function date(text) {
+  const options = { dateStyle: "medium", timeStyle: "short" };
+  return format("date", () => new Intl.DateTimeFormat(locale, options)).format(new Date(text));
+}
+
+/** Time in a session: 1:02:03 or 2:03, with tenths if wanted. */
+export function clock(ms, tenths = false) {
+  const total = tenths ? Math.floor(ms / 100) / 10 : Math.floor(ms / 1000);
+  const hours = Math.floor(total / 3600);
+  const minutes = Math.floor(total / 60) % 60;
+  const seconds = (total % 60).toFixed(tenths ? 1 : 0).padStart(tenths ? 4 : 2, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${seconds}` : `${minutes}:${seconds}`;
+}
+
+/** The name of a label; what the model calls it where there is no word for it. */
+export function labelName(label) {
+  return t(`labels.${label}`);
+}

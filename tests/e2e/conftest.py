@@ -1,0 +1,144 @@
+"""Real Chromium, driven by Selenium; one browser for all tests that ask for it."""
+
+import json
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,900",
+)
+
+
+class Browser:
+    """What tests do with a page."""
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def open(self, url):
+        self.driver.get(url)
+
+    def js(self, script, *arguments):
+        """Run the body of a function in the page; what it returns."""
+        return self.driver.execute_script(script, *arguments)
+
+    def later(self, script, *arguments):
+        """The same for the body of an async function."""
+        wrapped = "const done = arguments[arguments.length - 1]; const args = [...arguments];"
+        wrapped += f"(async () => {{ {script} }})().then(done, (e) => done('failed: ' + e));"
+        return self.driver.execute_async_script(wrapped, *arguments)
+
+    def until(self, condition, seconds=30):
+        """Wait until the expression `condition` is true in the page; its value."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        wait = WebDriverWait(self.driver, seconds, poll_frequency=0.05)
+        return wait.until(lambda _: self.js(f"return {condition}"), f"never true: {condition}")
+
+    def find(self, selector):
+        from selenium.webdriver.common.by import By
+
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def press(self, *keys):
+        """Press keys, wherever the focus is."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def text(self, selector):
+        return self.js("return document.querySelector(arguments[0])?.innerText", selector)
+
+    def requests(self):
+        """Addresses of all requests and sockets since this was asked last."""
+        found = []
+        for entry in self.driver.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                found.append(message["params"]["request"]["url"])
+            elif message["method"] == "Network.webSocketCreated":
+                found.append(message["params"]["url"])
+        return found
+
+    def errors(self):
+        """What the page wrote to the console as an error since this was asked last."""
+        return [x["message"] for x in self.driver.get_log("browser") if x["level"] == "SEVERE"]
+
+
+@contextmanager
+def chromium(profile, *flags):
+    """A browser with a profile of its own."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (program and driver):
+        pytest.skip("no chromium and chromedriver: apt install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in (*FLAGS, f"--user-data-dir={profile}", *flags):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(executable_path=driver)
+    opened = webdriver.Chrome(options=options, service=service)
+    try:
+        opened.set_script_timeout(60)
+        yield Browser(opened)
+    finally:
+        opened.quit()
+
+
+@pytest.fixture(scope="session")
+def one_browser(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(one_browser):
+    """The browser, on an empty page, with nothing remembered of other tests."""
+    one_browser.open("about:blank")
+    one_browser.driver.execute_cdp_cmd(
+        "Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"}
+    )
+    one_browser.driver.set_window_size(1280, 900)
+    one_browser.requests()
+    one_browser.errors()
+    return one_browser
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """A function from a browser to the violations that axe-core finds in its page."""
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    spec = find_spec("axe_playwright_python")
+    if spec is None:
+        pytest.skip("no axe-core: pip install axe-playwright-python")
+    script = (Path(spec.submodule_search_locations[0]) / "axe.min.js").read_text("utf-8")
+
+    def violations(browser):
+        browser.js(script)
+        found = browser.later("return (await axe.run()).violations")
+        return [(v["id"], [node["html"][:160] for node in v["nodes"]]) for v in found]
+
+    return violations
+
+
+@pytest.fixture(scope="session")
+def demo_events(model, demo_file):
+    """The events of the demo conversation."""
+    from livemood.engine import analyze_file
+
+    timeline, failure = analyze_file(demo_file, model)
+    assert failure is None
+    return timeline.events
