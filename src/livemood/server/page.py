@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from livemood import __version__
+from livemood.version import __version__
 
 STATIC: Final = Path(__file__).resolve().parent / "static"
 ASSETS: Final = STATIC.parent.parent / "assets"
