@@ -182,3 +182,13 @@ def test_long_silence_lets_the_smoother_forget(model, sound):
     again = next(e for e in readings if e.start_ms > 60_000)
     assert again.raw_probabilities == pytest.approx(first.raw_probabilities, abs=0.05)
     assert again.probabilities == pytest.approx(first.probabilities, abs=0.05)
+
+
+def test_a_block_without_samples_says_that_sound_was_lost(model, sound):
+    blocks = blocks_without(sound, (24000, 10**9))
+    nothing = np.empty((0, 1), np.float32)
+    events = listen(model, [*blocks, AudioBlock(40000, nothing, 0.0, "no_packets")])
+    (gap,) = of(events, "gap")
+    assert (gap.start_ms, gap.end_ms, gap.cause) == (1500, 2500, "no_packets")
+    assert of(events, "speech.ended")
+    assert events[-1].end_ms == 2500

@@ -11,6 +11,7 @@ from livemood.audio import AudioBlock
 from livemood.engine import Hub, Monitor, MonitorSettings
 from livemood.engine.hub import Busy
 from livemood.errors import LivemoodError
+from livemood.timeline.events import without_wall_clock
 
 CLIPS = ["03-01-05-02-01-01-20", "03-01-04-01-02-02-11", "03-01-08-02-02-01-01"]
 SETTINGS = MonitorSettings(budget_s=60.0)
@@ -147,3 +148,38 @@ def test_markers_are_numbered_like_all_events_and_refused_after_the_end(model, s
     assert marker in events
     assert {e.session for e in events} == {"mine"}
     assert events[-2].code == "idle"
+
+
+def test_channels_whose_sound_comes_apart_read_as_those_that_come_together(model, demo_file):
+    samples, rate = sf.read(demo_file, dtype="float32", always_2d=True)
+    samples = np.repeat(samples[: 12 * rate, :1], 2, axis=1)
+    samples[: 3 * rate, 1] = 0.0
+    heard = []
+    for apart in (False, True):
+        events = heard.append([]) or heard[-1]
+        monitor = Monitor(
+            model,
+            MonitorSettings(),
+            source="test",
+            sample_rate=rate,
+            channels=2,
+            live=False,
+            sinks=[events.append],
+        )
+        step = rate // 50
+        for at in range(0, len(samples), step):
+            block = samples[at : at + step]
+            if apart:
+                monitor.push(AudioBlock(at, block[:, :1], 0.0, channel=0))
+                monitor.push(AudioBlock(at, block[:, 1:], 0.0, channel=1))
+            else:
+                monitor.push(AudioBlock(at, block, 0.0))
+            monitor.process()
+        monitor.finish()
+    for channel in (0, 1):
+        whole, parts = (
+            [without_wall_clock(e) | {"seq": 0} for e in events if e.channel == channel]
+            for events in heard
+        )
+        assert whole == parts
+        assert any(e["type"] == "emotion" for e in whole)

@@ -43,6 +43,9 @@ class AudioBlock(NamedTuple):
     pace: float = 1.0
     """Seconds of sound that pass in one second; other than 1 for a file played faster."""
 
+    channel: int | None = None
+    """The one channel that it is of, where those of a session come apart; none: all of them."""
+
     @property
     def end(self) -> int:
         """Index of the sample after the last one."""

@@ -119,7 +119,8 @@ class Intake:
         """Write pieces of sound, all channels, that follow on each other."""
         if not run:
             return
-        sound = (run[0] if len(run) == 1 else np.concatenate(run))[:, self._channel]
+        joined = run[0] if len(run) == 1 else np.concatenate(run)
+        sound = joined[:, self._channel if joined.shape[1] > self._channel else 0]
         end = self._next + len(sound)
         # One product instead of a test of each value: a NaN or an infinity in it shows.
         if len(sound) <= self._source_rate and math.isfinite(float(np.dot(sound, sound))):

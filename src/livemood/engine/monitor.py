@@ -76,11 +76,15 @@ class Monitor:
         )
 
     def push(self, block: AudioBlock) -> bool:
-        """Take the next block of sound, all channels; whether there is something to `process`.
+        """Take the next block of sound; whether there is something to `process`.
 
-        Never waits for reading. The block's samples must not change afterwards. A block longer
-        than the buffer overruns it, as any writer does that laps the reader.
+        It holds all channels or is of one of them; without samples it only says, by its start,
+        that sound was lost. Never waits for reading. The block's samples must not change
+        afterwards. A block longer than the buffer overruns it, as any writer does that laps the
+        reader.
         """
+        if block.channel is not None:
+            return self._channels[block.channel].take(block)
         news = False
         for channel in self._channels:
             news |= channel.take(block)

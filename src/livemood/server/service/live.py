@@ -63,10 +63,15 @@ class LiveSession:
     """What an input pushes sound into. One thread may push."""
 
     def __init__(
-        self, session: Session, rate: int, ahead_s: float, recording: Recording | None
+        self,
+        session: Session,
+        rate: int,
+        channels: int,
+        ahead_s: float,
+        recording: Recording | None,
     ) -> None:
         self._session = session
-        self._rate = rate
+        self._rate, self._channels = rate, channels
         self._pace = Pace(ahead_s)
         self._recording = recording
         self.last_sound = time.monotonic()
@@ -90,16 +95,19 @@ class LiveSession:
         return self._session.closing
 
     def push(self, block: AudioBlock) -> None:
-        """Take the next block of sound, all channels. Never blocks.
+        """Take the next block of sound, of all channels or of one. Never blocks.
 
-        Sound that comes faster than real time for too long ends the session with an error.
+        A block without samples only says that what lies before it was lost. Sound that comes faster
+        than real time for too long ends the session with an error.
         """
         if self.closing:
             return
         now = time.monotonic()
-        if not self.spend(len(block.samples) / self._rate, now) or not len(block.samples):
+        share = 1 if block.channel is None else self._channels
+        if not self.spend(len(block.samples) / self._rate / share, now):
             return
-        self.last_sound = now
+        if len(block.samples):
+            self.last_sound = now
         self._session.push(block)
         if self._recording:
             self._recording.push(block)

@@ -174,7 +174,8 @@ class Sessions:
             raise Refused("bad_rate", str(error), 422) from None
         keep = record.keep_sound
         recording = self.archive.recorder.open(record.id, rate, record.channels) if keep else None
-        return LiveSession(session, rate, self.limits.ahead_s, recording)
+        ahead_s = self.limits.ahead_s
+        return LiveSession(session, rate, record.channels, ahead_s, recording)
 
     def _take(self, opened: OpenSession, event: AnyEvent) -> None:
         """The sink of every session; called by the hub's thread."""

@@ -21,17 +21,18 @@ class Recording:
 
     MOST_WAITING = 3000
     """Blocks; more come only where the disk hangs, and are then lost to the recording."""
+    APART_S = 2.0
+    """By how much channels whose sound comes apart are waited for."""
     LONGEST_SILENCE_S = 600
     """A longer hole is shortened to this, in the recording alone."""
 
     def __init__(self, path: Path, rate: int, channels: int) -> None:
         self.path = path
-        self._rate, self._channels = rate, channels
         self._target = next((r for r in OPUS_RATES if r >= rate), OPUS_RATES[-1])
         self._blocks: deque[AudioBlock] = deque(maxlen=self.MOST_WAITING)
-        self._resamplers = [StreamResampler(rate, self._target) for _ in range(channels)]
+        longest = self.LONGEST_SILENCE_S * rate
+        self._tracks = [_Track(rate, self._target, longest) for _ in range(channels)]
         self._file: sf.SoundFile | None = None
-        self._next = 0
         self._closing = False
         self.failed = False
 
@@ -48,31 +49,76 @@ class Recording:
         closing = self._closing  # before looking: what was pushed before it is written
         for _ in range(len(self._blocks)):
             block = self._blocks.popleft()
-            self._silence(block.start - self._next)  # what was lost; it shows as a gap
-            self._append(block.samples)
-            self._next = block.end
+            for number, track in enumerate(self._tracks):
+                if block.channel is None:
+                    track.push(block.start, block.samples[:, number])
+                elif block.channel == number:
+                    track.push(block.start, block.samples[:, 0])
+        self._append(0 if closing else round(self.APART_S * self._target))
         if closing and self._file is not None:
             self._file.close()
         return not closing
 
-    def _silence(self, samples: int) -> None:
-        left = min(samples, self.LONGEST_SILENCE_S * self._rate)
-        while left > 0:
-            piece = min(left, self._rate)
-            self._append(np.zeros((piece, self._channels), np.float32))
-            left -= piece
-
-    def _append(self, samples: Samples) -> None:
-        if self.failed:
+    def _append(self, apart: int) -> None:
+        """Write what there is of all tracks, none being more than `apart` samples behind."""
+        longest = max(track.waiting for track in self._tracks)
+        for track in self._tracks:
+            track.pad(longest - apart)
+        ready = min(track.waiting for track in self._tracks)
+        if self.failed or not ready:
+            for track in self._tracks:
+                track.take(ready)
             return
         if self._file is None:
             self.path.touch(mode=0o600)
             self._file = sf.SoundFile(
-                str(self.path), "w", self._target, self._channels, "OPUS", format="OGG"
+                str(self.path), "w", self._target, len(self._tracks), "OPUS", format="OGG"
             )
-        columns = np.nan_to_num(samples).clip(-1.0, 1.0).T
-        pushed = [r.push(column) for r, column in zip(self._resamplers, columns, strict=True)]
-        self._file.write(np.stack(pushed, axis=1))
+        self._file.write(np.stack([track.take(ready) for track in self._tracks], axis=1))
+
+
+class _Track:
+    """One channel on its way: sound on its clock, at the rate that is kept."""
+
+    def __init__(self, rate: int, target: int, longest: int) -> None:
+        self._rate, self._longest = rate, longest
+        self._resampler = StreamResampler(rate, target)
+        self._next = 0
+        self._pieces: deque[Samples] = deque()
+        self.waiting = 0
+        """Samples that can be taken."""
+        self._padded = 0
+
+    def push(self, start: int, samples: Samples) -> None:
+        """Take the next samples; what is missing before them was lost and shows as a gap."""
+        left = min(start - self._next, self._longest)
+        while left > 0:
+            piece = min(left, self._rate)
+            self._add(self._resampler.push(np.zeros(piece, np.float32)))
+            left -= piece
+        self._next = start + len(samples)
+        self._add(self._resampler.push(np.nan_to_num(samples).clip(-1.0, 1.0)))
+
+    def pad(self, waiting: int) -> None:
+        """Add silence until so many samples wait; what comes late for it is dropped."""
+        missing = waiting - self.waiting
+        if missing > 0:
+            self._pieces.append(np.zeros(missing, np.float32))
+            self.waiting += missing
+            self._padded += missing
+
+    def take(self, count: int) -> Samples:
+        """The next `count` samples."""
+        out = np.concatenate([*self._pieces, np.empty(0, np.float32)])
+        self._pieces = deque([out[count:]])
+        self.waiting -= count
+        return out[:count]
+
+    def _add(self, samples: Samples) -> None:
+        late = min(self._padded, len(samples))
+        self._padded -= late
+        self._pieces.append(samples[late:])
+        self.waiting += len(samples) - late
 
 
 class Recorder:
