@@ -10,6 +10,7 @@ from livemood.cli.analyze import analyze
 from livemood.cli.doctor import doctor
 from livemood.cli.inventory import devices, models
 from livemood.cli.listen import demo, listen
+from livemood.cli.report import report
 from livemood.cli.research import SETTINGS, evaluate, search, sources, train
 from livemood.cli.serve import serve
 from livemood.cli.token import app as token_app
@@ -23,7 +24,7 @@ app = typer.Typer(
     help="Listens to people speak and says, while they speak, how they sound: an estimate of "
     "the voice, not of what a person feels.",
 )
-for command in (listen, demo, analyze, serve, watch, devices, models, doctor):
+for command in (listen, demo, analyze, report, serve, watch, devices, models, doctor):
     app.command()(command)
 for researching in (train, search, evaluate, sources):
     app.command(context_settings=SETTINGS)(researching)

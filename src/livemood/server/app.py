@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livemood.server.log import EventLog, Subscription
 from livemood.server.metrics import Metrics
-from livemood.server.page import about, page_routes
+from livemood.server.page import about, page_routes, report_of
 from livemood.timeline.events import client_notice
 
 SUBPROTOCOL = "livemood.v1"
@@ -35,6 +36,7 @@ class App:
             routes=[
                 *page_routes("monitor"),
                 Route("/v1/about", self._about),
+                Route("/v1/report", self._report),
                 Route("/healthz", self._health),
                 Route("/metrics", self._exposition),
                 WebSocketRoute("/v1/timeline", self._timeline),
@@ -46,7 +48,16 @@ class App:
         return JSONResponse({"status": "ok", "session_open": not self._log.closed})
 
     async def _about(self, _: Request) -> Response:
-        return JSONResponse(about("monitor", session=self._log.session))
+        features = frozenset({"report"})
+        return JSONResponse(about("monitor", session=self._log.session, features=features))
+
+    async def _report(self, request: Request) -> Response:
+        texts = self._log.all()
+        if not texts:
+            error = {"code": "no_session", "message": "the session has not begun"}
+            return JSONResponse({"error": error}, 404)
+        language = request.query_params.get("language", "en")
+        return await run_in_threadpool(report_of, texts, language)
 
     async def _exposition(self, _: Request) -> Response:
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -28,6 +28,8 @@ class EventLog:
     def __init__(self, history: int = 20_000) -> None:
         self._entries: deque[Entry] = deque(maxlen=history)
         self._listeners: set[Callable[[], None]] = set()
+        self.first: Entry | None = None
+        """The session's first event, which says what it is; kept when it is old, too."""
         self.session: str | None = None
         self.closed = False
         """Whether the session has ended: nothing will follow."""
@@ -51,6 +53,8 @@ class EventLog:
         """Take the next event, and wake everybody who waits."""
         if self._entries and entry.seq != self.last_seq + 1:
             raise ValueError(f"event {entry.seq} cannot follow event {self.last_seq}")
+        if self.first is None:
+            self.first = entry
         self._entries.append(entry)
         self._wake()
 
@@ -58,6 +62,13 @@ class EventLog:
         """Nothing will follow."""
         self.closed = True
         self._wake()
+
+    def all(self) -> list[str]:
+        """The first event and all that are still kept, as text."""
+        texts = [entry.text for entry in self._entries]
+        if self.first and self.first.seq < self.first_seq:
+            texts.insert(0, self.first.text)
+        return texts
 
     def from_seq(self, seq: int, count: int) -> list[Entry]:
         """Up to `count` events from `seq` on, or from the oldest that is kept."""

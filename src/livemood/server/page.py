@@ -1,14 +1,16 @@
 """The pages that people look at: HTML, ES modules and style sheets, served as they are."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from livemood.timeline.events import parse_event
+from livemood.timeline.timeline import Timeline
 from livemood.version import __version__
 
 STATIC: Final = Path(__file__).resolve().parent / "static"
@@ -81,8 +83,17 @@ def about(
     }
 
 
-def report_response(html: str) -> Response:
-    """A report as a page of its own."""
+def report_of(
+    events: Iterable[str], language: str, retention_days: float | None = None
+) -> Response:
+    """The report of a session's events, as a page of its own; 422 for an unknown language."""
+    from livemood.report import LANGUAGES, make_report
+
+    if language not in LANGUAGES:
+        message = f"language must be one of {', '.join(LANGUAGES)}"
+        return JSONResponse({"error": {"code": "bad_request", "message": message}}, 422)
+    timeline = Timeline(parse_event(text) for text in events)
+    html = make_report(timeline, language, retention_days=retention_days)
     headers = {**HEADERS, "Content-Security-Policy": REPORT_SECURITY, "Cache-Control": "no-store"}
     return Response(html, media_type="text/html", headers=headers)
 

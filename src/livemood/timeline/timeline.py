@@ -76,6 +76,7 @@ class Timeline:
             "schema": SCHEMA,
             "source": self.source,
             "model": self.started.model.model_dump(mode="json") if self.started else None,
+            "events": [e.model_dump(mode="json") for e in self.events if e.channel is None],
             "channels": [self._channel(channel) for channel in self.channels],
             "markers": [{"at_ms": m.start_ms, "note": m.note} for m in self.markers],
         }

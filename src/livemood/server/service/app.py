@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from livemood.server.inputs.stream import stream_routes
+from livemood.server.page import page_routes
 from livemood.server.service.access import Access, Doorkeeper
 from livemood.server.service.connections import Connections
 from livemood.server.service.refused import Refused
@@ -72,11 +73,12 @@ def build_app(
     )
     _answer_errors(app, sessions)
     features = Features(
-        sessions=True, stream=True, whip=False, tokens=True, markers=True, report=False
+        sessions=True, stream=True, whip=False, tokens=True, markers=True, report=True
     )
     app.include_router(rest_routes(sessions, access, features))
     app.router.routes += watch_routes(sessions, connections)
     app.router.routes += stream_routes(sessions, connections, limits)
+    app.router.routes += page_routes("service")
     _operations(app, sessions, access)
     return app
 

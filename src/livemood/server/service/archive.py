@@ -11,7 +11,6 @@ from typing import Final
 from livemood.errors import LivemoodError
 from livemood.server.service.database import Database
 from livemood.server.service.live import ended_fields
-from livemood.server.service.recover import interrupted_end
 from livemood.server.service.refused import Refused, not_found
 from livemood.server.service.sound import Recorder
 from livemood.server.service.spec import SessionRecord
@@ -20,6 +19,7 @@ from livemood.server.service.timelines import Timelines
 from livemood.server.service.tokens import Tokens
 from livemood.server.service.writer import Writer
 from livemood.timeline.events import parse_event, utc_now
+from livemood.timeline.recover import interrupted_end
 from livemood.timeline.timeline import Timeline
 
 log = logging.getLogger(__name__)

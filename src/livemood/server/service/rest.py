@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import FileResponse
 
+from livemood.server.page import report_of
 from livemood.server.service.access import Access
 from livemood.server.service.principal import Principal
 from livemood.server.service.refused import Refused
@@ -181,6 +182,24 @@ def rest_routes(sessions: Sessions, access: Access, features: Features) -> APIRo
                 text = EXPORTS[format](archive.timeline(session))
         name = f'attachment; filename="{record.id}.{format}"'
         return Response(text, headers={"Content-Disposition": name, "Content-Type": MEDIA[format]})
+
+    @router.get(
+        "/sessions/{session}/report",
+        responses=answers(404, 409, 503) | {200: {"content": {"text/html": {}}}},
+        response_class=Response,
+    )
+    def report(session: SessionId, by: By, language: Literal["en", "zh"] = "en") -> Response:
+        """The session on paper: one HTML file that holds everything it needs."""
+        by.require("watch", "manage", session=session)
+        record = sessions.record(session)
+        if record.state == "live":
+            archive.writer.flush()
+        archive.audit.note(by.name, "export", session, format="report")
+        events = [text for _, text in archive.events(session)]
+        if not events:
+            raise Refused("no_sound", "no sound has come of this session", 409)
+        with exporting:
+            return report_of(events, language, record.retention_days)
 
     @router.get(
         "/sessions/{session}/sound",

@@ -1,0 +1,235 @@
+"""The report of a session: sections of one HTML document, to read on a screen or on A4."""
+
+from pathlib import Path
+from typing import Final
+
+from livemood.model.labels import UNCERTAIN
+from livemood.report.chart import draw_row, rows, textures
+from livemood.report.markup import Child, Element, el, to_html
+from livemood.report.parts import chip, facts, label_of, shares, table
+from livemood.report.subject import Channel, Subject
+from livemood.report.words import Words, clock, languages, percent, signed
+from livemood.timeline.timeline import Timeline
+from livemood.version import __version__
+
+LANGUAGES: Final = languages()
+STYLE: Final = Path(__file__).with_name("report.css")
+MOST_LONGEST, MOST_GAPS, MOST_TRANSITIONS = 10, 30, 12
+
+
+def make_report(
+    timeline: Timeline, language: str = "en", *, retention_days: float | None = None
+) -> str:
+    """The report of a session as one self-contained HTML file without scripts.
+
+    `language`: one of `LANGUAGES`. `retention_days`: how long the session is kept, where that is
+    known. Also of a session that goes on; the report then says so. Raises `LivemoodError` if the
+    timeline holds no `session.started`.
+    """
+    words = Words(language)
+    subject = Subject(timeline, words)
+    labels = [*subject.labels, UNCERTAIN]
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("title", f"{words('report_title')}: {subject.started.source}"),
+        el("style", STYLE.read_text("utf-8")),
+    )
+    main = el(
+        "main",
+        textures(labels),
+        *_head(subject, words, retention_days),
+        *_summary(subject, words),
+        *_timeline(subject, words),
+        *_transitions(subject, words),
+        *_longest(subject, words),
+        *_markers(subject, words),
+        *_quality(subject, words),
+        *_limits(subject, words),
+    )
+    made = words("report_made", version=__version__)
+    footer = el("footer", el("p", words("note")), el("p", made))
+    lang = {"zh": "zh-Hans"}.get(language, language)
+    return to_html(el("html", head, el("body", main, footer), lang=lang))
+
+
+def _head(subject: Subject, words: Words, retention_days: float | None) -> list[Child]:
+    started = subject.started
+    unstated = words("report_unstated")
+    days = f"{retention_days:g}" if retention_days else ""
+    shown = {
+        "report_date": words.date(started.time),
+        "duration": clock(subject.duration_ms),
+        "participants": ", ".join(c.who for c in subject.channels),
+        "purpose": started.purpose or unstated,
+        "report_consent": started.consent or unstated,
+        "report_retention": words("report_days", n=days) if days else unstated,
+        "model": f"{started.model.name} {started.model.version}",
+        "report_ended_how": words.of("ended_why", subject.reason) if subject.finished else "–",
+    }
+    incomplete: list[str] = []
+    if not subject.finished:
+        incomplete.append(words("report_not_ended"))
+    if subject.missing:
+        incomplete.append(words("report_events_missing", count=subject.missing))
+    return [
+        el("h1", words("report_title")),
+        el("p", started.source, class_="source"),
+        el("p", el("strong", words("note")), words("report_use"), class_="warn"),
+        el("p", words("report_incomplete", what="; ".join(incomplete)), class_="warn")
+        if incomplete
+        else None,
+        facts({words(key): value for key, value in shown.items()}),
+    ]
+
+
+def _summary(subject: Subject, words: Words) -> list[Child]:
+    spoken = sum(c.summary.speech_ms for c in subject.channels)
+    cards = [_card(c, spoken, words) for c in subject.channels]
+    return [el("h2", words("report_summary")), el("div", *cards, class_="cards")]
+
+
+def _card(channel: Channel, spoken: int, words: Words) -> Element:
+    summary = channel.summary
+    whole = summary.session
+    heard: list[Child] = [el("p", words("report_nothing"))]
+    if whole.dominant:
+        share = percent(whole.shares[whole.dominant])
+        heard = [
+            el(
+                "p",
+                chip(whole.dominant),
+                words.label(whole.dominant),
+                el("small", f"{share} {words('report_of_speech')}"),
+                class_="mostly",
+            ),
+            shares(whole.shares, words),
+        ]
+    share = f" ({percent(summary.speech_ms / spoken)})" if spoken else ""
+    shown = {
+        words("report_speech"): clock(summary.speech_ms) + share,
+        words("report_mean_valence"): signed(whole.valence),
+        words("report_mean_arousal"): signed(whole.arousal),
+    }
+    return el("section", el("h3", channel.who), *heard, facts(shown), class_="card")
+
+
+def _timeline(subject: Subject, words: Words) -> list[Child]:
+    items = [el("li", label_of(label, words)) for label in (*subject.labels, UNCERTAIN)]
+    legend = el("ul", *items, class_="legend")
+    parts: list[Child] = [el("h2", words("timeline")), el("p", words("report_print")), legend]
+    for channel in subject.channels:
+        parts.append(el("h3", channel.who))
+        for span in rows(subject.duration_ms):
+            parts.append(draw_row(channel.events, subject.markers, subject.labels, span, words))
+    return parts
+
+
+def _transitions(subject: Subject, words: Words) -> list[Child]:
+    lines: list[list[Child]] = [
+        [c.who, label_of(t.from_, words), label_of(t.to, words), str(t.count)]
+        for c in subject.channels
+        for t in c.summary.session.transitions[:MOST_TRANSITIONS]
+    ]
+    heads = [words(key) for key in ("who", "from", "to", "report_times")]
+    body = table(heads, lines, numbers={3}) if lines else el("p", words("report_no_transitions"))
+    return [
+        el("h2", words("report_transitions")),
+        el("p", words("report_transitions_text")),
+        body,
+    ]
+
+
+def _longest(subject: Subject, words: Words) -> list[Child]:
+    found = [(s, c) for c in subject.channels for s in c.segments]
+    found.sort(key=lambda pair: pair[0].start_ms - pair[0].end_ms)
+    lines: list[list[Child]] = [
+        [
+            c.who,
+            label_of(s.label, words),
+            clock(s.start_ms),
+            f"{(s.end_ms - s.start_ms) / 1000:.1f} s",
+            percent(s.confidence),
+            signed(s.valence),
+            signed(s.arousal),
+        ]
+        for s, c in found[:MOST_LONGEST]
+    ]
+    keys = ("who", "label", "from", "report_length", "confidence", "valence", "arousal")
+    body = (
+        table([words(k) for k in keys], lines, numbers={2, 3, 4, 5, 6})
+        if lines
+        else el("p", words("report_nothing"))
+    )
+    return [el("h2", words("report_longest")), body]
+
+
+def _markers(subject: Subject, words: Words) -> list[Child]:
+    lines: list[list[Child]] = [[clock(m.start_ms), m.note] for m in subject.markers]
+    body = (
+        table([words("from"), words("marker_note")], lines)
+        if lines
+        else el("p", words("report_no_markers"))
+    )
+    return [el("h2", words("markers")), body]
+
+
+def _quality(subject: Subject, words: Words) -> list[Child]:
+    keys = ("report_gaps", "report_lost", "report_windows", "report_superseded")
+    heads = [words("who"), *(words(k) for k in (*keys, "report_uncertain", "report_latency"))]
+    lines = [[c.who, *_quality_of(c, subject, words)] for c in subject.channels]
+    gaps = [(g, c) for c in subject.channels for g in c.gaps]
+    gap_lines: list[list[Child]] = [
+        [c.who, clock(g.start_ms), f"{(g.end_ms - g.start_ms) / 1000:.2f} s", cause]
+        for g, c in gaps[:MOST_GAPS]
+        for cause in [words.of("gap_causes", g.cause)]
+    ]
+    more = len(gaps) - MOST_GAPS
+    if more > 0:
+        gap_lines.append(["…", f"+{more}", "", ""])
+    gap_heads = [words(k) for k in ("who", "from", "report_length", "report_lost")]
+    return [
+        el("h2", words("report_quality")),
+        table(heads, lines, numbers={1, 2, 3, 4, 5, 6}),
+        el("h3", words("report_gaps")) if gaps else None,
+        table(gap_heads, gap_lines, numbers={1, 2}) if gaps else None,
+        el("h3", words("report_errors")) if subject.errors else None,
+        *(el("p", error.message) for error in subject.errors),
+    ]
+
+
+def _quality_of(channel: Channel, subject: Subject, words: Words) -> list[Child]:
+    summary = channel.summary
+    latency = channel.latency_ms() if subject.started.settings.budget_ms else None
+    return [
+        str(len(channel.gaps)),
+        f"{summary.gap_ms / 1000:.2f} s",
+        str(summary.windows),
+        str(summary.superseded),
+        percent(summary.session.shares.get(UNCERTAIN, 0.0)),
+        words("latency_ms", ms=f"{latency[0]:.0f}, {latency[1]:.0f}") if latency else "–",
+    ]
+
+
+def _limits(subject: Subject, words: Words) -> list[Child]:
+    model, settings = subject.started.model, subject.started.settings
+    rated = "report_derived" if model.valence_arousal == "derived" else "report_rated"
+    text = words(
+        "report_limits_text",
+        labels=len(model.labels),
+        window=f"{settings.window_ms / 1000:g}",
+        derived=words(rated),
+    )
+    budget = f"{settings.budget_ms} ms" if settings.budget_ms else "–"
+    shown = {
+        words("model"): f"{model.name} {model.version}, {model.precision}",
+        "VAD": settings.vad,
+        words("latency"): budget,
+    }
+    return [
+        el("h2", words("report_limits")),
+        el("p", text),
+        el("p", words("report_use")),
+        facts(shown),
+    ]

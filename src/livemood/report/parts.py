@@ -1,0 +1,83 @@
+"""Small parts that sections are made of."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from livemood.report.chart import filling
+from livemood.report.markup import Child, Element, el
+from livemood.report.words import Words, look, percent
+
+
+def chip(label: str) -> Element:
+    """A small square in the look of a label, with its letter."""
+    looks = look(label)
+    return el(
+        "svg",
+        el("rect", width=24, height=24, fill=filling(label)),
+        el("circle", cx=12, cy=12, r=8.5, fill=looks["colour"]),
+        el(
+            "text",
+            looks["letter"],
+            x=12,
+            y=17,
+            text_anchor="middle",
+            font_size=14,
+            font_weight=700,
+            font_family="system-ui, sans-serif",
+        ),
+        viewBox="0 0 24 24",
+        class_="chip",
+        aria_hidden="true",
+    )
+
+
+def label_of(label: str, words: Words) -> Element:
+    """A label's look and its name."""
+    return el("span", chip(label), f" {words.label(label)}")
+
+
+def facts(shown: Mapping[str, str]) -> Element:
+    """Names and what they are."""
+    pairs = (el("div", el("dt", name), el("dd", value)) for name, value in shown.items())
+    return el("dl", *pairs, class_="facts")
+
+
+def table(
+    heads: Sequence[str], lines: Sequence[Sequence[Child]], numbers: Collection[int] = ()
+) -> Element:
+    """A table; the columns `numbers` are set to the right."""
+    kinds = ["number" if n in numbers else "text" for n in range(len(heads))]
+    head = (el("th", name, scope="col", class_=k) for name, k in zip(heads, kinds, strict=True))
+    rows = (
+        el("tr", *(el("td", cell, class_=k) for cell, k in zip(line, kinds, strict=True)))
+        for line in lines
+    )
+    return el("table", el("thead", el("tr", *head)), el("tbody", *rows))
+
+
+def shares(of_labels: Mapping[str, float], words: Words) -> Element:
+    """Labels with their shares as numbers and bars."""
+    rows = (
+        el(
+            "tr",
+            el("td", label_of(label, words)),
+            el("td", percent(share), class_="number"),
+            el("td", _bar(label, share), class_="wide"),
+        )
+        for label, share in of_labels.items()
+    )
+    head = el(
+        "tr",
+        el("th", words("label"), scope="col"),
+        el("th", words("report_shares"), scope="col", class_="number", colspan=2),
+    )
+    return el("table", el("thead", head), el("tbody", *rows))
+
+
+def _bar(label: str, share: float) -> Element:
+    width = max(1.0, round(100 * share, 1))
+    return el(
+        "svg",
+        el("rect", width=f"{width:g}%", height=12, fill=filling(label), stroke="#55606b"),
+        class_="bar",
+        aria_hidden="true",
+    )

@@ -1,0 +1,79 @@
+"""What a report is about: a session, and what is known of it beside its events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from livemood.errors import LivemoodError
+from livemood.report.words import Words
+from livemood.timeline.events import (
+    AnyEvent,
+    ChannelSummary,
+    Emotion,
+    ErrorEvent,
+    Gap,
+    Marker,
+    Segment,
+    SessionStarted,
+)
+from livemood.timeline.recover import interrupted_end
+from livemood.timeline.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel: who speaks on it, its events, its summary."""
+
+    number: int
+    who: str
+    events: Sequence[AnyEvent]
+    summary: ChannelSummary
+
+    @property
+    def segments(self) -> list[Segment]:
+        """Its closed segments."""
+        return [e for e in self.events if isinstance(e, Segment)]
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """Where its sound was lost."""
+        return [e for e in self.events if isinstance(e, Gap)]
+
+    def latency_ms(self) -> tuple[float, float] | None:
+        """Median and 95th percentile; none where there was no budget to keep."""
+        latencies = [e.latency_ms.total for e in self.events if isinstance(e, Emotion)]
+        if len(latencies) < 2:
+            return None
+        return median(latencies), quantiles(latencies, n=20)[-1]
+
+
+class Subject:
+    """A session as a report tells of it. Raises `LivemoodError` if there is none in `timeline`."""
+
+    def __init__(self, timeline: Timeline, words: Words) -> None:
+        ended = timeline.ended or interrupted_end(timeline.events)
+        if timeline.started is None or ended is None:
+            raise LivemoodError("there is no session in it: its beginning is missing")
+        self.started: SessionStarted = timeline.started
+        self.finished = timeline.ended is not None
+        self.reason = ended.reason
+        self.duration_ms = max((s.duration_ms for s in ended.summary), default=0)
+        self.markers = [e for e in timeline.events if isinstance(e, Marker)]
+        self.errors = [e for e in timeline.events if isinstance(e, ErrorEvent)]
+        numbered = [e.seq for e in timeline.events if e.seq is not None]
+        self.missing = max(numbered, default=0) - len(numbered)
+        """Events between the first and the newest that are not there."""
+        self.labels = timeline.labels
+        names = self.started.participants
+        by_channel: dict[int | None, list[AnyEvent]] = {}
+        for event in timeline.events:
+            by_channel.setdefault(event.channel, []).append(event)
+        self.channels = [
+            Channel(
+                s.channel,
+                names[s.channel] if s.channel < len(names) else words("channel", n=s.channel),
+                by_channel.get(s.channel, []),
+                s,
+            )
+            for s in ended.summary
+        ]

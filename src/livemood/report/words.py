@@ -1,0 +1,83 @@
+"""Words, numbers and looks of a report: the same files that the page uses."""
+
+import json
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+ASSETS: Final = Path(__file__).resolve().parent.parent / "assets"
+
+
+class Words:
+    """The words of one language. Raises `KeyError` for a language that there are none in."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._words: dict[str, Any] = _strings()[language]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The words for `key`, with `{name}` replaced from `values`."""
+        text: str = self._words[key]
+        for name, value in values.items():
+            text = text.replace(f"{{{name}}}", str(value))
+        return text
+
+    def label(self, label: str) -> str:
+        """The name of a label; what the model calls it where there is no word for it."""
+        names: dict[str, str] = self._words["labels"]
+        return names.get(label, label)
+
+    def of(self, group: str, key: str) -> str:
+        """One of a group of words; `key` itself where there is none."""
+        found: str = self._words[group].get(key, key)
+        return found
+
+    def date(self, time: str) -> str:
+        """A time of the wire (RFC 3339, UTC) for people; as it is if it is none."""
+        try:
+            moment = datetime.fromisoformat(time)
+        except ValueError:
+            return time
+        form = "%Y年%-m月%-d日 %H:%M UTC" if self.language == "zh" else "%-d %B %Y, %H:%M UTC"
+        return moment.strftime(form)
+
+
+@cache
+def _strings() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ASSETS / "strings.json").read_text("utf-8"))
+    return found
+
+
+@cache
+def looks() -> dict[str, dict[str, str]]:
+    """Label to its letter, colour and texture."""
+    found: dict[str, dict[str, str]] = json.loads((ASSETS / "palette.json").read_text("utf-8"))
+    return found
+
+
+def look(label: str) -> dict[str, str]:
+    """Letter, colour and texture of a label; one that is not known looks like uncertain."""
+    return looks().get(label) or {**looks()["uncertain"], "letter": label[:1].upper()}
+
+
+def languages() -> tuple[str, ...]:
+    """Languages that there are words in."""
+    return tuple(_strings())
+
+
+def clock(ms: float) -> str:
+    """Time in a session: 1:02:03 or 2:03."""
+    minutes, seconds = divmod(int(ms) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def percent(share: float) -> str:
+    """A share in whole percent."""
+    return f"{100 * share:.0f} %"
+
+
+def signed(value: float | None) -> str:
+    """A number of [-1, 1] with its sign."""
+    return "–" if value is None else f"{value:+.2f}".replace("-", "−")

@@ -1,0 +1,46 @@
+"""Timelines that were written to files, read back."""
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from livemood.errors import LivemoodError
+from livemood.timeline.events import EVENT, AnyEvent, parse_event
+from livemood.timeline.timeline import SCHEMA, Timeline
+
+
+def read_timeline(text: str) -> Timeline:
+    """The timeline that `to_json` or `to_jsonl` wrote. Raises `LivemoodError` for other text."""
+    whole = _object(text)
+    try:
+        if whole is None:
+            return Timeline(parse_event(line) for line in text.splitlines() if line.strip())
+        return Timeline(sorted(_events(whole), key=lambda event: event.seq or 0))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise LivemoodError(f"it is no timeline: {where} {first['msg']}".lower()) from None
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """The one JSON object that `text` is, or none if it is lines of them."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    if not isinstance(found, dict) or found.get("type"):
+        return None
+    if found.get("schema") != SCHEMA:
+        raise LivemoodError(f"it is no timeline: its schema is not {SCHEMA}")
+    if "events" not in found:
+        raise LivemoodError(
+            "it lacks the events of the whole session: an older livemood wrote it; take the "
+            "events (.jsonl) beside it"
+        )
+    return found
+
+
+def _events(whole: dict[str, Any]) -> list[AnyEvent]:
+    raw = [*whole["events"], *(e for c in whole["channels"] for e in c["events"])]
+    return [EVENT.validate_python(event) for event in raw]

@@ -1,0 +1,219 @@
+"""Reports: what is in them, and that nothing of what anybody wrote can become markup."""
+
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livemood.engine import analyze_file
+from livemood.errors import LivemoodError
+from livemood.report import LANGUAGES, make_report
+from livemood.report.chart import rows
+from livemood.report.words import Words, _strings, looks
+from livemood.timeline import Timeline
+from livemood.timeline.events import Gap, Marker
+from livemood.timeline.export import to_json, to_jsonl
+from livemood.timeline.reading import read_timeline
+
+
+@pytest.fixture(scope="module")
+def timeline(model, demo_file):
+    found, failure = analyze_file(demo_file, model)
+    assert failure is None
+    return found
+
+
+def changed(timeline, extra=(), cut=None, **start):
+    """The timeline with other words about it, a few more events, or without its end."""
+    events = timeline.events[:cut]
+    events[0] = events[0].model_copy(update=start)
+    last = events[-1].seq
+    base = {"session": events[0].session, "time": events[0].time}
+    more = [kind(**base, seq=last + n, **fields) for n, (kind, fields) in enumerate(extra, 1)]
+    return Timeline([*events, *more])
+
+
+class Document(HTMLParser):
+    """The tags, attributes and text of a document."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.texts = [], [], []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.texts).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_it_says_what_was_heard(timeline):
+    marked = changed(
+        timeline,
+        [
+            (Marker, {"start_ms": 9000, "end_ms": 9000, "note": "asks for a refund"}),
+            (
+                Gap,
+                {
+                    "channel": 0,
+                    "start_ms": 5000,
+                    "end_ms": 6500,
+                    "cause": "packet_loss",
+                    "samples": 24000,
+                },
+            ),
+        ],
+        participants=("Ada", "Brook"),
+        purpose="demonstration",
+        consent="form 12",
+    )
+    page = Document(make_report(marked, retention_days=30))
+    for words in (
+        "Ada",
+        "Brook",
+        "demonstration",
+        "form 12",
+        "30 days",
+        "asks for a refund",
+        "lost on the way",
+        "not what a person feels",
+        "Do not decide about people",
+        "default 0.",
+        "Speech",
+        "Longest segments",
+    ):
+        assert words in page.text, words
+    summary = timeline.ended.summary[0].session
+    assert f"{100 * summary.shares[summary.dominant]:.0f} % of the speech" in page.text
+    for transition in summary.transitions:
+        assert f"{transition.from_} " in page.text
+    assert page.tags.count("h2") == 7
+
+
+def test_it_stands_alone(timeline):
+    for language in LANGUAGES:
+        page = Document(make_report(timeline, language))
+        assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+        outside = [v for k, v in page.attributes if k in ("src", "href", "xlink:href")]
+        assert outside == []
+        assert "http" not in re.sub(r"http-equiv", "", page.text)
+
+
+HOSTILE = '"><script>x()</script><img src=x onerror=x()><svg onload=x()>&lt;b\x00\x1b'
+
+
+def test_hostile_words_are_text(timeline):
+    note = {"start_ms": 1000, "end_ms": 1000, "note": HOSTILE}
+    gap = {"channel": 0, "start_ms": 5000, "end_ms": 9000, "cause": HOSTILE, "samples": 1}
+    names = {"participants": (HOSTILE, HOSTILE), "source": HOSTILE}
+    hostile = changed(timeline, [(Marker, note), (Gap, gap)], **names, purpose=HOSTILE)
+    html = make_report(hostile)
+    page = Document(html)
+    assert not {"script", "img", "b"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "<script>x()</script>" in page.text
+    assert "\x00" not in html
+    assert "\x1b" not in html
+
+
+@given(st.text(max_size=40))
+def test_any_note_is_text(note):
+    from livemood.report.markup import el, to_html
+
+    page = Document(to_html(el("p", el("b", note, title=note), note, class_=note)))
+    assert page.tags == ["p", "b"]
+    assert [name for name, _ in page.attributes] == ["class", "title"]
+
+
+def test_of_a_session_that_goes_on(timeline):
+    page = Document(make_report(changed(timeline, cut=120)))
+    assert "had not ended" in page.text
+
+
+def test_it_says_how_much_is_missing(timeline):
+    events = [timeline.events[0], *timeline.events[50:]]
+    page = Document(make_report(Timeline(events)))
+    assert "49 events are no longer kept" in page.text
+
+
+def test_without_a_beginning_there_is_no_report(timeline):
+    with pytest.raises(LivemoodError, match="beginning"):
+        make_report(Timeline(timeline.events[1:]))
+
+
+def test_without_speech(timeline):
+    silent = changed(timeline, cut=1)
+    page = Document(make_report(silent))
+    assert "No speech that is long enough" in page.text
+
+
+@given(st.integers(0, 24 * 3_600_000))
+def test_rows_cover_the_session_and_are_few(duration):
+    found = rows(duration)
+    assert found[0][0] == 0
+    assert found[-1][1] >= duration
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(found))
+    assert len(found) <= 5
+
+
+def test_what_is_written_can_be_read_back(timeline):
+    for write in (to_json, to_jsonl):
+        assert read_timeline(write(timeline)).events == timeline.events
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "beginning"),
+        ("no timeline", "no timeline"),
+        ("{}", "schema"),
+        ('{"type": "nonsense"}', "no timeline"),
+        (json.dumps({"schema": "livemood.timeline/1", "channels": []}), "older"),
+    ],
+)
+def test_other_files_are_refused_in_one_line(text, why):
+    with pytest.raises(LivemoodError, match=why) as error:
+        make_report(read_timeline(text))
+    assert "\n" not in str(error.value)
+
+
+def keys(part, prefix=""):
+    for key, value in part.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from keys(value, f"{prefix}{key}.")
+
+
+def placeholders(text):
+    return sorted(re.findall(r"\{\w+\}", text)) if isinstance(text, str) else None
+
+
+def test_every_language_has_every_word():
+    strings = _strings()
+    for language in LANGUAGES:
+        assert set(keys(strings[language])) == set(keys(strings["en"]))
+        for key, text in strings["en"].items():
+            assert placeholders(strings[language][key]) == placeholders(text), key
+    assert Words("zh").label("angry") == "愤怒"
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts]
+    return sum(w * x for w, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_black_letters_are_legible_on_every_colour_and_no_two_labels_look_alike():
+    """WCAG 2.2 AA: 4.5 to 1. Letter and texture differ as well, for whoever sees no colours."""
+    shown = {label: look for label, look in looks().items() if label != "calm"}
+    for look in shown.values():
+        assert (luminance(look["colour"]) + 0.05) / 0.05 >= 4.5
+    for part in ("letter", "colour", "pattern"):
+        assert len({look[part] for look in shown.values()}) == len(shown)
