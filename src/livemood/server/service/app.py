@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from livemood.server.inputs.rtp import RtpInput
 from livemood.server.inputs.stream import stream_routes
 from livemood.server.page import page_routes
 from livemood.server.service.access import Access, Doorkeeper
@@ -36,6 +37,7 @@ def build_app(
     access: Access,
     settings: ServeSettings,
     connections: Connections,
+    rtp: RtpInput,
     on_start: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Everything behind the doors."""
@@ -75,7 +77,7 @@ def build_app(
     features = Features(
         sessions=True, stream=True, whip=False, tokens=True, markers=True, report=True
     )
-    app.include_router(rest_routes(sessions, access, features))
+    app.include_router(rest_routes(sessions, access, features, rtp))
     app.router.routes += watch_routes(sessions, connections)
     app.router.routes += stream_routes(sessions, connections, limits)
     app.router.routes += page_routes("service")

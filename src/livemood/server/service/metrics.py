@@ -45,6 +45,12 @@ class ServiceMetrics:
         self.ended = Counter("livemood_sessions_ended", "How they ended.", ["reason"], registry=r)
         self.refused = Counter("livemood_refused", "Requests refused.", ["code"], registry=r)
         self.packets = Counter("livemood_packets", "Packets and frames.", ["kind"], registry=r)
+        self.rtp = Counter(
+            "livemood_rtp_packets",
+            "RTP packets received, and those that brought no sound.",
+            ["outcome"],
+            registry=r,
+        )
         self.clients = Gauge("livemood_clients", "Connected WebSocket clients.", registry=r)
         self.dropped = Counter(
             "livemood_client_events_dropped", "Events slow clients lost.", registry=r

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import FileResponse
 
+from livemood.server.inputs.call import RtpPlace, RtpWish
+from livemood.server.inputs.rtp import RtpInput
 from livemood.server.page import report_of
 from livemood.server.service.access import Access
 from livemood.server.service.principal import Principal
@@ -106,7 +108,21 @@ def answers(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {code: {"model": ErrorAnswer} for code in sorted({400, 401, 403, 413, 422, 429, *codes})}
 
 
-def rest_routes(sessions: Sessions, access: Access, features: Features) -> APIRouter:
+class NewSession(SessionSpec):
+    """A session, and how it takes its sound."""
+
+    rtp: RtpWish | None = None
+    """Of kind `rtp` alone."""
+
+
+class CreatedSession(SessionRecord):
+    """A session, and where to send its sound."""
+
+    rtp: RtpPlace | None = None
+    """Of kind `rtp` alone."""
+
+
+def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: RtpInput) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix="/v1")
     archive = sessions.archive
@@ -130,9 +146,14 @@ def rest_routes(sessions: Sessions, access: Access, features: Features) -> APIRo
         )
 
     @router.post("/sessions", status_code=201, responses=answers(503))
-    def create(spec: SessionSpec, by: By) -> SessionRecord:
-        """Create a session that waits for its sound."""
-        return sessions.create(spec, by)
+    def create(new: NewSession, by: By) -> CreatedSession:
+        """Create a session that waits for its sound; one of kind `rtp` is given ports."""
+        if new.rtp is not None and new.kind != "rtp":
+            raise Refused("bad_request", f"rtp: the session is one of kind {new.kind}", 422)
+        spec = SessionSpec(**new.model_dump(exclude={"rtp"}))
+        record = sessions.create(spec, by)
+        place = rtp.place(record, new.rtp or RtpWish()) if new.kind == "rtp" else None
+        return CreatedSession(**record.model_dump(), rtp=place)
 
     @router.get("/sessions", responses=answers())
     def find(

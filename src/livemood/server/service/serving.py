@@ -16,6 +16,7 @@ import uvicorn
 from livemood.engine import Hub, MonitorSettings
 from livemood.errors import LivemoodError, UsageError
 from livemood.model import Model
+from livemood.server.inputs.rtp import RtpInput
 from livemood.server.service.access import Access
 from livemood.server.service.admission import Admission
 from livemood.server.service.app import build_app
@@ -77,6 +78,7 @@ class Service:
             self.connections = Connections(
                 self.access, settings.limits.clients, self.sessions.metrics
             )
+            self.rtp = RtpInput(self.sessions, settings.rtp)
             self._loop = asyncio.new_event_loop()
             self._started = threading.Event()
             self._server = uvicorn.Server(self._config())
@@ -106,11 +108,13 @@ class Service:
         if not self._started.wait(30.0):
             raise LivemoodError("the server does not start: look at the log")
         self._keeper.start()
+        self.rtp.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End every session, let clients fetch the last events, then stop."""
         self.sessions.close()
+        self.rtp.__exit__()
         self._keeper.stop()
         deadline = time.monotonic() + DRAIN_S
         while len(self.connections) and time.monotonic() < deadline:
@@ -143,7 +147,7 @@ class Service:
 
     def _config(self) -> uvicorn.Config:
         s, limits = self.settings, self.settings.limits
-        app = build_app(self.sessions, self.access, s, self.connections, self._on_start)
+        app = build_app(self.sessions, self.access, s, self.connections, self.rtp, self._on_start)
         return uvicorn.Config(
             app,
             log_level="error",

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 Open = Callable[[int, RtpFormat], Take | None]
 """Asked about a new sender (its SSRC, its format): what takes its blocks, or none to refuse it."""
 
+TypesOf = Callable[[int], PayloadTypes | None]
+"""What the payload types of a sender mean, by its SSRC; none: it is nobody's."""
+
 LONGEST_PACKET: Final = 2048
 SOCKET_BUFFER: Final = 4 << 20
 """Bytes; at 150 calls half a second of packets, for when the thread is held up."""
@@ -67,14 +70,16 @@ class RtpPort:
         port: int,
         opened: Open,
         *,
-        types: PayloadTypes = STATIC,
+        types: PayloadTypes | TypesOf = STATIC,
         idle_s: float = 10.0,
         most: int = 1000,
         parties: int | None = None,
+        only: str | None = None,
     ) -> None:
         """Bound at once, and the port above it for RTCP if that is free; 0 takes any free port.
 
-        Raises `SourceError` if the address cannot be used.
+        With `only` nobody but that host is heard. Raises `SourceError` if the address cannot be
+        used.
         """
         self.socket = bind(host, port)
         self.port: int = self.socket.getsockname()[1]
@@ -82,7 +87,8 @@ class RtpPort:
             self.control: socket.socket | None = bind(host, self.port + 1, 1 << 16)
         except SourceError:
             self.control = None
-        self._open, self._types, self._idle_s = opened, types, idle_s
+        self._open, self._idle_s, self._only = opened, idle_s, only
+        self._types_of: TypesOf = (lambda _: types) if isinstance(types, PayloadTypes) else types
         self._parties, self._most = parties, parties or most
         self._ssrc, self._cname = secrets.randbits(32), secrets.token_hex(8)
         self._random = random.Random(self._ssrc)  # noqa: S311 - spreads reports over time
@@ -120,6 +126,9 @@ class RtpPort:
 
     def take(self, data: bytes, address: Address, now: float) -> None:
         """Take one packet from `address`; with RTCP on the same port, too (RFC 5761)."""
+        if self._only and address[0] != self._only:
+            self.refused["other address"] += 1
+            return
         if is_rtcp(data):
             self._told(read_rtcp(data), address, self.socket, now)
             return
@@ -151,7 +160,7 @@ class RtpPort:
         """Part with who is silent, fill pauses, report. To be called several times a second."""
         for ssrc, sender in list(self.senders.items()):
             grace = sender.left is not None and now - sender.left > self.GRACE_S
-            if grace or now - sender.heard > self._idle_s:
+            if grace or now - max(sender.heard, sender.reported) > self._idle_s:
                 self._part(ssrc)
                 continue
             sender.hand_on(sender.stream.idle(now))
@@ -160,6 +169,13 @@ class RtpPort:
         for ssrc, (_, _, then) in list(self._strangers.items()):
             if now - then > self._idle_s:
                 del self._strangers[ssrc]
+
+    def counts(self) -> Counter[str]:
+        """Packets so far: received, and those that brought no sound, by cause."""
+        out = self.packets + self.refused
+        for sender in self.senders.values():
+            out += sender.stream.counters
+        return out
 
     def close(self) -> None:
         """Part with everybody and give the port back."""
@@ -170,9 +186,13 @@ class RtpPort:
             self.control.close()
 
     def _stranger(self, packet: RtpPacket, address: Address, now: float) -> None:
-        form = self._types.sound.get(packet.payload_type)
+        types = self._types_of(packet.ssrc)
+        if types is None:
+            self.refused["unknown ssrc"] += 1
+            return
+        form = types.sound.get(packet.payload_type)
         if form is None:
-            self.refused[self._why(packet.payload_type)] += 1
+            self.refused[_why(packet.payload_type, types)] += 1
             return
         first = self._strangers.pop(packet.ssrc, None)
         follows = first and 0 < (packet.sequence - first[0].sequence) & 0xFFFF <= 100
@@ -181,26 +201,23 @@ class RtpPort:
                 self._strangers.pop(next(iter(self._strangers)))
             self._strangers[packet.ssrc] = (packet, address, now)
             return
-        sender = self._new(packet.ssrc, form, address, now)
+        sender = self._new(packet.ssrc, form, types, address, now)
         if sender:
             self.packets["received"] += 2
             sender.push(first[0], first[2])
             sender.push(packet, now)
             self._note(sender)
 
-    def _why(self, payload_type: int) -> str:
-        if payload_type in self._types.noise:
-            return "comfort noise"
-        return "event" if payload_type in self._types.events else "unknown payload type"
-
-    def _new(self, ssrc: int, form: RtpFormat, address: Address, now: float) -> Sender | None:
+    def _new(
+        self, ssrc: int, form: RtpFormat, types: PayloadTypes, address: Address, now: float
+    ) -> Sender | None:
         if self._parties and (sender := self._replaced(ssrc, form, address, now)):
             return sender
         if len(self.senders) >= self._most:
             self.refused["too many senders"] += 1
             return None
         try:
-            sender = Sender(ssrc, form, self._types, address, now)
+            sender = Sender(ssrc, form, types, address, now)
         except UsageError as error:
             if not self.refused["no decoder"]:
                 log.info("%s", error)  # whoever asks `refused` says it to the user
@@ -232,6 +249,7 @@ class RtpPort:
         for ssrc, ntp in told.reports.items():
             if (sender := self.senders.get(ssrc)) and address[0] == sender.address[0]:
                 sender.reception.sender_reported(ntp, now)
+                sender.reported = now
                 sender.control = (through, address)
         for ssrc in told.leaving:
             if (sender := self.senders.get(ssrc)) and address[0] == sender.address[0]:
@@ -265,3 +283,10 @@ class RtpPort:
         sender.hand_on(sender.stream.flush())
         self.packets.update(sender.stream.counters)
         sender.take(None)
+
+
+def _why(payload_type: int, types: PayloadTypes) -> str:
+    """Why no stream begins with such a packet."""
+    if payload_type in types.noise:
+        return "comfort noise"
+    return "event" if payload_type in types.events else "unknown payload type"

@@ -26,7 +26,9 @@ class RtpReceiver:
     """Reached at 100 senders."""
     SWEEP_S: Final = 0.25
 
-    def __init__(self) -> None:
+    def __init__(self, swept: Callable[[], None] = lambda: None) -> None:
+        """`swept` is called by the thread several times a second."""
+        self._swept = swept
         self._selector = selectors.DefaultSelector()
         self._ports: set[RtpPort] = set()
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -75,11 +77,13 @@ class RtpReceiver:
                 if sweeping:
                     self._guarded(port.sweep, now)
             if sweeping:
+                self._guarded(self._swept)
                 next_sweep = now + self.SWEEP_S
         while not self._asked.empty():
             self._asked.get()()
         for port in list(self._ports):
             self._remove(port)
+        self._guarded(self._swept)
 
     def _guarded(self, work: Callable[..., None], *given: float) -> None:
         """One port's fault, or its taker's, must not end what the others hear."""
@@ -95,10 +99,9 @@ class RtpReceiver:
             self._selector.register(port.control, selectors.EVENT_READ, port.read_control)
 
     def _remove(self, port: RtpPort) -> None:
-        if port not in self._ports:
-            return
-        self._ports.discard(port)
-        self._selector.unregister(port.socket)
-        if port.control:
-            self._selector.unregister(port.control)
+        if port in self._ports:
+            self._ports.discard(port)
+            self._selector.unregister(port.socket)
+            if port.control:
+                self._selector.unregister(port.control)
         self._guarded(port.close)

@@ -27,6 +27,7 @@ class Sender:
         "left",
         "next_report",
         "reception",
+        "reported",
         "stream",
         "take",
     )
@@ -42,6 +43,8 @@ class Sender:
         """Through which socket its reports came, and from where."""
         self.heard = now
         """When its last packet came."""
+        self.reported = 0.0
+        """When its last report came."""
         self.left: float | None = None
         """When it said goodbye."""
         self.next_report = 0.0
