@@ -11,13 +11,14 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 from livemood.errors import UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.training import fit as fitting  # noqa: E402
-from livemood.training.build import build, corpus_clips, predict_clips  # noqa: E402
+from livemood.training.build import Where, build, predict_clips  # noqa: E402
 from livemood.training.corpora import (  # noqa: E402
     RAVDESS_FOLDS,
     ravdess_speakers,
     read_corpus,
     split_by_speaker,
 )
+from livemood.training.data import Data, read_data  # noqa: E402
 from livemood.training.network import DcRnn  # noqa: E402
 from livemood.training.recipe import NetworkPart, Recipe, read_recipe  # noqa: E402
 
@@ -42,15 +43,18 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def clips(recipe, corpora):
-    train, _, test = corpus_clips(recipe, corpora)
-    return train[::30], test[::20]
+    data = read_data(recipe, corpora)
+    return data.train[::30], data.test[::20]
 
 
 @pytest.fixture(scope="module")
 def built(recipe, clips, tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
-    ones = [1.0] * len(clips[0])
-    return build(recipe, clips[0], ones, None, folder / "cache", folder / "run"), folder
+    return build(recipe, some(clips), Where(folder, folder / "cache"), folder / "run"), folder
+
+
+def some(clips):
+    return Data(clips[0], [1.0] * len(clips[0]))
 
 
 def test_training_gives_models_that_load_and_predict(built, clips):
@@ -73,7 +77,7 @@ def test_int8_is_close_to_float(built, clips):
 def test_a_run_cut_short_ends_with_the_same_weights(recipe, clips, built, monkeypatch):
     folder = built[1]
     whole = torch.load(folder / "run" / "checkpoint.pt", weights_only=True)
-    ones = [1.0] * len(clips[0])
+    where = Where(folder, folder / "cache")
     real, calls = fitting._epoch, []
 
     def killed(*arguments):
@@ -84,9 +88,9 @@ def test_a_run_cut_short_ends_with_the_same_weights(recipe, clips, built, monkey
 
     monkeypatch.setattr(fitting, "_epoch", killed)
     with pytest.raises(KeyboardInterrupt):
-        build(recipe, clips[0], ones, None, folder / "cache", folder / "again")
+        build(recipe, some(clips), where, folder / "again")
     monkeypatch.setattr(fitting, "_epoch", real)
-    build(recipe, clips[0], ones, None, folder / "cache", folder / "again")
+    build(recipe, some(clips), where, folder / "again")
     again = torch.load(folder / "again" / "checkpoint.pt", weights_only=True)
     assert again["epoch"] == whole["epoch"] == 3
     for name, value in whole["averaged"].items():

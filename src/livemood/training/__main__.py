@@ -11,18 +11,20 @@ import typer
 
 from livemood.errors import LivemoodError
 from livemood.training.build import (
+    Where,
     build,
-    corpus_clips,
     finish,
     predict_clips,
     predict_compared,
     write_json,
 )
 from livemood.training.card import write_card
-from livemood.training.corpora import RAVDESS_FOLDS, ravdess_speakers, split_by_speaker
+from livemood.training.corpora import RAVDESS_FOLDS, ravdess_speakers
+from livemood.training.data import read_data
 from livemood.training.evaluate import crossvalidation_figures, held_out_figures
 from livemood.training.metrics import Probs, Truth
 from livemood.training.recipe import read_recipe
+from livemood.training.splits import check_classes
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -49,9 +51,10 @@ def train(
     """Train by RECIPE on all speakers but those it holds out; measure the models on those."""
     torch.set_num_threads(threads)
     parsed = read_recipe(recipe)
-    clips, shares, held_out = corpus_clips(parsed, corpora)
-    folders = build(parsed, clips, shares, sources, cache, out)
-    figures = held_out_figures(folders, held_out)
+    data = read_data(parsed, corpora)
+    check_classes(data.train, data.test)
+    folders = build(parsed, data, Where(corpora, cache, sources, "cpu"), out)
+    figures = held_out_figures(folders, data.test)
     write_json(out / "figures.json", figures)
     for name, folder in folders.items():
         finish(folder, figures[name]["temperature"], {"held_out": figures[name]})
@@ -70,19 +73,19 @@ def crossvalidate(
     """Train RECIPE on RAVDESS six times, leaving out the actors of one published fold each."""
     torch.set_num_threads(threads)
     parsed = read_recipe(recipe)
-    clips, _, _ = corpus_clips(parsed, corpora)
+    data = read_data(parsed, corpora)
     predictions: dict[str, list[tuple[Truth, Probs]]] = defaultdict(list)
     for fold in range(1, len(RAVDESS_FOLDS) + 1):
         logging.info("fold %d", fold)
-        rest, test = split_by_speaker(clips, ravdess_speakers(fold))
+        part = data.without(ravdess_speakers(fold))
         run = out / f"fold{fold}"
         # A source that was itself trained by fold: none has heard the actors it is measured on.
         own = Path(str(sources).replace("{fold}", str(fold))) if sources else None
-        folders = build(parsed, rest, [1.0] * len(rest), own, cache, run)
+        folders = build(parsed, part, Where(corpora, cache, own, "cpu"), run)
         for name, folder in folders.items():
-            predictions[name].append(predict_clips(finish(folder, 1.0, {}), test))
+            predictions[name].append(predict_clips(finish(folder, 1.0, {}), part.test))
         if parsed.network.bidirectional:
-            compared = predict_compared(parsed, run, folders["float32"], test)
+            compared = predict_compared(parsed, run, folders["float32"], part.test)
             predictions["bidirectional"].append(compared)
     figures = crossvalidation_figures(predictions, parsed.labels, parsed.seed)
     write_json(out / "figures.json", figures)

@@ -4,7 +4,9 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +14,27 @@ import numpy as np
 import onnxruntime
 import torch
 
+from livemood import __version__
 from livemood.audio.block import Samples
+from livemood.errors import UsageError
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
 from livemood.model.model import Model, load_model
-from livemood.training.cache import FeatureCache
+from livemood.training.augment import Augmenter
+from livemood.training.cache import FeatureCache, SoundCache
+from livemood.training.changed import ChangedSound
 from livemood.training.clips import Clip, read_clip
-from livemood.training.corpora import read_corpus, split_by_speaker
+from livemood.training.data import Data, read_table
+from livemood.training.degrade import NoiseBank
 from livemood.training.examples import Examples
 from livemood.training.export import export_onnx, quantize
-from livemood.training.fit import Fitted, fit, load_fitted
+from livemood.training.fit import CHECKPOINT, Fitted, Report, fit, load_fitted
 from livemood.training.metrics import Probs, Truth
 from livemood.training.network import DcRnn
-from livemood.training.recipe import Recipe
+from livemood.training.recipe import CorpusPart, Recipe
 from livemood.training.sources import source_scale
+from livemood.training.teacher import RECIPE
+from livemood.training.validate import Validation
 
 log = logging.getLogger(__name__)
 
@@ -41,47 +50,36 @@ CORPORA = {
         corpus="emospeech-in", licence="CC BY-NC-SA 4.0", reference="Banga 2019"
     ),
 }
-LICENCE = "CC BY-NC-SA 4.0"
-"""Terms of a model trained on these corpora: none allows commercial use."""
 
 
-def corpus_clips(recipe: Recipe, corpora: Path) -> tuple[list[Clip], list[float], list[Clip]]:
-    """Training clips, the share of each to draw an epoch, and the clips of held-out speakers."""
-    train: list[Clip] = []
-    shares: list[float] = []
-    test: list[Clip] = []
-    for part in recipe.corpora:
-        clips = read_corpus(corpora / part.name, recipe.label_map, recipe.labels)
-        kept, held_out = split_by_speaker(clips, part.held_out)
-        train += kept
-        shares += [part.share] * len(kept)
-        test += held_out
-    return train, shares, test
+@dataclass(frozen=True)
+class Where:
+    """Where things are, and what computes: nothing of it decides how a model comes out on a CPU."""
+
+    corpora: Path
+    cache: Path
+    sources: Path | None = None
+    device: str = "auto"
+    workers: int = 0
+    """Processes that change sound."""
+
+    def torch_device(self) -> torch.device:
+        """The device. Raises `UsageError` if it is not there."""
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"no device is called {self.device!r}: use auto, cpu or cuda")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("torch finds no GPU here: use --device cpu")
+        cuda = self.device != "cpu" and torch.cuda.is_available()
+        return torch.device("cuda" if cuda else "cpu")
 
 
 def build(
-    recipe: Recipe,
-    clips: Sequence[Clip],
-    shares: Sequence[float],
-    sources: Path | None,
-    cache: Path,
-    run: Path,
+    recipe: Recipe, data: Data, where: Where, run: Path, report: Report | None = None
 ) -> dict[str, Path]:
-    """Train on `clips`, export, quantize; the folders of the float32 and the int8 model."""
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "recipe.json").write_text(recipe.model_dump_json(indent=2) + "\n", "utf-8")
-    examples = Examples(
-        clips,
-        shares,
-        recipe.labels,
-        recipe.features,
-        recipe.augment,
-        recipe.fit,
-        FeatureCache(cache, recipe.features),
-    )
-    if scale := source_scale(recipe.network, sources):
-        examples.mean, examples.deviation = scale
-    fitted = fit(recipe, examples, sources, run)
+    """Train on `data`, export, quantize; the folders of the float32 and the int8 model."""
+    began = time.monotonic()
+    fitted, examples = train(recipe, data, where, run, report)
+    seconds = time.monotonic() - began
     folders = {name: run / name for name in ("float32", "int8")}
     for folder in folders.values():
         folder.mkdir(exist_ok=True)
@@ -90,9 +88,93 @@ def build(
     log.info("exported; ONNX differs from torch by %.2g at most", parity)
     quantize(files["float32"], files["int8"], _calibration(recipe, examples))
     for name, file in files.items():
-        manifest = _manifest(recipe, fitted, file, name, {"onnx_parity": parity})
+        metrics = {"onnx_parity": parity, "training_minutes": round(seconds / 60, 1)}
+        manifest = _manifest(recipe, fitted, file, name, metrics)
         write_manifest(manifest, folders[name])
     return folders
+
+
+def train(
+    recipe: Recipe, data: Data, where: Where, run: Path, report: Report | None = None
+) -> tuple[Fitted, Examples]:
+    """Train on `data` in the folder `run`, going on from what is there."""
+    device = where.torch_device()
+    run.mkdir(parents=True, exist_ok=True)
+    data = data.with_validation(recipe.fit.validation, recipe.seed)
+    sounds = SoundCache(where.cache, recipe.features.sample_rate)
+    data.check(sounds.digest)
+    _same_recipe(recipe, run)
+    write_json(run / "versions.json", versions() | {"device": str(device)})
+    cache = FeatureCache(where.cache, recipe.features)
+    changed = _changed(recipe, data, where, sounds)
+    try:
+        examples, *tasks = _examples(recipe, data, where, cache, changed)
+        if scale := source_scale(recipe.network, where.sources):
+            examples.mean, examples.deviation = scale
+        for task in tasks:
+            task.mean, task.deviation = examples.mean, examples.deviation
+        longest = recipe.features.frames_in(
+            round(recipe.fit.longest_s * recipe.features.sample_rate)
+        )
+        fitted = fit(
+            recipe,
+            examples,
+            where.sources,
+            run,
+            tasks=tasks,
+            validation=Validation(data.validation, recipe.labels, cache, longest)
+            if data.validation
+            else None,
+            device=device,
+            report=report,
+        )
+    finally:
+        if changed:
+            changed.close()
+    return fitted, examples
+
+
+def _examples(
+    recipe: Recipe, data: Data, where: Where, cache: FeatureCache, changed: ChangedSound | None
+) -> Iterator[Examples]:
+    """Those of the main task, unlabelled ones among them, then those of each further one."""
+    clips = [*data.train, *data.unlabelled]
+    shares = [*data.shares, *([1.0] * len(data.unlabelled))]
+    soft = None
+    if recipe.distill.table:
+        soft = read_table((where.sources or Path()) / recipe.distill.table, clips, recipe.labels)
+    parts = (recipe.features, recipe.augment, recipe.fit, cache)
+    yield Examples(clips, shares, recipe.labels, *parts, changed=changed, soft=soft)
+    for part, (own, own_shares) in zip(recipe.tasks, data.tasks, strict=True):
+        yield Examples(own, own_shares, part.labels, *parts, changed=changed)
+
+
+def _changed(recipe: Recipe, data: Data, where: Where, sounds: SoundCache) -> ChangedSound | None:
+    if not recipe.augment.sound:
+        return None
+    noise = NoiseBank(where.corpora / recipe.augment.noise, recipe.augment.noise_folds)
+    augmenter = Augmenter(recipe.augment.sound, noise, tuple(data.train))
+    return ChangedSound(sounds, augmenter, recipe.features, where.workers)
+
+
+def _same_recipe(recipe: Recipe, run: Path) -> None:
+    """Write the recipe into the run, or see that the run there is by the same one."""
+    path, text = run / RECIPE, recipe.model_dump_json(indent=2) + "\n"
+    if path.is_file() and (run / CHECKPOINT).is_file() and path.read_text("utf-8") != text:
+        raise UsageError(f"{run} holds a run by another recipe: choose another --out")
+    path.write_text(text, "utf-8")
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with."""
+    return {
+        "livemood": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
 
 
 def predict_clips(
@@ -159,11 +241,6 @@ def _manifest(
     features = recipe.features.model_copy(
         update={"mean": fitted.mean, "deviation": fitted.deviation}
     )
-    versions = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
-    }
     return Manifest.model_validate(
         {
             "schema": "livemood.model/1",
@@ -185,11 +262,19 @@ def _manifest(
             "temperature": 1.0,
             # Training weights every label the same, so that is what probabilities assume.
             "priors": [1 / len(recipe.labels)] * len(recipe.labels),
-            "trained_on": [CORPORA[part.name].model_dump() for part in recipe.corpora],
-            "licence": LICENCE,
-            "metrics": {**metrics, "seed": recipe.seed, "made_with": versions},
+            "trained_on": [_trained_on(part).model_dump() for part in recipe.corpora],
+            "licence": recipe.licence,
+            "metrics": {**metrics, "seed": recipe.seed, "made_with": versions()},
         }
     )
+
+
+def _trained_on(part: CorpusPart) -> TrainedOn:
+    if part.licence:
+        return TrainedOn(corpus=part.name, licence=part.licence, reference=part.reference)
+    if part.name not in CORPORA:
+        raise UsageError(f"the recipe must say the licence of the corpus {part.name}")
+    return CORPORA[part.name]
 
 
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

@@ -1,15 +1,43 @@
 """From clips to batches: features kept on disk, cut and augmented as they are drawn."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from livemood.model.features import FeatureSettings
-from livemood.training.cache import FeatureCache
+from livemood.training.cache import FeatureCache, Features
+from livemood.training.changed import ChangedSound
 from livemood.training.clips import Clip
+from livemood.training.metrics import Probs
 from livemood.training.recipe import AugmentPart, FitPart
+
+UNLABELLED = "(unlabelled)"
+"""Label of clips that have none: they are learnt from by what teachers say of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Examples of one length."""
+
+    features: Tensor
+    """Standardised, (batch, frames, mels)."""
+    targets: Tensor
+    """Share of each label, (batch, labels); rows of unlabelled clips are zero."""
+    weights: Tensor
+    """How much each example counts by its manifest, (batch,)."""
+    soft: Tensor | None = None
+    """What a teacher said of each clip beforehand, (batch, labels); zero where it said nothing."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        soft = None if self.soft is None else self.soft.to(device)
+        return Batch(
+            self.features.to(device), self.targets.to(device), self.weights.to(device), soft
+        )
 
 
 class Examples:
@@ -24,26 +52,34 @@ class Examples:
         augment: AugmentPart,
         fit: FitPart,
         cache: FeatureCache,
+        *,
+        changed: ChangedSound | None = None,
+        soft: Probs | None = None,
     ) -> None:
+        """`changed` makes features of augmented sound; `soft` (clips, labels) what one says."""
         self.features = [[cache.get(clip, speed) for speed in augment.speeds] for clip in clips]
-        self.targets = np.array([labels.index(clip.label) for clip in clips])
+        known = np.array([clip.label != UNLABELLED for clip in clips])
+        self.targets = np.array(
+            [labels.index(clip.label) if k else -1 for clip, k in zip(clips, known, strict=True)]
+        )
+        self._clips, self._changed_sound, self._soft = clips, changed, soft
         self._shares = np.array(shares)
         self._augment, self._fit = augment, fit
         self._frames_a_second = settings.sample_rate / settings.hop_length
         plain = np.concatenate([f[0].astype(np.float32) for f in self.features])
         self.mean, self.deviation = float(plain.mean()), float(plain.std())
-        counts = np.bincount(self.targets, self._shares, minlength=len(labels))
-        weights = np.where(counts > 0, counts.sum() / np.maximum(counts, 1e-9) / len(labels), 0.0)
+        self._weights = np.array([clip.weight for clip in clips], np.float32)
+        counts = np.bincount(self.targets[known], self._shares[known], minlength=len(labels))
+        balanced = np.where(counts > 0, counts.sum() / np.maximum(counts, 1e-9) / len(labels), 0.0)
+        self._odds = self._shares * np.where(known, balanced[self.targets], 1.0)
+        weights = balanced if fit.balance == "weight" else np.ones(len(labels))
         self.class_weights = torch.tensor(weights, dtype=torch.float32)
 
-    def batches(self, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """One epoch: (features (batch, frames, mels) standardised, one-hot targets).
-
-        Examples of similar length share a batch, cut to one length: no padding is ever seen.
-        """
-        drawn = np.flatnonzero(rng.random(len(self.targets)) < self._shares)
+    def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """One epoch. Examples of similar length share a batch, cut to one length: no padding."""
+        drawn = self._drawn(rng)
         speeds = rng.integers(len(self._augment.speeds), size=len(drawn))
-        chosen = [self.features[i][s] for i, s in zip(drawn, speeds, strict=True)]
+        chosen = self._chosen(drawn, speeds, rng)
         shortest, longest = (
             int(seconds * self._frames_a_second) - 2
             for seconds in (self._fit.shortest_s, self._fit.longest_s)
@@ -66,8 +102,24 @@ class Examples:
                 at = int(rng.integers(len(chosen[i]) - frames + 1))
                 cut.append(self._changed(chosen[i][at : at + frames].astype(np.float32), rng))
             batch = (np.stack(cut) - self.mean) / self.deviation
-            targets = np.eye(len(self.class_weights), dtype=np.float32)[self.targets[drawn[picked]]]
-            yield self._mixed(batch.astype(np.float32), targets, rng)
+            yield self._mixed(batch.astype(np.float32), drawn[picked], rng)
+
+    def _drawn(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Which clips this epoch has."""
+        if self._fit.balance == "sample":
+            odds = self._odds / self._odds.sum()
+            out: NDArray[np.intp] = rng.choice(len(odds), round(self._shares.sum()), p=odds)
+            return out
+        return np.flatnonzero(rng.random(len(self.targets)) < self._shares)
+
+    def _chosen(
+        self, drawn: NDArray[np.intp], speeds: NDArray[np.intp], rng: np.random.Generator
+    ) -> list[Features]:
+        if self._changed_sound is None:
+            return [self.features[i][s] for i, s in zip(drawn, speeds, strict=True)]
+        clips = [self._clips[i] for i in drawn]
+        factors = [self._augment.speeds[s] for s in speeds]
+        return self._changed_sound.features(clips, factors, rng.integers(2**31, size=len(drawn)))
 
     def _changed(
         self, features: NDArray[np.float32], rng: np.random.Generator
@@ -89,11 +141,15 @@ class Examples:
         return out
 
     def _mixed(
-        self, batch: NDArray[np.float32], targets: NDArray[np.float32], rng: np.random.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, batch: NDArray[np.float32], clips: NDArray[np.intp], rng: np.random.Generator
+    ) -> Batch:
+        """The batch, mixed with itself in another order (Zhang et al. 2018)."""
+        eye = np.vstack((np.eye(len(self.class_weights)), np.zeros(len(self.class_weights))))
+        parts = [batch, eye[self.targets[clips]].astype(np.float32), self._weights[clips]]
+        if self._soft is not None:
+            parts.append(self._soft[clips].astype(np.float32))
         if self._augment.mixup > 0:
             part = np.float32(rng.beta(self._augment.mixup, self._augment.mixup))
             partner = rng.permutation(len(batch))
-            batch = part * batch + (1 - part) * batch[partner]
-            targets = part * targets + (1 - part) * targets[partner]
-        return torch.from_numpy(batch), torch.from_numpy(targets)
+            parts = [part * x + (1 - part) * x[partner] for x in parts]
+        return Batch(*(torch.from_numpy(x) for x in parts))

@@ -22,7 +22,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from livemood.errors import ModelError
 from livemood.model.features import Frames
 from livemood.model.network import INPUTS, OUTPUTS, OnnxNetwork
-from livemood.training.network import DcRnn, Streaming
+from livemood.training.network import DcRnn
+from livemood.training.streaming import Streaming
 
 TOLERANCE = 1e-4
 """Largest difference of a logit between torch and ONNX Runtime, both in float32."""
@@ -86,7 +87,7 @@ def _inputs(
     network: DcRnn, batch: int, frames: int, rows: int, mels: int
 ) -> tuple[torch.Tensor, ...]:
     """Random inputs of the streaming form."""
-    state = torch.tanh(torch.randn(1, batch, network.recurrent))
+    state = torch.tanh(torch.randn(1, batch, network.causal.width))
     rows1 = torch.rand(batch, network.channels, rows, mels // 2)
     rows2 = torch.rand(batch, network.channels, rows, mels // 4)
     return torch.randn(batch, frames, mels), rows1, rows2, state

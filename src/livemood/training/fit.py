@@ -4,23 +4,29 @@ import json
 import logging
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from livemood.training.examples import Examples
+from livemood.errors import ModelError
+from livemood.training.examples import Batch, Examples
+from livemood.training.learning import loss_of, optimizer_of, set_learning
 from livemood.training.network import DcRnn
 from livemood.training.recipe import Recipe
 from livemood.training.sources import load_source
-from livemood.training.teacher import Teacher, distilled, load_teacher
+from livemood.training.teacher import Teacher, load_teacher, own_weights
+from livemood.training.validate import Validation
 
 log = logging.getLogger(__name__)
+
+CHECKPOINT, CURVE = "checkpoint.pt", "curve.jsonl"
+Report = Callable[[dict[str, Any]], None]
+"""Told of each epoch: its number, how many there will be, loss, accuracy, validation, seconds."""
 
 
 @dataclass(frozen=True)
@@ -32,36 +38,131 @@ class Fitted:
     deviation: float
 
 
-def build_network(recipe: Recipe, sources: Path | None) -> DcRnn:
+@dataclass
+class State:
+    """What a run can go on from."""
+
+    network: DcRnn
+    averaged: AveragedModel
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    epoch: int = 0
+    best: dict[str, torch.Tensor] | None = None
+    """Averaged weights of the epoch with the best validation."""
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Write it whole: whoever is killed leaves this one or the one before."""
+        partial = path.with_suffix(".partial")
+        parts = ("network", "averaged", "optimizer", "schedule")
+        state = {name: getattr(self, name).state_dict() for name in parts}
+        torch.save(state | {"epoch": self.epoch, "best": self.best, "curve": self.curve}, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from the checkpoint at `path`. Raises `ModelError` if it is of another network."""
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        try:
+            for name in ("network", "averaged", "optimizer", "schedule"):
+                getattr(self, name).load_state_dict(state[name])
+        except (KeyError, ValueError, RuntimeError):
+            raise ModelError(
+                f"{path} is of another network or version: choose another --out"
+            ) from None
+        self.epoch, self.best, self.curve = state["epoch"], state["best"], state["curve"]
+        log.info("resumed after epoch %d", self.epoch)
+
+    @property
+    def since_best(self) -> int:
+        """Epochs since the best validation."""
+        scores = [row["validation_uar"] for row in self.curve if "validation_uar" in row]
+        return len(scores) - 1 - int(np.argmax(scores)) if scores else 0
+
+
+def build_network(recipe: Recipe, sources: Path | None, teacher_width: int = 0) -> DcRnn:
     """The recipe's network, seeded, with its source's weights if it names one."""
     torch.manual_seed(recipe.seed)
-    network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
+    tasks = [len(task.labels) for task in recipe.tasks]
+    mels = recipe.features.mels
+    network = DcRnn(recipe.network, mels, len(recipe.labels), tasks, teacher_width)
     if recipe.network.source is not None:
-        load_source(network, recipe.network, recipe.features.mels, sources)
+        load_source(network, recipe.network, mels, sources)
     return network
 
 
-def fit(recipe: Recipe, examples: Examples, sources: Path | None, run: Path) -> Fitted:
-    """Train by `recipe`, resuming from `run/checkpoint.pt` if training was cut short before."""
-    # Channels last: about 1.5 times as fast on processors without bfloat16.
-    network = build_network(recipe, sources).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def fit(
+    recipe: Recipe,
+    examples: Examples,
+    sources: Path | None,
+    run: Path,
+    *,
+    tasks: Sequence[Examples] = (),
+    validation: Validation | None = None,
+    device: torch.device | None = None,
+    report: Report | None = None,
+) -> Fitted:
+    """Train by `recipe`, resuming from `run/checkpoint.pt` if training was cut short before.
+
+    `tasks` are the examples of the recipe's further tasks, in order. Everything random in an epoch
+    follows from the seed and its number, so that a resumed run ends as an unbroken one does.
+    """
+    device = device or torch.device("cpu")
     teacher = load_teacher(recipe, sources)
-    frozen = recipe.network.source is not None and recipe.fit.source_rate == 0
-    if frozen:
-        network.front.requires_grad_(False)
-    part = recipe.network
-    given = {id(p) for p in network.transferred(part.source_head)} if part.source else set()
-    rate = recipe.fit.learning_rate
-    groups = [
-        {"params": [p for p in network.parameters() if id(p) not in given], "lr": rate},
-        {
-            "params": [p for p in network.parameters() if id(p) in given and not frozen],
-            "lr": rate * recipe.fit.source_rate,
-        },
-    ]
-    optimizer = torch.optim.AdamW(
-        [g for g in groups if g["params"]], weight_decay=recipe.fit.weight_decay
-    )
+    state = _begin(recipe, sources, teacher, device)
+    checkpoint = run / CHECKPOINT
+    if checkpoint.is_file():
+        state.load(checkpoint)
+    teacher = teacher and teacher.to(device)
+    epochs, patience = recipe.fit.epochs, recipe.fit.patience
+    while state.epoch < epochs and not (patience and state.since_best >= patience):
+        began = time.monotonic()
+        loss, accuracy = _epoch(
+            recipe,
+            state.network,
+            state.averaged,
+            teacher,
+            (examples, *tasks),
+            state.optimizer,
+            state.epoch,
+        )
+        state.schedule.step()
+        state.epoch += 1
+        row = {"epoch": state.epoch, "loss": loss, "accuracy": accuracy}
+        if validation:
+            network = cast(DcRnn, state.averaged.module)
+            row["validation_uar"] = validation.uar(network, examples.mean, examples.deviation)
+        row["seconds"] = time.monotonic() - began
+        state.curve.append(row)
+        if validation and not state.since_best:
+            state.best = {k: v.clone() for k, v in state.averaged.state_dict().items()}
+        state.save(checkpoint)
+        lines = "".join(json.dumps(r) + "\n" for r in state.curve)
+        (run / CURVE).write_text(lines, "utf-8")
+        if report:
+            report(row | {"epochs": epochs})
+    if state.best:
+        state.averaged.load_state_dict(state.best)
+    network = cast(DcRnn, state.averaged.module).cpu().eval()
+    network.tasks, network.nearer = torch.nn.ModuleList(), None
+    return Fitted(network, examples.mean, examples.deviation)
+
+
+def load_fitted(recipe: Recipe, run: Path) -> DcRnn:
+    """The network as it stands in the checkpoint of `run`."""
+    network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
+    state = torch.load(run / CHECKPOINT, weights_only=True, map_location="cpu")
+    network.load_state_dict(own_weights(state["best"] or state["averaged"]))
+    return network.eval()
+
+
+def _begin(
+    recipe: Recipe, sources: Path | None, teacher: Teacher | None, device: torch.device
+) -> State:
+    width = teacher.width if teacher and recipe.distill.features else 0
+    network = build_network(recipe, sources, width)
+    # Channels last: about 1.5 times as fast on processors without bfloat16.
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = optimizer_of(recipe, network)
     epochs = recipe.fit.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
@@ -70,49 +171,7 @@ def fit(recipe: Recipe, examples: Examples, sources: Path | None, run: Path) -> 
     # The mean of recent weights: less at the mercy of the last few batches (Polyak averaging).
     averaging = get_ema_multi_avg_fn(recipe.fit.averaging)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(network, multi_avg_fn=averaging, use_buffers=True)
-    checkpoint = run / "checkpoint.pt"
-    first = 0
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        averaged.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        first = state["epoch"]
-        log.info("resumed after epoch %d", first)
-    for epoch in range(first, epochs):
-        began = time.monotonic()
-        loss, accuracy = _epoch(recipe, network, averaged, teacher, examples, optimizer, epoch)
-        schedule.step()
-        seconds = time.monotonic() - began
-        log.info(
-            "epoch %d/%d loss %.4f accuracy %.3f %.0f s", epoch + 1, epochs, loss, accuracy, seconds
-        )
-        with (run / "curve.jsonl").open("a") as curve:
-            row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "seconds": seconds}
-            curve.write(json.dumps(row) + "\n")
-        partial = checkpoint.with_suffix(".partial")
-        torch.save(
-            {
-                "network": network.state_dict(),
-                "averaged": averaged.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "epoch": epoch + 1,
-            },
-            partial,
-        )
-        partial.replace(checkpoint)
-    return Fitted(cast(DcRnn, averaged.module).eval(), examples.mean, examples.deviation)
-
-
-def load_fitted(recipe: Recipe, run: Path) -> DcRnn:
-    """The network as it stands in the checkpoint of `run`."""
-    network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
-    averaged = AveragedModel(network, use_buffers=True)
-    state = torch.load(run / "checkpoint.pt", weights_only=True)
-    averaged.load_state_dict(state["averaged"])
-    return cast(DcRnn, averaged.module).eval()
+    return State(network, averaged, optimizer, schedule)
 
 
 def _epoch(
@@ -120,47 +179,44 @@ def _epoch(
     network: DcRnn,
     averaged: AveragedModel,
     teacher: Teacher | None,
-    examples: Examples,
+    tasks: Sequence[Examples],
     optimizer: torch.optim.Optimizer,
     epoch: int,
 ) -> tuple[float, float]:
-    """Train one epoch; everything random in it follows from the seed and its number."""
-    rng = np.random.default_rng([recipe.seed, epoch])
+    """Train one epoch; the mean loss, and the share of the main task's examples that were right."""
     torch.manual_seed(recipe.seed * 1000 + epoch)
-    network.train()
-    if recipe.network.source is not None and recipe.fit.source_rate == 0:
-        network.front.eval()  # a frozen source keeps its statistics too
+    set_learning(recipe, network, epoch)
+    device = next(network.parameters()).device
+    weights = [task.class_weights.to(device) for task in tasks]
     losses, hits, count = [], 0, 0
-    for features, targets in examples.batches(rng):
-        with torch.autocast("cpu", torch.bfloat16, enabled=_fast_bfloat16()):
-            heads = network.heads(features)
-        soft = teacher(features) if teacher else None
-        weights = (targets * examples.class_weights).sum(dim=1)
-        losses_by_head = [(weights * _losses(recipe, head, targets, soft)).mean() for head in heads]
-        loss = torch.stack(losses_by_head).mean()
+    for task, on_host in _batches(recipe, tasks, epoch):
+        batch = on_host.to(device)
+        loss, logits = loss_of(recipe, network, teacher, batch, weights[task], task - 1)
+        if task:
+            loss = loss * recipe.tasks[task - 1].weight
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         averaged.update_parameters(network)
         losses.append(loss.item())
-        hits += int((heads[0].argmax(1) == targets.argmax(1)).sum())
-        count += len(targets)
+        if not task:
+            hits += int((logits.argmax(1) == batch.targets.argmax(1)).sum())
+            count += len(logits)
     return float(np.mean(losses)), hits / count
 
 
-def _losses(recipe: Recipe, logits: Tensor, targets: Tensor, soft: Tensor | None) -> Tensor:
-    """The loss of each example, by its label and by what the teacher says of it."""
-    smoothing = recipe.fit.label_smoothing
-    hard = functional.cross_entropy(
-        logits.float(), targets, label_smoothing=smoothing, reduction="none"
-    )
-    if soft is None:
-        return hard
-    share = recipe.distill.share
-    return (1 - share) * hard + share * distilled(logits, soft, recipe.distill.temperature)
-
-
-def _fast_bfloat16() -> bool:
-    """Whether this processor computes in bfloat16; emulated, it is several times slower."""
-    return bool(torch.cpu._is_avx512_bf16_supported())
+def _batches(recipe: Recipe, tasks: Sequence[Examples], epoch: int) -> Iterator[tuple[int, Batch]]:
+    """Batches of the main task and, in turn with them, of each further one, until all are used."""
+    seeds = [[recipe.seed, epoch], *([recipe.seed, epoch, n] for n in range(1, len(tasks)))]
+    waiting = {
+        n: task.batches(np.random.default_rng(seed))
+        for n, (task, seed) in enumerate(zip(tasks, seeds, strict=True))
+    }
+    while waiting:
+        for number in list(waiting):
+            batch = next(waiting[number], None)
+            if batch is None:
+                del waiting[number]
+            else:
+                yield number, batch

@@ -1,7 +1,8 @@
 """The DC-RNN in torch: convolutions with a finite context, a causal recurrent layer, attention."""
 
-import copy
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file
@@ -33,12 +34,12 @@ class Front(nn.Module):
         width = 1
         for _ in range(3):
             blocks += [
-                _convolution(width, part.channels, part.rank if width > 1 else 0),
+                _convolution(width, part.channels, part.rank if width > 1 else 0, part.bands),
                 nn.BatchNorm2d(part.channels),
-                # Before the rectifier, which keeps the order of values: a quarter of its work.
-                nn.MaxPool2d(2),
-                nn.ReLU(),
             ]
+            # The largest of rectified values is the largest rectified: a quarter of its work.
+            largest = part.pooling == "max"
+            blocks += [nn.MaxPool2d(2), nn.ReLU()] if largest else [nn.ReLU(), nn.AvgPool2d(2)]
             width = part.channels
         self.convolutions = nn.Sequential(*blocks)
         self.linear = nn.Sequential(
@@ -54,6 +55,11 @@ class Front(nn.Module):
         maps = self.convolutions(features.unsqueeze(1))
         steps: Tensor = self.linear(maps.permute(0, 2, 3, 1).flatten(2))
         return steps
+
+    def layers(self) -> list[nn.Module]:
+        """What learns in it, from the bottom to the top."""
+        blocks = [self.convolutions[i : i + 4] for i in range(0, len(self.convolutions), 4)]
+        return [*blocks, self.linear[0], self.linear[3]]
 
     def take(self, whole: "Front", outputs: Tensor) -> None:
         """Take the weights of a front whose convolutions are `whole`, factoring them as ours are.
@@ -91,13 +97,13 @@ class Front(nn.Module):
             ) from None
 
 
-def _convolution(inputs: int, outputs: int, rank: int) -> nn.Module:
-    """A convolution of 3 frames by 3 bands, in one piece or as a product of `rank`."""
+def _convolution(inputs: int, outputs: int, rank: int, bands: int) -> nn.Module:
+    """A convolution of 3 frames by `bands` mel bands, in one piece or as a product of `rank`."""
     if not rank:
-        return nn.Conv2d(inputs, outputs, 3, padding=(0, 1))
+        return nn.Conv2d(inputs, outputs, (3, bands), padding=(0, bands // 2))
     return nn.Sequential(
         nn.Conv2d(inputs, rank, (3, 1), bias=False),
-        nn.Conv2d(rank, outputs, (1, 3), padding=(0, 1)),
+        nn.Conv2d(rank, outputs, (1, bands), padding=(0, bands // 2)),
     )
 
 
@@ -138,7 +144,7 @@ class _Pooling(nn.Module):
 
 
 class CausalHead(nn.Module):
-    """A GRU that runs forward only, then attentive pooling over the states of a window.
+    """A recurrent layer that runs forward only, then attentive pooling over the states of a window.
 
     Each state and its score depend on nothing that comes later, so they are computed once and
     kept: a hop costs its own few steps, and no window is read twice.
@@ -147,12 +153,34 @@ class CausalHead(nn.Module):
     def __init__(self, part: NetworkPart, labels: int) -> None:
         super().__init__()
         self.dropout = nn.Dropout(part.dropout)
-        self.recurrent = nn.GRU(part.step_width, part.recurrent, batch_first=True)
+        kind = {"gru": nn.GRU, "lstm": nn.LSTM}[part.cell]
+        self.recurrent = kind(
+            part.step_width, part.recurrent, part.recurrent_layers, batch_first=True
+        )
+        self.layers, self.units, self.lstm = part.recurrent_layers, part.recurrent, kind is nn.LSTM
         self.pooling = _Pooling(part.recurrent, part.recurrent // 2, part.dropout, labels)
 
+    @property
+    def width(self) -> int:
+        """Values in the state of one stream: of all layers, and of an LSTM also its cells."""
+        return self.layers * self.units * (2 if self.lstm else 1)
+
+    def run(self, steps: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """States of the top layer at each step, and the state to go on from, (batch, width)."""
+        if self.layers == 1 and not self.lstm:
+            states, last = self.recurrent(steps, state.unsqueeze(0))
+            return states, last[0]
+        parts = torch.stack(torch.split(state, self.units, dim=1))
+        if not self.lstm:
+            states, last = self.recurrent(steps, parts)
+            return states, torch.cat(last.unbind(0), 1)
+        given = (parts[: self.layers].contiguous(), parts[self.layers :].contiguous())
+        states, (hidden, cells) = self.recurrent(steps, given)
+        return states, torch.cat((*hidden.unbind(0), *cells.unbind(0)), 1)
+
     def forward(self, steps: Tensor, state: Tensor) -> Tensor:
-        """Logits of a window from its steps; `state` (batch, recurrent) is what came before."""
-        states, _ = self.recurrent(self.dropout(steps), state.unsqueeze(0))
+        """Logits of a window from its steps; `state` (batch, width) is what came before."""
+        states, _ = self.run(self.dropout(steps), state)
         logits: Tensor = self.pooling(states, self.pooling.scores(states))
         return logits
 
@@ -185,12 +213,25 @@ class DcRnn(nn.Module):
     context_frames = Front.context_frames
     kept_frames = Front.kept_frames
 
-    def __init__(self, part: NetworkPart, mels: int, labels: int) -> None:
+    def __init__(
+        self,
+        part: NetworkPart,
+        mels: int,
+        labels: int,
+        tasks: Sequence[int] = (),
+        teacher_width: int = 0,
+    ) -> None:
+        """`tasks` are the numbers of labels of further tasks, each of which gets a head.
+
+        With `teacher_width` steps are also turned into as many values, to be near a teacher's.
+        """
         super().__init__()
         self.front = Front(part, mels)
         self.causal = CausalHead(part, labels)
         self.compared = BidirectionalHead(part, labels) if part.bidirectional else None
-        self.recurrent, self.carried = part.recurrent, part.carried
+        self.tasks = nn.ModuleList(CausalHead(part, count) for count in tasks)
+        self.nearer = nn.Linear(part.step_width, teacher_width) if teacher_width else None
+        self.carried = part.carried
         self.channels, self.hidden = part.channels, part.hidden
 
     def forward(self, features: Tensor) -> Tensor:
@@ -199,84 +240,33 @@ class DcRnn(nn.Module):
 
     def heads(self, features: Tensor) -> list[Tensor]:
         """Logits of the causal head, and of the one it is compared with, if there is one."""
+        return self.read(features)[0]
+
+    def read(self, features: Tensor, task: int = -1) -> tuple[list[Tensor], Tensor]:
+        """Logits of the heads, or of the one of a further task, and the steps they come from."""
         steps = self.front(features)
-        logits = [self.causal(steps, self._earlier(steps))]
+        if task >= 0:
+            head = cast(CausalHead, self.tasks[task])
+            return [head(steps, self._earlier(steps, head))], steps
+        logits = [self.causal(steps, self._earlier(steps, self.causal))]
         if self.compared is not None:
             logits.append(self.compared(steps))
-        return logits
+        return logits, steps
 
-    def _earlier(self, steps: Tensor) -> Tensor:
+    def _earlier(self, steps: Tensor, head: CausalHead) -> Tensor:
         """Where the recurrence begins: at zero, as speech does.
 
         In training half of the examples begin where another one of the batch ended: speech goes
         on for longer than a window, and what was said before must not decide.
         """
-        state = torch.zeros(len(steps), self.recurrent)
+        state = torch.zeros(len(steps), head.width, device=steps.device)
         if not self.training:
             return state
         with torch.no_grad():
-            _, last = self.causal.recurrent(steps)
-            carried = torch.rand(len(steps), 1) < self.carried
-            return torch.where(carried, last[0].roll(1, 0).float(), state)
+            _, last = head.run(steps, state.to(steps.dtype))
+            carried = torch.rand(len(steps), 1, device=steps.device) < self.carried
+            return torch.where(carried, last.roll(1, 0).float(), state)
 
     def transferred(self, head: bool) -> list[nn.Parameter]:
         """The parameters that a source model gives, with or without its head."""
         return [*self.front.parameters(), *(self.causal.parameters() if head else ())]
-
-
-class Streaming(nn.Module):
-    """What is exported: one hop, from new frames and what is kept to what its steps say."""
-
-    def __init__(self, network: DcRnn) -> None:
-        super().__init__()
-        layers = list(copy.deepcopy(network.front.convolutions))
-        # Rectified before pooling, which gives the same: convolutions then take the rectifier in,
-        # and the pooling of quantized ones stays in 8 bits.
-        blocks = [(layers[i], layers[i + 1], layers[i + 3], layers[i + 2]) for i in (0, 4, 8)]
-        self.blocks = nn.ModuleList(nn.Sequential(*block) for block in blocks)
-        # As convolutions the linear layers run in 8 bits from end to end, biases and rectifiers
-        # included, and no maps are reshaped on the way.
-        first, second = network.front.linear[0], network.front.linear[3]
-        self.linear = nn.Sequential(
-            _as_convolution(first, network.channels),
-            nn.ReLU(),
-            _as_convolution(second, network.hidden),
-            nn.ReLU(),
-        )
-        self.causal = copy.deepcopy(network.causal)
-        self.causal.recurrent.batch_first = False  # as ONNX has it: nothing is transposed
-
-    def forward(
-        self, features: Tensor, rows1: Tensor, rows2: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Features (batch, frames, mels) of the new steps and the state (1, batch, recurrent).
-
-        `rows1` (batch, channels, kept, mels // 2) and `rows2` (batch, channels, kept, mels // 4)
-        are the last two rows that the first and the second block gave for the steps before, and
-        their new values are returned last. With none kept, features begin with all the frames that
-        the first step sees.
-
-        Returns for each new step its votes (steps, batch, labels) and its score (steps, batch),
-        then the state to go on from. The logits of a window are the mean of its steps' votes,
-        weighted by the softmax of their scores: as the last layer is linear, it may as well come
-        before the pooling, and what is kept of a step is then no more than what it says.
-        """
-        kept1 = torch.cat((rows1, self.blocks[0](features.unsqueeze(1))), 2)
-        kept2 = torch.cat((rows2, self.blocks[1](kept1)), 2)
-        maps: Tensor = self.linear(self.blocks[2](kept2))
-        states, last = self.causal.recurrent(maps.squeeze(3).permute(2, 0, 1), state)
-        pooling = self.causal.pooling
-        scores, votes = pooling.scores(states), pooling.output(states)
-        return votes, scores, last, kept1[:, :, -2:], kept2[:, :, -2:]
-
-
-def _as_convolution(linear: nn.Module, channels: int) -> nn.Conv2d:
-    """The convolution that does what `linear` does to maps flattened by (bands, channels)."""
-    if not isinstance(linear, nn.Linear):
-        raise TypeError(f"a linear layer, not {type(linear).__name__}")
-    bands = linear.in_features // channels
-    out = nn.Conv2d(channels, linear.out_features, (1, bands))
-    weight = linear.weight.detach().reshape(-1, bands, channels)
-    out.weight = nn.Parameter(weight.transpose(1, 2).unsqueeze(2).contiguous())
-    out.bias = nn.Parameter(linear.bias.detach().clone())
-    return out

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,6 +19,12 @@ class CorpusPart(_Part):
 
     name: str
     """Its folder under the corpora directory, with `metadata.csv` in it."""
+    manifest: str | None = None
+    """A manifest in place of that, relative to the corpora directory; then also say: """
+    licence: str | None = None
+    """the terms under which it may be used,"""
+    reference: str = ""
+    """and who is to be named."""
     share: float = Field(1.0, gt=0, le=1)
     """How much of it is drawn, at random, for each epoch."""
     held_out: tuple[str, ...] = ()
@@ -39,6 +45,13 @@ class NetworkPart(_Part):
     """Values that each step hands to the recurrent layer; 0 for `hidden`."""
     recurrent: int = Field(128, gt=0)
     """Units of the causal recurrent layer."""
+    cell: Literal["gru", "lstm"] = "gru"
+    """Its kind."""
+    recurrent_layers: int = Field(1, gt=0, le=4)
+    bands: Literal[1, 3, 5, 7] = 3
+    """Mel bands that a convolution's kernel sees; in time it sees three frames."""
+    pooling: Literal["max", "mean"] = "max"
+    """What each block makes of two frames by two bands."""
     carried: float = Field(0.5, ge=0, le=1)
     """Share of training examples whose recurrence begins where another example ended."""
     bidirectional: int = Field(0, ge=0)
@@ -62,8 +75,74 @@ class NetworkPart(_Part):
         return self.width or self.hidden
 
 
+KINDS: Final = {
+    "time_shift": (-0.1, 0.1, -1, 1),
+    "time_stretch": (0.85, 1.15, 0.3, 3),
+    "speed": (0.9, 1.1, 0.5, 2),
+    "reverse": (0, 0, 0, 0),
+    "gain": (-10, 10, -60, 40),
+    "jitter": (-8, 6, -40, 40),
+    "pitch_shift": (-3, 3, -24, 24),
+    "frequency_shift": (-60, 60, -1000, 1000),
+    "noise": (5, 25, -20, 60),
+    "mixing": (10, 25, -20, 60),
+    "reverberation": (0.15, 0.6, 0.1, 2),
+    "time_mask": (0.02, 0.15, 0.001, 0.9),
+    "frequency_mask": (0.2, 0.8, 0.01, 1.9),
+    "tilt": (-6, 6, -30, 30),
+    "telephone": (0, 0, 0, 0),
+    "opus": (8, 24, 6, 128),
+    "losses": (1, 10, 0, 90),
+}
+"""Kinds of changes of sound: the range drawn from by default, and the widest that is allowed.
+
+Shares of the length (time_shift, time_mask), factors (time_stretch, speed), dB (gain, jitter, tilt;
+noise and mixing: signal to noise), semitones (pitch_shift), Hz (frequency_shift), seconds
+of reverberation RT60, fractions of the centre frequency (frequency_mask), kbit/s (opus), percent of
+packets (losses). `telephone` is G.711 of either law at 8 kHz.
+"""
+
+
+class SoundPart(_Part):
+    """One change of the sound of training examples."""
+
+    kind: str
+    """One of `KINDS`."""
+    p: float = Field(0.5, ge=0, le=1)
+    """How often it happens."""
+    low: float | None = None
+    high: float | None = None
+    """The range that its value is drawn from; what it means, and the default, is in `KINDS`."""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest value."""
+        low, high, *_ = KINDS[self.kind]
+        return (
+            low if self.low is None else self.low,
+            high if self.high is None else self.high,
+        )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind not in KINDS:
+            raise ValueError(f"no change of sound is called {self.kind!r}: {', '.join(KINDS)}")
+        *_, least, most = KINDS[self.kind]
+        low, high = self.range
+        if not least <= low <= high <= most:
+            raise ValueError(f"{self.kind} takes a range within {least:g} to {most:g}")
+        return self
+
+
 class AugmentPart(_Part):
-    """Changes made to the log-mel features of training examples, each drawn anew."""
+    """Changes made to training examples, each drawn anew."""
+
+    sound: tuple[SoundPart, ...] = ()
+    """Changes of the sound, in this order; the others below are changes of log-mel features."""
+    noise: str = "esc10"
+    """The corpus of noise, a folder under the corpora directory."""
+    noise_folds: tuple[str, ...] = ("1", "2", "3", "4")
+    """Folds of it that are trained with; none for all."""
 
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
     """Factors of playing speed (tempo and pitch together); one is drawn for each example."""
@@ -90,6 +169,20 @@ class FitPart(_Part):
 
     0 freezes them: the source extracts features and the head alone is trained.
     """
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Learning rate of each layer of the source as a part of that of the layer above it."""
+    unfreeze_every: int = Field(0, ge=0)
+    """Epochs after which the next layer of the source, from the top, begins to learn too; 0 trains
+    all of them from the beginning."""
+    balance: Literal["weight", "sample", "none"] = "weight"
+    """How rare classes are made to count as much: by weight in the loss, by how often they are
+    drawn, or not at all."""
+    l1: float = Field(0.0, ge=0)
+    """Weight of the sum of absolute weights in the loss; `weight_decay` is the L2 part."""
+    validation: float = Field(0.0, ge=0, lt=1)
+    """Share of the speakers of each corpus on whom every epoch is measured, trained on no more."""
+    patience: int = Field(0, ge=0)
+    """Epochs without a better validation UAR after which training stops; 0 never stops it."""
     averaging: float = Field(0.99, ge=0, lt=1)
     """Decay, for each step, of the running mean of weights that becomes the model."""
     weight_decay: float = Field(1e-2, ge=0)
@@ -104,10 +197,33 @@ class DistillPart(_Part):
 
     teacher: str | None = None
     """Folder under the source models: a training run, all of whose heads are asked, or a model."""
+    teachers: tuple[str, ...] = ()
+    """More teachers of the same kind: their probabilities are averaged."""
+    table: str | None = None
+    """`predictions.csv` of `livemood evaluate`, under the source models, by any model at all, of
+    clips that are trained on here: one more teacher, asked beforehand."""
+    features: float = Field(0.0, ge=0)
+    """Weight of the distance (one less the cosine) of each step from the first teacher's."""
+    unlabelled: tuple[str, ...] = ()
+    """Corpora whose clips are learnt from without labels, by what the teachers say."""
     temperature: float = Field(2.0, gt=0)
     """Softens the teacher's probabilities and ours alike."""
     share: float = Field(0.7, ge=0, le=1)
     """Weight of the teacher's word; the rest is that of the labels."""
+
+
+class TaskPart(_Part):
+    """One more task, with labels and corpora of its own: a head beside the others.
+
+    It shares all layers below the head, and is not part of the model that is made.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    label_map: dict[str, str] = {}
+    corpora: tuple[CorpusPart, ...]
+    weight: float = Field(1.0, gt=0)
+    """Of its loss."""
 
 
 class Recipe(_Part):
@@ -127,6 +243,15 @@ class Recipe(_Part):
     augment: AugmentPart = AugmentPart()
     fit: FitPart = FitPart()
     distill: DistillPart = DistillPart()
+    tasks: tuple[TaskPart, ...] = ()
+    licence: str = "CC BY-NC-SA 4.0"
+    """Terms of the model: those of the corpora that livemood's recipes use allow no commerce."""
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """All that are asked while it trains."""
+        first = (self.distill.teacher,) if self.distill.teacher else ()
+        return (*first, *self.distill.teachers)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -134,6 +259,10 @@ class Recipe(_Part):
             raise ValueError("labels must be at least two different names")
         if unknown := set(self.label_map.values()) - set(self.labels):
             raise ValueError(f"label_map leads to labels that are not listed: {sorted(unknown)}")
+        if self.fit.patience and not self.fit.validation:
+            raise ValueError("patience needs validation speakers: set fit.validation")
+        if (self.distill.features or self.distill.unlabelled) and not self.teachers:
+            raise ValueError("to distil features or unlabelled speech needs a teacher")
         return self
 
 

@@ -56,6 +56,26 @@ def load_source(network: DcRnn, part: NetworkPart, mels: int, sources: Path | No
         raise ModelError(f"{path} does not fit this network: {error}") from None
 
 
+def shape_of(folder: Path) -> NetworkPart:
+    """The shape of the livemood model in `folder`. Raises `ModelError` if there is none."""
+    path = folder / "model.onnx"
+    if not path.is_file():
+        raise ModelError(f"no run and no model at {folder}")
+    layers = _Layers(onnx.load(str(path)).graph)
+    try:
+        first, second = layers.convolutions[0][0], layers.convolutions[1][0]
+        return NetworkPart(
+            channels=first.shape[0],
+            rank=second.shape[0] if len(layers.convolutions) > 3 else 0,
+            bands=first.shape[3],
+            hidden=layers.linear[0][0].shape[0],
+            width=layers.linear[1][0].shape[0],
+            recurrent=layers.recurrent[1].shape[2],
+        )
+    except (IndexError, ValueError) as error:
+        raise ModelError(f"{path} is not a livemood model of a shape known here: {error}") from None
+
+
 def source_scale(part: NetworkPart, sources: Path | None) -> tuple[float, float] | None:
     """Mean and deviation of the features that an earlier livemood model was trained on."""
     manifest = sources / str(part.source) / MANIFEST if sources and part.source else None

@@ -1,6 +1,7 @@
 """A trained network that another one learns from."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,45 +10,64 @@ from torch import Tensor, nn
 from livemood.errors import ModelError
 from livemood.training.network import DcRnn
 from livemood.training.recipe import NetworkPart, Recipe
-from livemood.training.sources import load_source
+from livemood.training.sources import load_source, shape_of
 
 RECIPE, CHECKPOINT = "recipe.json", "checkpoint.pt"
 
 
 class Teacher:
-    """Soft targets from every head of a network, which learns no more."""
+    """Soft targets from every head of one network or several, which learn no more."""
 
-    def __init__(self, network: DcRnn, temperature: float) -> None:
-        self._network = network.eval().requires_grad_(False)
+    def __init__(self, networks: Sequence[DcRnn], temperature: float) -> None:
+        self._networks = [network.eval().requires_grad_(False) for network in networks]
         self._temperature = temperature
 
+    @property
+    def width(self) -> int:
+        """Values of the first one's steps."""
+        return int(self._networks[0].causal.recurrent.input_size)
+
+    def to(self, device: torch.device) -> "Teacher":
+        """The same on another device."""
+        for network in self._networks:
+            network.to(device)
+        return self
+
     @torch.no_grad()
-    def __call__(self, features: Tensor) -> Tensor:
-        """Mean probabilities of the heads at the temperature, (batch, labels)."""
-        heads = self._network.heads(features)
-        soft = [torch.softmax(head.float() / self._temperature, dim=1) for head in heads]
-        return torch.stack(soft).mean(0)
+    def __call__(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean probabilities at the temperature, (batch, labels), and the first one's steps."""
+        soft: list[Tensor] = []
+        first: Tensor | None = None
+        for network in self._networks:
+            heads, steps = network.read(features)
+            first = steps if first is None else first
+            soft += [torch.softmax(head.float() / self._temperature, dim=1) for head in heads]
+        assert first is not None  # noqa: S101 - there is at least one
+        return torch.stack(soft).mean(0), first
 
 
 def load_teacher(recipe: Recipe, sources: Path | None) -> Teacher | None:
-    """The recipe's teacher, if it names one: a run, or a model of the recipe's shape but not lean.
+    """The recipe's teachers, if it names any: runs, or models.
 
-    Raises `ModelError` if it is missing or has other labels.
+    Raises `ModelError` if one is missing or has other labels.
     """
-    part = recipe.distill
-    if part.teacher is None:
+    if not recipe.teachers:
         return None
     if sources is None:
-        raise ModelError(f"the recipe learns from {part.teacher}: give --sources")
-    folder = sources / part.teacher
+        raise ModelError(f"the recipe learns from {recipe.teachers[0]}: give --sources")
+    networks = [_load(recipe, sources, name) for name in recipe.teachers]
+    return Teacher(networks, recipe.distill.temperature)
+
+
+def _load(recipe: Recipe, sources: Path, name: str) -> DcRnn:
+    folder = sources / name
     if (folder / CHECKPOINT).is_file():
         network = _of_run(recipe, folder)
     else:
-        whole = {"rank": 0, "width": 0, "source_head": True, "source_sha256": None}
-        wanted = recipe.network.model_copy(update={**whole, "source": part.teacher})
+        wanted = shape_of(folder).model_copy(update={"source": name, "source_head": True})
         network = DcRnn(wanted, recipe.features.mels, len(recipe.labels))
         load_source(network, wanted, recipe.features.mels, sources)
-    return Teacher(network.to(memory_format=torch.channels_last), part.temperature)  # type: ignore[call-overload]
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _of_run(recipe: Recipe, folder: Path) -> DcRnn:
@@ -56,10 +76,15 @@ def _of_run(recipe: Recipe, folder: Path) -> DcRnn:
         raise ModelError(f"{folder} has labels {made['labels']}, not those of this recipe")
     part = NetworkPart.model_validate(made["network"])
     network = DcRnn(part, recipe.features.mels, len(recipe.labels))
-    state = torch.load(folder / CHECKPOINT, weights_only=True)["averaged"]
-    weights = {k.removeprefix("module."): v for k, v in state.items() if k.startswith("module.")}
-    network.load_state_dict(weights)
+    state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
+    network.load_state_dict(own_weights(state.get("best") or state["averaged"]))
     return network
+
+
+def own_weights(averaged: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of the averaged weights of a run, those of the network, less heads that only training has."""
+    names = {k.removeprefix("module."): v for k, v in averaged.items() if k.startswith("module.")}
+    return {k: v for k, v in names.items() if not k.startswith(("tasks.", "nearer."))}
 
 
 def distilled(logits: Tensor, soft: Tensor, temperature: float) -> Tensor:

@@ -1,0 +1,139 @@
+"""The clips that a recipe names: to train on, to validate on, held out, of further tasks."""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from livemood.errors import UsageError
+from livemood.training.clips import Clip
+from livemood.training.corpora import read_corpus, split_by_speaker
+from livemood.training.examples import UNLABELLED
+from livemood.training.manifest import read_manifest
+from livemood.training.metrics import Probs
+from livemood.training.recipe import CorpusPart, Recipe
+from livemood.training.splits import check_apart, validation_speakers
+
+
+@dataclass
+class Data:
+    """Clips by what they are for. `shares` is how much of each is drawn for an epoch."""
+
+    train: list[Clip]
+    shares: list[float]
+    test: list[Clip] = field(default_factory=list)
+    validation: list[Clip] = field(default_factory=list)
+    unlabelled: list[Clip] = field(default_factory=list)
+    tasks: list[tuple[list[Clip], list[float]]] = field(default_factory=list)
+
+    def without(self, speakers: Sequence[str]) -> "Data":
+        """The same, but these speakers are tested and nowhere trained on."""
+        names = set(speakers)
+        everything = [*self.train, *self.test]
+        shares = dict(zip(self.train, self.shares, strict=True))
+        train, test = split_by_speaker(everything, speakers)
+        tasks = [
+            (
+                [c for c in clips if c.speaker not in names],
+                [s for c, s in zip(clips, shares, strict=True) if c.speaker not in names],
+            )
+            for clips, shares in self.tasks
+        ]
+        return replace(
+            self, train=train, shares=[shares.get(c, 1.0) for c in train], test=test, tasks=tasks
+        )
+
+    def check(self, digest: Callable[[Clip], str] | None = None) -> None:
+        """Raise `UsageError` if a speaker or a sound is both tested and trained on."""
+        learnt = [*self.train, *self.unlabelled, *(c for clips, _ in self.tasks for c in clips)]
+        for tested in (self.test, self.validation):
+            if tested:
+                check_apart(learnt, tested, digest)
+
+    def with_validation(self, share: float, seed: int) -> "Data":
+        """The same, with speakers who have about `share` of the clips set apart for validation."""
+        if not share:
+            return self
+        names = validation_speakers(self.train, share, seed)
+        data = self.without([*{c.speaker for c in self.test}, *names])
+        tested = {c.speaker for c in self.test}
+        return replace(
+            data,
+            test=[c for c in data.test if c.speaker in tested],
+            validation=[c for c in data.test if c.speaker not in tested],
+        )
+
+
+def read_data(recipe: Recipe, corpora: Path) -> Data:
+    """All clips of `recipe`, those of held-out speakers apart.
+
+    Raises `UsageError` with the row for manifests that are wrong.
+    """
+    data = Data(*_parts(recipe.corpora, recipe.label_map, recipe.labels, corpora))
+    for task in recipe.tasks:
+        clips, shares, _ = _parts(task.corpora, task.label_map, task.labels, corpora)
+        tested = {clip.speaker for clip in data.test}
+        kept = [(c, s) for c, s in zip(clips, shares, strict=True) if c.speaker not in tested]
+        data.tasks.append(([c for c, _ in kept], [s for _, s in kept]))
+    for name in recipe.distill.unlabelled:
+        data.unlabelled += _unlabelled(corpora / name)
+    return data
+
+
+def read_table(path: Path, clips: Sequence[Clip], labels: Sequence[str]) -> Probs:
+    """What `predictions.csv` says of clips, (clips, labels); zero where it says nothing.
+
+    Raises `UsageError` if it has other labels, or says nothing of any clip.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        said = {
+            Path(row["path"]).resolve(): [float(row[label]) for label in labels] for row in rows
+        }
+    except (OSError, KeyError, ValueError) as error:
+        raise UsageError(f"{path} does not hold predictions of these labels: {error}") from None
+    nothing = [0.0] * len(labels)
+    out = np.array([said.get(clip.path.resolve(), nothing) for clip in clips])
+    if not out.any():
+        raise UsageError(f"{path} says nothing of the clips that are trained on")
+    return out
+
+
+def _parts(
+    parts: Sequence[CorpusPart], label_map: Mapping[str, str], labels: Sequence[str], corpora: Path
+) -> tuple[list[Clip], list[float], list[Clip]]:
+    train: list[Clip] = []
+    shares: list[float] = []
+    test: list[Clip] = []
+    for part in parts:
+        if part.manifest:
+            clips = read_manifest(corpora / part.manifest, label_map, labels, part.name)
+        else:
+            clips = read_corpus(corpora / part.name, label_map, labels)
+        kept, held_out = split_by_speaker(clips, part.held_out)
+        train += kept
+        shares += [part.share] * len(kept)
+        test += held_out
+    return train, shares, test
+
+
+def _unlabelled(folder: Path) -> list[Clip]:
+    table = folder / "metadata.csv"
+    try:
+        with table.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    except OSError as error:
+        raise UsageError(f"the corpus {table} cannot be read: {error}") from None
+    return [
+        Clip(
+            folder / row["path"],
+            folder.name,
+            row.get("speaker", ""),
+            UNLABELLED,
+            row=f"{table} row {number}",
+        )
+        for number, row in enumerate(rows, 2)
+    ]

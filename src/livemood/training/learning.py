@@ -1,0 +1,137 @@
+"""What learns, how fast, and from what: parameter groups, unfreezing, losses."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from livemood.training.examples import Batch
+from livemood.training.network import DcRnn
+from livemood.training.recipe import Recipe
+from livemood.training.teacher import Teacher, distilled
+
+
+def optimizer_of(recipe: Recipe, network: DcRnn) -> torch.optim.Optimizer:
+    """AdamW, with a smaller step for each layer that came from the source, the less the deeper."""
+    rate = recipe.fit.learning_rate
+    groups: list[dict[str, Any]] = []
+    seen: set[int] = set()
+    for depth, layer in enumerate(transferred(recipe, network)):
+        parameters = [p for p in layer.parameters() if id(p) not in seen]
+        seen |= {id(p) for p in parameters}
+        step = rate * recipe.fit.source_rate * recipe.fit.layer_decay**depth
+        groups.append({"params": parameters, "lr": step})
+    new = [p for p in network.parameters() if id(p) not in seen]
+    if recipe.fit.source_rate == 0:
+        groups = []
+    groups = [{"params": new, "lr": rate}, *groups]
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]], weight_decay=recipe.fit.weight_decay
+    )
+
+
+def transferred(recipe: Recipe, network: DcRnn) -> list[nn.Module]:
+    """The layers that came from the source, from the top to the bottom."""
+    if recipe.network.source is None:
+        return []
+    head = [network.causal] if recipe.network.source_head else []
+    return [*head, *reversed(network.front.layers())]
+
+
+def set_learning(recipe: Recipe, network: DcRnn, epoch: int) -> None:
+    """Put the network into training, less the layers that are frozen in this epoch.
+
+    A frozen layer keeps its statistics too. With `unfreeze_every` the topmost layer of the source
+    begins to learn after so many epochs, and one more each time.
+    """
+    network.train()
+    layers = transferred(recipe, network)
+    open_layers = len(layers)
+    if recipe.fit.source_rate == 0:
+        open_layers = 0
+    elif recipe.fit.unfreeze_every:
+        open_layers = epoch // recipe.fit.unfreeze_every
+    for number, layer in enumerate(layers):
+        learns = number < open_layers
+        layer.requires_grad_(learns)
+        layer.train(learns)
+
+
+def loss_of(
+    recipe: Recipe,
+    network: DcRnn,
+    teacher: Teacher | None,
+    batch: Batch,
+    class_weights: Tensor,
+    task: int = -1,
+) -> tuple[Tensor, Tensor]:
+    """The loss of a batch, and the logits of its first head. `task` is a further one's number."""
+    device = batch.features.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=_fast_bfloat16(device)):
+        heads, steps = network.read(batch.features, task)
+    soft, near = teacher(batch.features) if teacher and task < 0 else (None, None)
+    labelled = batch.targets.sum(dim=1)
+    weights = (batch.targets * class_weights).sum(dim=1) + (1 - labelled)
+    weights = weights * batch.weights
+    terms = list(_soft_targets(batch, soft, labelled))
+    by_head = [
+        (weights * _losses(recipe, head, batch.targets, labelled, terms)).mean() for head in heads
+    ]
+    loss = torch.stack(by_head).mean()
+    if network.nearer is not None and near is not None and recipe.distill.features:
+        distance = 1 - functional.cosine_similarity(network.nearer(steps.float()), near, dim=-1)
+        loss = loss + recipe.distill.features * distance.mean()
+    if recipe.fit.l1:
+        loss = loss + recipe.fit.l1 * sum(
+            p.abs().sum() for p in network.parameters() if p.requires_grad and p.ndim > 1
+        )
+    return loss, heads[0]
+
+
+def _soft_targets(
+    batch: Batch, soft: Tensor | None, labelled: Tensor
+) -> Iterator[tuple[Tensor, Tensor, bool]]:
+    """What teachers say, for which share of each example, and whether it is softened already."""
+    if soft is not None:
+        yield soft, torch.ones_like(labelled), True
+    if batch.soft is not None:
+        yield batch.soft, batch.soft.sum(dim=1), False
+
+
+def _losses(
+    recipe: Recipe,
+    logits: Tensor,
+    targets: Tensor,
+    labelled: Tensor,
+    terms: list[tuple[Tensor, Tensor, bool]],
+) -> Tensor:
+    """The loss of each example, by its label and by what teachers say of it."""
+    smoothing = recipe.fit.label_smoothing
+    hard = functional.cross_entropy(
+        logits.float(), targets, label_smoothing=smoothing, reduction="none"
+    )
+    if not terms:
+        return hard
+    hard = hard * labelled
+    share, heat = recipe.distill.share, recipe.distill.temperature
+    total = torch.zeros_like(hard)
+    for soft, told, softened in terms:
+        # Asked beforehand, a teacher gave plain probabilities: softened here as logits would be.
+        warm = soft if softened else _warmed(soft, told, heat)
+        learnt = distilled(logits, warm, heat)
+        total = total + (1 - share * told) * hard + share * learnt
+    return total / len(terms)
+
+
+def _warmed(soft: Tensor, told: Tensor, heat: float) -> Tensor:
+    powered = soft.clamp_min(1e-8) ** (1 / heat)
+    return powered / powered.sum(dim=1, keepdim=True) * told.unsqueeze(1)
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    """Whether this device computes in bfloat16; emulated, it is several times slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported())
