@@ -14,7 +14,6 @@ import numpy as np
 import onnxruntime
 import torch
 
-from livemood import __version__
 from livemood.audio.block import Samples
 from livemood.errors import UsageError
 from livemood.model.labels import CIRCUMPLEX
@@ -35,6 +34,7 @@ from livemood.training.recipe import CorpusPart, Recipe
 from livemood.training.sources import source_scale
 from livemood.training.teacher import RECIPE
 from livemood.training.validate import Validation
+from livemood.version import __version__
 
 log = logging.getLogger(__name__)
 

@@ -53,6 +53,8 @@ def set_learning(recipe: Recipe, network: DcRnn, epoch: int) -> None:
         open_layers = 0
     elif recipe.fit.unfreeze_every:
         open_layers = epoch // recipe.fit.unfreeze_every
+    if layers and not open_layers:
+        network.front.eval()  # its dropout as well
     for number, layer in enumerate(layers):
         learns = number < open_layers
         layer.requires_grad_(learns)
