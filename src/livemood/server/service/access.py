@@ -37,7 +37,10 @@ class Access:
 
     def principal(self, connection: HTTPConnection) -> Principal:
         """Who asks. Raises `Refused`."""
-        token = _token(connection)
+        return self.known(_token(connection), connection)
+
+    def known(self, token: str | None, connection: HTTPConnection) -> Principal:
+        """Who asks with `token`, however that came. Raises `Refused`."""
         if token is None:
             if self.required:
                 raise Refused("no_token", "this needs a token: Authorization: Bearer TOKEN", 401)
@@ -58,6 +61,11 @@ class Access:
     def holds(self, principal: Principal) -> bool:
         """Whether what let the principal in still does."""
         return self._tokens.holds(principal) if principal.token else not self.required
+
+
+def has_token(connection: HTTPConnection) -> bool:
+    """Whether a request brings a token, right or wrong."""
+    return _token(connection) is not None
 
 
 def _token(connection: HTTPConnection) -> str | None:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.inputs.stream import stream_routes
+from livemood.server.inputs.twilio import twilio_routes
 from livemood.server.page import page_routes
 from livemood.server.service.access import Access, Doorkeeper
 from livemood.server.service.connections import Connections
@@ -80,6 +81,7 @@ def build_app(
     app.include_router(rest_routes(sessions, access, features, rtp))
     app.router.routes += watch_routes(sessions, connections)
     app.router.routes += stream_routes(sessions, connections, limits)
+    app.router.routes += twilio_routes(sessions, access, connections, limits)
     app.router.routes += page_routes("service")
     _operations(app, sessions, access)
     return app

@@ -26,9 +26,13 @@ class Connections:
     def enter(self, socket: WebSocket) -> Principal:
         """Who opens `socket`, if it may come in. Raises `Refused`."""
         principal = self._access.principal(socket)
+        self.check_room()
+        return principal
+
+    def check_room(self) -> None:
+        """Raise `Refused` if there are as many as may be."""
         if len(self._open) >= self._limit:
             raise Refused("too_many_clients", "as many clients as are allowed", 503, 5)
-        return principal
 
     @contextmanager
     def held(self, principal: Principal) -> Iterator[None]:
