@@ -50,6 +50,16 @@ class Browser:
 
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
+    def choose(self, selector, value):
+        """Choose an option of a list, or set a field, as a user does."""
+        self.js(
+            "const field = document.querySelector(arguments[0]); field.value = arguments[1];"
+            "for (const kind of ['input', 'change'])"
+            "  field.dispatchEvent(new Event(kind, { bubbles: true }));",
+            selector,
+            value,
+        )
+
     def press(self, *keys):
         """Press keys, wherever the focus is."""
         from selenium.webdriver.common.action_chains import ActionChains

@@ -234,11 +234,7 @@ def test_axe_finds_no_violation(browser, server, demo_events, axe, theme):
     publish(server, demo_events[:-1])
     browser.open(page(server))
     taken(browser, len(demo_events) - 1)
-    browser.js(
-        "const theme = document.querySelector('#theme'); theme.value = arguments[0];"
-        "theme.dispatchEvent(new Event('change'));",
-        theme,
-    )
+    browser.choose("#theme", theme)
     browser.find("summary").send_keys(Keys.ENTER)
     browser.until("document.querySelectorAll('#table tbody tr').length > 0")
     assert axe(browser) == []
@@ -251,12 +247,7 @@ def test_both_languages_and_themes_are_remembered(browser, server, demo_events):
     last = [e for e in demo_events if e.type == "emotion" and e.channel == 0][-1]
     words = browser.later("return await (await fetch('/static/strings.json')).json()")
     for select, value in (("#language", "zh"), ("#theme", "dark")):
-        browser.js(
-            "const s = document.querySelector(arguments[0]); s.value = arguments[1];"
-            "s.dispatchEvent(new Event('change'));",
-            select,
-            value,
-        )
+        browser.choose(select, value)
     for _ in range(2):
         word = words["zh"]["labels"][last.label]
         browser.until(

@@ -1,0 +1,241 @@
+"""The pages of a server of many sessions, in real Chromium."""
+
+import json
+import re
+from contextlib import contextmanager
+
+import pytest
+import soundfile as sf
+from websockets.sync.client import connect as open_socket
+
+pytest.importorskip("selenium", reason="selenium is not installed")
+from conftest import chromium
+
+from livemood.engine import MonitorSettings
+from livemood.server.service import Service
+from livemood.server.service.settings import ServeSettings
+
+pytestmark = pytest.mark.e2e
+
+START = {"type": "start", "rate": 16000, "encoding": "s16le", "channels": 2, "informed": True}
+NASTY = '<img src=x onerror="window.hacked=1">'
+
+
+@contextmanager
+def serving(model, folder, port=0, **settings):
+    chosen = ServeSettings(port=port, data=folder, **settings)
+    with Service(chosen, model, MonitorSettings(budget_s=60.0)) as service:
+        yield service
+
+
+@pytest.fixture
+def service(model, tmp_path):
+    with serving(model, tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def talk(demo_file):
+    """Four seconds of the demo conversation: both channels, 16 bits, 16 kHz."""
+    import soxr
+
+    sound, rate = sf.read(demo_file, dtype="float32", start=48_000 * 32, frames=48_000 * 4)
+    return (32767 * soxr.resample(sound, rate, 16000)).astype("int16").tobytes()
+
+
+@contextmanager
+def live_session(service, talk, token=None, purpose="demonstration", names=("Ada", "Brook")):
+    """A session that has had four seconds of sound, and its id; it ends in the end."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    url = service.url.replace("http", "ws", 1) + "/v1/stream"
+    with open_socket(url, additional_headers=headers, max_size=None) as socket:
+        socket.send(json.dumps({**START, "purpose": purpose, "participants": names}))
+        for at in range(0, len(talk), 12_800):
+            socket.send(talk[at : at + 12_800])
+        yield json.loads(socket.recv())["session"]
+        socket.send('{"type": "end"}')
+        for _ in socket:
+            pass
+
+
+def ended_session(service, talk, **about):
+    with live_session(service, talk, **about) as session:
+        pass
+    return session
+
+
+def row(session):
+    return f"[data-session='{session}']"
+
+
+def test_the_list_shows_sessions_as_they_are_and_filters_them(browser, service, talk):
+    browser.open(service.url)
+    browser.until("!document.querySelector('#empty').hidden")
+    ended = ended_session(service, talk, purpose="personal", names=(NASTY, "x"))
+    with live_session(service, talk) as live:
+        browser.until(f"document.querySelector(\"{row(live)} [data-state='live']\")")
+        browser.until(f"document.querySelector(\"{row(ended)} [data-state='ended']\")")
+        assert NASTY in browser.text(f"{row(ended)} .participants")
+        assert browser.js("return window.hacked ?? null") is None
+        browser.choose("[name=state]", "live")
+        browser.until("document.querySelectorAll('[data-session]').length === 1")
+        assert browser.text(f"{row(live)} .purpose") == "demonstration"
+        browser.choose("[name=state]", "")
+        browser.find("[name=q]").send_keys("Brook")
+        browser.until("document.querySelectorAll('[data-session]').length === 1")
+        browser.find("[name=q]").send_keys("nobody")
+        browser.until("document.querySelector('#empty').innerText === 'No session matches.'")
+        browser.choose("[name=q]", "")
+        browser.choose("[name=purpose]", "personal")
+        browser.until(f'document.querySelector("{row(ended)}")')
+    assert browser.errors() == []
+
+
+def test_a_session_is_deleted_after_a_question(browser, service, talk):
+    kept, gone = (ended_session(service, talk) for _ in range(2))
+    browser.open(service.url)
+    browser.until("document.querySelectorAll('[data-session]').length === 2")
+    browser.find(f"{row(gone)} .delete").click()
+    browser.until("document.querySelector('#delete-dialog').open")
+    browser.find("#delete-dialog [value=no]").click()
+    assert len(service.archive.store.find(limit=9)) == 2
+    browser.find(f"{row(gone)} .delete").click()
+    browser.find("#delete-dialog [value=yes]").click()
+    browser.until("document.querySelectorAll('[data-session]').length === 1")
+    assert [record.id for _, record in service.archive.store.find(limit=9)] == [kept]
+
+
+def test_a_session_has_its_page_also_when_it_has_ended(browser, service, talk):
+    with live_session(service, talk) as session:
+        browser.open(f"{service.url}/sessions/{session}")
+        browser.until("globalThis.livemoodPage?.store.channels[0]?.emotion")
+        assert browser.text("[data-channel='0'] h2") == "Ada"
+        browser.until("document.documentElement.dataset.state === 'live'")
+        browser.find("#marker-form input").send_keys("a note <b>of mine</b>")
+        browser.find("#marker-form button").click()
+        browser.until("livemoodPage.store.markers.length === 1")
+    browser.until("document.documentElement.dataset.state === 'ended'")
+    browser.driver.refresh()
+    browser.until("globalThis.livemoodPage?.store.ended")
+    assert browser.js("return livemoodPage.store.markers[0].note") == "a note <b>of mine</b>"
+    assert browser.js("return livemoodPage.feed.missed") == 0
+    browser.open(f"{service.url}/v1/sessions/{session}/report?language=zh")
+    assert "Ada" in browser.text("body")
+    assert "a note <b>of mine</b>" in browser.text("body")
+    assert "愤怒" in browser.text("body")
+
+
+def test_its_page_survives_a_restart_of_the_server(browser, model, tmp_path, talk):
+    with serving(model, tmp_path / "data") as service:
+        session = ended_session(service, talk)
+        browser.open(f"{service.url}/sessions/{session}")
+        browser.until("globalThis.livemoodPage?.store.ended")
+        port = service.port
+        browser.open(f"{service.url}/")
+        browser.until(f'document.querySelector("{row(session)}")')
+    browser.until("!document.querySelector('#notice').hidden")
+    with serving(model, tmp_path / "data", port) as again:
+        browser.until("document.querySelector('#notice').hidden")
+        with live_session(again, talk) as live:
+            browser.until(f"document.querySelector(\"{row(live)} [data-state='live']\")")
+            count = "document.querySelectorAll('[data-session]').length"
+            assert browser.js(f"return {count}") == 2
+
+
+def test_a_token_is_asked_for_and_kept_out_of_addresses(browser, service, talk):
+    token = service.archive.tokens.create(("manage", "watch", "ingest"), "page")
+    session = ended_session(service, talk, token=token)
+    browser.open(service.url)
+    browser.until("document.querySelector('#token-dialog').open")
+    browser.find("[name=token]").send_keys("wrong")
+    browser.find("[value=use]").click()
+    browser.until("document.querySelector('.why')?.innerText.includes('does not accept')")
+    browser.find("[name=token]").clear()
+    browser.find("[name=token]").send_keys(token)
+    browser.find("[value=use]").click()
+    browser.until(f'document.querySelector("{row(session)}")')
+    browser.requests()
+    browser.find(f"{row(session)} a").click()
+    browser.until("globalThis.livemoodPage?.store.ended")
+    asked = browser.requests()
+    assert any(url.startswith("ws:") for url in asked)
+    assert not any(token in url for url in asked)
+    assert {re.sub(r"^\w+://([^/]+)/.*$", r"\1", url) for url in asked} == {
+        f"127.0.0.1:{service.port}"
+    }
+    browser.js("sessionStorage.clear()")
+    browser.driver.refresh()
+    browser.until("document.querySelector('#token-dialog').open")
+
+
+def test_a_session_that_is_gone_is_said_to_be_gone(browser, service):
+    browser.open(f"{service.url}/sessions/0123456789abcdef")
+    browser.until("document.querySelector('#notice').innerText.includes('no such session')")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_violation(browser, service, talk, axe, theme):
+    session = ended_session(service, talk)
+    for path in ("/", f"/sessions/{session}", "/speak", "report"):
+        if path == "report":
+            browser.open(f"{service.url}/v1/sessions/{session}/report")
+            assert axe(browser) == []
+            continue
+        browser.open(service.url + path)
+        browser.until("typeof document.querySelector('#theme')?.onchange === 'function'")
+        browser.choose("#theme", theme)
+        if path == "/":
+            browser.until("document.querySelector('[data-session]')")
+        elif path != "/speak":
+            browser.until("document.querySelector('.panel')")
+        assert axe(browser) == [], path
+        for dialog in ("#token-dialog", "#delete-dialog" if path == "/" else "#token-dialog"):
+            browser.js("document.querySelector(arguments[0]).showModal()", dialog)
+            assert axe(browser) == [], (path, dialog)
+            browser.js("document.querySelector(arguments[0]).close()", dialog)
+
+
+@pytest.fixture
+def speaking_browser(tmp_path, demo_file):
+    """A browser whose microphone hears the demo conversation."""
+    sound, rate = sf.read(demo_file, dtype="float32")
+    sf.write(tmp_path / "voice.wav", sound[:, 0], rate, subtype="PCM_16")
+    flags = (
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={tmp_path / 'voice.wav'}",
+    )
+    with chromium(tmp_path / "profile", *flags) as browser:
+        yield browser
+
+
+def test_speaking_into_the_page_makes_a_timeline(speaking_browser, service):
+    browser = speaking_browser
+    browser.open(service.url)
+    browser.until("document.querySelector('#speak:not([hidden])')")
+    browser.find("#speak").click()
+    browser.until("document.querySelectorAll('#speak-form option').length > 3")
+    browser.find("#speak-form button").click()
+    # Without consent nothing happens.
+    assert browser.js("return document.querySelector('#recording').hidden") is True
+    browser.find("[name=purpose]").send_keys("demonstration")
+    browser.find("[name=name]").send_keys("Ada")
+    for box in ("consent", "all"):
+        browser.find(f"[name={box}]").click()
+    browser.find("#speak-form button").click()
+    browser.until("!document.querySelector('#recording').hidden")
+    browser.until("livemoodPage.store.channels[0]?.emotion", 60)
+    assert browser.text("[data-channel='0'] h2") == "Ada"
+    browser.find("#stop").click()
+    browser.until("document.documentElement.dataset.state === 'ended'")
+    assert browser.js("return document.querySelector('#recording').hidden") is True
+    ((_, record),) = service.archive.store.find(limit=9)
+    assert (record.state, record.purpose, record.participants) == (
+        "ended",
+        "demonstration",
+        ("Ada",),
+    )
+    assert "I agree" in record.consent
+    assert record.keep_sound is False
+    assert record.duration_ms > 1000
+    assert browser.errors() == []
