@@ -140,8 +140,10 @@ def main() -> None:
     overlap = model.new_kept().frames.shape[0]
     features = rng.standard_normal((1, overlap + frames, model.manifest.features.mels))
     inputs = {"features": features.astype(np.float32)}
-    for name, shape in zip(("rows1", "rows2"), network.row_shapes(), strict=True):
-        inputs[name] = rng.random((1, *shape), np.float32)
+    for name, rows in zip(("rows1", "rows2"), network.no_rows(), strict=True):
+        inputs[name] = (rng.random((1, *rows.shape)) * (64 if rows.itemsize == 1 else 1)).astype(
+            rows.dtype
+        )
     inputs["state"] = np.zeros((1, 1, network.units), np.float32)
     batch = network.batch(1, overlap + frames, STEPS, 2)
     for name, array in inputs.items():

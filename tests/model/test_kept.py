@@ -97,7 +97,7 @@ def test_hops_read_together_as_alone(model, sound):
 def test_a_jump_begins_afresh():
     kept = small_kept()
     assert kept.turn_to(0, 3) == 0
-    kept.push(np.ones((3, 3), np.float32), np.zeros(3, np.float32))
+    kept.push(np.ones((3, 3), np.float32), np.ones(3, np.float32))
     kept.state[:] = 1
     assert not kept.fresh
     assert kept.turn_to(1, 5) == 3
@@ -111,7 +111,7 @@ def test_a_jump_begins_afresh():
 def test_forgetting_begins_afresh():
     kept = small_kept()
     kept.turn_to(0, 3)
-    kept.push(np.ones((3, 3), np.float32), np.zeros(3, np.float32))
+    kept.push(np.ones((3, 3), np.float32), np.ones(3, np.float32))
     kept.state[:] = 1
     kept.forget()
     assert kept.turn_to(3, 6) == 3

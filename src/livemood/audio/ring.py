@@ -45,9 +45,9 @@ class RingBuffer:
 
     def write(self, samples: Samples) -> None:
         """Append `samples` (float32, shape (n,)), overwriting the oldest. Never waits."""
-        end = self._end + len(samples)
-        self._announced = end
-        kept = samples[-self.capacity :]
+        length = len(samples)
+        self._announced = end = self._end + length
+        kept = samples if length <= self.capacity else samples[-self.capacity :]
         at = (end - len(kept)) % self.capacity
         head = self.capacity - at
         if len(kept) <= head:
@@ -70,17 +70,17 @@ class RingBuffer:
         Raises `Overrun` if part of it has been overwritten, `ValueError` if part of it has not
         been written yet.
         """
+        start, length = span.start, span.end - span.start
         if span.end > self._end:
             raise ValueError(f"sample {span.end} has not been written yet (end is {self._end})")
-        length = len(span)
-        if length > self.capacity or span.start < self.oldest:
+        if length > self.capacity or start < self._announced - self.capacity:
             raise Overrun(self.oldest)
-        at = span.start % self.capacity
+        at = start % self.capacity
         head = self.capacity - at
         if length <= head:
             out = self._data[at : at + length].copy()
         else:
             out = np.concatenate((self._data[at:], self._data[: length - head]))
-        if span.start < self.oldest:  # the writer came by while we copied
+        if start < self._announced - self.capacity:  # the writer came by while we copied
             raise Overrun(self.oldest)
         return out

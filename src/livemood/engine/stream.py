@@ -47,8 +47,8 @@ class Stream:
     AT_ONCE = 16000
     """Most samples listened to in one go, so that memory is bounded however much has come."""
 
-    QUIET = 1600
-    """Samples heard in one go while nobody speaks: 100 ms later, speech is still on time."""
+    QUIET_S = 0.2
+    """Sound heard in one go while nobody speaks, at most: see `_quiet`."""
 
     def __init__(self, intake: Intake, model: Model, settings: MonitorSettings) -> None:
         self._intake, self._ring = intake, intake.ring
@@ -59,6 +59,11 @@ class Stream:
         self.windower = Windower(settings.window, self._rate)
         self._concealed = round(settings.longest_concealed_gap_s * self._rate)
         self._reset_after = round(settings.gate.reset_s * self._rate)
+        # The first window of speech comes where it pauses, at the earliest: heard no later than
+        # that, it is on time.
+        gate, frame = settings.gate, self._detector.frame_length
+        self._quiet = round(min(self.QUIET_S, gate.start_s + gate.hang_over_s) * self._rate)
+        self._quiet = max(1, self._quiet // frame) * frame
         self._position = 0
         self._next_reset = self._reset_after
         self._kept = model.new_kept()
@@ -85,7 +90,7 @@ class Stream:
     def _next_due(self) -> int:
         """How far sound must have come before something can follow from it."""
         if not self._gate.is_open:
-            return self._position + self.QUIET
+            return self._position + self._quiet
         # A window on the grid, if voice goes on; else a pause or the end of the speech.
         wanted = min(self.windower.next_end(self._position), self._gate.next_change)
         frame = self._detector.frame_length

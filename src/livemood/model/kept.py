@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from livemood.audio.block import Samples
-from livemood.model.network import weights_of
 
 Float32 = NDArray[np.float32]
 
@@ -28,12 +28,12 @@ class Kept:
         slots: int,
         units: int,
         frames: tuple[int, int],
-        rows: Sequence[tuple[int, ...]],
+        rows: Sequence[NDArray[Any]],
     ) -> None:
         self.frames = np.zeros(frames, np.float32)
         """The last frames, which the next step sees, too; shape (frames, mels)."""
-        self.rows = tuple(np.zeros(shape, np.float32) for shape in rows)
-        """The last rows that each block of convolution gave."""
+        self.rows = tuple(rows)
+        """The last rows that each block of convolution gave; its own from now on."""
         self.fresh = True
         """Whether the next step begins afresh: neither frames nor rows are those before it."""
         self.state = np.zeros(units, np.float32)
@@ -70,12 +70,11 @@ class Kept:
         self._first = max(self._first, first)
         return self.next
 
-    def push(self, votes: Float32, scores: Float32) -> None:
-        """Take what the next steps say: votes (steps, labels) and scores (steps,)."""
+    def push(self, votes: Float32, weights: Float32) -> None:
+        """Take what the next steps say: votes (steps, labels), and what each weighs (steps,)."""
         assert self.next is not None  # noqa: S101 - `turn_to` came before
         self.fresh = False
         count, slots = len(votes), len(self.weights)
-        weights = weights_of(scores)
         for offset in range(max(0, count - slots), count):
             slot = (self.next + offset) % slots
             self.votes[slot] = votes[offset]

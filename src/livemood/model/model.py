@@ -15,7 +15,15 @@ from livemood.model.features import Frames, LogMel
 from livemood.model.kept import Hop, Kept
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, read_manifest
-from livemood.model.network import LARGEST_BATCH, ROWS, Batch, OnnxNetwork, Provider, pooled
+from livemood.model.network import (
+    LARGEST_BATCH,
+    ROWS,
+    Batch,
+    OnnxNetwork,
+    Provider,
+    pooled,
+    weights_of,
+)
 from livemood.model.registry import DEFAULT, find_model
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
@@ -107,7 +115,7 @@ class Model:
             slots=self._slots,
             units=self._network.units,
             frames=(self._overlap, self.manifest.features.mels),
-            rows=self._network.row_shapes(),
+            rows=self._network.no_rows(),
         )
 
     def read(self, hops: Sequence[Hop]) -> Probabilities:
@@ -141,13 +149,14 @@ class Model:
             self._votes[: len(hops)],
             self._weights[: len(hops)],
         )
+        new_votes, new_weights = batch.votes, weights_of(batch.scores)
         for row, hop in enumerate(hops):
             kept = hop.kept
             kept.frames[:] = batch.features[row, -overlap:]
             kept.rows[0][:] = batch.new_rows1[row]
             kept.rows[1][:] = batch.new_rows2[row]
             kept.state[:] = batch.new_state[0, row]
-            kept.push(batch.votes[:, row], batch.scores[:, row])
+            kept.push(new_votes[:, row], new_weights[:, row])
             votes[row], weights[row] = kept.votes, kept.weights
         probabilities = _softmax(pooled(votes, weights), self.manifest.temperature)
         for row, hop in enumerate(hops):

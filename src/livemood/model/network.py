@@ -42,8 +42,8 @@ class Batch:
     def __init__(
         self,
         session: Any,  # noqa: ANN401 - onnxruntime has no types
-        inputs: tuple[Float32, ...],
-        outputs: tuple[Float32, ...],
+        inputs: tuple[NDArray[Any], ...],
+        outputs: tuple[NDArray[Any], ...],
     ) -> None:
         self.features, self.rows1, self.rows2, self.state = inputs
         """`rows1` and `rows2` are empty if the hops begin afresh."""
@@ -51,10 +51,10 @@ class Batch:
         self._session = session
         self._binding = session.io_binding()
         for name, array in zip(INPUTS, inputs, strict=True):
-            self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+            self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         for node, array in zip(session.get_outputs(), outputs, strict=True):
             self._binding.bind_output(
-                node.name, "cpu", 0, np.float32, array.shape, array.ctypes.data
+                node.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data
             )
 
     def run(self) -> None:
@@ -85,12 +85,17 @@ class OnnxNetwork:
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(
-                str(path), options, providers=[_NAMES[w] for w in wanted if _NAMES[w] in available]
+                str(path),
+                options,
+                providers=[_NAMES[w] for w in wanted if _NAMES[w] in available],
+                # It would quantize what the first convolution gives before pooling, not after.
+                disabled_optimizers=["QDQPropagationTransformer"],
             )
         except Exception as error:  # ONNX Runtime's own exceptions share no public base class
             line = str(error).splitlines()[0]
             raise ModelError(f"ONNX Runtime cannot load {path}: {line}") from None
         inputs = {i.name: i.shape for i in self._session.get_inputs()}
+        kinds = {i.name: i.type for i in self._session.get_inputs()}
         outputs = self._session.get_outputs()
         if tuple(inputs) != INPUTS or tuple(o.name for o in outputs) != OUTPUTS:
             raise ModelError(
@@ -98,8 +103,9 @@ class OnnxNetwork:
                 f"{', '.join(inputs)}, not {', '.join(INPUTS)}; export it again"
             )
         self._inputs = inputs
+        self._rows_type = np.uint8 if kinds["rows1"] == "tensor(uint8)" else np.float32
         self._batches: dict[tuple[int, int, int], Batch] = {}
-        self._buffers: dict[tuple[str, tuple[int, ...]], Float32] = {}
+        self._buffers: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
         self.shape = Shape(inputs["features"][-1], inputs["state"][-1], outputs[0].shape[-1])
 
     @property
@@ -118,26 +124,31 @@ class OnnxNetwork:
         """Values in one recurrent state."""
         return int(str(self.shape.units))
 
-    def __call__(self, *inputs: Float32) -> tuple[Float32, ...]:
-        """Outputs in the order of `OUTPUTS` for inputs in the order of `INPUTS`, all float32.
+    def __call__(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Outputs in the order of `OUTPUTS` for inputs in the order of `INPUTS`.
 
-        `features` (batch, frames, mels) hold the new steps' frames. `rows1` (batch, channels,
-        kept, mels // 2) and `rows2` (batch, channels, kept, mels // 4), two of each or none, are
-        the last rows of the first two blocks of convolution; `state` (1, batch, units) is the
-        recurrent state before the new steps.
+        `features` (batch, frames, mels) hold the new steps' frames. `rows1` and `rows2`, two of
+        each or none, are the last rows of the first two blocks of convolution: (batch, channels,
+        kept, mels // 2 or 4) in a float32 network, (batch, kept, mels // 2 or 4, channels) as uint8
+        in a quantized one. `state` (1, batch, units) is the recurrent state before the new steps.
 
         Votes are (steps, batch, labels), scores (steps, batch); then come the state to go on from
         and the rows to keep.
         """
         return tuple(self._session.run(None, dict(zip(INPUTS, inputs, strict=True))))
 
-    def row_shapes(self, rows: int = ROWS) -> list[tuple[int, ...]]:
-        """Shapes of what is kept of the convolutions of one stream, `rows` rows of each block."""
-        return [(self._inputs[n][1], rows, self._inputs[n][3]) for n in ("rows1", "rows2")]
+    def no_rows(self, rows: int = ROWS) -> tuple[NDArray[Any], ...]:
+        """Zeros for what is kept of the convolutions of one stream, `rows` rows of each block."""
+        return tuple(np.zeros(shape, self._rows_type) for shape in self._row_shapes(rows))
 
-    def nothing_kept(self, batch: int) -> dict[str, Float32]:
+    def _row_shapes(self, rows: int) -> list[tuple[int, ...]]:
+        sizes = (self._inputs[name][1:] for name in ("rows1", "rows2"))
+        return [tuple(s if isinstance(s, int) else rows for s in shape) for shape in sizes]
+
+    def nothing_kept(self, batch: int) -> dict[str, NDArray[Any]]:
         """The inputs for `batch` windows of which nothing is kept, less the features."""
-        rows1, rows2 = (np.empty((batch, *s), np.float32) for s in self.row_shapes(0))
+        shapes = self._row_shapes(0)
+        rows1, rows2 = (np.empty((batch, *shape), self._rows_type) for shape in shapes)
         state = np.zeros((1, batch, self.units), np.float32)
         return {"rows1": rows1, "rows2": rows2, "state": state}
 
@@ -149,30 +160,33 @@ class OnnxNetwork:
         found = self._batches.get((size, frames, rows))
         if found is None:
             mels = int(str(self.shape.mels))
-            first, second = self.row_shapes(rows)
-            new_first, new_second = self.row_shapes()
+            first, second = self._row_shapes(rows)
+            new_first, new_second = self._row_shapes(ROWS)
+            kind = self._rows_type
             inputs = (
                 self._buffer(size, "features", (frames, mels)),
-                self._buffer(size, "rows1", first),
-                self._buffer(size, "rows2", second),
+                self._buffer(size, "rows1", first, kind),
+                self._buffer(size, "rows2", second, kind),
                 self._buffer(size, "state", (self.units,))[np.newaxis],
             )
             outputs = (
                 np.empty((steps, size, self.labels), np.float32),
                 np.empty((steps, size), np.float32),
                 self._buffer(size, "new_state", (self.units,))[np.newaxis],
-                self._buffer(size, "new_rows1", new_first),
-                self._buffer(size, "new_rows2", new_second),
+                self._buffer(size, "new_rows1", new_first, kind),
+                self._buffer(size, "new_rows2", new_second, kind),
             )
             found = Batch(self._session, inputs, outputs)
             self._batches[size, frames, rows] = found
         return found
 
-    def _buffer(self, size: int, name: str, shape: tuple[int, ...]) -> Float32:
+    def _buffer(
+        self, size: int, name: str, shape: tuple[int, ...], kind: type = np.float32
+    ) -> NDArray[Any]:
         """One buffer for all batch sizes: a smaller batch is its beginning."""
         key = (name, shape)
         if key not in self._buffers:
-            self._buffers[key] = np.empty((LARGEST_BATCH, *shape), np.float32)
+            self._buffers[key] = np.empty((LARGEST_BATCH, *shape), kind)
         return self._buffers[key][:size]
 
     def whole(self, windows: Frames) -> Float32:
@@ -186,8 +200,9 @@ def weights_of(scores: Float32) -> Float32:
 
     Divided by their sum, as `pooled` does, these are the softmax of any window's scores.
     """
-    out: Float32 = np.exp(np.clip(scores, -_STEEPEST, _STEEPEST))
-    return out
+    out: Float32 = np.maximum(scores, -_STEEPEST)
+    np.minimum(out, _STEEPEST, out=out)
+    return np.exp(out, out=out)
 
 
 _STEEPEST: Final = np.float32(40.0)

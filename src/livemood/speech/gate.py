@@ -81,6 +81,9 @@ class GateState(Enum):
     STOPPING = "stopping"
 
 
+_OPEN = (GateState.SPEAKING, GateState.STOPPING)
+
+
 class SpeechGate:
     """Pushed one frame decision after the other, returns what follows from each.
 
@@ -116,7 +119,7 @@ class SpeechGate:
     @property
     def is_open(self) -> bool:
         """Whether somebody is speaking, as far as the gate knows."""
-        return self.state in (GateState.SPEAKING, GateState.STOPPING)
+        return self.state in _OPEN
 
     @property
     def quiet_for(self) -> int:

@@ -23,6 +23,7 @@ from livemood.errors import ModelError
 from livemood.model.features import Frames
 from livemood.model.network import INPUTS, OUTPUTS, OnnxNetwork
 from livemood.training.network import DcRnn
+from livemood.training.rows import keep_in_8_bits
 from livemood.training.streaming import Streaming
 
 TOLERANCE = 1e-4
@@ -110,7 +111,8 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
     layer and the pooling, which are cheap, stay in float, and so does the first convolution, whose
     nine products for each output cost less than rounding it does. Weights keep to 7 bits:
     processors without VNNI add products of 8 bits in 16, which may saturate, and the same model
-    would then give other results there. `calibration` holds windows of training speakers.
+    would then give other results there. Rows are kept in 8 bits. `calibration` holds windows of
+    training speakers.
     """
     prepared = target.with_suffix(".prepared.onnx")
     quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
@@ -128,6 +130,7 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
             op_types_to_quantize=["Conv", "MatMul", "Gemm", "Relu", "MaxPool"],
             nodes_to_exclude=_kept_in_float(prepared),
         )
+        keep_in_8_bits(target)
     finally:
         prepared.unlink()
 
