@@ -3,12 +3,12 @@
 Streams of conversation, each at its own place in it and in its own phase, come in blocks of 20 ms
 at the pace of real time, either pushed straight into one hub or, with `--rtp`, as PCMU packets over
 loopback. Each is one side of a conversation, which is silent while the other side speaks; the share
-of speech is reported. Every event is serialised to JSON, as a server would. All threads that
-receive and read run on one core; what makes the load runs on another: a thread that pushes, or a
-process that sends. Latency is from the capture of a window's last sample (its arrival, with RTP) to
-its event, as every event says itself. Numbers of streams are tried from few to many, each for
-`--seconds`; a number holds if the 99th percentile is within the budget of 150 ms and no window was
-given up.
+of speech is reported. Every event is serialised to JSON, as a server would. A process of its own,
+on the other core, keeps the time and says which blocks are due, or sends the packets; all threads
+of the process measured, the one that makes the blocks and pushes them included, run on one core.
+Latency is from the capture of a window's last sample (its arrival, with RTP) to its event, as every
+event says itself. Numbers of streams are tried from few to many, each for `--seconds`; a number
+holds if the 99th percentile is within the budget of 150 ms and no window was given up.
 
 Aim: 500 streams held by direct push (300 at least) and 300 by RTP (150 at least), and a cost for
 each stream that does not grow with their number. Linux only.
@@ -18,8 +18,9 @@ import multiprocessing
 import os
 import resource
 import socket
-import threading
+import struct
 import time
+from contextlib import contextmanager
 
 import common  # first: it sets one thread before numpy is loaded
 import numpy as np
@@ -33,9 +34,10 @@ from livemood.sources.rtp import RtpPort, RtpReceiver
 AIM, LEAST = {"direct": 500, "rtp": 300}, {"direct": 300, "rtp": 150}
 BUDGET_MS = 150.0
 TICK_MS = 5
-"""The load comes at every such tick, each stream at one in four: the thread that pushes shares the
-interpreter with those measured, and whenever it wakes up it takes that from them."""
+"""The load comes at every such tick, each stream at one in four."""
 SLOTS = 20 // TICK_MS
+DUE = np.dtype([("stream", "<i4"), ("number", "<i4"), ("at", "<i4"), ("due", "<f8")])
+"""One block that is due: of which stream, its number, where in the sound, and since when."""
 
 
 class Load:
@@ -49,36 +51,57 @@ class Load:
         self._phases = rng.integers(0, 1000 // TICK_MS, count)
 
     def play(self, seconds: float, bring) -> float:
-        """Call `bring(stream, number, block, due)` in real time; how late that came, at most."""
-        slots = [np.flatnonzero(self._phases % SLOTS == slot).tolist() for slot in range(SLOTS)]
+        """Call `bring` with what is due, in real time; how late that came, at most, in seconds."""
+        slots = [np.flatnonzero(self._phases % SLOTS == slot) for slot in range(SLOTS)]
         start, worst = time.monotonic(), 0.0
         for tick in range(round(seconds * 1000) // TICK_MS):
-            due = start + tick * TICK_MS / 1000
+            streams = slots[tick % SLOTS]
+            blocks = np.empty(len(streams), DUE)
+            blocks["stream"] = streams
+            blocks["number"] = (tick - self._phases[streams]) // SLOTS
+            blocks["at"] = (self._offsets[streams] + blocks["number"]) % self._blocks
+            blocks["due"] = due = start + tick * TICK_MS / 1000
             wait = due - time.monotonic()
             if wait > 0:
                 time.sleep(wait)
             worst = max(worst, time.monotonic() - due)
-            for stream in slots[tick % SLOTS]:
-                number = int(tick - self._phases[stream]) // SLOTS
-                if number >= 0:
-                    at = int(self._offsets[stream] + number) % self._blocks
-                    bring(stream, number, at, due)
+            bring(blocks[blocks["number"] >= 0])
         return worst
 
 
-def send(port: int, core: int, count: int, sound: bytes, seed: int, seconds: float, late) -> None:
-    """Send `count` streams of G.711 `sound` to `port` from a process on a core of its own."""
+def tell(pipe, core: int, load: Load, seconds: float) -> None:
+    """Say through `pipe` what is due, from a process on a core of its own; at last, how late."""
+    os.sched_setaffinity(0, {core})
+    worst = load.play(seconds, lambda blocks: len(blocks) and pipe.send_bytes(blocks.tobytes()))
+    pipe.send_bytes(b"")
+    pipe.send(worst)
+
+
+def send(pipe, core: int, load: Load, seconds: float, port: int, sound: bytes) -> None:
+    """Send streams of G.711 `sound` to `port`, likewise."""
     os.sched_setaffinity(0, {core})
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sender.connect(("127.0.0.1", port))
     size = 160
 
-    def bring(stream: int, number: int, at: int, _due: float) -> None:
-        header = bytes((0x80, 0)) + (number & 0xFFFF).to_bytes(2, "big")
-        header += (number * size & 0xFFFFFFFF).to_bytes(4, "big") + (stream + 1).to_bytes(4, "big")
-        sender.send(header + sound[at * size : (at + 1) * size])
+    def bring(blocks: np.ndarray) -> None:
+        for stream, number, at, _ in blocks.tolist():
+            header = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * size, stream + 1)
+            sender.send(header + sound[at * size : (at + 1) * size])
 
-    late.put(Load(count, len(sound) // size, seed).play(seconds, bring))
+    pipe.send(load.play(seconds, bring))
+
+
+@contextmanager
+def beside(work, core: int, load: Load, seconds: float, *args):
+    """What `work` says through a pipe, in a process on the core beside `core`."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(theirs, 1 - core, load, seconds, *args))
+    process.start()
+    theirs.close()
+    yield ours
+    process.join()
 
 
 class Crowd:
@@ -115,11 +138,11 @@ class Crowd:
         with Hub(self._model, busiest=2.0) as hub:
             used, began = time.process_time(), time.monotonic()
             bring = self._pushed if how == "direct" else self._sent
-            sessions, late, load_s = bring(hub, seconds, core)
+            sessions, late = bring(hub, seconds, core)
             # What follows is not live: every session is ended at the same moment.
             load, latencies, behind = hub.load, self.latencies.copy(), self.behind
             superseded = sum(c.superseded for s in sessions for c in s._monitor._channels)
-            used, took = time.process_time() - used - load_s, time.monotonic() - began
+            used, took = time.process_time() - used, time.monotonic() - began
             for session in sessions:
                 session.finish()
             for session in sessions:
@@ -143,20 +166,11 @@ class Crowd:
         sessions = [self._open(hub, common.RATE) for _ in range(self._count)]
         size = common.RATE // 50
         blocks = list(self._sound[: len(self._sound) // size * size].reshape(-1, size, 1))
-        done: list[float] = []
-
-        def bring(stream: int, number: int, at: int, due: float) -> None:
-            sessions[stream].push(AudioBlock(number * size, blocks[at], due))
-
-        def work() -> None:
-            os.sched_setaffinity(threading.get_native_id(), {1 - core})
-            done.append(Load(self._count, len(blocks), self._seed).play(seconds, bring))
-            done.append(time.thread_time())
-
-        pusher = threading.Thread(target=work)
-        pusher.start()
-        pusher.join()
-        return sessions, *done
+        with beside(tell, core, Load(self._count, len(blocks), self._seed), seconds) as pipe:
+            while message := pipe.recv_bytes():
+                for stream, number, at, due in np.frombuffer(message, DUE).tolist():
+                    sessions[stream].push(AudioBlock(number * size, blocks[at], due))
+            return sessions, pipe.recv()
 
     def _sent(self, hub: Hub, seconds: float, core: int):
         sessions = []
@@ -166,17 +180,12 @@ class Crowd:
             sessions.append(session)
             return lambda block: session.finish() if block is None else session.push(block)
 
-        context = multiprocessing.get_context("spawn")
-        late = context.Queue()
+        coded = common.mu_law(self._sound)
+        load = Load(self._count, len(coded) // 160, self._seed)
         with RtpReceiver() as receiver:
-            port = receiver.listen(RtpPort("127.0.0.1", 0, opened))
-            coded = common.mu_law(self._sound)
-            args = (port.port, 1 - core, self._count, coded, self._seed, seconds, late)
-            process = context.Process(target=send, args=args)
-            process.start()
-            worst = late.get()
-            process.join()
-        return sessions, worst, 0.0
+            port = receiver.listen(RtpPort("127.0.0.1", 0, opened)).port
+            with beside(send, core, load, seconds, port, coded) as pipe:
+                return sessions, pipe.recv()
 
 
 def main() -> None:
