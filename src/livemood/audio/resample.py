@@ -7,6 +7,7 @@ import numpy as np
 import soxr
 
 from livemood.audio.block import Samples
+from livemood.audio.double import Doubler
 
 # soxr's fixed-rate engine works in large blocks and holds back up to 37 ms of a 48 kHz stream and
 # 115 ms of an 8 kHz one; its variable-rate engine, which soxr 1.0 and later offer, holds back a
@@ -19,22 +20,28 @@ _LOW_DELAY: Final[dict[str, Any]] = (
 class StreamResampler:
     """Turns a mono stream of one rate into another, block by block.
 
-    What comes out does not depend on the sizes of the blocks that went in.
+    What comes out does not depend on the sizes of the blocks that went in. soxr does it, except
+    where the rate is doubled, as telephone sound's is.
     """
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
+        self._doubler = Doubler() if 2 * source_rate == target_rate else None
         self._stream = (
             soxr.ResampleStream(source_rate, target_rate, 1, "float32", **_LOW_DELAY)
-            if source_rate != target_rate
+            if source_rate != target_rate and self._doubler is None
             else None
         )
 
     def push(self, samples: Samples) -> Samples:
         """Take the next samples, shape (n,), and return those of the new rate now complete."""
+        if self._doubler:
+            return self._doubler.push(samples)
         return samples if self._stream is None else self._chunk(samples, last=False)
 
     def flush(self) -> Samples:
         """End the stream and return what was still inside."""
+        if self._doubler:
+            return self._doubler.flush()
         return self._chunk(np.empty(0, np.float32), last=True)
 
     def _chunk(self, samples: Samples, *, last: bool) -> Samples:

@@ -62,6 +62,8 @@ class Channel:
         self._emit_event = emit
         buffer_s = settings.buffer_s + settings.window.length_s
         self._intake = Intake(source_rate, self._rate, buffer_s, number)
+        self.take = self._intake.push
+        """Take the channel's part of a block, never waiting; whether it is time to listen."""
         self._stream = Stream(self._intake, model, settings)
         self._budget = LatencyBudget(settings.budget_s) if live else None
         self._smoother = Smoother(model.labels, model.manifest.priors, settings.smoother)
@@ -87,10 +89,6 @@ class Channel:
     def arrived_ms(self) -> int:
         """How much sound has been taken."""
         return self._intake.arrived_ms
-
-    def take(self, block: AudioBlock) -> bool:
-        """Take the channel's part of `block`, never waiting; whether it is time to listen."""
-        return self._intake.push(block)
 
     def flush(self) -> None:
         """No more sound will come."""

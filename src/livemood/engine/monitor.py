@@ -70,6 +70,7 @@ class Monitor:
             Channel(n, sample_rate, model, settings, live=live, emit=self._emit)
             for n in range(channels)
         ]
+        self._takes = [channel.take for channel in self._channels]
         self._emit(
             SessionStarted,
             _description(model, settings, source, channels, live, about or About()),
@@ -86,8 +87,9 @@ class Monitor:
         if block.channel is not None:
             return self._channels[block.channel].take(block)
         news = False
-        for channel in self._channels:
-            news |= channel.take(block)
+        for take in self._takes:
+            if take(block):
+                news = True
         return news
 
     def process(self) -> None:
