@@ -111,14 +111,22 @@ def _results(
         for path in files:
             yield worker(path, loaded, progress)
         return
-    # Spawned, not forked: ONNX Runtime's threads do not survive a fork.
-    with ProcessPoolExecutor(min(jobs, len(files)), get_context("spawn")) as pool:
+    _models[worker.model, worker.provider] = loaded
+    with ProcessPoolExecutor(min(jobs, len(files)), get_context(_start(loaded))) as pool:
         futures: list[tuple[Path, Future[Result]]] = [(p, pool.submit(worker, p)) for p in files]
         for path, future in futures:
             try:
                 yield future.result()
             except Exception as error:
                 yield Result(path, None, f"{path}: the worker process failed: {error}")
+
+
+def _start(loaded: Model) -> str:
+    """How worker processes start: forked, where that is sound, they have the model at once.
+
+    A model on one thread of the CPU keeps no thread of its own that a fork would lose.
+    """
+    return "fork" if sys.platform == "linux" and loaded.provider == "cpu" else "spawn"
 
 
 def _deliver(path: Path, text: str, form: str, out: Path | None) -> None:
