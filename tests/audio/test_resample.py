@@ -81,6 +81,20 @@ def test_sound_comes_out_while_it_goes_in():
     assert 0 <= held_back <= 0.05 * 16_000
 
 
+def test_telephone_sound_is_doubled_as_whole_clips_are_and_soon():
+    narrow = resample(noise(32_000), 16_000, 8_000)
+    whole = resample(narrow, 8_000, 16_000)
+    middle = slice(400, -400)
+    out = stream(narrow, 8_000, 16_000, cuts=range(160, len(narrow), 160))
+    assert len(out) == len(whole)
+    assert (
+        np.abs(out - whole)[middle].max() < 2e-3
+    )  # noise up to the last hertz: half of full scale
+    resampler = StreamResampler(8_000, 16_000)
+    held_back = 2 * 8_000 - len(resampler.push(noise(8_000)))
+    assert 0 <= held_back <= 0.014 * 16_000
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 50), max_size=10))
 def test_at_the_same_rate_sound_passes_unchanged_and_at_once(sizes):

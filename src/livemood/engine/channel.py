@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livemood.audio import AudioBlock, Overrun, Span
+from livemood.audio import Overrun, Span
 from livemood.engine.budget import LatencyBudget, LoadChange
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings

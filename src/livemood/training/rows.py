@@ -61,7 +61,9 @@ def _kept(nodes: list[NodeProto], rows: str, new_rows: str) -> list[NodeProto]:
     return out
 
 
-def _join(rows: str, new_rows: str, fresh: str, whole: str, taken: NodeProto) -> Iterator[NodeProto]:
+def _join(
+    rows: str, new_rows: str, fresh: str, whole: str, taken: NodeProto
+) -> Iterator[NodeProto]:
     last, joined = f"{rows}_channels_last", f"{rows}_joined"
     yield helper.make_node("Transpose", [fresh], [last], perm=TO_CHANNELS_LAST)
     yield helper.make_node("Concat", [rows, last], [joined], name=f"{rows}_join", axis=1)
