@@ -87,9 +87,8 @@ def test_telephone_sound_is_doubled_as_whole_clips_are_and_soon():
     middle = slice(400, -400)
     out = stream(narrow, 8_000, 16_000, cuts=range(160, len(narrow), 160))
     assert len(out) == len(whole)
-    assert (
-        np.abs(out - whole)[middle].max() < 2e-3
-    )  # noise up to the last hertz: half of full scale
+    # Noise up to the last hertz, of half the full scale: soxr's stream differs by ten times that.
+    assert np.abs(out - whole)[middle].max() < 6e-3
     resampler = StreamResampler(8_000, 16_000)
     held_back = 2 * 8_000 - len(resampler.push(noise(8_000)))
     assert 0 <= held_back <= 0.014 * 16_000
