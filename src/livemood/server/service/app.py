@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.inputs.stream import stream_routes
 from livemood.server.inputs.twilio import twilio_routes
+from livemood.server.inputs.whip import Publishers, installed, whip_routes
 from livemood.server.page import page_routes
 from livemood.server.service.access import Access, Doorkeeper
 from livemood.server.service.connections import Connections
@@ -42,12 +43,14 @@ def build_app(
     on_start: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Everything behind the doors."""
+    publishers = Publishers(sessions, settings.limits.publishers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         on_start()
         yield
+        await publishers.close()
 
     limits = settings.limits
     app = FastAPI(
@@ -70,15 +73,17 @@ def build_app(
                 allow_origins=settings.origins,
                 allow_methods=["GET", "POST", "DELETE", "PATCH"],
                 allow_headers=["Authorization", "Content-Type"],
+                expose_headers=["Location"],
             ),
             Middleware(BodyLimit, most_bytes=limits.message_bytes, within_s=limits.request_s),
         ],
     )
     _answer_errors(app, sessions)
     features = Features(
-        sessions=True, stream=True, whip=False, tokens=True, markers=True, report=True
+        sessions=True, stream=True, whip=installed(), tokens=True, markers=True, report=True
     )
     app.include_router(rest_routes(sessions, access, features, rtp))
+    app.include_router(whip_routes(publishers, sessions, access))
     app.router.routes += watch_routes(sessions, connections)
     app.router.routes += stream_routes(sessions, connections, limits)
     app.router.routes += twilio_routes(sessions, access, connections, limits)

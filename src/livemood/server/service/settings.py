@@ -24,6 +24,8 @@ class Limits(BaseModel):
     """Sessions waiting or live: `too_many_sessions`."""
     clients: int = Field(1000, ge=1)
     """Open WebSockets: `too_many_clients`."""
+    publishers: int = Field(64, ge=0)
+    """Who publish by WHIP: `too_many_clients`."""
     message_bytes: int = Field(65_536, ge=1024)
     """Of a WebSocket message or a request's body: close code 1009, `message_too_big`."""
     ahead_s: float = Field(5.0, gt=0)

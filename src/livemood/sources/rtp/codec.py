@@ -43,13 +43,13 @@ def open_decoder(encoding: str, rate: int, channels: int) -> Decode:
             frames = context.decode(av.Packet(payload))
         except (av.FFmpegError, ValueError) as error:
             raise Undecodable(str(error)) from None
-        pieces = [_samples(frame) for frame in frames]
+        pieces = [samples_of(frame) for frame in frames]
         return np.concatenate(pieces) if pieces else np.empty((0, channels), np.float32)
 
     return decode
 
 
-def _samples(frame: "AudioFrame") -> Samples:
+def samples_of(frame: "AudioFrame") -> Samples:
     """Sound of a frame, packed or planar, 16 bits or float, as float32 (frames, channels)."""
     values = frame.to_ndarray()
     if values.dtype == np.int16:

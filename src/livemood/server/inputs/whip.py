@@ -1,0 +1,165 @@
+"""`/v1/whip`: browsers and programs publish by WebRTC (WHIP, RFC 9725)."""
+
+from importlib.util import find_spec
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from livemood.server.inputs.publisher import Publisher
+from livemood.server.service.access import Access
+from livemood.server.service.live import OpenSession
+from livemood.server.service.principal import Principal
+from livemood.server.service.refused import Refused, not_found
+from livemood.server.service.rest import SessionId, answers
+from livemood.server.service.sessions import Sessions
+from livemood.server.service.spec import SessionSpec
+
+SDP = "application/sdp"
+_BODY = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}
+
+
+def installed() -> bool:
+    """Whether there is what it takes."""
+    return find_spec("aiortc") is not None
+
+
+class Publishers:
+    """Those that publish now. Belongs to the event loop."""
+
+    def __init__(self, sessions: Sessions, most: int) -> None:
+        self._sessions, self._most = sessions, most
+        self._there: dict[str, Publisher] = {}
+        self._coming = 0
+
+    async def publish(self, by: Principal, spec: SessionSpec | str, offer: str) -> tuple[str, str]:
+        """A new publisher, into a new session or one created before: its id, and the answer."""
+        if len(self._there) + self._coming >= self._most:
+            raise Refused("too_many_clients", "as many publish as are allowed", 503, 5)
+        self._coming += 1
+        try:
+            opened = await run_in_threadpool(self._session, by, spec)
+            publisher = Publisher(self._sessions, opened, self._gone)
+            self._there[publisher.session] = publisher
+        finally:
+            self._coming -= 1
+        try:
+            return publisher.session, await publisher.answer(offer)
+        except BaseException:
+            await publisher.close("interrupted")
+            raise
+
+    def _session(self, by: Principal, spec: SessionSpec | str) -> OpenSession:
+        if isinstance(spec, SessionSpec):
+            session = self._sessions.create(spec, by).id
+        else:
+            session = spec
+            record = self._sessions.record(session)
+            by.require_own(session, record.created_by)
+            if record.kind != "whip":
+                raise Refused("wrong_kind", f"the session is one of kind {record.kind}", 409)
+            if record.state != "waiting" or session in self._there:
+                raise Refused("already_started", "the session is published already", 409)
+        opened = self._sessions.open(session)
+        if opened is None:
+            raise not_found()
+        return opened
+
+    async def end(self, session: str) -> None:
+        """Part with a publisher. Raises `Refused` if there is no such one."""
+        publisher = self._there.get(session)
+        if publisher is None:
+            raise not_found()
+        await publisher.close()
+
+    async def close(self) -> None:
+        """Part with everybody."""
+        for publisher in list(self._there.values()):
+            await publisher.close("interrupted")
+
+    def _gone(self, publisher: Publisher) -> None:
+        if self._there.get(publisher.session) is publisher:
+            del self._there[publisher.session]
+
+
+def whip_routes(publishers: Publishers, sessions: Sessions, access: Access) -> APIRouter:
+    """The routes."""
+    router = APIRouter(prefix="/v1/whip")
+
+    @router.post(
+        "",
+        status_code=201,
+        openapi_extra=_BODY,
+        response_class=Response,
+        responses=answers(404, 409, 415, 501, 503) | {201: {"content": {SDP: {}}}},
+    )
+    async def publish(
+        request: Request,
+        session: Annotated[
+            str | None, Query(max_length=64, description="One created before.")
+        ] = None,
+        purpose: Annotated[str | None, Query(max_length=100)] = None,
+        consent: Annotated[str | None, Query(max_length=500)] = None,
+        informed: bool = False,
+        participant: Annotated[str | None, Query(max_length=200)] = None,
+        retention_days: float | None = None,
+        keep_sound: bool = False,
+    ) -> Response:
+        """Publish a microphone: an offer in SDP is answered."""
+        by = await run_in_threadpool(access.principal, request)
+        by.require("ingest", session=session)
+        if not installed():
+            raise Refused("not_installed", "publishing needs pip install 'livemood[webrtc]'", 501)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != SDP:
+            raise Refused("bad_request", f"send the offer as {SDP}", 415)
+        offer = _offer(await request.body())
+        about: SessionSpec | str
+        if session is None:
+            fields: dict[str, object] = {
+                "purpose": purpose,
+                "consent": consent,
+                "informed": informed,
+                "participants": None if participant is None else (participant,),
+                "retention_days": retention_days,
+                "keep_sound": keep_sound,
+            }
+            about = _spec({n: v for n, v in fields.items() if v is not None})
+        else:
+            about = session
+        number, answer = await publishers.publish(by, about, offer)
+        return Response(answer, 201, {"Location": f"/v1/whip/{number}"}, SDP)
+
+    @router.delete("/{session}", status_code=200, responses=answers(404), response_class=Response)
+    async def end(request: Request, session: SessionId) -> Response:
+        """Stop publishing; the session ends."""
+        by = await run_in_threadpool(access.principal, request)
+        by.require("ingest", "manage", session=session)
+        record = await run_in_threadpool(sessions.record, session)
+        by.require_own(session, record.created_by)
+        await publishers.end(session)
+        return Response(status_code=200)
+
+    return router
+
+
+def _offer(body: bytes) -> str:
+    try:
+        offer = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused("bad_sdp", "the offer is no UTF-8", 400) from None
+    if "m=audio" not in offer:
+        raise Refused("bad_sdp", "the offer has no audio", 400)
+    if "m=application" in offer:
+        raise Refused("bad_sdp", "offer audio alone, no data channel", 400)
+    return offer
+
+
+def _spec(fields: dict[str, object]) -> SessionSpec:
+    try:
+        return SessionSpec.model_validate({"kind": "whip", **fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Refused("bad_request", f"{where}: {first['msg'].lower()}", 422) from None
