@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from livemood.errors import UsageError
 from livemood.timeline.smoother import SmootherSettings
 from livemood.toolkit.evaluate import Wanted, evaluate, held_out_of, summary
+from livemood.toolkit.sources import app as sources_app
+from livemood.toolkit.train import search, train
 from livemood.training.degrade import NoiseBank
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -17,6 +19,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.callback()
 def root() -> None:
     """Train, search, measure and choose models."""
+
+
+app.command("train")(train)
+app.command("search")(search)
+app.add_typer(sources_app, name="sources", help="List and rank source models to transfer from.")
 
 
 @app.command("evaluate")

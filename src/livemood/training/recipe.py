@@ -226,6 +226,50 @@ class TaskPart(_Part):
     """Of its loss."""
 
 
+Value = bool | int | float | str
+
+
+class SpacePart(_Part):
+    """What one field of the recipe may be: one of `choices`, or a number from `low` to `high`."""
+
+    choices: tuple[Value, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    """Whole numbers if all three are."""
+    log: bool = False
+    """Whether numbers are drawn evenly by their logarithm."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ranged = self.low is not None and self.high is not None and self.low < self.high
+        if ranged == bool(self.choices):
+            raise ValueError("give either choices, or low and high")
+        return self
+
+
+class SearchPart(_Part):
+    """How `livemood search` looks for a better recipe."""
+
+    sampler: Literal["grid", "random", "tpe", "cmaes", "nsga2"] = "tpe"
+    trials: int = Field(30, gt=0)
+    cost: bool = False
+    """Whether multiply-adds are made few as well: a front of best trade-offs (nsga2, tpe)."""
+    prune: bool = True
+    """Whether trials that are worse than the median at the same epoch are given up."""
+    space: dict[str, SpacePart] = Field(min_length=1)
+    """By the field's place: `fit.learning_rate`, or `augment.sound.noise.p` by kind."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.cost and self.sampler == "cmaes":
+            raise ValueError("cmaes knows one aim only: use nsga2")
+        steps = [s for s in self.space.values() if s.choices or s.step]
+        if self.sampler == "grid" and len(steps) < len(self.space):
+            raise ValueError("a grid needs choices or a step for each field")
+        return self
+
+
 class Recipe(_Part):
     """The whole recipe."""
 
@@ -244,6 +288,7 @@ class Recipe(_Part):
     fit: FitPart = FitPart()
     distill: DistillPart = DistillPart()
     tasks: tuple[TaskPart, ...] = ()
+    search: SearchPart | None = None
     licence: str = "CC BY-NC-SA 4.0"
     """Terms of the model: those of the corpora that livemood's recipes use allow no commerce."""
 
@@ -267,9 +312,12 @@ class Recipe(_Part):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in the TOML file at `path`. Raises `UsageError` with the line at fault."""
+    """The recipe in the file at `path`, TOML or JSON. Raises `UsageError` with what is wrong."""
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
+        text = path.read_text("utf-8")
+        if path.suffix == ".json":  # as runs and searches leave them
+            return Recipe.model_validate_json(text)
+        return Recipe.model_validate(tomllib.loads(text))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the recipe {path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:

@@ -1,0 +1,64 @@
+"""`livemood sources`: what there is to transfer from, and what is worth it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from livemood.training.build import write_json
+from livemood.training.manifest import read_manifest
+from livemood.training.splits import make_folds
+from livemood.training.transfer.catalogue import known
+from livemood.training.transfer.rank import rank as run_rank
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+Sources = Annotated[Path | None, typer.Option(help="Folder of weights and livemood models.")]
+
+
+@app.command("list")
+def list_sources(sources: Sources = None) -> None:
+    """List the source models by name."""
+    for name in known(sources):
+        typer.echo(name)
+
+
+@app.command("rank")
+def rank_sources(
+    manifest: Annotated[list[Path], typer.Option(help="CSV of labelled clips; may be repeated.")],
+    sources: Sources = None,
+    folds: Annotated[str, typer.Option(help="Validation speakers, by fold.")] = "group:4",
+    only: Annotated[str | None, typer.Option(help="These sources: A,B,...")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Take every so-many-th clip.")] = 1,
+    label_map: Annotated[
+        list[str] | None, typer.Option("--map", help="LABEL=LABEL, or LABEL=- to leave out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table here, as JSON.")] = None,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Probe every available source, frozen, beside its own network with random weights."""
+    torch.set_num_threads(threads)
+    pairs = dict(text.partition("=")[::2] for text in label_map or ())
+    clips = [clip for path in manifest for clip in read_manifest(path, pairs)[::every]]
+    names = only.split(",") if only else known(sources)
+    typer.echo("| source | UAR | ± | random | gain | ms for 3 s | parameters |")
+    typer.echo("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    found = run_rank(names, clips, make_folds(folds, clips), sources, _say)
+    typer.echo(
+        f"{found['clips']} clips of {found['speakers']} speakers, {found['classes']} classes; "
+        f"recommended: {found['recommended'] or 'none: no weights beat random ones'}"
+    )
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(out, found)
+
+
+def _say(row: dict[str, Any]) -> None:
+    if "unavailable" in row:
+        typer.echo(f"| {row['source']} | – | | | | | | {row['unavailable']}", err=True)
+        return
+    typer.echo(
+        f"| {row['source']} | {row['uar']:.1f} | {row['uar_error']:.1f} | {row['uar_random']:.1f} "
+        f"| {row['gain']:.1f} | {row['milliseconds']:.0f} | {row['parameters']:,} |"
+    )

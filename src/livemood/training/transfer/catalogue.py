@@ -1,0 +1,86 @@
+"""All source models by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import torch
+import torchaudio
+from torchaudio.models import Wav2Vec2Model
+
+from livemood.errors import LivemoodError, ModelError, UsageError
+from livemood.training.transfer.base import SourceModel, load_weights
+from livemood.training.transfer.networks import ByolS, EfficientAt, Gpvad
+from livemood.training.transfer.own import Earlier
+from livemood.training.transfer.speech import SpeechTransformer
+from livemood.training.transfer.vision import NODES, Picture
+
+TENSORS: Final[dict[str, tuple[Callable[[], SourceModel], str]]] = {
+    "byol-s-d512": (ByolS, "d59dba47669f79c34e62ae82f952b543f4f0115de88ed02114f67311b7c2b8fd"),
+    "efficientat-mn04": (
+        EfficientAt,
+        "e6dc8600fecfeccb27913e1dbba0df67d7fc9f6d282ef7fcdaf881ccbf5a2e7c",
+    ),
+    "gpvad-teacher1": (Gpvad, "832749f9d7e3631755a952a43cb07d3b35919b9000c641b132225a7de2f20fcc"),
+    "gpvad-teacher2": (Gpvad, "760ff15086c2b2048e0ba991d25210fde1d4b54ab72c81970dab7f0b6fd07e05"),
+}
+"""Networks of ours, and the SHA-256 of the safetensors file with their weights."""
+PIPELINES: Final = {
+    "wavlm-base-plus": ("WAVLM_BASE_PLUS", torchaudio.models.wavlm_base),
+    "hubert-base": ("HUBERT_BASE", torchaudio.models.hubert_base),
+    "wav2vec2-base": ("WAV2VEC2_BASE", torchaudio.models.wav2vec2_base),
+}
+"""Of torchaudio, whose weights are fetched at run time; and what builds the same at random."""
+
+
+def known(sources: Path | None) -> list[str]:
+    """Names of all source models, earlier livemood models in the folder `sources` among them."""
+    folders = sorted(sources.iterdir()) if sources and sources.is_dir() else []
+    earlier = [f.name for f in folders if (f / "model.onnx").is_file()]
+    return [*TENSORS, *earlier, *PIPELINES, *NODES]
+
+
+def open_source(name: str, sources: Path | None, *, weights: bool = True) -> SourceModel:
+    """The source model `name`, ready to embed sound; with `weights` false, random ones.
+
+    Raises `UsageError` if none has that name, `ModelError` if its weights cannot be had.
+    """
+    torch.manual_seed(0)
+    folder = sources or Path()
+    if name in TENSORS:
+        make, sha256 = TENSORS[name]
+        source = make()
+        if weights:
+            load_weights(source, folder / f"{name}.safetensors", sha256)
+    elif (folder / name / "model.onnx").is_file():
+        source = Earlier(folder / name, weights=weights)
+    elif name in PIPELINES:
+        source = SpeechTransformer(_pipeline(name, weights))
+    elif name in NODES:
+        source = _picture(name, weights)
+    else:
+        raise UsageError(f"no source model is called {name!r}: {', '.join(known(sources))}")
+    return source.eval()
+
+
+def _pipeline(name: str, weights: bool) -> Wav2Vec2Model:
+    pipeline, at_random = PIPELINES[name]
+    if not weights:
+        return at_random()
+    try:
+        network: Wav2Vec2Model = getattr(torchaudio.pipelines, pipeline).get_model()
+    except (OSError, RuntimeError) as error:
+        raise _unfetched(name, error) from None
+    return network
+
+
+def _picture(name: str, weights: bool) -> Picture:
+    try:
+        return Picture(name, "DEFAULT" if weights else None)
+    except (OSError, RuntimeError) as error:
+        raise _unfetched(name, error) from None
+
+
+def _unfetched(name: str, error: Exception) -> LivemoodError:
+    reason = " ".join(str(error).split())[:120]
+    return ModelError(f"the weights of {name} could not be fetched: {reason}")

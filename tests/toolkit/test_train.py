@@ -1,0 +1,174 @@
+"""`livemood train` and its runs, as they are called; killed at any moment, they go on."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+pytest.importorskip("sklearn", reason="needs the extra train")
+
+import csv  # noqa: E402
+
+from livemood.errors import UsageError  # noqa: E402
+from livemood.model import load_model  # noqa: E402
+from livemood.toolkit.commands import run  # noqa: E402
+from livemood.training.runs import choose_precision  # noqa: E402
+
+RECIPE = """
+name = "tiny"
+seed = 3
+labels = ["neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"]
+licence = "CC BY-NC-SA 4.0"
+
+[label_map]
+calm = "neutral"
+
+[[corpora]]
+name = "few"
+licence = "CC BY-NC-SA 4.0"
+reference = "Livingstone & Russo 2018"
+held_out = ["ravdess-01", "ravdess-02"]
+
+[network]
+channels = 4
+hidden = 8
+recurrent = 4
+
+[augment]
+speeds = [1.0]
+
+[fit]
+epochs = EPOCHS
+batch_size = 8
+validation = 0.2
+"""
+
+
+@pytest.fixture(scope="module")
+def few(corpora, tmp_path_factory):
+    """A corpus of a few clips of eight speakers, and the recipe."""
+    folder = tmp_path_factory.mktemp("train")
+    (folder / "few").mkdir()
+    with (corpora / "ravdess" / "metadata.csv").open(newline="") as lines:
+        rows = [r for r in csv.DictReader(lines) if int(r["speaker"][-2:]) <= 8]
+    with (folder / "few" / "metadata.csv").open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["path", "speaker", "label", "gender"])
+        for row in rows[::4]:
+            path = corpora / "ravdess" / row["path"]
+            writer.writerow([path, row["speaker"], row["emotion"], row["gender"]])
+    (folder / "tiny.toml").write_text(RECIPE.replace("EPOCHS", "2"))
+    (folder / "long.toml").write_text(RECIPE.replace("EPOCHS", "30"))
+    return folder
+
+
+def call(few, out, *more, recipe="tiny.toml"):
+    arguments = ["train", str(few / recipe), "--corpora", str(few), "--out", str(out)]
+    with pytest.raises(SystemExit) as end:
+        run([*arguments, "--cache", str(few / "cache"), "--device", "cpu", *more])
+    return end.value.code
+
+
+def test_a_run_leaves_all_that_one_needs(few, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert call(few, out) == 0
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["measured_on"] == "held-out"
+    assert set(figures["models"]) == {"float32", "int8"}
+    assert json.loads((out / "recipe.json").read_text())["seed"] == 3
+    assert set(json.loads((out / "versions.json").read_text())) > {"torch", "livemood", "device"}
+    curve = [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in curve] == [1, 2]
+    assert all("validation_uar" in row for row in curve)
+    assert "Plotly.newPlot" in (out / "curves.html").read_text("utf-8")
+    model = load_model(out / "model", "cpu")
+    assert model.manifest.precision == figures["choice"]["chosen"]
+    assert model.manifest.temperature == figures["models"][model.manifest.precision]["temperature"]
+    assert model.manifest.trained_on[0].reference.startswith("Livingstone")
+    assert "epoch 2/2" in capsys.readouterr().err
+
+
+def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path):
+    out = tmp_path / "folds"
+    assert call(few, out, "--folds", "group:2", "--seed", "4") == 0
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["folds"] == ["01", "02"]
+    assert figures["seed"] == 4
+    values = figures["models"]["int8"]
+    assert values["uar"] == pytest.approx(sum(values["uar_by_fold"]) / 2, abs=0.01)
+    assert sum(map(sum, values["confusion"])) == 120
+    assert (out / "fold01" / "int8" / "model.onnx").is_file()
+
+
+def test_int8_is_chosen_only_if_it_is_faster_and_as_good(few, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    call(few, out)
+    folders = {name: out / name for name in ("float32", "int8")}
+    for times, chosen in (((2.0, 1.0), "int8"), ((1.0, 2.0), "float32")):
+        measured = dict(zip(folders, times, strict=True))
+        monkeypatch.setattr("livemood.training.runs.milliseconds", lambda _, m=measured: m)
+        assert choose_precision(folders, [])["chosen"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("few", "none"), "no corpus at"),
+        (("ravdess-01", "nobody"), "nobody"),
+        (('"fear", ', ""), "unknown label 'fear'"),
+        (("licence = ", "license = "), "license"),
+    ],
+)
+def test_recipes_that_do_not_fit_their_data_are_refused(few, tmp_path, change, says):
+    path = tmp_path / "wrong.toml"
+    path.write_text(RECIPE.replace("EPOCHS", "1").replace(*change))
+    with pytest.raises(UsageError, match=says):
+        run(["train", str(path), "--corpora", str(few), "--out", str(tmp_path / "o")])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_at_ten_moments_it_ends_with_the_same_weights(few, tmp_path):
+    """SIGKILL, at any moment: at most the epoch that was under way is lost."""
+    arguments = [sys.executable, "-m", "livemood", "train", str(few / "long.toml")]
+    arguments += ["--corpora", str(few), "--cache", str(few / "cache"), "--device", "cpu"]
+    subprocess.run([*arguments, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+    broken, kills, rng = tmp_path / "broken", 0, random.Random(7)
+    curve = broken / "curve.jsonl"
+    lost = []
+    while kills < 10:
+        before = len(curve.read_text().splitlines()) if curve.exists() else 0
+        process = subprocess.Popen(
+            [*arguments, "--out", str(broken)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        # Not before it has begun to train: then as soon as a random number of epochs is done, and
+        # at a random moment within the next one.
+        target = before + rng.randint(0, 2)
+        while (line := process.stderr.readline()) and f"epoch {target + 1}/".encode() not in line:
+            pass
+        time.sleep(rng.uniform(0.0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+        state = torch.load(broken / "checkpoint.pt", weights_only=True)
+        lost.append(target + 1 - state["epoch"])
+        if state["epoch"] == 30:
+            break
+    assert kills == 10
+    assert max(lost) <= 0  # what was said to be done is kept
+    subprocess.run([*arguments, "--out", str(broken)], check=True, capture_output=True)
+    one, other = (
+        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
+        for name in ("whole", "broken")
+    )
+    assert one["epoch"] == other["epoch"] == 30
+    for part in ("averaged", "best", "network"):
+        for name, value in one[part].items():
+            assert torch.equal(value, other[part][name]), name
+    models = [(tmp_path / n / "model" / "model.onnx").read_bytes() for n in ("whole", "broken")]
+    assert models[0] == models[1]

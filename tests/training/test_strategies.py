@@ -1,0 +1,270 @@
+"""Ways to transfer: what learns, when, how fast, and from what."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+pytest.importorskip("sklearn", reason="needs the extra train")
+
+from pydantic import ValidationError  # noqa: E402
+
+from livemood.errors import ModelError, UsageError  # noqa: E402
+from livemood.model import load_model  # noqa: E402
+from livemood.training.build import Where, build, predict_clips, train  # noqa: E402
+from livemood.training.data import Data, read_data, read_table  # noqa: E402
+from livemood.training.examples import Batch  # noqa: E402
+from livemood.training.export import export_onnx, quantize  # noqa: E402
+from livemood.training.learning import (  # noqa: E402
+    loss_of,
+    optimizer_of,
+    set_learning,
+    transferred,
+)
+from livemood.training.network import DcRnn  # noqa: E402
+from livemood.training.recipe import NetworkPart, Recipe  # noqa: E402
+
+LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
+SMALL = {"channels": 8, "hidden": 16, "recurrent": 8}
+
+
+def recipe(**parts):
+    content = {
+        "name": "tiny",
+        "seed": 5,
+        "labels": LABELS,
+        "label_map": {"calm": "neutral"},
+        "corpora": [{"name": "ravdess"}],
+        "augment": {"speeds": [1.0]},
+        "fit": {"epochs": 1},
+    }
+    return Recipe.model_validate(
+        {**content, **parts, "network": {**SMALL, **parts.get("network", {})}}
+    )
+
+
+@pytest.fixture(scope="module")
+def where(corpora, tmp_path_factory):
+    """With a small network as a source and teacher, by the names `float32` and `run`."""
+    folder = tmp_path_factory.mktemp("strategies")
+    sources = folder / "sources"
+    (sources / "float32").mkdir(parents=True)
+    torch.manual_seed(2)
+    network = DcRnn(NetworkPart(**SMALL), 64, 7).eval()
+    export_onnx(network, 64, sources / "float32" / "model.onnx")
+    (sources / "run").mkdir()
+    state = {f"module.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"averaged": state}, sources / "run" / "checkpoint.pt")
+    (sources / "run" / "recipe.json").write_text(recipe().model_dump_json())
+    return Where(corpora, folder / "cache", sources, "cpu")
+
+
+@pytest.fixture(scope="module")
+def few(where):
+    def data(made):
+        whole = read_data(made, where.corpora)
+        clips = whole.train[::45]
+        tasks = [(c[::150], s[::150]) for c, s in whole.tasks]
+        return Data(clips, [1.0] * len(clips), unlabelled=whole.unlabelled[:8], tasks=tasks)
+
+    return data
+
+
+def test_layers_of_the_source_learn_the_slower_the_deeper_they_lie():
+    made = recipe(network={"source": "x"}, fit={"layer_decay": 0.5, "source_rate": 0.5})
+    network = DcRnn(made.network, 64, 7)
+    rates = [group["lr"] for group in optimizer_of(made, network).param_groups]
+    assert rates == [1e-3, 5e-4, 2.5e-4, 1.25e-4, 6.25e-5, 3.125e-5]
+    total = sum(len(group["params"]) for group in optimizer_of(made, network).param_groups)
+    assert total == len(list(network.parameters()))
+
+
+def learning(made, network, epoch):
+    set_learning(made, network, epoch)
+    return [
+        any(p.requires_grad for p in layer.parameters()) for layer in transferred(made, network)
+    ]
+
+
+def test_layers_begin_to_learn_from_the_top():
+    made = recipe(network={"source": "x"}, fit={"unfreeze_every": 2})
+    network = DcRnn(made.network, 64, 7)
+    assert learning(made, network, 0) == [False] * 5
+    assert learning(made, network, 1) == [False] * 5
+    assert learning(made, network, 2) == [True, False, False, False, False]
+    assert learning(made, network, 9) == [True] * 4 + [False]
+    assert learning(made, network, 10) == [True] * 5
+    assert network.front.convolutions[1].training
+
+
+def test_a_frozen_source_stays_as_it_was(where, few, tmp_path):
+    made = recipe(network={"source": "float32"}, fit={"epochs": 1, "source_rate": 0})
+    fitted, _ = train(made, few(made), where, tmp_path / "run")
+    before = DcRnn(made.network, 64, 7)
+    from livemood.training.sources import load_source
+
+    load_source(before, made.network, 64, where.sources)
+    for name, value in before.front.state_dict().items():
+        assert torch.equal(fitted.network.front.state_dict()[name], value), name
+
+
+STRATEGIES = {
+    "scratch": {},
+    "frozen": {"network": {"source": "float32"}, "fit": {"epochs": 1, "source_rate": 0}},
+    "tuned": {"network": {"source": "float32"}, "fit": {"epochs": 1, "layer_decay": 0.7}},
+    "unfrozen": {"network": {"source": "float32"}, "fit": {"epochs": 1, "unfreeze_every": 1}},
+    "tasks": {
+        "tasks": [
+            {"name": "eight", "labels": ["calm", *LABELS], "corpora": [{"name": "ravdess"}]},
+            {
+                "name": "wild",
+                "labels": ["calm", "happy", "angry", "fear"],
+                "corpora": [{"name": "emospeech-in"}],
+                "weight": 0.5,
+            },
+        ]
+    },
+    "distilled": {
+        "distill": {
+            "teacher": "float32",
+            "teachers": ["run"],
+            "features": 0.5,
+            "unlabelled": ["librispeech"],
+        }
+    },
+    "sampled": {"fit": {"epochs": 1, "balance": "sample", "l1": 1e-5}},
+    "lstm": {"network": {"cell": "lstm", "recurrent_layers": 2, "bands": 5, "pooling": "mean"}},
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_gives_a_model(name, where, few, tmp_path):
+    made = recipe(**STRATEGIES[name])
+    data = few(made)
+    folders = build(made, data, where, tmp_path / "run")
+    for folder in folders.values():
+        model = load_model(folder, "cpu")
+        assert model.manifest.metrics["onnx_parity"] < 1e-4
+        _, probabilities = predict_clips(model, data.train[:3])
+        assert np.allclose(probabilities.sum(axis=1), 1)
+    curve = (tmp_path / "run" / "curve.jsonl").read_text().splitlines()
+    assert len(curve) == made.fit.epochs
+    assert json.loads((tmp_path / "run" / "versions.json").read_text())["torch"]
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_states_of_any_recurrent_layer_can_be_gone_on_from(cell, layers, tmp_path):
+    torch.manual_seed(1)
+    part = NetworkPart(**SMALL, cell=cell, recurrent_layers=layers)
+    network = DcRnn(part, 64, 7).eval()
+    head = network.causal
+    steps = torch.randn(2, 20, 16)
+    with torch.no_grad():
+        whole, last = head.run(steps, torch.zeros(2, head.width))
+        _, kept = head.run(steps[:, :12], torch.zeros(2, head.width))
+        rest, again = head.run(steps[:, 12:], kept)
+    assert (whole[:, 12:] - rest).abs().max() < 1e-6
+    assert (last - again).abs().max() < 1e-6
+    assert export_onnx(network, 64, tmp_path / "model.onnx") < 1e-4
+    quantize(tmp_path / "model.onnx", tmp_path / "int8.onnx", [np.zeros((98, 64), np.float32)] * 2)
+
+
+def test_unlabelled_speech_is_learnt_from_by_what_the_teacher_says_alone():
+    made = recipe(distill={"teacher": "x"})
+    torch.manual_seed(0)
+    network = DcRnn(made.network, 64, 7).eval()
+    features = torch.randn(4, 98, 64)
+    soft = torch.softmax(torch.randn(4, 7), 1)
+
+    def loss(targets):
+        batch = Batch(features, targets, torch.ones(4))
+        teacher = lambda _: (soft, torch.zeros(4, 10, 16))  # noqa: E731
+        return loss_of(made, network, teacher, batch, torch.ones(7))[0].item()
+
+    nothing = loss(torch.zeros(4, 7))
+    logits = network(features)
+    learnt = -(soft * torch.log_softmax(logits / 2, 1)).sum(1) * 4
+    assert nothing == pytest.approx(0.7 * learnt.mean().item(), rel=1e-5)
+    assert loss(torch.eye(7)[:4]) > nothing
+
+
+def test_a_teacher_can_be_asked_beforehand(where, few, tmp_path):
+    """Probabilities from a table, by any model at all."""
+    made = recipe(distill={"table": "said.csv"})
+    data = few(made)
+    head = ",".join(["condition", "path", *LABELS])
+    rows = [",".join(["clean", str(c.path), *["0.0"] * 6, "1.0"]) for c in data.train[1:]]
+    (where.sources / "said.csv").write_text("\n".join([head, *rows]))
+    soft = read_table(where.sources / "said.csv", data.train, LABELS)
+    assert soft[0].sum() == 0
+    assert soft[1:].sum() == len(data.train) - 1
+    fitted, _ = train(made, data, where, tmp_path / "run")
+    assert all(p.isfinite().all() for p in fitted.network.parameters())
+    (where.sources / "said.csv").write_text("path,happy\nx,1\n")
+    with pytest.raises(UsageError, match="predictions"):
+        read_table(where.sources / "said.csv", data.train, LABELS)
+
+
+def test_training_stops_when_validation_gets_no_better(where, tmp_path):
+    made = recipe(fit={"epochs": 40, "validation": 0.15, "patience": 2, "learning_rate": 1e-7})
+    whole = read_data(made, where.corpora)
+    data = Data(whole.train[::40], [1.0] * len(whole.train[::40]))
+    seen = []
+    train(made, data, where, tmp_path / "run", seen.append)
+    scores = [row["validation_uar"] for row in seen]
+    best = scores.index(max(scores))
+    assert len(scores) == best + 3 < 40
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert state["epoch"] == len(scores)
+    assert state["best"] is not None
+
+
+@pytest.mark.slow
+def test_sound_is_changed_the_same_way_by_any_number_of_processes(where, few, tmp_path):
+    pytest.importorskip("audiomentations", reason="needs the extra augment")
+    from dataclasses import replace
+
+    sound = [{"kind": "pitch_shift", "p": 0.5}, {"kind": "noise"}, {"kind": "losses", "p": 0.3}]
+    made = recipe(augment={"speeds": [1.0], "sound": sound}, fit={"epochs": 1})
+    data = few(made)
+    states = []
+    for workers in (0, 2):
+        run = tmp_path / str(workers)
+        train(made, data, replace(where, workers=workers), run)
+        states.append(torch.load(run / "checkpoint.pt", weights_only=True)["averaged"])
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+def test_a_run_by_another_recipe_is_not_gone_on_with(where, few, tmp_path):
+    made = recipe(fit={"epochs": 1})
+    train(made, few(made), where, tmp_path / "run")
+    with pytest.raises(UsageError, match="another recipe"):
+        train(recipe(fit={"epochs": 2}), few(made), where, tmp_path / "run")
+
+
+def test_data_on_both_sides_are_refused(where, few, tmp_path):
+    made = recipe()
+    data = few(made)
+    data.test = data.train[3:4]
+    with pytest.raises(UsageError, match="on both sides"):
+        train(made, data, where, tmp_path / "run")
+    with pytest.raises(ModelError, match="no run and no model"):
+        train(recipe(distill={"teacher": "x"}), few(made), where, tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fit": {"patience": 2}},
+        {"distill": {"features": 1.0}},
+        {"distill": {"unlabelled": ["librispeech"]}},
+        {"augment": {"sound": [{"kind": "nonsense"}]}},
+        {"network": {"bands": 4}},
+    ],
+)
+def test_recipes_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        recipe(**wrong)
