@@ -1,8 +1,9 @@
 """A client of a running monitor: reconnects by itself and resumes where it left off."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from pydantic import ValidationError
 
@@ -14,10 +15,13 @@ FIRST_PATIENCE_S = 2.0
 """A monitor that never answered is given no more than this."""
 
 
-async def connect(url: str, after: int = 0, patience_s: float = 30.0) -> AsyncIterator[AnyEvent]:
+async def connect(
+    url: str, after: int = 0, patience_s: float = 30.0, token: str | None = None
+) -> AsyncIterator[AnyEvent]:
     """The events of the monitor at `url`, from the one after `after` on, each once and in order.
 
-    `url` is `ws://HOST:PORT`, with or without the path `/v1/timeline`. A connection that breaks is
+    `url` is `ws://HOST:PORT`, with or without the path `/v1/timeline`; of a server of many sessions
+    `ws://HOST:PORT?session=ID`, with a `token` where one is asked for. A connection that breaks is
     made again, and what was missed is fetched; if the monitor was restarted meanwhile, its new
     session is told from its beginning. Ends with the session. Raises `UsageError` for a URL that
     is none, `LivemoodError` if the monitor cannot be reached for `patience_s` or refuses.
@@ -26,13 +30,17 @@ async def connect(url: str, after: int = 0, patience_s: float = 30.0) -> AsyncIt
     from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
     base = _address(url)
-    session, seen, wait, waited = "", after, FIRST_WAIT_S, 0.0
+    session = (parse_qs(urlsplit(url).query).get("session") or [""])[0]
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    seen, wait, waited = after, FIRST_WAIT_S, 0.0
     while True:
         query = {"after": seen} | ({"session": session} if session else {})
         try:
             address = f"{base}?{urlencode(query)}"
             # Whoever leaves in the middle of a backlog need not wait for a farewell behind it.
-            async with open_socket(address, max_size=None, close_timeout=0.5) as socket:
+            async with open_socket(
+                address, max_size=None, close_timeout=0.5, additional_headers=headers
+            ) as socket:
                 wait, waited = FIRST_WAIT_S, 0.0
                 async for text in socket:
                     event = _parsed(text, base)
@@ -46,7 +54,7 @@ async def connect(url: str, after: int = 0, patience_s: float = 30.0) -> AsyncIt
                     if isinstance(event, SessionEnded):
                         return
         except InvalidHandshake as error:
-            raise LivemoodError(f"{base} is no livemood monitor: {error}") from None
+            raise LivemoodError(f"{base} {_refusal(error)}") from None
         except (OSError, ConnectionClosed, TimeoutError) as error:
             if waited >= (patience_s if session else min(patience_s, FIRST_PATIENCE_S)):
                 raise LivemoodError(
@@ -55,6 +63,15 @@ async def connect(url: str, after: int = 0, patience_s: float = 30.0) -> AsyncIt
         waited += wait
         await asyncio.sleep(wait)
         wait = min(LONGEST_WAIT_S, wait * 2)
+
+
+def _refusal(error: Exception) -> str:
+    """What a server says instead of opening a WebSocket."""
+    try:
+        said = json.loads(error.response.body)["error"]["message"]  # type: ignore[attr-defined]
+    except (AttributeError, ValueError, TypeError, KeyError):
+        return f"is no livemood monitor: {error}"
+    return f"refused: {said}"
 
 
 def _parsed(text: str | bytes, base: str) -> AnyEvent:

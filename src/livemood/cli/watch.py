@@ -15,15 +15,18 @@ def watch(
     url: Annotated[str, typer.Argument(help="ws://HOST:PORT of a running monitor.")],
     after: Annotated[int, typer.Option(min=0, help="Only events after this number.")] = 0,
     as_json: options.AsJson = False,
+    token: Annotated[
+        str | None, typer.Option(envvar="LIVEMOOD_TOKEN", help="Where one is asked for.")
+    ] = None,
 ) -> None:
     """Watch a running monitor; reconnects and fetches what it missed."""
     # Ctrl-C ends this view alone; the monitor goes on.
     with suppress(KeyboardInterrupt), Printer() if as_json else open_view(None) as output:
-        asyncio.run(_watch(url, after, output))
+        asyncio.run(_watch(url, after, output, token))
 
 
-async def _watch(url: str, after: int, output: SessionOutput) -> None:
+async def _watch(url: str, after: int, output: SessionOutput, token: str | None) -> None:
     from livemood.client import connect
 
-    async for event in connect(url, after):
+    async for event in connect(url, after, token=token):
         output.show(event)

@@ -107,6 +107,25 @@ class Subscription:
         """`emotion` events that this client lost by being slow."""
 
     @property
+    def had(self) -> int:
+        """Number of the last event that the client has had."""
+        return self._had
+
+    @property
+    def lost(self) -> int:
+        """Events that the client has not had and that are no longer kept."""
+        return max(0, self._log.first_seq - 1 - self._had)
+
+    def skip(self, seq: int, dropped: int) -> list[str]:
+        """Go on behind event `seq`: the client got those before it from elsewhere.
+
+        But for so many `emotion` events, which it is told.
+        """
+        self._had = max(self._had, seq)
+        self.dropped += dropped
+        return [_slow(dropped)] if dropped else []
+
+    @property
     def at_end(self) -> bool:
         """Whether the client has had everything."""
         return self._had >= self._log.last_seq
@@ -114,7 +133,7 @@ class Subscription:
     def take(self) -> list[str]:
         """The next messages for the client, oldest first; none if it has had all."""
         messages = []
-        lost = self._log.first_seq - 1 - self._had
+        lost = self.lost
         if lost > 0:
             messages.append(_text("history_lost", "older events are no longer kept", lost))
             self._had += lost
@@ -137,7 +156,11 @@ class Subscription:
         if not dropped:
             return kept
         self.dropped += dropped
-        return [_text("slow_client", "emotion events were dropped: read faster", dropped), *kept]
+        return [_slow(dropped), *kept]
+
+
+def _slow(dropped: int) -> str:
+    return _text("slow_client", "emotion events were dropped: read faster", dropped)
 
 
 def _text(code: str, message: str, count: int) -> str:

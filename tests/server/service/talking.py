@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from contextlib import suppress
 
 import httpx
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from livemood.timeline.events import parse_event
 
@@ -29,16 +31,21 @@ def socket(service, path, token=None, **options):
 async def send_all(ws, samples, start=START, end=True, block=3200):
     """Send a clip, faster than real time but within what is allowed."""
     await ws.send(json.dumps(start))
-    for at in range(0, len(samples), block):
-        await ws.send(samples[at : at + block].tobytes())
-        await asyncio.sleep(0)
-    if end:
-        await ws.send('{"type": "end"}')
+    with suppress(ConnectionClosed):  # the server has its reasons, which it says
+        for at in range(0, len(samples), block):
+            await ws.send(samples[at : at + block].tobytes())
+            await asyncio.sleep(0)
+        if end:
+            await ws.send('{"type": "end"}')
 
 
 async def received(ws):
     """Every event until the server closes."""
-    return [parse_event(message) async for message in ws]
+    events = []
+    with suppress(ConnectionClosed):
+        while True:
+            events.append(parse_event(await ws.recv()))
+    return events
 
 
 async def stream(service, samples, start=START, token=None, path="/v1/stream"):

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from livemood.audio import Samples
+from livemood.errors import UsageError
 from livemood.server.service.refused import Refused
 from livemood.sources.rtp import RtpFormat
 from livemood.sources.rtp.codec import Undecodable, open_decoder
@@ -19,10 +20,14 @@ Decode = Callable[[bytes], Samples]
 _CONTAINERS = (b"RIFF", b"OggS", b"fLaC", b"ID3")
 
 
-def open_decoding(encoding: Encoding, rate: int, channels: int) -> Decode:
-    """A decoder for one stream. Raises `Refused` if there is none for it."""
+OPUS_RATE = 48_000
+"""Opus is decoded to this, whatever it was made of (RFC 7587, section 4.1)."""
+
+
+def open_decoding(encoding: Encoding, rate: int, channels: int) -> tuple[Decode, int]:
+    """A decoder for one stream, and the rate of what it gives. Raises `Refused`."""
     if encoding == "opus":
-        return _opus(rate, channels)
+        return _opus(rate, channels), OPUS_RATE
     pcmu = RtpFormat("PCMU", 8000).new_decoder()
     width = {"s16le": 2, "f32le": 4, "mulaw": 1}[encoding] * channels
     first = True
@@ -45,15 +50,15 @@ def open_decoding(encoding: Encoding, rate: int, channels: int) -> Decode:
         shaped: Samples = samples.reshape(-1, channels)
         return shaped
 
-    return decode
+    return decode, rate
 
 
 def _opus(rate: int, channels: int) -> Decode:
     if rate not in (8000, 12000, 16000, 24000, 48000) or channels > 2:
         raise Refused("bad_rate", "Opus is of 8, 12, 16, 24 or 48 kHz and has 1 or 2 channels", 422)
     try:
-        opus = open_decoder("OPUS", rate, channels)
-    except Exception as error:
+        opus = open_decoder("OPUS", OPUS_RATE, channels)
+    except UsageError as error:
         raise Refused("no_decoder", str(error), 415) from None
 
     def decode(data: bytes) -> Samples:

@@ -88,12 +88,12 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
             await accept(socket)
             with connections.held(principal):
                 start = await _first(socket, limits.request_s)
-                decode = open_decoding(start.encoding, start.rate, start.channels)
+                decode, rate = open_decoding(start.encoding, start.rate, start.channels)
                 record = await run_in_threadpool(_session, sessions, principal, session, start)
                 opened = sessions.open(record.id)
                 if opened is None:
                     raise not_found()
-                live = await run_in_threadpool(_start, sessions, opened, start)
+                live = await run_in_threadpool(_start, sessions, opened, start, rate)
                 taker = Taker(live, sessions, decode)
                 await _both_ways(socket, sessions, opened, live, taker)
         except Refused as refused:
@@ -127,12 +127,12 @@ def _session(sessions: Sessions, by: Principal, session: str | None, start: Star
     return record
 
 
-def _start(sessions: Sessions, opened: OpenSession, start: Start) -> LiveSession:
+def _start(sessions: Sessions, opened: OpenSession, start: Start, rate: int) -> LiveSession:
     try:
         return sessions.start(
             opened.record.id,
             source=f"stream {start.encoding} {start.rate} Hz",
-            sample_rate=start.rate,
+            sample_rate=rate,
             channels=start.channels,
         )
     except Refused:

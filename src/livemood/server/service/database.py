@@ -21,6 +21,7 @@ CREATE TABLE sessions (
     state TEXT NOT NULL,
     purpose TEXT NOT NULL,
     expires REAL,
+    words TEXT NOT NULL,
     record TEXT NOT NULL
 ) STRICT;
 CREATE INDEX sessions_by_expiry ON sessions (expires);

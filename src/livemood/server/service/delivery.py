@@ -1,9 +1,12 @@
 """From the thread that reads sound to the one that serves."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 
 class Delivery:
@@ -42,4 +45,7 @@ class Delivery:
         self._woken = False  # before looking: what comes from now on wakes again
         for _ in range(len(self._calls)):
             function, args = self._calls.popleft()
-            function(*args)
+            try:
+                function(*args)
+            except Exception:  # one session's trouble is no other's
+                log.exception("an event could not be delivered")

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import h11
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
@@ -78,6 +79,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
             return
         super().handle_cont(event)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; a refusal in place of a handshake is complete with its body."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # or uvicorn would complain that it is not
 
     def handle_ping(self) -> None:
         """Answer, unless earlier answers were not read."""

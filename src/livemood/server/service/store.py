@@ -22,8 +22,14 @@ class Store:
         """Keep a new session."""
         with self._db.transaction() as db:
             db.execute(
-                "INSERT INTO sessions (id, state, purpose, record) VALUES (?, ?, ?, ?)",
-                (record.id, record.state, record.purpose, record.model_dump_json()),
+                "INSERT INTO sessions (id, state, purpose, words, record) VALUES (?, ?, ?, ?, ?)",
+                (
+                    record.id,
+                    record.state,
+                    record.purpose,
+                    _words(record),
+                    record.model_dump_json(),
+                ),
             )
 
     def update(self, record: SessionRecord) -> None:
@@ -31,8 +37,14 @@ class Store:
         expires = time.time() + record.retention_days * DAY_S if record.state == "ended" else None
         with self._db.transaction() as db:
             db.execute(
-                "UPDATE sessions SET state = ?, expires = ?, record = ? WHERE id = ?",
-                (record.state, expires, record.model_dump_json(), record.id),
+                "UPDATE sessions SET state = ?, expires = ?, words = ?, record = ? WHERE id = ?",
+                (
+                    record.state,
+                    expires,
+                    _words(record),
+                    record.model_dump_json(),
+                    record.id,
+                ),
             )
 
     def get(self, session: str) -> SessionRecord | None:
@@ -65,11 +77,8 @@ class Store:
                 where.append(condition)
                 values.append(value)
         if text:
-            where.append(
-                "instr(lower(id || ' ' || coalesce(record ->> 'source', '') || ' ' || "
-                "(record ->> 'participants') || ' ' || coalesce(record ->> 'consent', '')), ?)"
-            )
-            values.append(text.lower())
+            where.append("instr(words, ?)")
+            values.append(text.casefold())
         query = (
             f"SELECT n, record FROM sessions WHERE {' AND '.join(where)} ORDER BY n DESC LIMIT ?"  # noqa: S608 - values are bound
         )
@@ -91,6 +100,12 @@ class Store:
         with self._db.transaction() as db:
             db.executemany("DELETE FROM sessions WHERE id = ?", [(s,) for s in sessions])
         self._db.scrub()
+
+
+def _words(record: SessionRecord) -> str:
+    """What a session is looked for by."""
+    found = (record.id, record.source or "", *record.participants, record.consent or "")
+    return "\n".join(found).casefold()
 
 
 class Audit:

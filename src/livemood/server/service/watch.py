@@ -17,6 +17,8 @@ from livemood.server.service.sessions import Sessions
 
 CHUNK = 256
 """Events read from disk at once."""
+EMOTION = '"type":"emotion"'
+"""How an event says that it is one: inside strings the quotes would be escaped."""
 QUEUE = 256
 """Events that a client may fall behind before it loses `emotion` events."""
 
@@ -124,7 +126,8 @@ async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, aft
         while True:
             news.clear()
             dropped = subscription.dropped
-            messages = subscription.take()
+            messages = await _left_behind(sessions, opened, subscription)
+            messages += subscription.take()
             sessions.metrics.dropped.inc(subscription.dropped - dropped)
             for message in messages:
                 await socket.send_text(message)
@@ -134,3 +137,19 @@ async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, aft
                 await news.wait()
     finally:
         log.remove_listener(news.set)
+
+
+async def _left_behind(
+    sessions: Sessions, opened: OpenSession, subscription: Subscription
+) -> list[str]:
+    """What a client missed that memory does not hold any more: from disk, less emotions."""
+    messages = list[str]()
+    while subscription.lost:
+        rows = await run_in_threadpool(
+            sessions.archive.events, opened.record.id, subscription.had, CHUNK
+        )
+        if not rows:  # they could not be written: the client is told by what follows
+            break
+        kept = [text for _, text in rows if EMOTION not in text]
+        messages += subscription.skip(rows[-1][0], len(rows) - len(kept)) + kept
+    return messages
