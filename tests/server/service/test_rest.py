@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree as ET
@@ -186,7 +187,7 @@ async def test_metrics_count_all_sessions_and_name_none(serving, speech):
         assert events[0].session not in text
 
 
-def test_a_busy_server_refuses_with_a_time_to_come_back(serving):
+def test_a_server_that_can_do_no_more_refuses_with_a_time_to_come_back(serving, monkeypatch):
     with serving() as service, client(service) as http:
         service.sessions.load = lambda: 0.95
         answer = http.post("/v1/sessions", json=SPEC)
@@ -194,7 +195,14 @@ def test_a_busy_server_refuses_with_a_time_to_come_back(serving):
         assert int(answer.headers["retry-after"]) >= 1
         service.sessions.load = lambda: 0.1
         assert http.post("/v1/sessions", json=SPEC).status_code == 201
-        service.archive.writer.failing = "disk full"
+
+        def full(_session, _rows):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(service.archive.timelines, "append", full)
+        service.archive.writer.put("none", 1, "text")
+        assert service.archive.writer.flush()
+        assert http.get("/healthz").status_code == 503
         assert code(http.post("/v1/sessions", json=SPEC)) == (503, "storage_failed")
 
 

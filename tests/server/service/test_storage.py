@@ -16,10 +16,10 @@ from livemood.engine import analyze_file
 from livemood.errors import LivemoodError, UsageError
 from livemood.server.service import Archive, SessionRecord
 from livemood.server.service.database import Database, check
-from livemood.server.service.recover import interrupted_end
 from livemood.server.service.store import Store
 from livemood.server.service.tokens import Tokens
 from livemood.timeline.events import parse_event
+from livemood.timeline.recover import interrupted_end
 
 
 @pytest.fixture

@@ -206,4 +206,4 @@ async def test_a_session_created_before_gets_its_stream_once(serving, speech):
     assert events[0].session == made["id"]
     assert (events[0].purpose, events[0].consent) == ("research", "form 7")
     assert events[0].participants == ("P1",)
-    assert [e.code for e in again] == ["not_found"]
+    assert [e.code for e in again] == ["already_started"]

@@ -17,7 +17,7 @@ from livemood.server.inputs.decoding import Decode, Encoding, open_decoding
 from livemood.server.service.connections import Connections, accept
 from livemood.server.service.live import LiveSession, OpenSession
 from livemood.server.service.principal import Principal
-from livemood.server.service.refused import Refused, not_found
+from livemood.server.service.refused import Refused
 from livemood.server.service.replies import refuse_socket
 from livemood.server.service.sessions import Sessions
 from livemood.server.service.settings import Limits
@@ -90,10 +90,7 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
                 start = await _first(socket, limits.request_s)
                 decode, rate = open_decoding(start.encoding, start.rate, start.channels)
                 record = await run_in_threadpool(_session, sessions, principal, session, start)
-                opened = sessions.open(record.id)
-                if opened is None:
-                    raise not_found()
-                live = await run_in_threadpool(_start, sessions, opened, start, rate)
+                live, opened = await run_in_threadpool(_start, sessions, record.id, start, rate)
                 taker = Taker(live, sessions, decode)
                 await _both_ways(socket, sessions, opened, live, taker)
         except Refused as refused:
@@ -127,17 +124,23 @@ def _session(sessions: Sessions, by: Principal, session: str | None, start: Star
     return record
 
 
-def _start(sessions: Sessions, opened: OpenSession, start: Start, rate: int) -> LiveSession:
+def _start(
+    sessions: Sessions, session: str, start: Start, rate: int
+) -> tuple[LiveSession, OpenSession]:
+    opened = sessions.open(session)
     try:
-        return sessions.start(
-            opened.record.id,
+        live = sessions.start(
+            session,
             source=f"stream {start.encoding} {start.rate} Hz",
             sample_rate=rate,
             channels=start.channels,
         )
-    except Refused:
-        sessions.finish(opened, "interrupted")
+    except Refused as refused:
+        if opened is not None and refused.code != "already_started":
+            sessions.finish(opened, "interrupted")
         raise
+    assert opened is not None  # noqa: S101 - it was waiting, or could not have been started
+    return live, opened
 
 
 class Taker:

@@ -125,10 +125,10 @@ class Sessions:
         with self._lock:
             opened = self._open.get(session_id)
             if opened is None:
-                raise not_found()
-            waiting = opened.record
-            if waiting.state != "waiting":
+                self.record(session_id)
+            if opened is None or opened.record.state != "waiting":
                 raise Refused("already_started", "the session's sound has begun already", 409)
+            waiting = opened.record
             if waiting.participants and len(waiting.participants) != channels:
                 raise Refused(
                     "bad_participants",

@@ -144,6 +144,8 @@ async def _left_behind(
 ) -> list[str]:
     """What a client missed that memory does not hold any more: from disk, less emotions."""
     messages = list[str]()
+    if subscription.lost:
+        await run_in_threadpool(sessions.archive.writer.flush)
     while subscription.lost:
         rows = await run_in_threadpool(
             sessions.archive.events, opened.record.id, subscription.had, CHUNK
