@@ -30,6 +30,7 @@ def test_a_session_is_created_listed_and_read(serving):
         made = http.post("/v1/sessions", json=SPEC)
         assert made.status_code == 201
         record = made.json()
+        assert record.pop("rtp")["ports"]
         assert record["state"] == "waiting"
         assert record["retention_days"] == 30
         assert http.get(f"/v1/sessions/{record['id']}").json() == record

@@ -18,6 +18,8 @@ PROTOCOL = "livemood.v1"
 BEARER = "bearer."
 """How browsers, which cannot set headers on WebSockets, offer a token: as a subprotocol."""
 
+MOST_HEADERS = 16_384
+"""Bytes that a request's headers may have."""
 FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
 """What proxies add: whoever comes through one is not the local user."""
 
@@ -111,6 +113,8 @@ class Doorkeeper:
         await self._app(scope, receive, send)
 
     def _check(self, connection: HTTPConnection) -> None:
+        if sum(len(name) + len(value) for name, value in connection.headers.raw) > MOST_HEADERS:
+            raise Refused("message_too_big", "the request's headers are too long", 431)
         asked = connection.headers.get("host", "")
         host = (urlsplit(f"//{asked}").hostname or "") if _plain(asked) else ""
         if host not in self._hosts and not (self._any_host and self._access.required):

@@ -1,0 +1,513 @@
+"""What attackers try. None of them gets data, and none stops the service for others."""
+
+import asyncio
+import json
+import random
+import socket as sockets
+import struct
+import time
+import zlib
+from contextlib import suppress
+
+import pytest
+from talking import START, client, received, send_all, socket, stream
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from livemood.errors import UsageError
+from livemood.server.service import Service
+from livemood.server.service.database import Database
+from livemood.server.service.settings import ServeSettings
+from livemood.server.service.tokens import Tokens
+from livemood.timeline.events import parse_event
+
+SPEC = {"kind": "stream", "purpose": "personal", "informed": True}
+
+
+def code(answer):
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+async def refusal(service, path, token=None, **options):
+    """Status and code with which a WebSocket is refused before its handshake."""
+    with pytest.raises(InvalidStatus) as refused:
+        await socket(service, path, token, **options)
+    answer = refused.value.response
+    return answer.status_code, json.loads(answer.body)["error"]["code"]
+
+
+async def alive(service, speech, token=None):
+    """The service still hears, and answers within a moment."""
+    began = time.monotonic()
+    with client(service, token) as http:
+        answer = await asyncio.to_thread(http.get, "/healthz")
+    events = await stream(service, speech, token=token)
+    assert answer.status_code == 200
+    assert events[-1].type == "session.ended"
+    assert events[-1].reason == "end"
+    return time.monotonic() - began
+
+
+ROUTES = [
+    ("POST", "/v1/sessions"),
+    ("GET", "/v1/sessions"),
+    ("GET", "/v1/sessions/{}"),
+    ("GET", "/v1/sessions/{}/timeline"),
+    ("GET", "/v1/sessions/{}/report"),
+    ("GET", "/v1/sessions/{}/sound"),
+    ("POST", "/v1/sessions/{}/markers"),
+    ("POST", "/v1/sessions/{}/end"),
+    ("DELETE", "/v1/sessions/{}"),
+    ("GET", "/v1/audit"),
+    ("GET", "/metrics"),
+]
+
+
+@pytest.fixture
+def kept(serving, speech):
+    """A server with tokens and one session, secret and ended."""
+
+    async def prepare(service):
+        tokens = service.archive.tokens
+        made = {
+            "all": tokens.create(("ingest", "watch", "manage")),
+            "ingest": tokens.create(("ingest",)),
+            "watch": tokens.create(("watch",)),
+            "expired": tokens.create(("watch", "manage"), lifetime_s=0.001),
+            "revoked": tokens.create(("watch", "manage")),
+        }
+        tokens.revoke(5)
+        start = START | {"participants": ["Secret-Name"], "consent": "Secret-Form"}
+        events = await stream(service, speech, start, made["all"])
+        made["other"] = tokens.create(("ingest", "watch", "manage"), session="0" * 16)
+        return events[0].session, made
+
+    return prepare
+
+
+async def test_without_a_good_token_there_is_nothing(serving, kept, speech):
+    with serving(limits={"failed_logins": 1000}) as service:
+        session, tokens = await kept(service)
+        for name, status in (
+            (None, 401),
+            ("expired", 401),
+            ("revoked", 401),
+            ("other", 403),
+            ("ingest", 403),
+        ):
+            token = tokens.get(name)
+            with client(service, token) as http:
+                for method, path in ROUTES:
+                    body = SPEC if path.endswith("sessions") else {"note": "x"}
+                    answer = http.request(
+                        method,
+                        path.format(session),
+                        json=body if method == "POST" else None,
+                    )
+                    if name == "ingest" and (method, path) == ("POST", "/v1/sessions"):
+                        assert answer.status_code == 201
+                        continue
+                    if name == "other" and (method, path) == ("GET", "/v1/sessions"):
+                        assert answer.json()["sessions"] == []
+                        continue
+                    assert answer.status_code == status, (name, method, path, answer.text)
+                    assert "Secret" not in answer.text
+                # A name that is none gets the same answer as one that is.
+                assert http.get("/v1/sessions/nothing").status_code == status
+            path = f"/v1/timeline?session={session}&after=0"
+            assert (await refusal(service, path, token))[0] == status
+            if name != "ingest":
+                assert (await refusal(service, "/v1/stream", token))[0] == status
+        with client(service, tokens["all"]) as http:
+            record = http.get(f"/v1/sessions/{session}").json()
+            assert record["participants"] == ["Secret-Name"]
+            assert all(
+                line["action"] in ("create", "read")
+                for line in http.get("/v1/audit").json()["lines"]
+            )
+        with client(service, tokens["watch"]) as http:
+            assert http.get(f"/v1/sessions/{session}").status_code == 200
+            assert code(http.delete(f"/v1/sessions/{session}")) == (403, "missing_scope")
+            assert code(http.post("/v1/sessions", json=SPEC)) == (403, "missing_scope")
+        with client(service, tokens["other"]) as http:
+            assert http.get("/v1/sessions").json()["sessions"] == []
+        await alive(service, speech, tokens["all"])
+
+
+async def test_another_tokens_session_is_not_to_be_touched(serving, kept):
+    with serving() as service:
+        _, tokens = await kept(service)
+        thief = service.archive.tokens.create(("ingest",))
+        with client(service, tokens["ingest"]) as mine, client(service, thief) as other:
+            session = mine.post("/v1/sessions", json=SPEC).json()["id"]
+            assert code(other.post(f"/v1/sessions/{session}/end")) == (403, "other_session")
+            assert code(other.post(f"/v1/sessions/{session}/markers", json={"note": "x"})) == (
+                403,
+                "other_session",
+            )
+            async with socket(service, f"/v1/stream?session={session}", thief) as ws:
+                await ws.send(json.dumps({"type": "start", "rate": 16000, "encoding": "s16le"}))
+                assert [e.code for e in await received(ws)] == ["other_session"]
+            assert mine.post(f"/v1/sessions/{session}/end").status_code == 200
+
+
+async def test_a_revoked_token_ends_what_it_had_open(serving, kept, speech):
+    with serving() as service:
+        session, tokens = await kept(service)
+        waiting = service.archive.tokens.create(("watch",))
+        with client(service, tokens["all"]) as http:
+            made = await asyncio.to_thread(http.post, "/v1/sessions", json=SPEC)
+        async with (
+            socket(service, f"/v1/timeline?session={made.json()['id']}", waiting) as watcher,
+            socket(service, "/v1/stream", tokens["ingest"]) as ws,
+        ):
+            await send_all(ws, speech, end=False)
+            first = parse_event(await ws.recv())
+            service.archive.tokens.revoke(2)
+            service.archive.tokens.revoke(7)
+            assert [e.code for e in await received(watcher)] == ["bad_token"]
+            assert (await received(ws))[-1].code == "bad_token"
+        opened = service.sessions.open(first.session)
+        if opened:
+            await asyncio.to_thread(opened.settled.wait, 10)
+        assert service.sessions.record(first.session).reason == "interrupted"
+
+
+def test_guessing_tokens_is_slowed_and_locks_nobody_out(serving):
+    with serving(limits={"failed_logins": 5}) as service:
+        good = service.archive.tokens.create(("watch",))
+        answers = []
+        for n in range(8):
+            with client(service, f"lm_guess{n}") as http:
+                answers.append(http.get("/v1/sessions"))
+        assert [a.status_code for a in answers] == [401] * 5 + [429] * 3
+        assert answers[-1].json()["error"]["code"] == "too_many_logins"
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        assert answers[0].headers["www-authenticate"] == "Bearer"
+        with client(service, good) as http:
+            assert http.get("/v1/sessions").status_code == 200
+
+
+async def test_pages_of_other_origins_may_not_use_it(serving, speech):
+    own = "https://board.example"
+    with serving(origins=(own,)) as service:
+        evil = {"Origin": "https://evil.example"}
+        with client(service) as http:
+            for method, path in ROUTES:
+                answer = http.request(method, path.format("x"), headers=evil)
+                assert code(answer) == (403, "wrong_origin")
+            assert code(http.get("/v1/sessions", headers={"Origin": "null"}))[0] == 403
+            answer = http.get("/v1/sessions", headers={"Origin": own})
+            assert answer.headers["access-control-allow-origin"] == own
+            same = http.get("/v1/sessions", headers={"Origin": service.url})
+            assert same.status_code == 200
+        for path in ("/v1/stream", "/v1/timeline?session=x"):
+            assert await refusal(service, path, origin="https://evil.example") == (
+                403,
+                "wrong_origin",
+            )
+        await alive(service, speech)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "", "127.0.0.1@evil", "[::1", "127.0.0.1.evil"]
+)
+def test_other_host_names_are_refused_while_no_token_is_asked_for(serving, host):
+    with serving() as service, client(service) as http:
+        assert http.get("/v1/sessions", headers={"Host": host}).status_code == 400
+        assert (
+            http.get("/healthz", headers={"Host": f"localhost:{service.port}"}).status_code == 200
+        )
+
+
+def test_an_open_server_does_not_answer_through_a_proxy(serving):
+    with serving() as service, client(service) as http:
+        for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+            answer = http.get("/v1/sessions", headers={header: "203.0.113.9"})
+            assert code(answer) == (401, "no_token")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../livemood.db",
+        "..%2f..%2flivemood.db",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "....//....//etc/passwd",
+        "/etc/passwd",
+        "x%00.db",
+        "' OR '1'='1",
+        "1; DROP TABLE sessions; --",
+        '" UNION SELECT * FROM tokens --',
+        "%",
+        "*",
+        "a" * 5000,
+    ],
+)
+async def test_paths_and_sql_in_names_lead_nowhere(serving, speech, name):
+    with serving() as service, client(service) as http:
+        start = START | {"participants": [name[:200]], "consent": name[:200]}
+        events = await stream(service, speech[:1600], start)
+        for method, path in ROUTES:
+            url = path.format(name.replace("%", "%25") if "%" not in path else name)
+            answer = http.request(method, url) if "{}" in path else http.get("/v1/sessions")
+            assert answer.status_code in (200, 404, 405, 422), (method, url)
+            assert "root:" not in answer.text
+            assert b"SQLite format" not in answer.content
+        raw = http.get(f"/v1/sessions/{name[:200]}".replace("?", ""))
+        assert raw.status_code in (200, 404, 405, 422)
+        for key in ("q", "purpose"):
+            found = http.get("/v1/sessions", params={key: name[:100]})
+            assert found.status_code == 200
+        records = http.get("/v1/sessions", params={"q": name[:200]}).json()["sessions"]
+        assert [r["id"] for r in records] == [events[0].session]
+        assert records[0]["participants"] == [name[:200]]
+        assert list(service.archive.database.path.parent.glob("**/passwd")) == []
+
+
+async def test_oversized_messages_are_refused(serving, speech):
+    with serving(limits={"message_bytes": 4096}) as service:
+        with client(service) as http:
+            body = json.dumps(SPEC | {"consent": "x" * 5000})
+            assert code(http.post("/v1/sessions", content=body)) == (413, "message_too_big")
+            chunks = (b"x" * 1000 for _ in range(100))
+            assert http.post("/v1/sessions", content=chunks).status_code == 413
+            long = http.get("/v1/sessions", headers={"X-Long": "x" * 100_000})
+            assert long.status_code == 431
+        for message in (b"\x00" * 5000, "x" * 5000):
+            async with socket(service, "/v1/stream") as ws:
+                await ws.send(json.dumps(START))
+                await ws.send(message)
+                await received(ws)
+                assert ws.close_code == 1009
+        await alive(service, speech[:1600])
+        assert await _eventually(lambda: service.sessions.all_open() == [])
+
+
+async def test_a_message_of_endless_empty_fragments_is_cut(serving, speech):
+    with serving() as service:
+        reader, writer = await _upgraded(service, "/v1/stream")
+        writer.write(_frame(0x2, b"\x00", fin=False))
+        assert await _cut(reader, writer, _frame(0x0, b"", fin=False) * 1000)
+        await alive(service, speech)
+
+
+async def test_pings_that_nobody_reads_the_answers_of_end_the_connection(serving, speech):
+    with serving() as service:
+        _, writer = await _upgraded(service, "/v1/stream")
+        assert await _cut(None, writer, _frame(0x9, b"p" * 125) * 500)
+        await alive(service, speech)
+
+
+async def test_a_decompression_bomb_is_not_even_opened(serving, speech):
+    bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
+    squeezed = bomb.compress(bytes(10_000_000)) + bomb.flush(zlib.Z_SYNC_FLUSH)
+    with serving() as service:
+        offered = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+        reader, writer = await _upgraded(service, "/v1/stream", offered)
+        writer.write(_frame(0x1, json.dumps(START).encode()))
+        writer.write(_frame(0x2, squeezed, rsv1=True))
+        left = await asyncio.wait_for(reader.read(), 10)
+        assert struct.pack("!H", 1002) in left
+        writer.close()
+        with client(service) as http:
+            gzip = zlib.compressobj(9, zlib.DEFLATED, 31)
+            body = gzip.compress(b" " * 10_000_000) + gzip.flush()
+            answer = http.post(
+                "/v1/sessions",
+                content=body,
+                headers={"Content-Encoding": "gzip", "Content-Type": "application/json"},
+            )
+            assert answer.status_code == 400
+        await alive(service, speech)
+
+
+async def test_a_thousand_half_open_sockets_keep_nobody_out(serving, speech):
+    with serving(limits={"request_s": 3.0, "half_open": 512}) as service:
+        silent = []
+        for n in range(1000):
+            one = sockets.create_connection(("127.0.0.1", service.port))
+            one.sendall(b"" if n % 2 else b"GET /v1/sessions HTTP/1.1\r\nHost: local")
+            silent.append(one)
+        async with socket(service, "/v1/stream") as slow:  # opened, and then nothing
+            took = await alive(service, speech)
+            assert [e.code for e in await received(slow)] == ["too_slow"]
+        assert took < 30
+        for one in silent:
+            one.settimeout(20)
+            with suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+            one.close()
+
+
+async def test_a_body_that_drips_is_cut_off(serving, speech):
+    with serving(limits={"request_s": 0.5}) as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(
+            b"POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"
+        )
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+        assert b"408" in head
+        writer.close()
+        async with socket(service, "/v1/stream") as ws:  # a first message that never ends
+            with suppress(ConnectionClosed):
+                await ws.send(_dripping())
+            assert "too_slow" in [e.code for e in await received(ws)]
+        await alive(service, speech)
+
+
+async def test_faster_than_real_time_is_stopped(serving, speech):
+    with serving(limits={"ahead_s": 1.0}) as service:
+        async with socket(service, "/v1/stream") as ws:
+            await send_all(ws, speech, end=False)
+            events = await received(ws)
+        assert [e.code for e in events if e.type == "error"] == ["too_fast"]
+        assert events[-1].type == "session.ended"
+        assert events[-1].summary[0].duration_ms <= 1200
+        assert (ws.close_code, ws.close_reason) == (1008, "too_fast")
+        for flood in (b"", '{"type": "marker", "note": "x"}'):
+            async with socket(service, "/v1/stream") as ws:
+                await ws.send(json.dumps(START))
+                sending = asyncio.create_task(_flood(ws, flood))
+                events = await received(ws)
+                await sending
+            assert [e.code for e in events if e.type == "error"] == ["too_fast"]
+            assert sum(e.type == "marker" for e in events) <= 25
+        await alive(service, speech[:8000])
+
+
+async def test_garbage_is_no_sound(serving, speech, clip):
+    chance = random.Random(3)
+    wav = b"RIFF" + bytes(chance.randbytes(4000))
+    with serving() as service:
+        for encoding, messages in {
+            "opus": [chance.randbytes(n) for n in (1, 2, 100, 1275, 4000)],
+            "s16le": [wav],
+            "mulaw": [b"OggS" + chance.randbytes(100)],
+            "f32le": [chance.randbytes(401)],
+        }.items():
+            for message in messages:
+                async with socket(service, "/v1/stream") as ws:
+                    await ws.send(json.dumps(START | {"encoding": encoding}))
+                    await ws.send(message)
+                    await ws.send('{"type": "end"}')
+                    events = await received(ws)
+                assert events[-1].type == "session.ended"
+                if encoding != "opus":  # of which nearly any byte begins a packet
+                    assert [e.code for e in events if e.type == "error"] == ["bad_sound"]
+        for _ in range(3):  # noise of any kind is heard as such
+            async with socket(service, "/v1/stream") as ws:
+                await ws.send(json.dumps(START | {"encoding": "f32le"}))
+                await ws.send(chance.randbytes(40_000))
+                await ws.send('{"type": "end"}')
+                assert (await received(ws))[-1].reason == "end"
+        await alive(service, speech)
+
+
+async def test_no_more_clients_than_allowed(serving):
+    with serving(limits={"clients": 3}) as service:
+        held = [await socket(service, "/v1/stream") for _ in range(3)]
+        assert await refusal(service, "/v1/stream") == (503, "too_many_clients")
+        for ws in held:
+            await ws.close()
+        assert await _eventually(lambda: len(service.connections) == 0)
+        async with socket(service, "/v1/stream"):
+            pass
+
+
+async def test_random_bytes_and_requests_stop_nothing(serving, speech):
+    chance = random.Random(5)
+    with serving() as service:
+        for _ in range(300):
+            with sockets.create_connection(("127.0.0.1", service.port)) as raw:
+                verb = chance.choice([b"GET", b"POST", b"DELETE", b"\x16\x03\x01", b"PRI *"])
+                raw.sendall(verb + b" /v1/" + chance.randbytes(chance.randrange(200)) + b"\r\n\r\n")
+        reader, writer = await _upgraded(service, "/v1/stream")
+        writer.write(chance.randbytes(20_000))
+        assert await asyncio.wait_for(reader.read(), 20) is not None
+        writer.close()
+        await alive(service, speech)
+
+
+def test_others_cannot_reach_it_unprotected(model, tmp_path):
+    def start(**settings):
+        return Service(ServeSettings(port=0, data=tmp_path / "d", **settings), model)
+
+    for address in ("0.0.0.0", "::"):
+        with pytest.raises(UsageError, match="livemood token create"):
+            start(host=address)
+        with pytest.raises(UsageError, match="livemood token create"):
+            start(host=address, insecure_proxy=True)
+    with pytest.raises(UsageError, match="livemood token create"):
+        start(hosts=("livemood.example",))
+    database = Database(tmp_path / "d")
+    Tokens(database).create(("watch",))
+    database.close()
+    with pytest.raises(UsageError, match="--cert and --key"):
+        start(host="0.0.0.0")
+    with pytest.raises(UsageError, match="give --cert and --key"):
+        start(cert=tmp_path / "only.pem")
+    (tmp_path / "bad.pem").write_text("no certificate")
+    with pytest.raises(UsageError, match="cannot be used"):
+        start(cert=tmp_path / "bad.pem", key=tmp_path / "bad.pem")
+
+
+async def _cut(reader, writer, data):
+    """Whether the server ends a connection on which `data` is sent over and over."""
+    try:
+        for _ in range(2000):
+            writer.write(data)
+            await asyncio.wait_for(writer.drain(), 10)
+        return reader is not None and await asyncio.wait_for(reader.read(), 10) is not None
+    except ConnectionError:
+        return True
+    finally:
+        writer.close()
+
+
+async def _dripping():
+    for _ in range(100):
+        yield "x"
+        await asyncio.sleep(0.05)
+
+
+async def _flood(ws, message):
+    with suppress(ConnectionClosed):
+        for _ in range(20_000):
+            await ws.send(message)
+
+
+async def _eventually(true):
+    for _ in range(1000):
+        if true():
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def _upgraded(service, path, headers=None, expect=101):
+    """A raw connection on which the WebSocket handshake was made."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    lines = {
+        "Host": "127.0.0.1",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    } | (headers or {})
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    writer.write(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    assert f" {expect} ".encode() in answer
+    assert b"permessage-deflate" not in answer
+    return reader, writer
+
+
+def _frame(opcode, payload, fin=True, rsv1=False):
+    """A masked WebSocket frame (RFC 6455, section 5.2)."""
+    first = opcode | (0x80 if fin else 0) | (0x40 if rsv1 else 0)
+    size = len(payload)
+    if size < 126:
+        head = struct.pack("!BB", first, 0x80 | size)
+    else:
+        head = struct.pack("!BBH", first, 0xFE, size)
+    return head + bytes(4) + payload
