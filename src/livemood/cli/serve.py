@@ -34,6 +34,7 @@ def serve(
     ] = None,
 ) -> None:
     """Take sound from many sources at once, keep timelines, serve them over HTTP and WebSocket."""
+    from livemood.server.service.exposure import check_settings
     from livemood.server.service.serving import Service
     from livemood.server.service.settings import read_settings
 
@@ -50,6 +51,7 @@ def serve(
     }
     flags = {name: value for name, value in given.items() if value is not None}
     settings = read_settings(config, _with_set(flags, values or []))
+    check_settings(settings)
     loaded = options.load(settings.model, settings.provider)
     monitor = options.settings(
         settings.window, settings.hop, settings.budget_ms, settings.vad, loaded

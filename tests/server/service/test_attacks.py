@@ -152,7 +152,7 @@ async def test_another_tokens_session_is_not_to_be_touched(serving, kept):
 
 async def test_a_revoked_token_ends_what_it_had_open(serving, kept, speech):
     with serving() as service:
-        session, tokens = await kept(service)
+        _, tokens = await kept(service)
         waiting = service.archive.tokens.create(("watch",))
         with client(service, tokens["all"]) as http:
             made = await asyncio.to_thread(http.post, "/v1/sessions", json=SPEC)

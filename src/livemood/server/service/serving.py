@@ -2,10 +2,8 @@
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import socket
-import ssl
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -14,7 +12,7 @@ from typing import Self
 import uvicorn
 
 from livemood.engine import Hub, MonitorSettings
-from livemood.errors import LivemoodError, UsageError
+from livemood.errors import LivemoodError
 from livemood.model import Model
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.service.access import Access
@@ -22,6 +20,7 @@ from livemood.server.service.admission import Admission
 from livemood.server.service.app import build_app
 from livemood.server.service.archive import Archive
 from livemood.server.service.connections import Connections
+from livemood.server.service.exposure import check_exposure, is_public
 from livemood.server.service.housekeeping import Housekeeper
 from livemood.server.service.policy import load_policy
 from livemood.server.service.protocols import HalfOpen, WebSocketProtocol, http_protocol
@@ -51,7 +50,7 @@ class Service:
             policy = load_policy(settings.policy)
             self.archive = Archive(settings.data, policy.version)
             undo.callback(self.archive.close)
-            self._check_exposure()
+            check_exposure(settings, self.archive.tokens)
             _raise_file_limit()
             self._socket = _bind(settings.host, settings.port)
             undo.callback(self._socket.close)
@@ -72,7 +71,7 @@ class Service:
             )
             self.access = Access(
                 self.archive.tokens,
-                public=self.public,
+                public=is_public(settings),
                 failed_logins=settings.limits.failed_logins,
             )
             self.connections = Connections(
@@ -85,11 +84,6 @@ class Service:
             undo.pop_all()
         self._keeper = Housekeeper(self.sessions, self.connections.sweep)
         self._thread = threading.Thread(target=self._serve, name="livemood-server", daemon=True)
-
-    @property
-    def public(self) -> bool:
-        """Whether others than this machine's users may reach it."""
-        return not _loopback(self.settings.host) or bool(self.settings.hosts)
 
     @property
     def url(self) -> str:
@@ -125,26 +119,6 @@ class Service:
         self.archive.close()
         self._socket.close()
 
-    def _check_exposure(self) -> None:
-        """Raise `UsageError` if others could listen in, or come in."""
-        s = self.settings
-        if (s.cert is None) != (s.key is None):
-            raise UsageError("TLS needs both: give --cert and --key")
-        if s.cert and s.key:
-            _check_certificate(s)
-        if not self.public:
-            return
-        if not self.archive.tokens.any:
-            raise UsageError(
-                f"others could reach {s.host} and nobody would be asked for a token: create one "
-                "with livemood token create, or keep to --host 127.0.0.1"
-            )
-        if not (s.cert or s.insecure_proxy or _loopback(s.host)):
-            raise UsageError(
-                f"others could listen in on the way to {s.host}: give --cert and --key, or "
-                "--insecure-proxy where a reverse proxy in front does TLS"
-            )
-
     def _config(self) -> uvicorn.Config:
         s, limits = self.settings, self.settings.limits
         app = build_app(self.sessions, self.access, s, self.connections, self.rtp, self._on_start)
@@ -178,28 +152,6 @@ class Service:
         while not self._server.started:
             await asyncio.sleep(0.01)
         self._started.set()
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _check_certificate(settings: ServeSettings) -> None:
-    assert settings.cert is not None  # noqa: S101 - checked by the caller
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(settings.cert, settings.key, password=_no_password)
-    except (OSError, ssl.SSLError, ValueError) as error:
-        raise UsageError(
-            f"the certificate {settings.cert} and its key {settings.key} cannot be used: {error}"
-        ) from None
-
-
-def _no_password() -> str:
-    raise ValueError("the key needs a password: store it without one, readable to the server alone")
 
 
 def _raise_file_limit() -> None:
