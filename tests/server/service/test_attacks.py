@@ -272,7 +272,7 @@ async def test_oversized_messages_are_refused(serving, speech):
             chunks = (b"x" * 1000 for _ in range(100))
             assert http.post("/v1/sessions", content=chunks).status_code == 413
             long = http.get("/v1/sessions", headers={"X-Long": "x" * 100_000})
-            assert long.status_code == 431
+            assert long.status_code in (400, 431)  # by how it was cut on the way
         for message in (b"\x00" * 5000, "x" * 5000):
             async with socket(service, "/v1/stream") as ws:
                 await ws.send(json.dumps(START))
