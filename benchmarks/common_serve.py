@@ -1,4 +1,4 @@
-"""What the benchmarks of `livemood serve` share: the server in a process of its own, and its load."""
+"""What the benchmarks of `livemood serve` share: the server as a process, and its load."""
 
 import asyncio
 import json
@@ -32,6 +32,7 @@ class Server:
         self.process, self.url = process, url
 
     def websocket(self, path: str):
+        """A WebSocket to `path`."""
         url = self.url.replace("http", "ws", 1) + path
         return connect(url, max_size=None, compression=None, open_timeout=30, close_timeout=2)
 

@@ -46,6 +46,7 @@ class Watcher:
         self.ended = False
 
     async def run(self, server: Server) -> None:
+        """Until the session has ended."""
         with suppress(WebSocketException, OSError):
             async with server.websocket(f"/v1/timeline?session={self.session}&after=0") as ws:
                 while True:
@@ -78,6 +79,7 @@ class Crowd:
         self.http = httpx.AsyncClient(base_url=server.url, timeout=30, limits=limits)
 
     def task(self, coroutine) -> None:
+        """Run it beside the others."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -130,6 +132,7 @@ class Crowd:
 
     @property
     def superseded(self) -> int:
+        """Windows given up in all sessions."""
         return sum(w.superseded for w in {w.session: w for w in self.watchers}.values())
 
 

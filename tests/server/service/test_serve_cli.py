@@ -1,5 +1,6 @@
 """The real `livemood serve` and `livemood token`, in processes of their own."""
 
+import asyncio
 import datetime
 import ipaddress
 import os
@@ -7,6 +8,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import httpx
@@ -20,6 +22,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from livemood.cli.main import main
+from livemood.server.service.database import check
 from livemood.timeline.events import parse_event
 
 COMMAND = [sys.executable, "-m", "livemood"]
@@ -233,3 +236,33 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
         answers = [http.post("/v1/sessions", json=spec) for _ in range(8)]
     assert [a.status_code for a in answers] == [201] * 6 + [503] * 2
     assert answers[0].json()["retention_days"] == 3
+
+
+async def test_killed_it_loses_a_second_at_most_and_comes_back_with_the_rest(tmp_path, speech):
+    """`benchmarks/kill.py` does so twenty times, with many sessions."""
+    had = []
+    with served(tmp_path) as server:
+        async with server.websocket("/v1/stream") as ws:
+            await send_all(ws, speech, end=False)
+            while not had or had[-1].type != "speech.ended":
+                had.append(parse_event(await ws.recv()))
+            for _ in range(20):  # what was said a second ago must be there
+                await ws.send('{"type": "marker", "note": "tick"}')
+                had.append(parse_event(await ws.recv()))
+                await asyncio.sleep(0.1)
+            server.process.kill()
+            killed = time.time()
+            server.process.wait()
+    for path in [tmp_path / "livemood.db", *(tmp_path / "timelines").glob("*.db")]:
+        assert check(path) == "ok"
+    with served(tmp_path) as server, httpx.Client(base_url=server.url) as http:
+        (record,) = http.get("/v1/sessions").json()["sessions"]
+        assert (record["state"], record["reason"]) == ("ended", "interrupted")
+        url = f"/v1/sessions/{record['id']}/timeline?format=jsonl"
+        kept = [parse_event(line) for line in http.get(url).text.splitlines()]
+    assert kept[:-1] == had[: len(kept) - 1]
+    assert kept[-1].type == "session.ended"
+    made = [datetime.datetime.fromisoformat(e.time).timestamp() for e in had]
+    lost = made[len(kept) - 1 :]
+    assert not lost or killed - lost[0] <= 1.0
+    assert kept[-1].summary[0].windows == sum(e.type == "emotion" for e in kept)
