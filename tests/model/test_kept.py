@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from livemood.audio import Span
 from livemood.model.kept import Hop, Kept
-from livemood.model.network import LARGEST_BATCH
+from livemood.model.model import Model
+from livemood.model.network import LARGEST_BATCH, OnnxNetwork
+from livemood.model.registry import find_model
 
 TOLERANCE = 1e-4
 SAMPLES = 16000 * 7
@@ -79,16 +81,20 @@ def test_a_window_without_new_steps_reads_as_the_one_before(model, sound):
     assert (model.read([Hop(kept, sound[:0])])[0] == before).all()
 
 
-def test_hops_read_together_as_alone(model, sound):
+@pytest.mark.parametrize("provider", LARGEST_BATCH)
+def test_hops_read_together_as_alone(model, sound, provider):
+    """Batches as large as on each provider; no GPU is needed, all of them run on the CPU."""
+    path, most = find_model("default") / "model.onnx", LARGEST_BATCH[provider]
+    wide = Model(model.manifest, OnnxNetwork(path, "cpu", largest_batch=most))
     rng = np.random.default_rng(4)
-    ends = rng.integers(11, 40, 3 * LARGEST_BATCH)
+    ends = rng.choice([12, 20, 38], round(1.5 * most))
     together = [model.new_kept() for _ in ends]
     alone = [model.new_kept() for _ in ends]
     for number in range(3):
         hops = []
         for kept, end in zip(together, ends, strict=True):
             hops.append(hop(model, kept, sound, 0, int(end) + 3 * number))
-        rows = model.read(hops)
+        rows = wide.read(hops)
         for kept, end, row in zip(alone, ends, rows, strict=True):
             expected = read(model, kept, sound, 0, int(end) + 3 * number)
             assert np.abs(row - expected).max() < TOLERANCE

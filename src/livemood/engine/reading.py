@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from livemood.engine.channel import Reading
 from livemood.model import Model
 from livemood.model.kept import Hop
-from livemood.model.network import LARGEST_BATCH
 
 log = logging.getLogger(__name__)
+
+Waiting = list[tuple[int, Hop]]
+"""Hops to be read, each with the place of its channel."""
 
 
 def read_alone(reading: Reading, model: Model) -> None:
@@ -27,11 +29,11 @@ def read_alone(reading: Reading, model: Model) -> None:
 def read_together(readings: Sequence[Reading], model: Model) -> list[int]:
     """Read the windows of many channels in turns, each turn the next window of every channel.
 
-    Turns are cut into batches, so that events leave while others are being read.
+    Turns are cut into batches of hops alike, so that events leave while others are being read.
     Returns the places of readings that failed; each failure is logged and stops no other.
     """
     failed: list[int] = []
-    waiting: list[tuple[int, Hop]] = []
+    waiting: Waiting = []
 
     def step(place: int, result: object) -> None:
         try:
@@ -46,7 +48,18 @@ def read_together(readings: Sequence[Reading], model: Model) -> list[int]:
     for place in range(len(readings)):
         step(place, None)
     while waiting:
-        batch, waiting = waiting[:LARGEST_BATCH], waiting[LARGEST_BATCH:]
+        batch, waiting = _alike(waiting, model.batch_of(waiting[0][1]))
         for (place, _), row in zip(batch, model.read([hop for _, hop in batch]), strict=True):
             step(place, row)
     return failed
+
+
+def _alike(waiting: Waiting, most: int) -> tuple[Waiting, Waiting]:
+    """The first hop and those that can run with it, up to `most`; and the rest."""
+    kind = waiting[0][1].kind
+    batch: Waiting = []
+    rest: Waiting = []
+    for item in waiting:
+        alike = len(batch) < most and item[1].kind == kind
+        (batch if alike else rest).append(item)
+    return batch, rest

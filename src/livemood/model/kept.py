@@ -89,3 +89,8 @@ class Hop:
     kept: Kept
     sound: Samples
     """Of the frames of its new steps, shape (n,); empty if the window brings no new step."""
+
+    @property
+    def kind(self) -> tuple[int, bool]:
+        """Hops of one kind can run as one batch."""
+        return len(self.sound), self.kept.fresh

@@ -16,7 +16,6 @@ from livemood.model.kept import Hop, Kept
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, read_manifest
 from livemood.model.network import (
-    LARGEST_BATCH,
     ROWS,
     Batch,
     OnnxNetwork,
@@ -30,6 +29,10 @@ from livemood.speech.vad import WebRtcVad
 
 Probabilities = NDArray[np.float64]
 """One row of label probabilities for each window, shape (windows, labels); rows sum to 1."""
+
+
+_HOP_S = 0.2625
+"""Sound of the frames that a usual hop of three steps computes, and a little more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,9 @@ class Model:
         self._network = network
         self._steps = steps = manifest.network
         self._overlap = steps.context_frames - steps.step_frames - steps.kept_frames
-        self._votes = np.empty((LARGEST_BATCH, self._slots, gives), np.float32)
-        self._weights = np.empty((LARGEST_BATCH, self._slots), np.float32)
+        self._largest_batch = most = network.largest_batch
+        self._votes = np.empty((most, self._slots, gives), np.float32)
+        self._weights = np.empty((most, self._slots), np.float32)
         self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
 
     @property
@@ -118,6 +122,15 @@ class Model:
             rows=self._network.no_rows(),
         )
 
+    def batch_of(self, hop: Hop) -> int:
+        """How many hops like this one are best read together, at most.
+
+        The first window of a speech brings as much sound as four hops, and fills a batch as they
+        do.
+        """
+        room = self._largest_batch * _HOP_S * self.manifest.features.sample_rate
+        return max(1, min(self._largest_batch, int(room / max(1, len(hop.sound)))))
+
     def read(self, hops: Sequence[Hop]) -> Probabilities:
         """Probabilities, shape (hops, labels), of windows of different streams.
 
@@ -129,14 +142,14 @@ class Model:
         out = np.empty((len(hops), len(self.labels)))
         alike: dict[tuple[int, bool], list[int]] = {}
         for index, hop in enumerate(hops):
-            alike.setdefault((len(hop.sound), hop.kept.fresh), []).append(index)
+            alike.setdefault(hop.kind, []).append(index)
         for (length, _), indices in alike.items():
             if not length:
                 for i in indices:
                     out[i] = 1 / len(self.labels) if (p := hops[i].kept.last) is None else p
                 continue
-            for start in range(0, len(indices), LARGEST_BATCH):
-                picked = indices[start : start + LARGEST_BATCH]
+            for start in range(0, len(indices), self._largest_batch):
+                picked = indices[start : start + self._largest_batch]
                 out[picked] = self._read_batch([hops[i] for i in picked])
         return out
 

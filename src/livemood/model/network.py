@@ -13,8 +13,8 @@ from livemood.model.features import Frames
 Provider = Literal["auto", "cpu", "cuda"]
 Float32 = NDArray[np.float32]
 
-LARGEST_BATCH: Final = 8
-"""Hops in one batch: more no longer fit the cache and hold up events that are ready."""
+LARGEST_BATCH: Final = {"cpu": 8, "cuda": 64}
+"""Hops in one batch: on a CPU more no longer fit its cache, and hold up events that are ready."""
 
 _NAMES: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUTS: Final = ("features", "rows1", "rows2", "state")
@@ -70,7 +70,14 @@ class OnnxNetwork:
     earlier steps is the same call with nothing kept.
     """
 
-    def __init__(self, path: Path, provider: Provider = "auto", threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        provider: Provider = "auto",
+        threads: int = 1,
+        largest_batch: int | None = None,
+    ) -> None:
+        """`largest_batch` is for trials: `LARGEST_BATCH` says what is best."""
         import onnxruntime as ort
 
         available = ort.get_available_providers()
@@ -102,6 +109,8 @@ class OnnxNetwork:
                 f"{path} is not a streaming DC-RNN of this version: its inputs are "
                 f"{', '.join(inputs)}, not {', '.join(INPUTS)}; export it again"
             )
+        self.largest_batch = largest_batch or LARGEST_BATCH[self.provider]
+        """Most hops in one batch."""
         self._inputs = inputs
         self._rows_type = np.uint8 if kinds["rows1"] == "tensor(uint8)" else np.float32
         self._batches: dict[tuple[int, int, int], Batch] = {}
@@ -153,7 +162,7 @@ class OnnxNetwork:
         return {"rows1": rows1, "rows2": rows2, "state": state}
 
     def batch(self, size: int, frames: int, steps: int, rows: int) -> Batch:
-        """Buffers for `size` hops, at most `LARGEST_BATCH`, of `frames` frames and `steps` steps.
+        """Buffers for `size` hops, at most `largest_batch`, of `frames` frames and `steps` steps.
 
         `rows`, 0 or `ROWS`, is how many rows are kept of each block.
         """
@@ -186,7 +195,7 @@ class OnnxNetwork:
         """One buffer for all batch sizes: a smaller batch is its beginning."""
         key = (name, shape)
         if key not in self._buffers:
-            self._buffers[key] = np.empty((LARGEST_BATCH, *shape), kind)
+            self._buffers[key] = np.empty((self.largest_batch, *shape), kind)
         return self._buffers[key][:size]
 
     def whole(self, windows: Frames) -> Float32:
