@@ -171,18 +171,17 @@ def test_a_call_in_any_codec_reads_as_the_same_sound_from_a_file(model, clip, tm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("codecs", [("PCMU", "PCMA", "G722"), ("L16", "OPUS")], ids="-".join)
+@pytest.mark.parametrize("codec", FFMPEG)
 @pytest.mark.parametrize("sender", SENDERS)
-def test_twelve_calls_read_as_their_files(model, clip, tmp_path, codecs, sender):
+def test_twelve_calls_read_as_their_files(model, clip, tmp_path, codec, sender):
     paths = [clip(name) for name in CLIPS]
     with serving(model, tmp_path) as service:
-        heard = calls(service, sender, [(codec, path) for codec in codecs for path in paths])
+        heard = calls(service, sender, [(codec, path) for path in paths])
     agree = Counter()
-    for (codec, path), timeline in heard.items():
+    for (_, path), timeline in heard.items():
         expected, _ = analyze_file(coded(path, codec, sender, tmp_path), model)
-        agree[codec] += summary_of(timeline)["dominant"] == expected.summary(0).session.dominant
-    print(sender, dict(agree))  # noqa: T201
-    assert all(agree[codec] >= 10 for codec in codecs), agree
+        agree[summary_of(timeline)["dominant"] == expected.summary(0).session.dominant] += 1
+    assert agree[True] >= 10, agree
 
 
 def summary_of(timeline):

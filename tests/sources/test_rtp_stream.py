@@ -87,6 +87,28 @@ def test_a_late_packet_is_none_that_was_had_before():
     assert (reorder.lost, reorder.late, reorder.duplicates) == (1, 1, 3)
 
 
+def test_packets_that_are_overtaken_are_waited_for_once_that_has_happened():
+    reorder, late = Reorder(8000), []
+    for n in range(1000):
+        at = n * 0.02
+        while (deadline := reorder.deadline) is not None and deadline <= at:
+            reorder.due(deadline)
+        # One in twenty comes 50 ms too late, as long as that goes on.
+        reorder.push(packet(n + (2 - 3 * (n % 20 == 3) if n % 20 in (1, 2, 3) else 0)), at)
+        late.append(reorder.late)
+    assert late[60] - late[0] <= 2
+    assert late[-1] == late[60]
+
+
+def test_what_was_waited_for_is_forgotten():
+    reorder = Reorder(8000)
+    for n in [*range(100), 103, 100, 101, 102, *range(104, 104 + 250)]:
+        reorder.push(packet(n), max(n, 0) * 0.02 + (0.1 if n in (100, 101, 102) else 0))
+        if n == 104:
+            assert reorder.patience_s > 2 * Reorder.SHORTEST_S
+    assert reorder.patience_s == Reorder.SHORTEST_S
+
+
 def test_many_holes_at_once_take_no_longer_than_few():
     reorder = Reorder(8000)
     reorder.push(packet(0), 0.0)
@@ -187,6 +209,17 @@ def test_a_timestamp_that_jumps_does_not_take_the_clock_along():
     blocks = through(stream, sent)
     assert holes(blocks) == []
     assert blocks[-1].end == 150 * LENGTH
+
+
+def test_many_jumps_do_not_run_away_with_the_clock():
+    stream = RtpStream(PCMU, TYPES)
+    sent = [(packet(n, timestamp=n * 15_000), n * 0.02) for n in range(500)]
+    sent += [
+        (packet(500 + n, timestamp=500 * 15_000 + n * LENGTH), 10 + n * 0.02) for n in range(50)
+    ]
+    blocks = through(stream, sent)
+    assert blocks[-1].end <= 8000 * (11 * RtpStream.DRIFT + RtpStream.AHEAD_S + 0.1)
+    assert stream.counters["ahead"] > 400
 
 
 def test_a_sender_faster_than_real_time_is_not_heard_for_long():

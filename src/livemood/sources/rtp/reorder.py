@@ -2,8 +2,9 @@
 
 Nothing is played, so a packet that comes in order is handed on at once: on a clean network the
 buffer adds no delay at all. Only a hole makes those behind it wait, until what is missing comes or
-its deadline passes. The deadline follows the jitter that is measured and is bounded, so a burst
-never deepens the buffer for good.
+its deadline passes. The deadline follows the jitter that is measured, and how long packets were
+missing that came after all; it is bounded and soon forgotten, so that a burst never deepens the
+buffer for good.
 
 A pure object: told arrival times, which never go back, it never looks at a clock.
 """
@@ -35,6 +36,9 @@ class Reorder:
     SHORTEST_S: Final = 0.02
     LONGEST_S: Final = 0.2
     """Bounds of how long a hole is waited for."""
+    MEMORY_S: Final = 4.0
+    """How long a packet that filled a hole, or would have, makes holes be waited for as long."""
+    MARGIN: Final = 1.25
     MISORDER: Final = 100
     DROPOUT: Final = 3000
     """Sequence numbers further behind or ahead than these are a restart (RFC 3550, A.1)."""
@@ -44,7 +48,9 @@ class Reorder:
         self._next = -1
         self._waiting: OrderedDict[int, tuple[RtpPacket, float]] = OrderedDict()
         """By extended number, in the order in which they came."""
-        self._given_up: set[int] = set()
+        self._given_up: dict[int, float] = {}
+        """Numbers of packets given up, with when they were missed first."""
+        self._needed, self._needed_until = 0.0, 0.0
         self._stray: tuple[RtpPacket, float] | None = None
         self._transit: float | None = None
         self.first = self.highest = 0
@@ -60,7 +66,7 @@ class Reorder:
     @property
     def patience_s(self) -> float:
         """How long a hole is waited for now."""
-        return min(self.LONGEST_S, max(self.SHORTEST_S, 4 * self.jitter_s))
+        return min(self.LONGEST_S, max(self.SHORTEST_S, self._needed, 4 * self.jitter_s))
 
     @property
     def deadline(self) -> float | None:
@@ -80,6 +86,8 @@ class Reorder:
         self._stray = None
         self._measure(packet, arrived)
         self.received += 1
+        if self._needed and arrived > self._needed_until:
+            self._needed = 0.0
         number = self._next + ahead
         if number > self.highest:
             self.highest = number
@@ -87,11 +95,13 @@ class Reorder:
             self._next = number + 1
             return [Arrival(packet, arrived, 0, False)]
         if ahead < 0:
-            self._behind(number)
+            self._behind(number, arrived)
             return []
         if number in self._waiting:
             self.duplicates += 1
             return []
+        if number < next(reversed(self._waiting), 0):  # it fills a hole
+            self._note(arrived - next(iter(self._waiting.values()))[1], arrived)
         self._waiting[number] = (packet, arrived)
         return self._in_order(arrived)
 
@@ -107,10 +117,16 @@ class Reorder:
         self._next = self.first = self.highest = 0x10000 + sequence
         self.received = 0
 
-    def _behind(self, number: int) -> None:
+    def _note(self, needed: float, now: float) -> None:
+        """A packet came so long after it was missed first."""
+        self._needed = max(self._needed, self.MARGIN * needed)
+        self._needed_until = now + self.MEMORY_S
+
+    def _behind(self, number: int, now: float) -> None:
         """A packet whose place has been passed."""
-        if number in self._given_up:
-            self._given_up.remove(number)
+        missed = self._given_up.pop(number, None)
+        if missed is not None:
+            self._note(now - missed, now)
             self.late += 1
         elif number < self.first:
             self.late += 1
@@ -136,10 +152,11 @@ class Reorder:
         nearest = self._next
         while nearest not in self._waiting:
             nearest += 1
-        missing = range(self._next, nearest)
+        missing, oldest = range(self._next, nearest), nearest - self.MISORDER
         self.lost += len(missing)
-        self._given_up = {n for n in self._given_up if n >= nearest - self.MISORDER}
-        self._given_up.update(missing[-self.MISORDER :])
+        since = next(iter(self._waiting.values()))[1]
+        self._given_up = {n: t for n, t in self._given_up.items() if n >= oldest}
+        self._given_up |= dict.fromkeys(missing[-self.MISORDER :], since)
         self._next = nearest
         return len(missing)
 

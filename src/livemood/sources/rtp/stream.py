@@ -95,6 +95,8 @@ class RtpStream:
         until = self._clock.now(now - self.MARGIN_S)
         if until <= self._next or (self._made_up and not self._quiet):
             return []
+        if self._too_fast(now, until - self._next):
+            return []
         self._made_up = True
         if self._quiet:
             return self._silent(until, now - self.MARGIN_S)
@@ -134,10 +136,6 @@ class RtpStream:
             return
         if not len(samples):
             return
-        if self._too_fast(arrival.arrived, len(samples)):
-            self._counts["ahead"] += 1
-            self._missing += 1
-            return
         anew, self._anew = self._anew, False
         start = self._clock.place(packet.timestamp, arrival.arrived, len(samples), anew)
         self._longest = max(self._longest, len(samples))
@@ -147,6 +145,10 @@ class RtpStream:
         if start < self._next:  # overlaps what was sent before
             samples = samples[self._next - start :]
             start = self._next
+        if self._too_fast(arrival.arrived, start + len(samples) - self._next):
+            self._clock.move(self._next - len(samples))
+            self._counts["ahead"] += 1
+            return
         self._hole(start, anew, arrival.arrived, out)
         self._made_up = self._quiet = False
         if not len(samples):
@@ -187,7 +189,9 @@ class RtpStream:
         if packet.payload_type in self._types.noise:
             start = self._clock.place(packet.timestamp, arrival.arrived, 0, self._anew)
             self._anew = False
-            if start > self._next:
+            if self._too_fast(arrival.arrived, start - self._next):
+                self._clock.move(self._next)
+            elif start > self._next:
                 self._hole(start, False, arrival.arrived, out)
                 self._next = max(self._next, start)
             self._clock.reached(self._next, arrival.arrived)
@@ -204,11 +208,12 @@ class RtpStream:
                     opened[form] = form.new_decoder()
                 self._decoders[number] = opened[form]
 
-    def _too_fast(self, arrived: float, length: int) -> bool:
+    def _too_fast(self, arrived: float, advance: int) -> bool:
+        """Whether the clock would run too far ahead of real time by going on by `advance`."""
         passed, self._heard = arrived - self._heard, arrived
-        ahead = max(0.0, self._ahead_s - self.DRIFT * passed) + length / self.format.rate
+        self._ahead_s = max(0.0, self._ahead_s - self.DRIFT * passed)
+        ahead = self._ahead_s + max(0, advance) / self.format.rate
         if ahead > self.AHEAD_S:
-            self._ahead_s = ahead - length / self.format.rate
             return True
         self._ahead_s = ahead
         return False
