@@ -13,10 +13,11 @@ from livemood.engine import analyze_file
 from livemood.errors import LivemoodError
 from livemood.report import LANGUAGES, make_report
 from livemood.report.chart import rows
-from livemood.report.words import Words, _strings, looks
+from livemood.report.words import Words, _strings
 from livemood.timeline import Timeline
 from livemood.timeline.events import Gap, Marker
 from livemood.timeline.export import to_json, to_jsonl
+from livemood.timeline.look import looks
 from livemood.timeline.reading import read_timeline
 
 

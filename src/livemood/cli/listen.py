@@ -1,6 +1,7 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from livemood.server import ServerThread
 
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo.opus"
+Stay = Annotated[bool, typer.Option("--stay", help="Serve on after the end, until Ctrl-C.")]
 Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast as possible.")]
 
 
@@ -47,6 +49,7 @@ def listen(
     serve: options.Serve = True,
     model: options.ModelName = "default",
     provider: options.ProviderName = "auto",
+    stay: Stay = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
@@ -62,7 +65,7 @@ def listen(
     chosen = options.settings(window, hop, budget_ms, vad, loaded)
     if isinstance(source, RtpSource):
         _wait(source)
-    _session(source, loaded, chosen, port if serve else None, as_json, out)
+    _session(source, loaded, chosen, port if serve else None, as_json, out, stay)
 
 
 def demo(
@@ -70,6 +73,7 @@ def demo(
     port: options.Port = 8765,
     serve: options.Serve = True,
     model: options.ModelName = "default",
+    stay: Stay = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
@@ -80,7 +84,7 @@ def demo(
         loaded = loading.result()
     if not as_json:
         typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
-    _session(source, loaded, MonitorSettings(), port if serve else None, as_json, out)
+    _session(source, loaded, MonitorSettings(), port if serve else None, as_json, out, stay)
 
 
 def _source(
@@ -132,6 +136,7 @@ def _session(
     port: int | None,
     as_json: bool,
     out: Path | None,
+    stay: bool,
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
     with ExitStack() as stack:
@@ -142,7 +147,7 @@ def _session(
         if as_json:
             outputs.append(stack.enter_context(Printer()))
         else:
-            view = open_view(server.url if server else None)
+            view = open_view(server.page if server else None)
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
         sinks: list[Sink] = [server.publish] if server else []
         session = BackgroundSession(source, model, settings, sinks)
@@ -150,6 +155,8 @@ def _session(
             for event in events:
                 for output in outputs:
                     output.show(event)
+            while stay and server and not session.stopping:
+                time.sleep(0.1)
     if session.failure:
         raise session.failure
 

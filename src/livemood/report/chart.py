@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from livemood.report.markup import Element, el
-from livemood.report.words import Words, clock, look
+from livemood.report.words import Words, clock
 from livemood.timeline.events import AnyEvent, Emotion, Gap, Marker, Segment, SpeechEnded
+from livemood.timeline.look import look
 
 WIDTH: Final = 720.0
 COLUMNS: Final = 360

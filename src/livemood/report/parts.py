@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from livemood.report.chart import filling
 from livemood.report.markup import Child, Element, el
-from livemood.report.words import Words, look, percent
+from livemood.report.words import Words, percent
+from livemood.timeline.look import look
 
 
 def chip(label: str) -> Element:

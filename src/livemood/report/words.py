@@ -1,4 +1,4 @@
-"""Words, numbers and looks of a report: the same files that the page uses."""
+"""Words and numbers of a report: the same words that the page uses."""
 
 import json
 from datetime import datetime
@@ -47,18 +47,6 @@ class Words:
 def _strings() -> dict[str, Any]:
     found: dict[str, Any] = json.loads((ASSETS / "strings.json").read_text("utf-8"))
     return found
-
-
-@cache
-def looks() -> dict[str, dict[str, str]]:
-    """Label to its letter, colour and texture."""
-    found: dict[str, dict[str, str]] = json.loads((ASSETS / "palette.json").read_text("utf-8"))
-    return found
-
-
-def look(label: str) -> dict[str, str]:
-    """Letter, colour and texture of a label; one that is not known looks like uncertain."""
-    return looks().get(label) or {**looks()["uncertain"], "letter": label[:1].upper()}
 
 
 def languages() -> tuple[str, ...]:

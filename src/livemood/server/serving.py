@@ -51,6 +51,11 @@ class ServerThread:
         """Where the timeline is served."""
         return f"ws://{HOST}:{self.port}/v1/timeline"
 
+    @property
+    def page(self) -> str:
+        """Where people look at it."""
+        return f"http://{HOST}:{self.port}/"
+
     def publish(self, event: AnyEvent) -> None:
         """Hand the next event to all clients. Called by any one thread; does not block."""
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered

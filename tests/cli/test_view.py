@@ -1,0 +1,133 @@
+"""The terminal view, in a real terminal: a pseudo-terminal whose output an emulator reads."""
+
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livemood.cli.repaint import Repainter
+
+pyte = pytest.importorskip("pyte", reason="pyte is not installed")
+pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
+DEMO = [sys.executable, "-m", "livemood", "demo", "--speed", "8", "--port", "0"]
+
+
+class Terminal:
+    """A program in a terminal of `columns` by `lines`."""
+
+    def __init__(self, command, columns=80, lines=24, **environment):
+        import fcntl
+        import termios
+
+        self.screen = pyte.HistoryScreen(columns, lines, history=1000)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        self._fd, inner = pty.openpty()
+        size = struct.pack("HHHH", lines, columns, 0, 0)
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, size)
+        kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
+        kept |= {"TERM": "xterm-256color"} | environment
+        self.process = subprocess.Popen(
+            command, stdin=inner, stdout=inner, stderr=inner, env=kept, start_new_session=True
+        )
+        os.close(inner)
+
+    def read(self, until=None, seconds=60):
+        """Read until the screen satisfies `until`, or to the end of the program."""
+        while select.select([self._fd], [], [], seconds)[0]:
+            try:
+                data = os.read(self._fd, 65536)
+            except OSError:  # the program has ended
+                break
+            self.raw += data
+            self._stream.feed(data)
+            if until and until(self.text):
+                return
+        assert until is None, f"never on the screen:\n{self.text}"
+
+    @property
+    def text(self):
+        return "\n".join(self.screen.display)
+
+    @property
+    def whole(self):
+        """What has scrolled away and what is on the screen."""
+        gone = ["".join(row[x].data for x in sorted(row)) for row in self.screen.history.top]
+        return "\n".join([*gone, self.text])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        os.close(self._fd)
+
+
+def test_the_demo_in_a_terminal_of_80_columns():
+    with Terminal(DEMO) as terminal:
+        terminal.read(lambda text: "channel 1" in text and "valence" in text)
+        assert "http://127.0.0.1:" in terminal.text
+        assert "not what a person feels" in terminal.text
+        top = terminal.screen.display[0]
+        terminal.read()
+        assert terminal.process.wait(20) == 0
+    assert "channel 0: 44.4 s" in terminal.whole
+    assert top.strip()
+    # Calm: nothing is erased before it is painted, and the cursor is back in the end.
+    painted = terminal.raw.decode()
+    assert "\x1b[2J" not in painted
+    assert "\x1b[2K" not in painted
+    assert painted.rindex("\x1b[?25h") > painted.rindex("\x1b[?25l")
+    # Every panel is painted in its place: no second copy of it scrolled away.
+    assert terminal.whole.count("╭─ demo.opus · channel 0") == 1
+
+
+def test_no_color_is_respected():
+    with Terminal(DEMO, NO_COLOR="1") as terminal:
+        terminal.read()
+    colours = re.findall(r"\x1b\[[\d;]*m", terminal.raw.decode())
+    assert not [c for c in colours if re.search(r"[\[;](3[0-8]|4[0-8]|9\d|10\d)", c)]
+    assert "NEUTRAL" in terminal.raw.decode()
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines():
+    with Terminal(DEMO, TERM="dumb") as terminal:
+        terminal.read()
+        assert terminal.process.wait(20) == 0
+    assert "\x1b" not in terminal.raw.decode()
+    assert "channel 0: 44.4 s" in terminal.whole
+
+
+def test_ctrl_c_gives_the_cursor_back_and_the_summary():
+    with Terminal([*DEMO, "--speed", "1"], columns=60, lines=12) as terminal:
+        terminal.read(lambda text: "valence" in text)
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        terminal.read()
+        assert terminal.process.wait(20) == 0
+    assert terminal.raw.decode().rindex("\x1b[?25h") > terminal.raw.decode().rindex("\x1b[?25l")
+    assert "of speech" in terminal.whole
+
+
+LINES = st.lists(st.text("ab ", max_size=12), max_size=8)
+
+
+@given(st.lists(LINES, min_size=1, max_size=6))
+def test_whatever_is_painted_stands_there(pages):
+    screen = pyte.Screen(20, 12)
+    stream = pyte.Stream(screen)
+    repainter = Repainter()
+    for lines in pages:
+        stream.feed(repainter.paint(lines))
+        shown = [row.rstrip() for row in screen.display]
+        assert shown[: len(lines)] == [line.rstrip() for line in lines]
+        assert not any(shown[len(lines) :])
+        assert (screen.cursor.x, screen.cursor.y) == (0, len(lines))
+    assert repainter.paint(lines) == ""
