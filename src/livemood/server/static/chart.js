@@ -1,9 +1,12 @@
+import { Areas } from "./areas.js";
 import { drawCursor, drawGaps, drawMarkers, drawRibbon, drawSpeech } from "./marks.js";
-import { filling } from "./palette.js";
 import { Series } from "./series.js";
 import { clock, t } from "./text.js";
 
 const STEPS_MS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200].map((s) => 1000 * s);
+
+/** More points than one in so many pixels are averaged. */
+const FINEST_PX = 2.5;
 
 /** Colours of the page's theme, read from its style sheet. */
 export function themeColours() {
@@ -23,7 +26,8 @@ export class Chart {
     this.pen = canvas.getContext("2d");
     this.labels = labels;
     this.series = new Series(labels.length + 2);
-    this.stack = new Float32Array(0);
+    this.xs = this.above = new Float32Array(0);
+    this.runs = [];
     this.resize();
   }
 
@@ -33,6 +37,7 @@ export class Chart {
     this.scale = Math.min(2, Math.ceil(devicePixelRatio || 1));
     this.width = Math.max(80, clientWidth);
     this.height = Math.max(160, clientHeight);
+    this.areas = new Areas(this.labels, this.scale);
     this.canvas.width = this.width * this.scale;
     this.canvas.height = this.height * this.scale;
     const size = Math.max(12, Math.min(17, this.width / 80));
@@ -73,13 +78,19 @@ export class Chart {
     pen.clearRect(0, 0, this.width, this.height);
     this.font(layout.size);
     pen.textBaseline = "middle";
+    const [start, end] = this.range;
+    const finest = (FINEST_PX * (end - start)) / (layout.right - layout.gutter);
+    this.series.fill(channel, start, end, finest);
+    this.#prepare();
+    this.#probabilities();
+    pen.globalCompositeOperation = "destination-over";
     this.#axes();
+    pen.globalCompositeOperation = "source-over";
     pen.save();
     pen.beginPath();
     pen.rect(layout.gutter, 0, layout.right - layout.gutter, this.height);
     pen.clip();
-    this.series.fill(channel, ...this.range);
-    this.#probabilities();
+    this.#edges();
     this.#affect();
     drawSpeech(this, channel, now);
     drawRibbon(this, channel, now);
@@ -139,33 +150,57 @@ export class Chart {
 
   /** Areas from the first label at the top to the last at the bottom. */
   #probabilities() {
-    const { pen, series, labels, colours } = this;
+    const { pen, series, xs, scale, areas, layout } = this;
+    const { width, values } = series;
+    const top = Math.round(this.bands.probabilities.top * scale);
+    const left = Math.round(layout.gutter * scale);
+    const room = Math.round(layout.right * scale) - left;
+    areas.clear(room, Math.round(this.bands.probabilities.height * scale));
+    for (const [from, to] of this.runs) {
+      for (let i = from + 1; i < to; i++) {
+        areas.paint(xs[i - 1] * scale - left, xs[i] * scale - left, values, (i - 1) * width, i * width);
+      }
+    }
+    pen.putImageData(areas.image, left, top);
+  }
+
+  /** Lines between the areas. */
+  #edges() {
+    const { pen, series, xs, labels, above } = this;
     const { top, height } = this.bands.probabilities;
     const { length, width, values } = series;
-    if (this.stack.length < length) this.stack = new Float32Array(2 * length);
-    const { stack } = this;
-    stack.fill(0, 0, length);
+    above.fill(top, 0, length);
     pen.lineWidth = 1;
-    labels.forEach((label, at) => {
-      pen.fillStyle = filling(pen, label, this.scale);
-      pen.strokeStyle = colours.ink;
-      for (const [from, to] of this.#runs()) {
-        pen.beginPath();
-        for (let i = from; i < to; i++) pen.lineTo(this.x(series.ms[i]), top + height * stack[i]);
-        for (let i = from; i < to; i++) {
-          stack[i] = Math.min(1, stack[i] + values[i * width + at]);
-        }
-        if (at === labels.length - 1) stack.fill(1, from, to);
-        for (let i = to - 1; i >= from; i--) {
-          pen.lineTo(this.x(series.ms[i]), top + height * stack[i]);
-        }
-        pen.closePath();
-        pen.fill();
-        pen.globalAlpha = 0.55;
-        pen.stroke();
-        pen.globalAlpha = 1;
+    pen.strokeStyle = this.colours.ink;
+    pen.globalAlpha = 0.6;
+    pen.beginPath();
+    for (const [from, to] of this.runs) pen.rect(xs[from], top, xs[to - 1] - xs[from], height);
+    for (let at = 0; at < labels.length - 1; at++) {
+      for (let i = 0; i < length; i++) above[i] += height * values[i * width + at];
+      for (const [from, to] of this.runs) {
+        pen.moveTo(xs[from], above[from]);
+        for (let i = from + 1; i < to; i++) pen.lineTo(xs[i], above[i]);
       }
-    });
+    }
+    pen.stroke();
+    pen.globalAlpha = 1;
+  }
+
+  /** Places of the points, room for what is computed of them, and where runs begin and end. */
+  #prepare() {
+    const { begins, length, ms } = this.series;
+    if (this.xs.length < length) {
+      this.xs = new Float32Array(2 * length);
+      this.above = new Float32Array(2 * length);
+    }
+    for (let i = 0; i < length; i++) this.xs[i] = this.x(ms[i]);
+    this.runs = [];
+    let from = 0;
+    for (let i = 1; i <= length; i++) {
+      if (i < length && !begins[i]) continue;
+      this.runs.push([from, i]);
+      from = i;
+    }
   }
 
   #affect() {
@@ -178,12 +213,11 @@ export class Chart {
       pen.lineWidth = 2;
       pen.setLineDash(dash);
       pen.beginPath();
-      for (const [from, to] of this.#runs()) {
+      for (const [from, to] of this.runs) {
         for (let i = from; i < to; i++) {
-          const value = series.values[i * series.width + at];
-          const y = top + (height * (1 - value)) / 2;
-          if (i === from) pen.moveTo(this.x(series.ms[i]), y);
-          else pen.lineTo(this.x(series.ms[i]), y);
+          const y = top + (height * (1 - series.values[i * series.width + at])) / 2;
+          if (i === from) pen.moveTo(this.xs[i], y);
+          else pen.lineTo(this.xs[i], y);
         }
       }
       pen.stroke();
@@ -207,16 +241,5 @@ export class Chart {
     pen.fillStyle = colours.ink;
     pen.fillText(t(name), x + 29, y);
     return x + 41 + pen.measureText(t(name)).width;
-  }
-
-  *#runs() {
-    const { begins, length } = this.series;
-    let from = 0;
-    for (let i = 1; i <= length; i++) {
-      if (i === length || begins[i]) {
-        yield [from, i];
-        from = i;
-      }
-    }
   }
 }

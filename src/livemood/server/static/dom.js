@@ -20,4 +20,15 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** The same for an attribute. */
+export function set(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/** The same for how full a bar is, from 0 to 1. */
+export function fillTo(element, share) {
+  const transform = `scaleX(${share.toFixed(2)})`;
+  if (element.style.transform !== transform) element.style.transform = transform;
+}
+
 export const $ = (selector, root = document) => root.querySelector(selector);

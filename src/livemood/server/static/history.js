@@ -44,6 +44,20 @@ export class History {
     return this.sums[bucket * (this.labels + 2) + i] / this.counts[bucket];
   }
 
+  /** Means of `size` buckets from `first` on, into `mean`; whether there were any readings. */
+  average(first, size, mean) {
+    const width = this.labels + 2;
+    const end = Math.min(first + size, this.length);
+    let count = 0;
+    mean.fill(0);
+    for (let bucket = first; bucket < end; bucket++) {
+      count += this.counts[bucket];
+      for (let i = 0; i < width; i++) mean[i] += this.sums[bucket * width + i];
+    }
+    for (let i = 0; i < width; i++) mean[i] /= count;
+    return count > 0;
+  }
+
   /** Index of the label that most readings of a bucket had. */
   label(bucket) {
     const width = this.labels + 1;

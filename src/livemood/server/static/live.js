@@ -3,7 +3,7 @@ import { Announcer } from "./announce.js";
 import { ask, token } from "./api.js";
 import { themeColours } from "./chart.js";
 import { Controls } from "./controls.js";
-import { $, say } from "./dom.js";
+import { $, el, fillTo, say } from "./dom.js";
 import { connect } from "./livemood.js";
 import { askForToken, explain, notice, onTheme, openReport, ready } from "./page.js";
 import { Panel } from "./panel.js";
@@ -27,6 +27,8 @@ let state = speaking ? "session_waiting" : "connecting";
 let panels = [];
 let colours = themeColours();
 let waiting = false;
+/** Channels whose panels are to be drawn. */
+const dirty = new Set();
 let feed = null;
 let speaker = null;
 
@@ -38,8 +40,10 @@ function who(n) {
   return store.started?.participants[n] || t("channel", { n });
 }
 
-/** Something changed: draw at the next frame. */
-function touched() {
+/** Something changed, on one channel or everywhere: draw at the next frame. */
+function touched(channel) {
+  if (typeof channel === "number") dirty.add(channel);
+  else for (const each of store.channels) dirty.add(each.number);
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(() => {
@@ -50,16 +54,20 @@ function touched() {
 
 function take(event) {
   store.take(event, performance.now());
-  touched();
+  touched(event.channel ?? undefined);
 }
 
+/** One chart a frame: with many channels no frame takes longer. */
 function draw() {
   if (panels.length !== store.channels.length || panels[0]?.channel !== store.channels[0]) rebuild();
   head();
   controls.draw();
-  for (const panel of panels) panel.draw(store, now(), colours);
+  const [next] = dirty;
+  dirty.delete(next);
+  panels[next]?.draw(store, now(), colours);
   table.draw(store, who, currentLanguage());
   if (state === "live") announce();
+  if (dirty.size) touched(dirty.values().next().value);
 }
 
 function rebuild() {
@@ -83,9 +91,10 @@ function head() {
   const { started, ended, latency } = store;
   const source = started?.source ?? t(speaking ? "speak_title" : "timeline");
   say($("#source"), source);
-  document.title = `${source} · ${t(state)} · livemood`;
+  const title = `${source} · ${t(state)} · livemood`;
+  if (document.title !== title) document.title = title;
   const root = document.documentElement;
-  Object.assign(root.dataset, { state, seq: store.seq, taken: store.taken });
+  if (root.dataset.state !== state) root.dataset.state = state;
   say($("#state"), t(state));
   const { name, version } = started?.model ?? {};
   say($("#model"), name ? `${name} ${version}` : "–");
@@ -94,21 +103,23 @@ function head() {
   const budget = started?.settings.budget_ms;
   const ms = latency ? whole(latency.total) : "–";
   say($("#latency"), t(budget ? "latency_of" : "latency_ms", { ms, budget: whole(budget ?? 0) }));
-  const share = latency && budget ? Math.min(1, latency.total / budget) : 0;
-  $("#latency-bar").style.transform = `scaleX(${share.toFixed(2)})`;
+  fillTo($("#latency-bar"), latency && budget ? Math.min(1, latency.total / budget) : 0);
   const behind = store.behind.size > 0 && !ended;
   $("#behind").hidden = !behind;
   root.classList.toggle("behind", behind);
   $("#marker-form").hidden = !(about.features.markers && state === "live" && !ended);
   $("#report").hidden = !store.session;
-  $("#notices").replaceChildren(...store.notices.map((event) => noticeLine(event)));
+  const said = store.notices.map(words);
+  const list = $("#notices");
+  if (list.dataset.said !== said.join()) {
+    list.dataset.said = said.join();
+    list.replaceChildren(...said.map((line) => el("li", {}, line)));
+  }
 }
 
-function noticeLine({ code, message, count }) {
-  const line = document.createElement("li");
+function words({ code, message, count }) {
   const known = ["history_lost", "slow_client"].includes(code);
-  line.textContent = known ? t(code, { count: whole(count) }) : message;
-  return line;
+  return known ? t(code, { count: whole(count) }) : message;
 }
 
 function announce() {

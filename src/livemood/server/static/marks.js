@@ -42,29 +42,40 @@ function after(segments, ms) {
   return low;
 }
 
+const widths = new Map();
+
+/** Width of `text` in the chart's font, which is measured once. */
+function widthOf(chart, text) {
+  const key = `${chart.layout.size} ${text}`;
+  if (!widths.has(key)) widths.set(key, chart.pen.measureText(text).width);
+  return widths.get(key);
+}
+
 function box(chart, from, to, label) {
   const { pen, layout } = chart;
   const { top, height } = chart.bands.ribbon;
   const x = Math.max(layout.gutter, chart.x(from));
   const width = Math.max(1, Math.min(layout.right, chart.x(to)) - x);
-  pen.fillStyle = filling(pen, label, chart.scale);
+  // Textures and frames need some room to be seen.
+  pen.fillStyle = width < 4 ? look(label).colour : filling(pen, label, chart.scale);
   pen.fillRect(x, top, width, height);
-  if (width < 3) return;
+  if (width < 4) return;
   pen.strokeStyle = chart.colours.ink;
   pen.lineWidth = 1;
   pen.strokeRect(x + 0.5, top + 0.5, width - 1, height - 1);
+  if (width < layout.size) return;
   chart.font(layout.size, 600);
   const name = labelName(label);
-  const fits = pen.measureText(name).width + 10 < width;
-  const text = fits ? name : look(label).letter;
-  const room = pen.measureText(text).width + 8;
-  if (room > width) return;
-  // The texture stops where text begins.
-  pen.fillStyle = look(label).colour;
-  pen.fillRect(x + (width - room) / 2, top + 2, room, height - 4);
-  pen.fillStyle = "#000";
-  pen.textAlign = "center";
-  pen.fillText(text, x + width / 2, top + height / 2 + 1);
+  const text = widthOf(chart, name) + 10 < width ? name : look(label).letter;
+  const room = widthOf(chart, text) + 8;
+  if (room <= width) {
+    // The texture stops where text begins.
+    pen.fillStyle = look(label).colour;
+    pen.fillRect(x + (width - room) / 2, top + 2, room, height - 4);
+    pen.fillStyle = "#000";
+    pen.textAlign = "center";
+    pen.fillText(text, x + width / 2, top + height / 2 + 1);
+  }
   chart.font(layout.size);
 }
 
@@ -78,12 +89,14 @@ export function drawSpeech(chart, channel, now) {
   const from = chart.x(Math.max(0, start));
   pen.fillRect(from, middle - 0.5, chart.x(Math.min(now, end)) - from, 1.5);
   pen.fillStyle = colours.muted;
+  pen.beginPath();
   for (const speech of channel.speech) {
     const until = speech.end ?? now;
     if (until < start || speech.start > end) continue;
     const x = chart.x(speech.start);
-    pen.fillRect(x, middle - height / 3, Math.max(1, chart.x(until) - x), (2 * height) / 3);
+    pen.rect(x, middle - height / 3, Math.max(1, chart.x(until) - x), (2 * height) / 3);
   }
+  pen.fill();
 }
 
 /** Lost sound: hatched, and named. */

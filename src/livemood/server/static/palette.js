@@ -25,7 +25,7 @@ const LINES = {
 };
 
 /** A tile of a label's colour and texture, as a canvas of `scale` pixels a CSS pixel. */
-function tile(label, scale) {
+export function tile(label, scale) {
   const { colour, pattern } = look(label);
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = SIDE * scale;

@@ -1,5 +1,5 @@
 import { Chart } from "./chart.js";
-import { el, say } from "./dom.js";
+import { el, fillTo, say, set } from "./dom.js";
 import { chip, paintChip } from "./palette.js";
 import { clock, labelName, percent, signed, t } from "./text.js";
 import { firstFrom } from "./series.js";
@@ -95,17 +95,17 @@ export class Panel {
   #cursor() {
     const { canvas, tip, view } = this;
     const ms = view.cursorMs;
-    canvas.setAttribute("aria-label", t("timeline_of", { who: this.who() }));
-    canvas.setAttribute("aria-valuemin", "0");
-    canvas.setAttribute("aria-valuemax", String(Math.round(this.now / 1000)));
-    canvas.setAttribute("aria-valuenow", String(Math.round((ms ?? this.now) / 1000)));
+    set(canvas, "aria-label", t("timeline_of", { who: this.who() }));
+    set(canvas, "aria-valuemin", "0");
+    set(canvas, "aria-valuemax", String(Math.round(this.now / 1000)));
+    set(canvas, "aria-valuenow", String(Math.round((ms ?? this.now) / 1000)));
     tip.hidden = ms === null || !this.pointed;
     if (ms === null) {
-      canvas.setAttribute("aria-valuetext", clock(this.now));
+      set(canvas, "aria-valuetext", clock(this.now));
       return;
     }
     const lines = [clock(ms, true), ...describe(this.channel, ms)];
-    canvas.setAttribute("aria-valuetext", lines.join(", "));
+    set(canvas, "aria-valuetext", lines.join(", "));
     if (tip.hidden) return;
     tip.replaceChildren(...lines.map((line) => el("div", {}, line)));
     const x = this.chart.x(ms);
@@ -138,7 +138,7 @@ function bar(label) {
   const show = (probability, said) => {
     say(name, labelName(label));
     say(value, percent(probability));
-    fill.style.transform = `scaleX(${probability.toFixed(3)})`;
+    fillTo(fill, probability);
     root.classList.toggle("said", label === said);
   };
   show(0, "");

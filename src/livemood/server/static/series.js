@@ -12,15 +12,18 @@ export class Series {
     this.begins = new Uint8Array(1024);
   }
 
-  /** @param {import("./channel.js").Channel} channel */
-  fill(channel, start, end) {
+  /**
+   * @param {import("./channel.js").Channel} channel
+   * @param {number} finest What one point may at least stand for, in ms.
+   */
+  fill(channel, start, end, finest) {
     this.length = 0;
     const { raw } = channel;
     const first = raw[0];
     if (first && (first.ms <= start + 500 || !channel.history.length || whole(channel))) {
       this.#fromRaw(raw, start, end);
     } else {
-      this.#fromHistory(channel.history, start, end);
+      this.#fromHistory(channel.history, start, end, finest);
     }
   }
 
@@ -35,21 +38,23 @@ export class Series {
     }
   }
 
-  #fromHistory(history, start, end) {
+  #fromHistory(history, start, end, finest) {
     const { bucketMs, counts } = history;
     const { width } = this;
-    const last = Math.min(history.length - 1, Math.ceil(end / bucketMs));
+    // Groups lie on a grid of their own, so that they do not change as the view moves.
+    const size = Math.max(1, Math.floor(finest / bucketMs));
+    const step = size * bucketMs;
+    const last = Math.min(Math.ceil(history.length / size) - 1, Math.ceil(end / step));
     const mean = new Float32Array(width);
     let joined = false;
-    for (let bucket = Math.max(0, Math.floor(start / bucketMs) - 1); bucket <= last; bucket++) {
-      if (!counts[bucket]) {
+    for (let group = Math.max(0, Math.floor(start / step) - 1); group <= last; group++) {
+      if (!history.average(group * size, size, mean)) {
         // A bucket at the pace of readings may stay empty by chance.
-        joined &&= bucketMs < 1000 && counts[bucket + 1] > 0;
+        joined &&= step < 1000 && counts[(group + 1) * size] > 0;
         continue;
       }
-      for (let i = 0; i < width; i++) mean[i] = history.mean(bucket, i);
-      if (!joined) this.#push(bucket * bucketMs, mean, true);
-      this.#push((bucket + 1) * bucketMs, mean, false);
+      if (!joined) this.#push(group * step, mean, true);
+      this.#push((group + 1) * step, mean, false);
       joined = true;
     }
   }
