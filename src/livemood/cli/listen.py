@@ -147,7 +147,7 @@ def _session(
         if as_json:
             outputs.append(stack.enter_context(Printer()))
         else:
-            view = open_view(server.page if server else None)
+            view = open_view(server.url, server.page) if server else open_view()
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
         sinks: list[Sink] = [server.publish] if server else []
         session = BackgroundSession(source, model, settings, sinks)

@@ -83,8 +83,8 @@ class ChannelState:
 class ViewState:
     """What the view knows of the session."""
 
-    def __init__(self, address: str | None) -> None:
-        self.address = address
+    def __init__(self, page: str | None) -> None:
+        self.page = page
         self.started: SessionStarted | None = None
         self.ended: SessionEnded | None = None
         self.channels: list[ChannelState] = []
@@ -117,8 +117,8 @@ class ViewState:
         if not self.channels:
             parts.append(Text("waiting for the session to begin", "dim"))
         parts += [_line(note, "yellow") for note in self.notes]
-        if self.address:
-            parts.append(_line(f"{self.address}   Ctrl-C ends", "dim"))
+        if self.page:
+            parts.append(_line(f"{self.page}   Ctrl-C ends", "dim"))
         return Group(*parts, _line(NOTE, "dim"))
 
     def _channel(self, number: int, width: int) -> Panel:

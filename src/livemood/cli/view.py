@@ -22,8 +22,8 @@ WIDEST = 100
 class LiveView:
     """Repaints in place on a terminal, in a thread of its own, what has changed."""
 
-    def __init__(self, address: str | None) -> None:
-        self._state = ViewState(address)
+    def __init__(self, page: str | None) -> None:
+        self._state = ViewState(page)
         self._console = Console()
         self._repainter = Repainter()
         self._size = self._console.size
@@ -95,12 +95,14 @@ class LiveView:
 class PlainView:
     """One line for each segment, for pipes and log files."""
 
-    def __init__(self, address: str | None) -> None:
+    def __init__(self, timeline: str | None, page: str | None) -> None:
         columns = os.environ.get("COLUMNS", "")
         width = int(columns) if columns.isdecimal() and int(columns) > 0 else 100
         self._console = Console(width=width, highlight=False)
-        if address:
-            self._say(f"watch it at {address}")
+        if timeline:
+            self._say(f"timeline at {timeline}")
+        if page:
+            self._say(f"page at {page}")
 
     def show(self, event: AnyEvent) -> None:
         """Say what closed, was lost, noted or went wrong."""
@@ -131,11 +133,7 @@ class PlainView:
         self._console.print(Text(line), soft_wrap=True)
 
 
-def open_view(address: str | None) -> LiveView | PlainView:
-    """The view that fits standard output; `address` is where the session can be watched."""
-    live = sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-    return (
-        LiveView(address)
-        if live or (os.name == "nt" and sys.stdout.isatty())
-        else PlainView(address)
-    )
+def open_view(timeline: str | None = None, page: str | None = None) -> LiveView | PlainView:
+    """The view that fits standard output. The addresses are where the session is served."""
+    moves = os.name == "nt" or os.environ.get("TERM", "") not in ("", "dumb")
+    return LiveView(page) if sys.stdout.isatty() and moves else PlainView(timeline, page)

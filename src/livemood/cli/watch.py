@@ -21,7 +21,7 @@ def watch(
 ) -> None:
     """Watch a running monitor; reconnects and fetches what it missed."""
     # Ctrl-C ends this view alone; the monitor goes on.
-    with suppress(KeyboardInterrupt), Printer() if as_json else open_view(None) as output:
+    with suppress(KeyboardInterrupt), Printer() if as_json else open_view() as output:
         asyncio.run(_watch(url, after, output, token))
 
 
