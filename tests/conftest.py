@@ -1,3 +1,4 @@
+import importlib.util
 import os
 from pathlib import Path
 
@@ -35,3 +36,13 @@ def model():
 def clip(corpora):
     """A function from the name of a RAVDESS recording to its path."""
     return lambda name: corpora / "ravdess" / "audio" / f"{name}.flac"
+
+
+@pytest.fixture(scope="session")
+def synthetic():
+    """A function that makes the events of a session that never was, of any length."""
+    path = ROOT / "scripts" / "synthetic_session.py"
+    spec = importlib.util.spec_from_file_location("synthetic_session", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.synthetic

@@ -218,3 +218,10 @@ def test_black_letters_are_legible_on_every_colour_and_no_two_labels_look_alike(
         assert (luminance(look["colour"]) + 0.05) / 0.05 >= 4.5
     for part in ("letter", "colour", "pattern"):
         assert len({look[part] for look in shown.values()}) == len(shown)
+
+
+def test_an_hour_of_two_people_is_small(synthetic):
+    """Both speak all the time: more than there can be."""
+    html = make_report(Timeline(synthetic(3600, both=True)))
+    assert len(html.encode()) < 8_000_000
+    assert Document(html).tags.count("polyline") >= 20

@@ -15,9 +15,9 @@ STEPS_MS: Final = tuple(1000 * s for s in (10, 15, 30, 60, 120, 300, 600, 1200, 
 ROWS_MS: Final = tuple(60_000 * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 240))
 MOST_ROWS: Final = 5
 
-RIBBON, SPEECH, STACK, AFFECT = (8.0, 15.0), (26.0, 4.0), (33.0, 52.0), (88.0, 30.0)
+RIBBON, SPEECH, STACK, AFFECT = (11.0, 15.0), (29.0, 4.0), (36.0, 52.0), (91.0, 30.0)
 """Top and height of each band of a row."""
-HEIGHT: Final = 134.0
+HEIGHT: Final = 137.0
 
 TEXTURES: Final = {
     "rising": "M-2 2 2 -2M-2 10 10 -2M6 10 10 6",

@@ -14,7 +14,7 @@ from livemood.version import __version__
 
 LANGUAGES: Final = languages()
 STYLE: Final = Path(__file__).with_name("report.css")
-MOST_LONGEST, MOST_GAPS, MOST_TRANSITIONS = 10, 30, 12
+MOST_LONGEST, MOST_GAPS, MOST_TRANSITIONS = 10, 30, 8
 
 
 def make_report(
@@ -127,17 +127,20 @@ def _timeline(subject: Subject, words: Words) -> list[Child]:
 
 
 def _transitions(subject: Subject, words: Words) -> list[Child]:
-    lines: list[list[Child]] = [
-        [c.who, label_of(t.from_, words), label_of(t.to, words), str(t.count)]
-        for c in subject.channels
-        for t in c.summary.session.transitions[:MOST_TRANSITIONS]
-    ]
-    heads = [words(key) for key in ("who", "from", "to", "report_times")]
-    body = table(heads, lines, numbers={3}) if lines else el("p", words("report_no_transitions"))
+    heads = [words(key) for key in ("from", "to", "report_times")]
+    cards: list[Child] = []
+    for channel in subject.channels:
+        lines: list[list[Child]] = [
+            [label_of(t.from_, words), label_of(t.to, words), str(t.count)]
+            for t in channel.summary.session.transitions[:MOST_TRANSITIONS]
+        ]
+        none = el("p", words("report_no_transitions"))
+        body = table(heads, lines, numbers={2}) if lines else none
+        cards.append(el("section", el("h3", channel.who), body, class_="card"))
     return [
         el("h2", words("report_transitions")),
         el("p", words("report_transitions_text")),
-        body,
+        el("div", *cards, class_="cards"),
     ]
 
 

@@ -101,8 +101,9 @@ function head() {
   say($("#purpose"), started?.purpose ?? "");
   $("#purpose-row").hidden = !started?.purpose;
   const budget = started?.settings.budget_ms;
-  const ms = latency ? whole(latency.total) : "–";
-  say($("#latency"), t(budget ? "latency_of" : "latency_ms", { ms, budget: whole(budget ?? 0) }));
+  const values = { ms: whole(latency?.total ?? 0), budget: whole(budget ?? 0) };
+  say($("#latency"), latency ? t(budget ? "latency_of" : "latency_ms", values) : "–");
+  root.classList.toggle("idle", !store.channels.length);
   fillTo($("#latency-bar"), latency && budget ? Math.min(1, latency.total / budget) : 0);
   const behind = store.behind.size > 0 && !ended;
   $("#behind").hidden = !behind;

@@ -93,11 +93,11 @@ function draw() {
 }
 
 function show(row, session) {
-  const text = JSON.stringify([session, document.documentElement.lang]);
+  const text = JSON.stringify([session, clock(duration(session)), document.documentElement.lang]);
   if (row.dataset.shown === text) return;
   row.dataset.shown = text;
   const focused = row.contains(document.activeElement) && document.activeElement.className;
-  const name = session.source || session.kind || session.id;
+  const name = session.participants.join(", ") || session.source || session.id;
   const link = el("a", { href: `/sessions/${encodeURIComponent(session.id)}`, class: "open" }, name);
   const remove = el("button", { type: "button", class: "delete" }, t("delete"));
   remove.setAttribute("aria-label", t("delete_session", { name }));
@@ -107,10 +107,10 @@ function show(row, session) {
     el("th", { scope: "row" }, link),
     cell("state", state(session)),
     cell("sounds", ...session.labels.filter(Boolean).map(sound)),
-    cell("participants", session.participants.join(", ") || "–"),
+    cell("source", session.source ?? session.kind),
     cell("purpose", session.purpose || "–"),
     cell("started", started ? date(started) : "–"),
-    cell("duration", clock(session.duration_ms ?? 0)),
+    cell("duration", clock(duration(session))),
     cell("actions", remove),
   );
   if (focused) row.querySelector(`.${focused}`)?.focus();
@@ -125,6 +125,11 @@ function state(session) {
   const pill = el("span", { class: "pill", "data-state": session.state }, words);
   if (!session.behind || session.state !== "live") return pill;
   return el("span", {}, pill, " ", el("span", { class: "pill", "data-state": "behind" }, t("behind")));
+}
+
+/** Of a live session, which says no duration yet: since it began. */
+function duration({ state, started, duration_ms: ms }) {
+  return state === "live" && started ? Math.max(0, Date.now() - Date.parse(started)) : ms;
 }
 
 function sound(label) {

@@ -14,6 +14,7 @@ export function prepareSpeaking(about, { take, becomes }) {
   form.hidden = false;
   const purposes = about.purposes ?? [];
   $("select", form).replaceChildren(...purposes.map((p) => el("option", { value: p }, p)));
+  if (purposes.includes("personal")) $("select", form).value = "personal";
   form.onsubmit = async (event) => {
     event.preventDefault();
     notice("");
