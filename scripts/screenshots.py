@@ -156,7 +156,7 @@ def for_the_readme(browser, out):
     with monitor() as live, tempfile.TemporaryDirectory() as folder:
         take(browser, live.page, out / "page.png", 1280, "dark", drawn, height=880)
         url = report_file(folder, "en")
-        take(browser, url, out / "report.png", 1280, "light", "true", height=1150)
+        take(browser, url, out / "report.png", 940, "light", "true", height=1150)
 
 
 def main():

@@ -1,6 +1,7 @@
 """Benchmarks run, and those that check something find it in order."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 def test_the_quick_run_ends_with_its_result(script, corpora):
     if script.stem in ("window_cost", "hop_cost"):
         pytest.importorskip("opensmile", reason="needs the extra bench")
+    if script.stem == "page" and not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("needs chromium and chromedriver")
     done = subprocess.run(
         [sys.executable, str(script), "--quick"],
         capture_output=True,

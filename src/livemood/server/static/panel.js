@@ -87,7 +87,7 @@ export class Panel {
     if (!said) return;
     paintChip(this.chip, said.label);
     const affect = [["valence", said.valence], ["arousal", said.arousal]];
-    say(this.affect, affect.map(([name, value]) => `${t(name)} ${signed(value)}`).join("   "));
+    say(this.affect, affect.map(([name, value]) => `${t(name)} ${signed(value)}`).join("  "));
     for (const one of this.bars) one.show(said.probabilities[one.label] ?? 0, said.label);
   }
 
