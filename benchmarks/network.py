@@ -291,7 +291,7 @@ def real(model, seconds: float, conditions: Conditions, seed: int) -> dict:
         RtpReceiver() as receiver,
         common.conversation_file(seconds, seed) as path,
     ):
-        port = receiver.listen(RtpPort("127.0.0.1", 0, opened, idle_s=3.0))
+        port = receiver.listen(RtpPort("127.0.0.1", 0, opened, idle_s=1.5))
         with Relay(port.port, conditions, seed) as relay:
             command = ["ffmpeg", "-v", "error", "-re", "-i", path, "-ar", "8000", "-ac", "1"]
             command += ["-af", "aresample=8000,asetnsamples=160", "-c:a", "pcm_mulaw", "-f", "rtp"]
@@ -322,7 +322,7 @@ def main() -> None:
     sound = common.mu_law(common.conversation(60.0 if args.quick else 600.0, args.seed))
     rows = []
     for name, conditions in SCENARIOS.items():
-        seconds = 40.0 if args.quick else 3600.0 if name in HOURS else 600.0
+        seconds = 20.0 if args.quick else 3600.0 if name in HOURS else 600.0
         rows.append(simulated(name, conditions, sound, seconds, args.seed))
         print(rows[-1], flush=True)
     failed = [reason for row in rows for reason in row.pop("failed")]
@@ -331,7 +331,7 @@ def main() -> None:
         model = load_model(args.model, "cpu")
         model.warm_up()
         spoil = Conditions(loss=0.05, jitter_s=0.1, reorder=0.05, duplicate=0.05)
-        live = real(model, 8.0 if args.quick else 120.0, spoil, args.seed)
+        live = real(model, 4.0 if args.quick else 120.0, spoil, args.seed)
         print(live, flush=True)
         if not live["gaps_exact"]:
             failed.append("over sockets: gaps are not what was lost")

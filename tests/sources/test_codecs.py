@@ -80,6 +80,22 @@ def test_any_description_is_read_or_ignored(text):
         assert 8000 <= form.rate <= 48000
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        # Met by fuzzing: numbers where text is meant, infinity where a number is.
+        ("a=fmtp:0 0", True),
+        ("a=fmtp:0 16", True),
+        ("a=rtpmap:0 L16/" + "9" * 5000, True),
+        ("a=rtpmap:0 L16/8000/inf", True),
+        ("a=rtpmap:0 opus/48000/" + "9" * 5000, True),
+    ],
+)
+def test_descriptions_that_once_were_too_much(line, found):
+    text = f"{HEAD}m=audio 5004 RTP/AVP 0\r\n{line}\r\n"
+    assert (0 in parse_sdp(text).sound) is found
+
+
 def test_descriptions_that_help_nobody_are_one_line(tmp_path):
     path = tmp_path / "call.sdp"
     with pytest.raises(UsageError, match="cannot read"):

@@ -54,7 +54,9 @@ def parse_sdp(text: str) -> PayloadTypes:
             continue
         listed = [int(p) for p in str(media.get("payloads", "")).split() if _is_type(p)]
         sound |= {number: STATIC.sound[number] for number in listed if number in STATIC.sound}
-        stereo = {f["payload"] for f in media.get("fmtp", []) if "sprop-stereo=1" in f["config"]}
+        # The parser makes numbers of what looks like one, wherever that is.
+        parameters = [(f["payload"], str(f["config"])) for f in media.get("fmtp", [])]
+        stereo = {number for number, config in parameters if "sprop-stereo=1" in config}
         for line in media.get("rtp", []):
             number = line["payload"]
             if number not in listed:
@@ -81,6 +83,6 @@ def _format(name: str, line: dict[str, Any], stereo: bool) -> RtpFormat | None:
             return RtpFormat("G722", 16000)
         if name in ("PCMU", "PCMA", "L16"):
             return RtpFormat(name, rate, channels)  # type: ignore[arg-type]  # one of the three
-    except (UsageError, ValueError):
+    except (UsageError, ValueError, OverflowError):
         return None
     return None
