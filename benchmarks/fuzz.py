@@ -173,7 +173,7 @@ class Stream:
         with suppress(Refused):
             if self._left <= 0 or self._decode is None:
                 start = stream_input._parsed(stream_input.START, message)
-                self._decode = open_decoding(start.encoding, start.rate, start.channels)
+                self._decode, _ = open_decoding(start.encoding, start.rate, start.channels)
                 self._left = 200
             elif isinstance(message, bytes):
                 self._left -= 1
