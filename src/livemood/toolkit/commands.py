@@ -54,6 +54,7 @@ def evaluate_command(
     smoothing: Annotated[
         str | None, typer.Option(help="dwell_s=4,enter=0.45,...; chosen by halves if not given.")
     ] = None,
+    vad: Annotated[str, typer.Option(help="Of the live path: webrtc or silero.")] = "webrtc",
     seed: Annotated[int, typer.Option(help="Of intervals, conditions and conversations.")] = 1,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
 ) -> None:
@@ -71,6 +72,7 @@ def evaluate_command(
         noise=NoiseBank(noise, tuple(filter(None, noise_folds.split(",")))) if noise else None,
         streaming=conversations if streaming else 0,
         smoothing=_smoothing(smoothing) if smoothing else None,
+        vad=vad,
         seed=seed,
         provider=provider,
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from livemood.errors import LivemoodError, UsageError
 from livemood.model import Model, load_model
+from livemood.speech import open_detector
 from livemood.timeline.smoother import SmootherSettings
 from livemood.toolkit.conversations import ConversationSettings, conversations
 from livemood.toolkit.streaming import streaming_figures
@@ -44,6 +45,7 @@ class Wanted:
     streaming: int = 0
     """Conversations of each speaker."""
     smoothing: SmootherSettings | None = None
+    vad: str = "webrtc"
     talk: ConversationSettings = field(default_factory=ConversationSettings)
     seed: int = 1
     provider: str = "cpu"
@@ -54,6 +56,7 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
 
     Raises `UsageError` for manifests, folds or conditions that are wrong.
     """
+    open_detector(wanted.vad)
     conditions = [parse_condition(name, wanted.noise) for name in wanted.conditions]
     models, clips = _models_and_clips(wanted)
     try:
@@ -88,7 +91,7 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
         talks = conversations(clips, wanted.streaming, wanted.seed, wanted.talk, wanted.noise)
         if not talks:
             raise UsageError("conversations need speakers with at least two labels")
-        result["streaming"] = streaming_figures(model, talks, wanted.smoothing)
+        result["streaming"] = streaming_figures(model, talks, wanted.smoothing, wanted.vad)
     write_json(out / "evaluation.json", result)
     (out / "report.html").write_text(html_report(result), "utf-8")
     with (out / "predictions.csv").open("w", newline="", encoding="utf-8") as lines:
