@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from livemood.errors import UsageError
 from livemood.timeline.smoother import SmootherSettings
-from livemood.toolkit.evaluate import Wanted, evaluate, held_out_of, summary
 from livemood.toolkit.sources import app as sources_app
 from livemood.toolkit.train import search, train
 from livemood.training.degrade import NoiseBank
@@ -59,6 +58,8 @@ def evaluate_command(
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
 ) -> None:
     """Measure a model on labelled clips, and on conversations made of them."""
+    from livemood.toolkit.evaluate import Wanted, evaluate, held_out_of, summary  # loads slowly
+
     names = speakers.split(",") if speakers else []
     if held_out:
         names += held_out_of(held_out)

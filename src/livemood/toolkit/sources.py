@@ -9,8 +9,6 @@ import typer
 from livemood.training.build import write_json
 from livemood.training.manifest import read_manifest
 from livemood.training.splits import make_folds
-from livemood.training.transfer.catalogue import known
-from livemood.training.transfer.rank import rank as run_rank
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -20,6 +18,8 @@ Sources = Annotated[Path | None, typer.Option(help="Folder of weights and livemo
 @app.command("list")
 def list_sources(sources: Sources = None) -> None:
     """List the source models by name."""
+    from livemood.training.transfer.catalogue import known  # takes seconds to load
+
     for name in known(sources):
         typer.echo(name)
 
@@ -38,6 +38,9 @@ def rank_sources(
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Probe every available source, frozen, beside its own network with random weights."""
+    from livemood.training.transfer.catalogue import known
+    from livemood.training.transfer.rank import rank as run_rank
+
     torch.set_num_threads(threads)
     pairs = dict(text.partition("=")[::2] for text in label_map or ())
     clips = [clip for path in manifest for clip in read_manifest(path, pairs)[::every]]

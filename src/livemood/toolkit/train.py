@@ -18,7 +18,6 @@ from livemood.training.data import read_data
 from livemood.training.fit import Report
 from livemood.training.recipe import Recipe, read_recipe
 from livemood.training.runs import summary, train_folds, train_once
-from livemood.training.search import search as run_search
 from livemood.training.splits import make_folds
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe: TOML, or JSON as runs leave it.")]
@@ -106,6 +105,8 @@ def _search(
     device: str,
     threads: int,
 ) -> dict[str, Any]:
+    from livemood.training.search import search as run_search  # takes seconds to load
+
     torch.set_num_threads(threads)
     parsed = read_recipe(recipe)
     where = _where(corpora, cache, sources, device, 0)

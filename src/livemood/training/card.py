@@ -8,15 +8,9 @@ import numpy as np
 
 from livemood.model.manifest import Manifest, read_manifest
 from livemood.training.metrics import markdown_confusion
+from livemood.training.runcard import NOT_FOR
 
-LIMITS = """## What it is not for
-
-It estimates how speech *sounds*, not what a person feels, thinks or intends. It must not be used
-to decide about people: not for hiring, performance, grading, admission, credit, policing,
-insurance or diagnosis. In the European Union, inferring emotions of people at work or in education
-is prohibited but for medical or safety reasons (AI Act, article 5(1)(f)), and people exposed to
-such a system must be told (article 50(3)). It is not a medical device.
-
+LIMITS = f"""{NOT_FOR}
 ## Limits
 
 - The speech it learnt from is acted, or keywords spoken on request. Spontaneous emotion is weaker

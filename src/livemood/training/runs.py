@@ -25,6 +25,7 @@ from livemood.training.evaluate import crossvalidation_figures, held_out_figures
 from livemood.training.fit import Report
 from livemood.training.metrics import Probs, Truth, confusion_matrix, uar
 from livemood.training.recipe import Recipe
+from livemood.training.runcard import write_run_card
 from livemood.training.splits import Fold, check_classes, check_folds
 
 MOST_LOST = 0.5
@@ -56,6 +57,14 @@ def train_once(
     shutil.rmtree(chosen, ignore_errors=True)
     shutil.copytree(folders[figures["choice"]["chosen"]], chosen)
     write_json(out / "figures.json", figures)
+    evaluation = None
+    if tested:
+        from livemood.training.figures import figures as measure  # takes seconds to load
+
+        model = load_model(chosen, "cpu")
+        evaluation = measure(*predict_clips(model, tested), tested, model.labels, recipe.seed)
+        write_json(out / "evaluation.json", evaluation)
+    write_run_card(chosen, recipe, evaluation)
     return figures
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import GroupKFold
 
 from livemood.errors import UsageError
 from livemood.training.clips import Clip
@@ -122,6 +121,8 @@ def validation_speakers(clips: Sequence[Clip], share: float, seed: int) -> list[
 
 
 def _grouped(clips: Sequence[Clip], count: int) -> dict[str, set[str]]:
+    from sklearn.model_selection import GroupKFold  # takes seconds to load
+
     speakers = [clip.speaker for clip in clips]
     if len(set(speakers)) < count:
         raise UsageError(f"{count} groups need {count} speakers: there are {len(set(speakers))}")
