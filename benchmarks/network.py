@@ -331,7 +331,7 @@ def main() -> None:
         model = load_model(args.model, "cpu")
         model.warm_up()
         spoil = Conditions(loss=0.05, jitter_s=0.1, reorder=0.05, duplicate=0.05)
-        live = real(model, 4.0 if args.quick else 120.0, spoil, args.seed)
+        live = real(model, 4.0 if args.quick else 60.0, spoil, args.seed)
         print(live, flush=True)
         if not live["gaps_exact"]:
             failed.append("over sockets: gaps are not what was lost")
