@@ -120,6 +120,13 @@ def test_another_ssrc_goes_on_with_the_call(call, heard, said):
     assert sorted(heard.ended) == [7, 8]
 
 
+def test_a_second_party_is_not_taken_for_the_first_that_is_silent(call, heard):
+    now = speak(call, range(50))
+    speak(call, range(50), ssrc=8, begin=now + 3)
+    assert list(heard.blocks) == [7, 8]
+    assert len(call.senders) == 2
+
+
 def test_a_call_ends_soon_after_its_goodbye(call, heard):
     now = speak(call, range(50))
     call.take(goodbye(7), HERE, now)

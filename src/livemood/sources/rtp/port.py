@@ -233,9 +233,15 @@ class RtpPort:
         return sender
 
     def _replaced(self, ssrc: int, form: RtpFormat, address: Address, now: float) -> Sender | None:
-        """A party of the call that goes on under another SSRC."""
+        """A party of the call that goes on under another SSRC.
+
+        As long as somebody is missing, only who said goodbye is replaced: the newcomer may be
+        another party.
+        """
+        all_there = len(self.senders) >= self._most
         for old, sender in self.senders.items():
-            stopped = sender.left is not None or now - sender.heard > self.TAKEOVER_S
+            silent = now - sender.heard > self.TAKEOVER_S
+            stopped = sender.left is not None or (silent and all_there)
             if stopped and address[0] == sender.address[0] and form.fits(sender.stream.format):
                 self.senders[ssrc] = self.senders.pop(old)
                 sender.change(ssrc, address)
