@@ -1,5 +1,7 @@
 """The ASGI application of a server of many sessions."""
 
+import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,6 +31,8 @@ from livemood.server.service.settings import ServeSettings
 from livemood.server.service.slow import BodyLimit
 from livemood.server.service.watch import watch_routes
 from livemood.version import __version__
+
+log = logging.getLogger(__name__)
 
 THREADS = 16
 """That answer REST requests; more would only take turns."""
@@ -112,6 +116,11 @@ def _answer_errors(app: FastAPI, sessions: Sessions) -> None:
         answer = reply(Refused(code, str(error.detail).lower(), error.status_code))
         answer.headers.update(error.headers or {})
         return answer
+
+    @app.exception_handler(sqlite3.Error)
+    async def _(_: Request, error: sqlite3.Error) -> JSONResponse:
+        log.error("what is kept cannot be read or written: %s", error)
+        return reply(Refused("storage_failed", "what is kept cannot be used: try again", 503, 10))
 
     @app.exception_handler(Exception)
     async def _(_: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - is logged

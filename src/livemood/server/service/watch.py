@@ -35,6 +35,8 @@ def watch_routes(sessions: Sessions, connections: Connections) -> list[BaseRoute
             principal.require("watch", "manage", session=session)
             record = await run_in_threadpool(sessions.record, session)
             after = _after(socket)
+            note = sessions.archive.audit.note
+            await run_in_threadpool(note, principal.name, "watch", record.id)
             await accept(socket)
             with connections.held(principal):
                 await _while_there(socket, send_from(socket, sessions, record.id, after))
