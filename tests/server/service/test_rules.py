@@ -179,3 +179,22 @@ def test_sessions_that_end_make_room_at_once():
     admission.closed(1, 0.0)
     admission.closed(1, 0.0)
     assert not admission.wait_s(3, 0.0, 10.0)
+
+
+def test_late_windows_leave_no_room_until_they_are_in_time_again():
+    admission = Admission(busiest=0.7, guess=0.001)
+    for _ in range(500):
+        admission.heard(0.4)
+    assert not admission.wait_s(1, 0.3, 0.0)
+    for n in range(100):
+        admission.heard(1.5 if n % 20 == 0 else 0.4)
+    assert admission.wait_s(1, 0.3, 0.0)
+    for _ in range(200):
+        admission.heard(0.4)
+    assert not admission.wait_s(1, 0.3, 0.0)
+    for _ in range(50):
+        admission.heard(3.0)
+    assert admission.wait_s(1, 0.0, 0.0)
+    for second in range(20):  # everybody has gone
+        admission.measure(0.0, second)
+    assert not admission.wait_s(1, 0.0, 20.0)

@@ -6,7 +6,8 @@ from collections import deque
 class Admission:
     """Decides whether one more session would be too much.
 
-    A pure object, told the load and the time. What a channel costs shows only once people have
+    A pure object, told the load, the latencies and the time. Load alone would not do: streams that
+    miss their budget stretch their hops, and so load the machine less. What a channel costs shows only once people have
     spoken in it for a while, so young channels are counted with what older ones cost; before there
     are any, with a guess.
     """
@@ -14,6 +15,10 @@ class Admission:
     GROWN_S = 6.0
     """The age from which a channel's cost is in the load."""
     RETRY_S = 5.0
+    LATE = 2 / 3
+    """Of the budget: from here on a window is late."""
+    MOST_LATE = 0.02
+    """Share of late windows above which there is no room."""
 
     def __init__(self, busiest: float, guess: float) -> None:
         self._busiest = busiest
@@ -21,15 +26,22 @@ class Admission:
         self._young: deque[tuple[float, int]] = deque()
         """When channels came, and how many."""
         self._grown = 0
+        self.late = 0.0
+        """Share of late windows among the last hundred or so."""
 
     @property
     def cost(self) -> float:
         """Load of one channel, as far as is known."""
         return self._cost
 
+    def heard(self, latency: float) -> None:
+        """A window was read, this late in parts of the budget."""
+        self.late += 0.01 * ((latency > self.LATE) - self.late)
+
     def measure(self, load: float, now: float) -> None:
-        """Take the load of the last seconds, from 0 to 1."""
+        """Take the load of the last seconds, from 0 to 1; about once a second."""
         self._age(now)
+        self.late *= 0.8  # where nobody speaks, nobody is late
         if self._grown >= 4 and not self._young:
             # Never below a quarter of the guess: people fall silent, and then all speak at once.
             cost = max(self._guess / 4, load / self._grown)
@@ -40,7 +52,8 @@ class Admission:
         self._age(now)
         coming = sum(count * (1 - (now - since) / self.GROWN_S) for since, count in self._young)
         expected = load + self._cost * (coming + channels)
-        return self.RETRY_S if expected > self._busiest else 0.0
+        full = expected > self._busiest or self.late > self.MOST_LATE
+        return self.RETRY_S if full else 0.0
 
     def opened(self, channels: int, now: float) -> None:
         """A session was opened."""

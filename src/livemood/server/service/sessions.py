@@ -21,7 +21,7 @@ from livemood.server.service.principal import Principal
 from livemood.server.service.refused import Refused, not_found
 from livemood.server.service.settings import Limits
 from livemood.server.service.spec import MOST_CHANNELS, SessionRecord, SessionSpec
-from livemood.timeline.events import AnyEvent, Marker, SessionEnded, utc_now
+from livemood.timeline.events import AnyEvent, Emotion, Marker, SessionEnded, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +189,8 @@ class Sessions:
     def _deliver(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
         opened.take(event, text)
         self.metrics.count(opened, event)
+        if isinstance(event, Emotion):
+            self.admission.heard(event.latency_ms.total / 1000 / self._settings.budget_s)
 
     def _settle(self, opened: OpenSession, event: SessionEnded) -> None:
         """The writer's thread: everything of a session is on disk; now its record, too."""

@@ -87,7 +87,7 @@ class ServeSettings(BaseSettings):
     vad: str = "webrtc"
     retention_days: float = Field(30.0, gt=0)
     """How long sessions are kept that do not say so themselves."""
-    busiest: float = Field(0.75, gt=0, le=1)
+    busiest: float = Field(0.7, gt=0, le=1)
     """The load above which no more sessions are taken."""
     limits: Limits = Limits()
     rtp: RtpSettings = RtpSettings()
