@@ -7,9 +7,9 @@ class Admission:
     """Decides whether one more session would be too much.
 
     A pure object, told the load, the latencies and the time. Load alone would not do: streams that
-    miss their budget stretch their hops, and so load the machine less. What a channel costs shows only once people have
-    spoken in it for a while, so young channels are counted with what older ones cost; before there
-    are any, with a guess.
+    miss their budget stretch their hops, and so load the machine less. And what a channel costs
+    shows only once people have spoken in it for a while, so young channels are counted with what
+    older ones cost; before there are any, with a guess.
     """
 
     GROWN_S = 6.0

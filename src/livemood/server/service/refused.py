@@ -33,3 +33,18 @@ class Refused(LivemoodError):  # noqa: N818 - an answer, not a fault
 def not_found() -> Refused:
     """There is no such session, or it is none of the asker's business."""
     return Refused("not_found", "there is no such session", 404)
+
+
+def busy(wait_s: float) -> Refused:
+    """The machine can do no more."""
+    return Refused(
+        "busy",
+        f"as many sessions run as this machine can keep up with: try again in {wait_s:.0f} s",
+        503,
+        wait_s,
+    )
+
+
+def not_live() -> Refused:
+    """A session that waits, or has ended, has no timeline to note something on."""
+    return Refused("not_live", "the session is not running", 409)

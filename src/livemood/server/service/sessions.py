@@ -18,7 +18,7 @@ from livemood.server.service.live import LiveSession, OpenSession, ended_fields
 from livemood.server.service.metrics import ServiceMetrics
 from livemood.server.service.policy import Policy
 from livemood.server.service.principal import Principal
-from livemood.server.service.refused import Refused, not_found
+from livemood.server.service.refused import Refused, busy, not_found, not_live
 from livemood.server.service.settings import Limits
 from livemood.server.service.spec import MOST_CHANNELS, SessionRecord, SessionSpec
 from livemood.timeline.events import AnyEvent, Emotion, Marker, SessionEnded, utc_now
@@ -108,7 +108,7 @@ class Sessions:
             raise Refused("storage_failed", "events cannot be kept: look at the log", 503, 30)
         wait = self.admission.wait_s(channels, self.load(), time.monotonic())
         if wait:
-            raise _busy(wait)
+            raise busy(wait)
 
     # While there is
 
@@ -168,8 +168,8 @@ class Sessions:
                 about=About(record.purpose, record.consent, record.participants),
                 session=record.id,
             )
-        except Busy as busy:
-            raise _busy(busy.retry_after_s) from None
+        except Busy as error:
+            raise busy(error.retry_after_s) from None
         except UsageError as error:
             raise Refused("bad_rate", str(error), 422) from None
         keep = record.keep_sound
@@ -238,7 +238,7 @@ class Sessions:
         """Note something on the timeline of a live session; waits until it is there."""
         live = self._own(session_id, by).live
         if live is None or live.closing:
-            raise _not_live()
+            raise not_live()
         self.archive.audit.note(by.name, "mark", session_id)
         return live.mark(note, at_ms).result(self.END_S)
 
@@ -256,7 +256,7 @@ class Sessions:
         by.require_own(session_id, record.created_by)
         opened = self.open(session_id)
         if opened is None:
-            raise _not_live()
+            raise not_live()
         return opened
 
     def finish(self, opened: OpenSession, reason: str) -> None:
@@ -294,16 +294,3 @@ class Sessions:
         deadline = time.monotonic() + self.END_S
         for session in opened:
             session.settled.wait(max(0.0, deadline - time.monotonic()))
-
-
-def _busy(wait_s: float) -> Refused:
-    return Refused(
-        "busy",
-        f"as many sessions run as this machine can keep up with: try again in {wait_s:.0f} s",
-        503,
-        wait_s,
-    )
-
-
-def _not_live() -> Refused:
-    return Refused("not_live", "the session is not running", 409)
