@@ -71,7 +71,7 @@ def test_one_packet_alone_opens_nothing(port, heard):
     for ssrc in range(1000):
         port.take(datagram(ssrc, ssrc), HERE, 0.0)
     assert heard.blocks == {}
-    assert len(port._strangers) <= RtpPort.STRANGERS
+    assert len(port.strangers) <= port.strangers.MOST
     speak(port, range(2), ssrc=5000)
     assert [block.start for block in heard.blocks[5000]] == [0, 160]
 

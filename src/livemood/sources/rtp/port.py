@@ -14,6 +14,8 @@ from livemood.sources.rtp.packet import MalformedPacket, RtpPacket, parse_packet
 from livemood.sources.rtp.payload import STATIC, PayloadTypes, RtpFormat
 from livemood.sources.rtp.rtcp import INTERVAL_S, Told, is_rtcp, read_rtcp, receiver_report
 from livemood.sources.rtp.sender import Address, Sender, Take
+from livemood.sources.rtp.strangers import Strangers
+from livemood.sources.rtp.udp import LONGEST_PACKET, bind
 
 log = logging.getLogger(__name__)
 
@@ -22,24 +24,6 @@ Open = Callable[[int, RtpFormat], Take | None]
 
 TypesOf = Callable[[int], PayloadTypes | None]
 """What the payload types of a sender mean, by its SSRC; none: it is nobody's."""
-
-LONGEST_PACKET: Final = 2048
-SOCKET_BUFFER: Final = 4 << 20
-"""Bytes; at 150 calls half a second of packets, for when the thread is held up."""
-
-
-def bind(host: str, port: int, buffer: int = SOCKET_BUFFER) -> socket.socket:
-    """A UDP socket for receiving. Raises `SourceError` if the address cannot be used."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    receiver = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        receiver.bind((host, port))
-        receiver.setblocking(False)
-    except (OSError, OverflowError) as error:
-        receiver.close()
-        raise SourceError(f"cannot receive at {host}:{port}: {error}; choose another") from None
-    return receiver
 
 
 class RtpPort:
@@ -92,7 +76,7 @@ class RtpPort:
         self._parties, self._most = parties, parties or most
         self._ssrc, self._cname = secrets.randbits(32), secrets.token_hex(8)
         self._random = random.Random(self._ssrc)  # noqa: S311 - spreads reports over time
-        self._strangers: dict[int, tuple[RtpPacket, Address, float]] = {}
+        self.strangers = Strangers()
         self.senders: dict[int, Sender] = {}
         self.holding: set[Sender] = set()
         """Those whose packets wait behind a hole."""
@@ -166,9 +150,7 @@ class RtpPort:
             sender.hand_on(sender.stream.idle(now))
             if now >= sender.next_report:
                 self._report(sender, now)
-        for ssrc, (_, _, then) in list(self._strangers.items()):
-            if now - then > self._idle_s:
-                del self._strangers[ssrc]
+        self.strangers.sweep(now - self._idle_s)
 
     def counts(self) -> Counter[str]:
         """Packets so far: received, and those that brought no sound, by cause."""
@@ -194,17 +176,13 @@ class RtpPort:
         if form is None:
             self.refused[_why(packet.payload_type, types)] += 1
             return
-        first = self._strangers.pop(packet.ssrc, None)
-        follows = first and 0 < (packet.sequence - first[0].sequence) & 0xFFFF <= 100
-        if not first or not follows or first[1] != address:
-            if len(self._strangers) >= self.STRANGERS:
-                self._strangers.pop(next(iter(self._strangers)))
-            self._strangers[packet.ssrc] = (packet, address, now)
+        first = self.strangers.follows(packet, address, now)
+        if first is None:
             return
         sender = self._new(packet.ssrc, form, types, address, now)
         if sender:
             self.packets["received"] += 2
-            sender.push(first[0], first[2])
+            sender.push(*first)
             sender.push(packet, now)
             self._note(sender)
 
