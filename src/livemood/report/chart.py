@@ -18,6 +18,8 @@ MOST_ROWS: Final = 5
 RIBBON, SPEECH, STACK, AFFECT = (11.0, 15.0), (29.0, 4.0), (36.0, 52.0), (91.0, 30.0)
 """Top and height of each band of a row."""
 HEIGHT: Final = 137.0
+NOTE_PX: Final = 4.6
+"""Width of a letter of a note, on average."""
 
 TEXTURES: Final = {
     "rising": "M-2 2 2 -2M-2 10 10 -2M6 10 10 6",
@@ -90,7 +92,7 @@ def draw_row(
         *(_speech(e, span) for e in within if isinstance(e, SpeechEnded)),
         *(_segment(e, span, words) for e in within if isinstance(e, Segment)),
         *(_gap(e, span, words) for e in within if isinstance(e, Gap)),
-        *(_marker(e, span) for e in markers if start <= e.start_ms < end),
+        *_markers([e for e in markers if start <= e.start_ms < end], span),
         viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
         class_="row",
         role="img",
@@ -218,20 +220,16 @@ def _gap(gap: Gap, span: tuple[int, int], words: Words) -> Element:
     )
 
 
-def _marker(marker: Marker, span: tuple[int, int]) -> Element:
-    x = _x(marker.start_ms, span)
-    note = marker.note if len(marker.note) <= 24 else f"{marker.note[:23]}…"
-    flip = x > WIDTH * 0.85
-    return el(
-        "g",
-        el("title", f"{clock(marker.start_ms)} {marker.note}"),
-        el("path", d=f"M{x:g} 0V{AFFECT[0] + AFFECT[1]:g}", class_="marker"),
-        el(
-            "text",
-            f"⚑ {note}",
-            x=x - 2 if flip else x + 2,
-            y=7,
-            class_="note",
-            text_anchor="end" if flip else "start",
-        ),
-    )
+def _markers(markers: Sequence[Marker], span: tuple[int, int]) -> Iterator[Element]:
+    """Flags; their notes where one does not run into the next, for all are in a table as well."""
+    places = [_x(marker.start_ms, span) for marker in markers]
+    for n, (marker, x) in enumerate(zip(markers, places, strict=True)):
+        after = places[n + 1] if n + 1 < len(places) else WIDTH
+        note = marker.note if len(marker.note) <= 24 else f"{marker.note[:23]}…"
+        fits = NOTE_PX * (len(note) + 2) <= after - x
+        yield el(
+            "g",
+            el("title", f"{clock(marker.start_ms)} {marker.note}"),
+            el("path", d=f"M{x:g} 0V{AFFECT[0] + AFFECT[1]:g}", class_="marker"),
+            el("text", f"⚑ {note}" if fits else "⚑", x=x + 2, y=8, class_="note"),
+        )
