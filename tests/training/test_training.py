@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from livemood.training.data import Data, read_data  # noqa: E402
 from livemood.training.network import DcRnn  # noqa: E402
 from livemood.training.recipe import NetworkPart, Recipe, read_recipe  # noqa: E402
 
+RECIPES = Path(__file__).parents[2] / "recipes"
 LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
 
 
@@ -169,10 +171,13 @@ def test_a_wrong_recipe_is_refused_with_the_place(tmp_path, change, says):
     assert "\n" not in str(error.value)
 
 
-def test_the_shipped_model_is_what_the_recipe_says(model):
-    from pathlib import Path
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_that_comes_along_can_be_read(path):
+    assert read_recipe(path).corpora
 
-    recipe = read_recipe(Path(__file__).parents[2] / "recipes" / "default.toml")
+
+def test_the_shipped_model_is_what_the_recipe_says(model):
+    recipe = read_recipe(RECIPES / "default.toml")
     assert (recipe.name, recipe.version) == (model.manifest.name, model.manifest.version)
     assert recipe.labels == model.labels
     assert recipe.seed == model.manifest.metrics["seed"]
