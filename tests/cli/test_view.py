@@ -16,7 +16,7 @@ from livemood.cli.repaint import Repainter
 
 pyte = pytest.importorskip("pyte", reason="pyte is not installed")
 pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
-DEMO = [sys.executable, "-m", "livemood", "demo", "--speed", "8", "--port", "0"]
+DEMO = [sys.executable, "-m", "livemood", "demo", "--speed", "20", "--port", "0"]
 
 
 class Terminal:

@@ -118,6 +118,7 @@ def test_it_reconnects_to_a_restarted_server_and_nothing_is_missing_or_doubled(
         assert browser.js("return [livemoodPage.feed.missed, window.listening.missed]") == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_new_session_at_the_same_address_is_followed(browser, demo_events):
     with ServerThread(0) as server:
         publish(server, demo_events)
@@ -265,6 +266,7 @@ def test_both_languages_and_themes_are_remembered(browser, server, demo_events):
         taken(browser, len(demo_events) - 1)
 
 
+@pytest.mark.slow
 def test_changes_are_told_to_screen_readers_at_most_every_few_seconds(browser, server, demo_events):
     first = next(i for i, e in enumerate(demo_events) if e.type == "emotion")
     publish(server, demo_events[:first])

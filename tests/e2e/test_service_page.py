@@ -125,6 +125,7 @@ def test_a_session_has_its_page_also_when_it_has_ended(browser, service, talk):
     assert "愤怒" in browser.text("body")
 
 
+@pytest.mark.slow
 def test_its_page_survives_a_restart_of_the_server(browser, model, tmp_path, talk):
     with serving(model, tmp_path / "data") as service:
         session = ended_session(service, talk)
@@ -173,7 +174,7 @@ def test_a_session_that_is_gone_is_said_to_be_gone(browser, service):
     browser.until("document.querySelector('#notice').innerText.includes('no such session')")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_no_violation(browser, service, talk, axe, theme):
     session = ended_session(service, talk)
     for path in ("/", f"/sessions/{session}", "/speak", "report"):

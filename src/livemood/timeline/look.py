@@ -14,6 +14,8 @@ PALETTE: Final = Path(__file__).resolve().parent.parent / "assets" / "palette.js
 def looks() -> dict[str, dict[str, str]]:
     """Label to its `letter`, `colour` (of Okabe & Ito 2008, "Color Universal Design"), `pattern`.
 
+    Their grey is made lighter: in deuteranopia it came too near to reddish purple.
+
     Never colour alone: people with any kind of colour vision, and paper without colours, have the
     letter and the texture. Black text is legible on every colour.
     """
