@@ -268,3 +268,28 @@ def test_the_description_says_what_is_there(serving):
     with serving() as service, client(service) as http:
         description = http.get("/openapi.json").json()
     assert "/v1/sessions/{session}/timeline" in description["paths"]
+
+
+async def test_what_expired_is_deleted_while_running_and_at_start(serving, speech, monkeypatch):
+    brief = START | {"retention_days": 1e-6}
+    with serving() as service, client(service) as http:
+        kept = (await stream(service, speech[:1600]))[0].session
+        first = (await stream(service, speech[:1600], brief))[0].session
+        opened = service.sessions.open(first)
+        assert opened is None or await asyncio.to_thread(opened.settled.wait, 10)
+        monkeypatch.setattr(service._keeper, "RETENTION_EVERY_S", 0.0)
+        for _ in range(200):
+            service._keeper.tick(time.monotonic())
+            if http.get(f"/v1/sessions/{first}").status_code == 404:
+                break
+            await asyncio.sleep(0.02)
+        assert http.get(f"/v1/sessions/{first}").status_code == 404
+        service._keeper.stop()
+        second = (await stream(service, speech[:1600], brief))[0].session
+    time.sleep(0.1)  # what its retention amounts to
+    with serving() as service, client(service) as http:
+        assert http.get(f"/v1/sessions/{second}").status_code == 404
+        assert http.get(f"/v1/sessions/{kept}").status_code == 200
+        lines = http.get("/v1/audit").json()["lines"]
+        gone = {line["session"] for line in lines if line["action"] == "expire"}
+    assert gone == {first, second}

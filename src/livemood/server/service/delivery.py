@@ -12,9 +12,12 @@ log = logging.getLogger(__name__)
 class Delivery:
     """Carries calls from any thread to an event loop, many at one waking.
 
-    Before a loop is given, and after it has closed, calls wait or are dropped.
+    Waking a loop costs whoever does it a system call, and a wait for the interpreter's lock. So as
+    long as calls come, the loop looks for more by itself, every `AGAIN_S`. Before a loop is given,
+    and after it has closed, calls wait or are dropped.
     """
 
+    AGAIN_S = 0.004
     MOST_WAITING = 100_000
 
     def __init__(self) -> None:
@@ -42,8 +45,13 @@ class Delivery:
         self._loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
-        self._woken = False  # before looking: what comes from now on wakes again
-        for _ in range(len(self._calls)):
+        count = len(self._calls)
+        if count and self._loop is not None:
+            self._loop.call_later(self.AGAIN_S, self._deliver)
+        else:
+            self._woken = False  # before looking again: what comes from now on wakes
+            count = len(self._calls)
+        for _ in range(count):
             function, args = self._calls.popleft()
             try:
                 function(*args)
