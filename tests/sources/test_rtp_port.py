@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -26,16 +27,17 @@ class Heard:
     """What a port's callback was asked, and the blocks each sender brought."""
 
     def __init__(self):
-        self.blocks, self.ended = {}, []
+        self.blocks, self.ended, self.opened = {}, [], []
 
     def __call__(self, ssrc, _form):
-        self.blocks[ssrc] = []
+        self.opened.append(ssrc)
+        taken = self.blocks[ssrc] = []
 
         def take(block):
             if block is None:
                 self.ended.append(ssrc)
             else:
-                self.blocks[ssrc].append(block)
+                taken.append(block)
 
         return take
 
@@ -203,6 +205,45 @@ def test_reports_are_whole_words_and_can_be_read(blocks, name):
 def test_any_bytes_are_read_as_rtcp(data):
     told = read_rtcp(data)
     assert len(told.leaving) <= len(data) // 4
+
+
+def any_datagram():
+    real = st.builds(
+        datagram,
+        st.integers(0, 40) | st.integers(0, 65535),
+        st.integers(1, 4),
+        st.sampled_from((0, 8, 9, 11, 13, 101, 72)),
+        st.binary(max_size=300),
+    )
+    spoilt = st.tuples(real, st.integers(0, 20), st.binary(max_size=4)).map(
+        lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + len(parts[2]) :]
+    )
+    return real | spoilt | st.builds(goodbye, st.integers(1, 4)) | st.binary(max_size=60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(any_datagram(), st.sampled_from((HERE, THERE, ELSEWHERE)), st.floats(0, 2)),
+        max_size=60,
+    ),
+    st.sampled_from((None, 1, 2)),
+)
+def test_whatever_comes_to_a_port_every_sender_goes_on_or_has_gone(sent, parties):
+    heard, now = Heard(), 0.0
+    port = RtpPort("127.0.0.1", 0, heard, most=3, parties=parties)
+    for data, address, passed in sent:
+        now += passed
+        port.due(now)
+        port.take(data, address, now)
+        port.sweep(now)
+        assert len(port.senders) <= (parties or 3)
+        assert len(port.strangers) <= port.strangers.MOST
+        assert all(s.stream.deadline is not None for s in port.holding)
+    port.close()
+    assert sorted(heard.ended) == sorted(heard.opened)
+    for blocks in heard.blocks.values():
+        assert all(a.end <= b.start for a, b in pairwise(blocks))
 
 
 @pytest.mark.parametrize("mux", [True, False])

@@ -118,6 +118,8 @@ async def test_a_peer_that_goes_ends_its_session(serving, wave):
 async def test_a_session_that_is_ended_elsewhere_parts_with_its_peer(serving, wave):
     with serving() as service, client(service) as http:
         async with Publishing(http, wave) as publishing:
+            # As OBS does: video, which is declined.
+            publishing.peer.addTransceiver("video", direction="sendonly")
             gone = asyncio.Event()
 
             @publishing.peer.on("connectionstatechange")
@@ -125,7 +127,10 @@ async def test_a_session_that_is_ended_elsewhere_parts_with_its_peer(serving, wa
                 if publishing.peer.connectionState == "closed":
                     gone.set()
 
-            session = (await publishing.begin(**ABOUT)).headers["location"].rpartition("/")[2]
+            answer = await publishing.begin(**ABOUT)
+            video = answer.text[answer.text.index("m=video") :]
+            assert "a=inactive" in video or video.startswith("m=video 0")
+            session = answer.headers["location"].rpartition("/")[2]
             while service.sessions.open(session).live is None:
                 await asyncio.sleep(0.05)
             ended = await asyncio.to_thread(http.post, f"/v1/sessions/{session}/end")
