@@ -1,5 +1,6 @@
 """Source models: they load whole, give what they say, and know more than at random."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from torchaudio.models import wav2vec2_model, wavlm_model  # noqa: E402
 
 from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
+from livemood.toolkit.commands import run  # noqa: E402
+from livemood.training.data import read_table  # noqa: E402
 from livemood.training.manifest import read_manifest  # noqa: E402
 from livemood.training.splits import make_folds  # noqa: E402
 from livemood.training.transfer.catalogue import TENSORS, known, open_source  # noqa: E402
@@ -144,6 +147,31 @@ def test_ranking_measures_what_is_there_and_says_why_the_rest_is_not(weights, cl
     assert row["gain"] == pytest.approx(row["uar"] - row["uar_random"], abs=0.02)
     assert row["milliseconds"] > 0
     assert found["recommended"] in (None, "efficientat-mn04")
+
+
+def test_a_source_teaches_by_what_a_probe_says_of_speakers_it_never_heard(
+    weights, clips, tmp_path, capsys
+):
+    table = tmp_path / "few.csv"
+    with table.open("w", newline="") as out:
+        csv.writer(out).writerows(
+            [["path", "speaker", "label"], *([c.path, c.speaker, c.label] for c in clips)]
+        )
+    arguments = ["--manifest", table, "--sources", weights, "--folds", "group:2"]
+    arguments += ["--source", "efficientat-mn04", "--leave-out", "ravdess-01"]
+    said = tmp_path / "said.csv"
+    with pytest.raises(SystemExit) as end:
+        run(["sources", "teach", *map(str, arguments), "--out", str(said)])
+    assert end.value.code == 0
+    assert "UAR by fold" in capsys.readouterr().out
+    labels = sorted({clip.label for clip in clips})
+    soft = read_table(said, clips, labels)
+    known = np.array([clip.speaker != "ravdess-01" for clip in clips])
+    assert np.allclose(soft[known].sum(axis=1), 1, atol=1e-3)
+    assert not soft[~known].any()
+    truth = np.array([labels.index(clip.label) for clip in clips])
+    right = (soft.argmax(axis=1) == truth)[known].mean()
+    assert 1.5 / 8 < right < 0.9  # it knows something, and not by heart
 
 
 def test_the_cheapest_that_is_as_good_is_recommended():

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
 
 from livemood.training.build import write_json
+from livemood.training.data import write_predictions
 from livemood.training.manifest import read_manifest
-from livemood.training.splits import make_folds
+from livemood.training.splits import check_folds, make_folds
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -55,6 +57,42 @@ def rank_sources(
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, found)
+
+
+@app.command("teach")
+def teach_by_sources(
+    manifest: Annotated[list[Path], typer.Option(help="CSV of labelled clips; may be repeated.")],
+    source: Annotated[str, typer.Option(help="One or several, A,B: their vectors side by side.")],
+    out: Annotated[Path, typer.Option(help="The table, for distill.table in a recipe.")],
+    sources: Sources = None,
+    folds: Annotated[str, typer.Option(help="Who is read by a probe of the others.")] = "group:5",
+    leave_out: Annotated[
+        str | None, typer.Option(help="Speakers that nothing may be learnt of: A,B,...")
+    ] = None,
+    label_map: Annotated[
+        list[str] | None, typer.Option("--map", help="LABEL=LABEL, or LABEL=- to leave out.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """What frozen sources say of clips their probe never heard, for `distill.table`."""
+    from livemood.training.transfer.catalogue import open_source
+    from livemood.training.transfer.rank import embeddings, probe, teach
+
+    torch.set_num_threads(threads)
+    pairs = dict(text.partition("=")[::2] for text in label_map or ())
+    clips = [clip for path in manifest for clip in read_manifest(path, pairs)]
+    left = set((leave_out or "").split(","))
+    clips = [clip for clip in clips if clip.speaker not in left]
+    parts = make_folds(folds, clips)
+    check_folds(parts, clips)
+    rows = np.concatenate(
+        [embeddings(open_source(name, sources), clips) for name in source.split(",")], axis=1
+    )
+    labels = sorted({clip.label for clip in clips})
+    said = teach(rows, clips, parts, labels)
+    write_predictions(out, labels, zip(clips, said, strict=True))
+    typer.echo(f"UAR by fold {', '.join(f'{x:.1f}' for x in probe(rows, clips, parts))}")
+    typer.echo(f"written: {out}")
 
 
 def _say(row: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """The clips that a recipe names: to train on, to validate on, held out, of further tasks."""
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -80,6 +80,20 @@ def read_data(recipe: Recipe, corpora: Path) -> Data:
     for name in recipe.distill.unlabelled:
         data.unlabelled += _unlabelled(corpora / name)
     return data
+
+
+def write_predictions(
+    path: Path, labels: Sequence[str], rows: Iterable[tuple[Clip, Probs]], condition: str = "clean"
+) -> None:
+    """Write what was said of clips, one row each, as `read_table` and people read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.writer(lines)
+        writer.writerow(["condition", "path", "speaker", "label", "predicted", *labels])
+        for clip, said in rows:
+            best = labels[int(said.argmax())]
+            where = str(clip.path.resolve())
+            writer.writerow([condition, where, clip.speaker, clip.label, best, *said.round(4)])
 
 
 def read_table(path: Path, clips: Sequence[Clip], labels: Sequence[str]) -> Probs:
