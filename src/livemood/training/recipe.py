@@ -2,19 +2,16 @@
 
 import tomllib
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from livemood.errors import UsageError
 from livemood.model.features import FeatureSettings
+from livemood.training.parts import Part, SearchPart, SoundPart
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CorpusPart(_Part):
+class CorpusPart(Part):
     """One corpus to train on."""
 
     name: str
@@ -31,7 +28,7 @@ class CorpusPart(_Part):
     """Speakers never trained on: the figures in the model's card are measured on them."""
 
 
-class NetworkPart(_Part):
+class NetworkPart(Part):
     """The shape of the DC-RNN."""
 
     channels: int = Field(64, gt=0)
@@ -75,66 +72,7 @@ class NetworkPart(_Part):
         return self.width or self.hidden
 
 
-KINDS: Final = {
-    "time_shift": (-0.1, 0.1, -1, 1),
-    "time_stretch": (0.85, 1.15, 0.3, 3),
-    "speed": (0.9, 1.1, 0.5, 2),
-    "reverse": (0, 0, 0, 0),
-    "gain": (-10, 10, -60, 40),
-    "jitter": (-8, 6, -40, 40),
-    "pitch_shift": (-3, 3, -24, 24),
-    "frequency_shift": (-60, 60, -1000, 1000),
-    "noise": (5, 25, -20, 60),
-    "mixing": (10, 25, -20, 60),
-    "reverberation": (0.15, 0.6, 0.1, 2),
-    "time_mask": (0.02, 0.15, 0.001, 0.9),
-    "frequency_mask": (0.2, 0.8, 0.01, 1.9),
-    "tilt": (-6, 6, -30, 30),
-    "telephone": (0, 0, 0, 0),
-    "opus": (8, 24, 6, 128),
-    "losses": (1, 10, 0, 90),
-}
-"""Kinds of changes of sound: the range drawn from by default, and the widest that is allowed.
-
-Shares of the length (time_shift, time_mask), factors (time_stretch, speed), dB (gain, jitter, tilt;
-noise and mixing: signal to noise), semitones (pitch_shift), Hz (frequency_shift), seconds
-of reverberation RT60, fractions of the centre frequency (frequency_mask), kbit/s (opus), percent of
-packets (losses). `telephone` is G.711 of either law at 8 kHz.
-"""
-
-
-class SoundPart(_Part):
-    """One change of the sound of training examples."""
-
-    kind: str
-    """One of `KINDS`."""
-    p: float = Field(0.5, ge=0, le=1)
-    """How often it happens."""
-    low: float | None = None
-    high: float | None = None
-    """The range that its value is drawn from; what it means, and the default, is in `KINDS`."""
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """Lowest and highest value."""
-        low, high, *_ = KINDS[self.kind]
-        return (
-            low if self.low is None else self.low,
-            high if self.high is None else self.high,
-        )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.kind not in KINDS:
-            raise ValueError(f"no change of sound is called {self.kind!r}: {', '.join(KINDS)}")
-        *_, least, most = KINDS[self.kind]
-        low, high = self.range
-        if not least <= low <= high <= most:
-            raise ValueError(f"{self.kind} takes a range within {least:g} to {most:g}")
-        return self
-
-
-class AugmentPart(_Part):
+class AugmentPart(Part):
     """Changes made to training examples, each drawn anew."""
 
     sound: tuple[SoundPart, ...] = ()
@@ -158,7 +96,7 @@ class AugmentPart(_Part):
     """Parameter of the Beta distribution of mixup (Zhang et al. 2018); 0 is none."""
 
 
-class FitPart(_Part):
+class FitPart(Part):
     """The optimisation."""
 
     epochs: int = Field(24, gt=0)
@@ -192,7 +130,7 @@ class FitPart(_Part):
     """Examples are cut to lengths between these, as live windows are."""
 
 
-class DistillPart(_Part):
+class DistillPart(Part):
     """Learning from what a larger network says, beside the labels (Hinton et al. 2015)."""
 
     teacher: str | None = None
@@ -212,7 +150,7 @@ class DistillPart(_Part):
     """Weight of the teacher's word; the rest is that of the labels."""
 
 
-class TaskPart(_Part):
+class TaskPart(Part):
     """One more task, with labels and corpora of its own: a head beside the others.
 
     It shares all layers below the head, and is not part of the model that is made.
@@ -220,57 +158,13 @@ class TaskPart(_Part):
 
     name: str
     labels: tuple[str, ...]
-    label_map: dict[str, str] = {}
+    label_map: dict[str, str] = Field(default_factory=dict)
     corpora: tuple[CorpusPart, ...]
     weight: float = Field(1.0, gt=0)
     """Of its loss."""
 
 
-Value = bool | int | float | str
-
-
-class SpacePart(_Part):
-    """What one field of the recipe may be: one of `choices`, or a number from `low` to `high`."""
-
-    choices: tuple[Value, ...] = ()
-    low: float | None = None
-    high: float | None = None
-    step: float | None = None
-    """Whole numbers if all three are."""
-    log: bool = False
-    """Whether numbers are drawn evenly by their logarithm."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        ranged = self.low is not None and self.high is not None and self.low < self.high
-        if ranged == bool(self.choices):
-            raise ValueError("give either choices, or low and high")
-        return self
-
-
-class SearchPart(_Part):
-    """How `livemood search` looks for a better recipe."""
-
-    sampler: Literal["grid", "random", "tpe", "cmaes", "nsga2"] = "tpe"
-    trials: int = Field(30, gt=0)
-    cost: bool = False
-    """Whether multiply-adds are made few as well: a front of best trade-offs (nsga2, tpe)."""
-    prune: bool = True
-    """Whether trials that are worse than the median at the same epoch are given up."""
-    space: dict[str, SpacePart] = Field(min_length=1)
-    """By the field's place: `fit.learning_rate`, or `augment.sound.noise.p` by kind."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.cost and self.sampler == "cmaes":
-            raise ValueError("cmaes knows one aim only: use nsga2")
-        steps = [s for s in self.space.values() if s.choices or s.step]
-        if self.sampler == "grid" and len(steps) < len(self.space):
-            raise ValueError("a grid needs choices or a step for each field")
-        return self
-
-
-class Recipe(_Part):
+class Recipe(Part):
     """The whole recipe."""
 
     name: str
@@ -279,7 +173,7 @@ class Recipe(_Part):
     seed: int
     labels: tuple[str, ...]
     """The order of the network's outputs."""
-    label_map: dict[str, str] = {}
+    label_map: dict[str, str] = Field(default_factory=dict)
     """Labels of the corpora that go by another name here."""
     corpora: tuple[CorpusPart, ...]
     features: FeatureSettings = FeatureSettings()

@@ -18,7 +18,8 @@ from livemood.errors import UsageError
 from livemood.training.build import Where, train, write_json
 from livemood.training.data import Data
 from livemood.training.network import DcRnn
-from livemood.training.recipe import Recipe, SearchPart, SpacePart, Value
+from livemood.training.parts import SearchPart, SpacePart, Value
+from livemood.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
