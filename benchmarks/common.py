@@ -123,6 +123,7 @@ def surroundings() -> dict:
             "cores": os.cpu_count(),
             "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
             "load_before": round(psutil.getloadavg()[0], 2),
+            "real_time_priority": _real_time(),
         },
         "versions": {
             "python": platform.python_version(),
@@ -157,6 +158,13 @@ def _trimmed(clip: np.ndarray) -> np.ndarray:
     loud = np.flatnonzero(np.abs(clip) > np.abs(clip).max() * 10 ** (-30 / 20))
     margin = RATE // 20
     return clip[max(0, loud[0] - margin) : loud[-1] + margin]
+
+
+def _real_time() -> bool:
+    """Whether the scheduler puts this process before ordinary ones (`chrt -r 1`)."""
+    if not hasattr(os, "sched_getscheduler"):
+        return False
+    return os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
 
 
 def _cpu() -> str:
