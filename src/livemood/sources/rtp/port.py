@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from livemood.errors import SourceError, UsageError
+from livemood.sources.rtp.datagrams import AT_ONCE, receive
 from livemood.sources.rtp.packet import MalformedPacket, RtpPacket, parse_packet
 from livemood.sources.rtp.payload import STATIC, PayloadTypes, RtpFormat
 from livemood.sources.rtp.rtcp import INTERVAL_S, Told, is_rtcp, read_rtcp, receiver_report
@@ -87,14 +88,13 @@ class RtpPort:
 
     def read(self) -> None:
         """Take the packets that have come."""
-        for _ in range(self.AT_ONCE):
-            try:
-                data, address = self.socket.recvfrom(LONGEST_PACKET)
-            except BlockingIOError:
+        for _ in range(self.AT_ONCE // AT_ONCE):
+            packets = receive(self.socket)
+            now = time.monotonic()
+            for data, address in packets:
+                self.take(data, address, now)
+            if len(packets) < AT_ONCE:
                 break
-            except OSError:  # what a report met on its way; nothing was received
-                continue
-            self.take(data, address, time.monotonic())
 
     def read_control(self) -> None:
         """Take what has come to the port for RTCP."""
