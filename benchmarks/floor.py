@@ -47,7 +47,11 @@ def session(source: str | bytes, profile: str | None = None) -> ort.InferenceSes
     options.log_severity_level = 3
     if profile:
         options.enable_profiling, options.profile_file_prefix = True, profile
-    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    # As the product opens it: see `OnnxNetwork`.
+    without = ["QDQPropagationTransformer"]
+    return ort.InferenceSession(
+        source, options, providers=["CPUExecutionProvider"], disabled_optimizers=without
+    )
 
 
 def rates(repeats: int) -> dict[str, float]:
