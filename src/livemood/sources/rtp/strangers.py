@@ -12,8 +12,8 @@ class Strangers:
     A pure object.
     """
 
-    MOST: Final = 64
-    """Most first packets remembered."""
+    MOST: Final = 2048
+    """First packets remembered: those of all calls, should a server begin amid them."""
     NEAR: Final = 100
     """Sequence numbers by which the second packet may lie ahead of the first."""
 
