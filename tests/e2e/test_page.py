@@ -179,7 +179,7 @@ def test_hostile_names_and_notes_are_text(browser, server, demo_events):
     taken(browser, 61)
     browser.find("summary").send_keys(Keys.ENTER)
     browser.until("document.querySelectorAll('#table tbody tr').length > 0")
-    for selector in ("#source", ".who h2", "#table"):
+    for selector in ("#name", ".who h2", "#table"):
         assert nasty in browser.text(selector)
     assert browser.js("return document.querySelectorAll('main img, main script').length") == 0
     assert browser.js("return window.hacked ?? null") is None

@@ -89,15 +89,15 @@ const sizes = new ResizeObserver(() => {
 /** The lines above the panels. */
 function head() {
   const { started, ended, latency } = store;
-  const source = started?.source ?? t(speaking ? "speak_title" : "timeline");
-  say($("#source"), source);
-  const title = `${source} · ${t(state)} · livemood`;
+  const name = started?.participants.join(", ") || started?.source;
+  say($("#name"), name ?? t(speaking ? "speak_title" : "timeline"));
+  const title = `${$("#name").textContent} · ${t(state)} · livemood`;
   if (document.title !== title) document.title = title;
   const root = document.documentElement;
   if (root.dataset.state !== state) root.dataset.state = state;
   say($("#state"), t(state));
-  const { name, version } = started?.model ?? {};
-  say($("#model"), name ? `${name} ${version}` : "–");
+  const model = started?.model;
+  say($("#model"), model ? `${model.name} ${model.version}` : "–");
   say($("#purpose"), started?.purpose ?? "");
   $("#purpose-row").hidden = !started?.purpose;
   const budget = started?.settings.budget_ms;
@@ -192,7 +192,6 @@ onTheme(() => {
 });
 $("#table-details").addEventListener("toggle", touched);
 $("#home").hidden = about.mode !== "service";
-$("#speak").hidden = !about.features.stream || speaking;
 setInterval(() => state === "live" && view.live && touched(), TICK_MS);
 
 if (speaking) {
