@@ -6,7 +6,7 @@ import { clock, t } from "./text.js";
 const STEPS_MS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200].map((s) => 1000 * s);
 
 /** More points than one in so many pixels are averaged. */
-const FINEST_PX = 2.5;
+const FINEST_PX = 4;
 
 /** Colours of the page's theme, read from its style sheet. */
 export function themeColours() {
