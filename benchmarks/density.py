@@ -16,7 +16,6 @@ each stream that does not grow with their number. Linux only.
 
 import multiprocessing
 import os
-import resource
 import socket
 import struct
 import time
@@ -208,8 +207,8 @@ def main() -> None:
     process = psutil.Process()
     for number in numbers:
         rows.append(Crowd(model, number, sound, args.seed).run(how, seconds, args.core))
-        memory[number] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
-        print(rows[-1], f"{process.memory_info().rss / 2**20:.0f} MB", flush=True)
+        memory[number] = round(process.memory_info().rss / 2**20, 1)
+        print(rows[-1], f"{memory[number]:.0f} MB", flush=True)
         if not _holds(rows[-1]):
             break
     held = [row for row in rows if _holds(row)]
@@ -224,7 +223,7 @@ def main() -> None:
         "least": LEAST[how],
         "met": bool(best and best["streams"] >= AIM[how]),
         "tried": rows,
-        "peak_memory_mb": memory,
+        "memory_mb": memory,
         "mb_a_stream": round((memory[last] - memory[first]) / max(1, last - first), 3),
         "seconds_each": seconds,
         "model": common.model_info(model),
