@@ -202,6 +202,13 @@ def test_events_that_are_no_longer_kept_are_told_as_lost_history():
     assert sequence(messages) == list(range(81, 101))
 
 
+def test_whoever_comes_late_is_told_what_the_session_is():
+    subscription = Subscription(filled([False] * 100, history=20), after=0)
+    messages = subscription.take()
+    assert told(messages, "history_lost") == [79]
+    assert sequence(messages) == [1, *range(81, 101)]
+
+
 def test_a_client_told_of_an_error_gets_one_event_that_is_fatal():
     event = client_notice("bad_request", "after must be a number")
     assert isinstance(event, ErrorEvent)

@@ -21,6 +21,8 @@ class BackgroundSession:
         settings.check(model.manifest)
         self._events = EventQueue(live=source.live)
         self._stop = threading.Event()
+        self.stopping = False
+        """Whether the session was asked to end."""
         self.failure: Exception | None = None
         """Why the source, or the program, failed; known once all events have been taken."""
         every = (*sinks, self._events.put)
@@ -28,13 +30,9 @@ class BackgroundSession:
             target=self._work, args=(source, model, settings, every), name="livemood", daemon=True
         )
 
-    @property
-    def stopping(self) -> bool:
-        """Whether the session was asked to end."""
-        return self._stop.is_set()
-
     def stop(self) -> None:
         """End the session in order: what is open closes, and its last events still come."""
+        self.stopping = True
         self._stop.set()
 
     def events(self) -> Generator[AnyEvent, None, None]:

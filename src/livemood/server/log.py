@@ -11,6 +11,9 @@ from itertools import islice
 
 from livemood.timeline.events import client_notice
 
+HISTORY = 60_000
+"""Events kept: two hours of two channels that never fall silent, some 45 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -25,7 +28,7 @@ class Entry:
 class EventLog:
     """The last `history` events of one session, with consecutive sequence numbers."""
 
-    def __init__(self, history: int = 20_000) -> None:
+    def __init__(self, history: int = HISTORY) -> None:
         self._entries: deque[Entry] = deque(maxlen=history)
         self._listeners: set[Callable[[], None]] = set()
         self.first: Entry | None = None
@@ -135,7 +138,12 @@ class Subscription:
         messages = []
         lost = self.lost
         if lost > 0:
-            messages.append(_text("history_lost", "older events are no longer kept", lost))
+            first = self._log.first
+            told = [first.text] if first and self._had < first.seq else []
+            if lost > len(told):
+                text = "older events are no longer kept"
+                messages.append(_text("history_lost", text, lost - len(told)))
+            messages += told  # without it nothing that follows can be understood
             self._had += lost
         if self._had >= self._owed_until:
             messages += self._catch_up()

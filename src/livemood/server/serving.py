@@ -10,7 +10,7 @@ import uvicorn
 
 from livemood.errors import LivemoodError
 from livemood.server.app import App
-from livemood.server.log import Entry, EventLog
+from livemood.server.log import HISTORY, Entry, EventLog
 from livemood.server.metrics import Metrics
 from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
 
@@ -26,7 +26,7 @@ class ServerThread:
     the port is taken.
     """
 
-    def __init__(self, port: int, history: int = 20_000, queue_limit: int = 256) -> None:
+    def __init__(self, port: int, history: int = HISTORY, queue_limit: int = 256) -> None:
         self._socket = _bind(port)
         self.port: int = self._socket.getsockname()[1]
         self._log = EventLog(history)
