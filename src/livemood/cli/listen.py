@@ -1,7 +1,7 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
 import signal
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -151,12 +151,13 @@ def _session(
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
         sinks: list[Sink] = [server.publish] if server else []
         session = BackgroundSession(source, model, settings, sinks)
-        with _ended_by_signals(session), closing(session.events()) as events:
-            for event in events:
-                for output in outputs:
-                    output.show(event)
-            while stay and server and not session.stopping:
-                time.sleep(0.1)
+        with _ended_by_signals(session) as interrupted:
+            with closing(session.events()) as events:
+                for event in events:
+                    for output in outputs:
+                        output.show(event)
+            while stay and server and not interrupted.wait(0.5):  # signals come in between
+                pass
     if session.failure:
         raise session.failure
 
@@ -168,17 +169,22 @@ def _serve(stack: ExitStack, port: int) -> "ServerThread":
 
 
 @contextmanager
-def _ended_by_signals(session: BackgroundSession) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) ends the session in order; a second ends the program."""
+def _ended_by_signals(session: BackgroundSession) -> Iterator[threading.Event]:
+    """The first Ctrl-C (or SIGTERM) ends the session in order; a second ends the program.
+
+    Gives what is set by the first.
+    """
+    interrupted = threading.Event()
 
     def interrupt(*_: object) -> None:
-        if session.stopping:
+        if interrupted.is_set():
             raise KeyboardInterrupt
+        interrupted.set()
         session.stop()
 
     before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield interrupted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
