@@ -62,6 +62,8 @@ def test_every_sampler_finds_something_and_goes_on(sampler, more, where, data, t
     found = search(recipe(sampler, 3, space, **more), data, where, tmp_path, seen.append)
     assert found["trials"]["complete"] + found["trials"]["pruned"] == 3
     assert len(seen) == 2
+    rates = [trial["params"]["fit.learning_rate"] for trial in found["all"]]
+    assert len(set(rates)) == len(rates)  # what was drawn before is not drawn again
     best = read_recipe(tmp_path / "best.json")
     assert best.search is None
     values = found["best"][0]["params"]

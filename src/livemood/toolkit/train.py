@@ -80,8 +80,10 @@ def search(
     arguments = (recipe, corpora, out, sources, cache, device, threads)
     if jobs > 1:
         beside = [
-            multiprocessing.get_context("spawn").Process(target=_search, args=arguments)
-            for _ in range(jobs - 1)
+            multiprocessing.get_context("spawn").Process(
+                target=_search, args=(*arguments, 100_000 * number)
+            )
+            for number in range(1, jobs)
         ]
         for process in beside:
             process.start()
@@ -104,6 +106,7 @@ def _search(
     cache: Path,
     device: str,
     threads: int,
+    beside: int = 0,
 ) -> dict[str, Any]:
     from livemood.training.search import search as run_search  # takes seconds to load
 
@@ -116,7 +119,7 @@ def _search(
         values = ", ".join(f"{v:.4g}" for v in trial.values or ())
         console.print(f"trial {trial.number} {trial.state.name.lower()} {values}", highlight=False)
 
-    return run_search(parsed, read_data(parsed, corpora), where, out, report)
+    return run_search(parsed, read_data(parsed, corpora), where, out, report, beside)
 
 
 def _where(corpora: Path, cache: Path, sources: Path | None, device: str, workers: int) -> Where:

@@ -31,16 +31,17 @@ def search(
     where: Where,
     out: Path,
     report: Callable[[optuna.trial.FrozenTrial], None] | None = None,
+    beside: int = 0,
 ) -> dict[str, Any]:
     """Run the trials that are still missing; what was found, also in `best.json` and `search.json`.
 
     The study is kept in `out/study.db`: the same call goes on where one was killed, and several
-    processes that make it work on one study. Nothing is measured on held-out speakers. Raises
-    `UsageError` if the recipe says nothing of what to search.
+    processes that make it, each with a number of its own in `beside`, work on one study. Nothing is
+    measured on held-out speakers. Raises `UsageError` if the recipe says nothing of what to search.
     """
     part = _checked(recipe)
     out.mkdir(parents=True, exist_ok=True)
-    study = _study(recipe, part, out)
+    study = _study(recipe, part, out, beside)
 
     def done(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         if report:
@@ -161,7 +162,7 @@ def _number(space: SpacePart, value: float) -> int | float:
     return int(value) if whole and space.step is not None else float(value)
 
 
-def _study(recipe: Recipe, part: SearchPart, out: Path) -> optuna.Study:
+def _study(recipe: Recipe, part: SearchPart, out: Path, beside: int) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that heartbeats are experimental
         storage = optuna.storages.RDBStorage(
@@ -172,17 +173,19 @@ def _study(recipe: Recipe, part: SearchPart, out: Path) -> optuna.Study:
             grace_period=60,
             failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=3),
         )
-        return optuna.create_study(
+        study = optuna.create_study(
             study_name=recipe.name,
             storage=storage,
-            sampler=_sampler(part, recipe.seed),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
             directions=["maximize", "minimize"] if part.cost else ["maximize"],
             load_if_exists=True,
         )
+    # Whoever goes on with a study, or joins it, must not draw what was drawn before.
+    study.sampler = _sampler(part, recipe.seed, len(study.get_trials(deepcopy=False)) + beside)
+    return study
 
 
-def _sampler(part: SearchPart, seed: int) -> BaseSampler:
+def _sampler(part: SearchPart, seed: int, drawn: int) -> BaseSampler:
     if part.sampler == "grid":
         return optuna.samplers.GridSampler(
             {place: _steps(space) for place, space in part.space.items()}, seed=seed
@@ -193,7 +196,7 @@ def _sampler(part: SearchPart, seed: int) -> BaseSampler:
         "cmaes": optuna.samplers.CmaEsSampler,
         "nsga2": optuna.samplers.NSGAIISampler,
     }
-    return makers[part.sampler](seed=seed)
+    return makers[part.sampler](seed=1000 * seed + drawn)
 
 
 def _steps(space: SpacePart) -> list[Value]:
