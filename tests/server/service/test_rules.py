@@ -198,3 +198,15 @@ def test_late_windows_leave_no_room_until_they_are_in_time_again():
     for second in range(20):  # everybody has gone
         admission.measure(0.0, second)
     assert not admission.wait_s(1, 0.0, 20.0)
+
+
+def test_what_was_created_finds_room_when_its_sound_comes():
+    admission = Admission(busiest=0.7, guess=0.1)
+    admission.promise("a", 5, 0.0)
+    assert admission.wait_s(3, 0.0, 1.0), "room is kept"
+    assert admission.redeem("a", 5.0)
+    assert not admission.redeem("a", 5.0), "once"
+    assert not admission.wait_s(3, 0.0, 5.0)
+    admission.promise("b", 5, 5.0)
+    assert not admission.wait_s(3, 0.0, 5.0 + Admission.PROMISE_S), "it did not come"
+    assert not admission.redeem("b", 5.0 + Admission.PROMISE_S)

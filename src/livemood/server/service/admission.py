@@ -14,6 +14,8 @@ class Admission:
 
     GROWN_S = 6.0
     """The age from which a channel's cost is in the load."""
+    PROMISE_S = 10.0
+    """For so long there is room for the sound of a session that was created."""
     RETRY_S = 5.0
     LATE = 2 / 3
     """Of the budget: from here on a window is late."""
@@ -26,6 +28,8 @@ class Admission:
         self._young: deque[tuple[float, int]] = deque()
         """When channels came, and how many."""
         self._grown = 0
+        self._promised: dict[str, tuple[float, int]] = {}
+        """Sessions that wait for their sound: since when, and how many channels."""
         self.late = 0.0
         """Share of late windows among the last hundred or so."""
 
@@ -50,10 +54,21 @@ class Admission:
     def wait_s(self, channels: int, load: float, now: float) -> float:
         """When to ask again for a session of `channels`; 0 if it may come now."""
         self._age(now)
-        coming = sum(count * (1 - (now - since) / self.GROWN_S) for since, count in self._young)
+        coming = sum(count for _, count in self._promised.values()) + sum(
+            count * (1 - (now - since) / self.GROWN_S) for since, count in self._young
+        )
         expected = load + self._cost * (coming + channels)
         full = expected > self._busiest or self.late > self.MOST_LATE
         return self.RETRY_S if full else 0.0
+
+    def promise(self, session: str, channels: int, now: float) -> None:
+        """Keep room for a session whose sound is to come."""
+        self._promised[session] = (now, channels)
+
+    def redeem(self, session: str, now: float) -> bool:
+        """The sound of a session comes, or never will; whether there was room kept for it."""
+        since, _ = self._promised.pop(session, (float("-inf"), 0))
+        return now - since < self.PROMISE_S
 
     def opened(self, channels: int, now: float) -> None:
         """A session was opened."""
@@ -69,3 +84,6 @@ class Admission:
     def _age(self, now: float) -> None:
         while self._young and now - self._young[0][0] >= self.GROWN_S:
             self._grown += self._young.popleft()[1]
+        for session, (since, _) in list(self._promised.items()):
+            if now - since >= self.PROMISE_S:
+                del self._promised[session]

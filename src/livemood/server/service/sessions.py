@@ -99,6 +99,7 @@ class Sessions:
                     10,
                 )
             opened = self._open[record.id] = OpenSession(record)
+            self.admission.promise(record.id, max(1, len(spec.participants)), opened.since)
         return opened
 
     def _check_room(self, channels: int) -> None:
@@ -135,7 +136,8 @@ class Sessions:
                     f"{len(waiting.participants)} participants were named for {channels} channels",
                     422,
                 )
-            self._check_room(channels)
+            if not self.admission.redeem(session_id, time.monotonic()) or self._stopping:
+                self._check_room(channels)
             opened.record = waiting.model_copy(
                 update={
                     "state": "live",
@@ -210,6 +212,7 @@ class Sessions:
     def _forget(self, opened: OpenSession) -> None:
         with self._lock:
             self._open.pop(opened.record.id, None)
+            self.admission.redeem(opened.record.id, time.monotonic())
             if opened.record.channels:
                 self.admission.closed(opened.record.channels, opened.since)
         opened.settled.set()
