@@ -176,5 +176,10 @@ def test_killed_at_ten_moments_it_ends_with_the_same_weights(few, tmp_path):
     for part in ("averaged", "best", "network"):
         for name, value in one[part].items():
             assert torch.equal(value, other[part][name]), name
-    models = [(tmp_path / n / "model" / "model.onnx").read_bytes() for n in ("whole", "broken")]
-    assert models[0] == models[1]
+    # Which of the two is chosen hangs on how fast they are, and so on what else the machine does.
+    for precision in ("float32", "int8"):
+        one, other = (
+            (tmp_path / name / precision / "model.onnx").read_bytes()
+            for name in ("whole", "broken")
+        )
+        assert one == other

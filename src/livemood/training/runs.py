@@ -124,7 +124,7 @@ def choose_precision(folders: Mapping[str, Path], clips: list[Any]) -> dict[str,
     return out
 
 
-def milliseconds(models: Mapping[str, Model], rounds: int = 30) -> dict[str, float]:
+def milliseconds(models: Mapping[str, Model], rounds: int = 60) -> dict[str, float]:
     """Median time of each model for one full window, measured in turns."""
     window = next(iter(models.values())).manifest.window.longest_s
     times: dict[str, list[float]] = defaultdict(list)
