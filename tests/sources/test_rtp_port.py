@@ -87,6 +87,10 @@ def test_packets_of_a_sender_from_elsewhere_are_not_heard(port, heard):
     # A sender that has moved, behind another translation of its address, is.
     speak(port, range(90, 100), address=THERE, begin=now + 0.8)
     assert heard.blocks[7][-1].end == 100 * 160
+    # Nobody else's packets are, however long it has been silent.
+    port.take(datagram(150), ELSEWHERE, now + 3.0)
+    assert port.refused["other address"] == 2
+    assert heard.blocks[7][-1].end == 100 * 160
 
 
 def test_a_goodbye_counts_only_from_where_the_sender_is(port, heard):

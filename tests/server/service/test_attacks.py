@@ -437,6 +437,8 @@ def test_others_cannot_reach_it_unprotected(model, tmp_path):
             start(host=address)
         with pytest.raises(UsageError, match="livemood token create"):
             start(host=address, insecure_proxy=True)
+        with pytest.raises(UsageError, match="calls would be received"):
+            start(rtp={"host": address})
     with pytest.raises(UsageError, match="livemood token create"):
         start(hosts=("livemood.example",))
     database = Database(tmp_path / "d")

@@ -15,6 +15,8 @@ from talking import START, client, received, send_all, socket, stream
 
 from livemood.server.service.live import OpenSession
 from livemood.server.service.metrics import ServiceMetrics
+from livemood.server.service.refused import Refused
+from livemood.server.service.settings import ServeSettings
 from livemood.server.service.spec import SessionRecord
 from livemood.timeline.events import Load, parse_event
 
@@ -168,6 +170,29 @@ async def test_sound_is_kept_only_if_asked_for(serving, speech, tmp_path):
         assert len(samples) / rate == pytest.approx(len(speech) / 16000, abs=0.1)
         assert http.delete(f"/v1/sessions/{kept}").status_code == 204
     assert list((tmp_path / "data" / "sound").iterdir()) == []
+
+
+async def test_sound_that_is_deleted_at_once_stays_away(serving, speech, tmp_path):
+    start = START | {"consent": "yes", "keep_sound": True}
+    with serving() as service, client(service) as http:
+        for _ in range(2):
+            session = (await stream(service, speech, start))[0].session
+            assert http.delete(f"/v1/sessions/{session}").status_code == 204
+        assert service.sessions.archive.recorder.recordings == 0
+    assert list((tmp_path / "data" / "sound").iterdir()) == []
+
+
+async def test_a_session_gets_no_more_channels_than_there_is_room_for(serving):
+    with serving() as service, client(service) as http:
+        spec = {"kind": "stream", "purpose": "personal", "informed": True}
+        session = http.post("/v1/sessions", json=spec).json()["id"]
+        cost, busiest = service.sessions.admission.cost, ServeSettings().busiest
+        service.sessions.load = lambda: busiest - 2.5 * cost
+        sound = {"source": "test", "sample_rate": 16000}
+        with pytest.raises(Refused, match="try again") as refused:
+            service.sessions.start(session, channels=8, **sound)
+        assert refused.value.code == "busy"
+        service.sessions.start(session, channels=1, **sound)
 
 
 async def test_metrics_count_all_sessions_and_name_none(serving, speech):

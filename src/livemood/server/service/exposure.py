@@ -29,6 +29,11 @@ def check_exposure(settings: ServeSettings, tokens: Tokens) -> None:
         raise UsageError("TLS needs both: give --cert and --key")
     if settings.cert:
         _check_certificate(settings)
+    if not _loopback(settings.rtp.host) and not tokens.any:
+        raise UsageError(
+            f"calls would be received at {settings.rtp.host} and nobody asked for a token: "
+            "create one with livemood token create, or keep rtp.host to 127.0.0.1"
+        )
     if not is_public(settings):
         return
     if not tokens.any:

@@ -44,7 +44,7 @@ class Housekeeper:
         """Do what is due."""
         self._used.measure(now)
         sessions = self._sessions
-        sessions.admission.measure(self.load(), now)
+        sessions.measure(self.load(), now)
         limits = sessions.limits
         behind = waiting = live = 0
         for opened in sessions.all_open():

@@ -128,6 +128,13 @@ class LiveSession:
         """Note something on the timeline. Raises `LivemoodError` if the session has ended."""
         return self._session.mark(note, at_ms)
 
+    def recorded(self) -> bool:
+        """No sound will follow: whether all that was to be kept of it is in its file."""
+        if self._recording is None:
+            return True
+        self._recording.finish()
+        return self._recording.closed.is_set()
+
     def finish(
         self, reason: Reason = "end", failure: str | None = None, code: str = "source_failed"
     ) -> None:

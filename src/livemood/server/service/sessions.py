@@ -136,8 +136,11 @@ class Sessions:
                     f"{len(waiting.participants)} participants were named for {channels} channels",
                     422,
                 )
+            promised = max(1, len(waiting.participants))
             if not self.admission.redeem(session_id, time.monotonic()) or self._stopping:
                 self._check_room(channels)
+            elif channels > promised:
+                self._check_room(channels - promised)
             opened.record = waiting.model_copy(
                 update={
                     "state": "live",
@@ -154,7 +157,8 @@ class Sessions:
                 raise
             opened.since = time.monotonic()
             self.admission.opened(channels, opened.since)
-        self.archive.writer.then(partial(self.archive.store.update, opened.record))
+            # Under the lock: the end of the session must not be kept before its beginning.
+            self.archive.writer.then(partial(self.archive.store.update, opened.record))
         return opened.live
 
     def _listen(self, opened: OpenSession, rate: int) -> LiveSession:
@@ -197,7 +201,8 @@ class Sessions:
     def _settle(self, opened: OpenSession, event: SessionEnded) -> None:
         """The writer's thread: everything of a session is on disk; now its record, too."""
         session = opened.record.id
-        if self.archive.writer.waits_for(session):
+        recorded = opened.live is None or opened.live.recorded()
+        if self.archive.writer.waits_for(session) or not recorded:
             self.archive.writer.later(partial(self._settle, opened, event))
             return
         self.archive.timelines.close(session)
@@ -216,6 +221,11 @@ class Sessions:
             if opened.record.channels:
                 self.admission.closed(opened.record.channels, opened.since)
         opened.settled.set()
+
+    def measure(self, load: float, now: float) -> None:
+        """Take the load of the last seconds, from 0 to 1, for what may still be let in."""
+        with self._lock:
+            self.admission.measure(load, now)
 
     # For who asks
 
@@ -267,10 +277,10 @@ class Sessions:
         with self._lock:
             live = opened.live
             if live is None and opened.record.state == "waiting":
-                opened.record = opened.record.model_copy(
-                    update={"state": "ended", "ended": utc_now(), "reason": "unused"}
-                )
-                self.archive.store.update(opened.record)
+                ended = {"state": "ended", "ended": utc_now(), "reason": "unused"}
+                record = opened.record.model_copy(update=ended)
+                self.archive.store.update(record)  # first: if that fails it goes on waiting
+                opened.record = record
                 self._forget(opened)
                 self.delivery.call(opened.log.close)
         if live is not None:
@@ -293,7 +303,11 @@ class Sessions:
             self._stopping = True
             opened = list(self._open.values())
         for session in opened:
-            self.finish(session, "interrupted")
+            try:
+                self.finish(session, "interrupted")
+            except sqlite3.Error:
+                log.exception("the end of a session cannot be kept")
+                session.settled.set()
         deadline = time.monotonic() + self.END_S
         for session in opened:
             session.settled.wait(max(0.0, deadline - time.monotonic()))

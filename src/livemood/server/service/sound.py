@@ -35,6 +35,8 @@ class Recording:
         self._file: sf.SoundFile | None = None
         self._closing = False
         self.failed = False
+        self.closed = threading.Event()
+        """Set once nothing more will be written, and nothing is open."""
 
     def push(self, block: AudioBlock) -> None:
         """Take the next block; never waits."""
@@ -55,9 +57,17 @@ class Recording:
                 elif block.channel == number:
                     track.push(block.start, block.samples[:, 0])
         self._append(0 if closing else round(self.APART_S * self._target))
-        if closing and self._file is not None:
-            self._file.close()
+        if closing:
+            self.close()
         return not closing
+
+    def close(self) -> None:
+        """Leave the file as it is."""
+        try:
+            if self._file is not None:
+                self._file.close()
+        finally:
+            self.closed.set()
 
     def _append(self, apart: int) -> None:
         """Write what there is of all tracks, none being more than `apart` samples behind."""
@@ -137,6 +147,12 @@ class Recorder:
         self._thread = threading.Thread(target=self._work, name="livemood-recorder", daemon=True)
         self._thread.start()
 
+    @property
+    def recordings(self) -> int:
+        """How many are being written."""
+        with self._lock:
+            return len(self._recordings)
+
     def path(self, session: str) -> Path:
         """Where a session's sound is kept."""
         return self._folder / f"{session}.opus"
@@ -178,4 +194,4 @@ class Recorder:
             if not recording.failed:
                 log.error("sound cannot be kept: %s", error)
             recording.failed = True
-            return True
+            return not recording.closed.is_set()

@@ -126,7 +126,8 @@ class RtpPort:
             self._stranger(packet, address, now)
             return
         if address != sender.address:
-            if now - sender.heard < self.TAKEOVER_S:
+            moved = address[0] == sender.address[0]  # nobody else may go on in its name
+            if not moved or now - sender.heard < self.TAKEOVER_S:
                 self.refused["other address"] += 1
                 return
             sender.address = address
