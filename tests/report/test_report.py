@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -256,3 +257,12 @@ def test_an_hour_of_two_people_is_small(synthetic):
     html = make_report(Timeline(synthetic(3600, both=True)))
     assert len(html.encode()) < 8_000_000
     assert Document(html).tags.count("polyline") >= 20
+
+
+def test_every_cause_of_a_gap_has_words():
+    source = Path(__file__).parents[2] / "src" / "livemood"
+    text = "".join(path.read_text("utf-8") for path in source.rglob("*.py"))
+    causes = set(re.findall(r'cause\w* = "(\w+)"|cause="(\w+)"|_fill\([^()]*"(\w+)"\)', text))
+    found = {cause for groups in causes for cause in groups if cause}
+    assert {"no_packets", "not_finite", "absent"} <= found
+    assert found <= set(_strings()["en"]["gap_causes"])

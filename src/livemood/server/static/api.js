@@ -1,8 +1,16 @@
 /** Requests to the server that this page came from, with the reader's token if there is one. */
 const KEPT = "livemood.token";
 
+/** What a token may consist of (RFC 9110, section 5.6.2): anything else cannot be sent. */
+const SENDABLE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+export function sendable(value) {
+  return SENDABLE.test(value);
+}
+
 export function token() {
-  return sessionStorage.getItem(KEPT) ?? localStorage.getItem(KEPT) ?? "";
+  const kept = sessionStorage.getItem(KEPT) ?? localStorage.getItem(KEPT) ?? "";
+  return SENDABLE.test(kept) ? kept : "";
 }
 
 /** Use `value` from now on; in this tab only, or in this browser until it is forgotten. */

@@ -146,7 +146,8 @@ async function becomes(next, why) {
   } else if (next === "waiting" && asked) {
     // A socket does not say why it was refused: the session's own address does.
     await ask(`/v1/sessions/${encodeURIComponent(asked)}`).catch((refusal) => {
-      if (refusal.status !== 0) {
+      // What will not change by waiting; a server that starts anew answers otherwise for a while.
+      if ([401, 403, 404, 410].includes(refusal.status) && state === "waiting") {
         feed.close();
         explain(refusal);
       }

@@ -76,7 +76,13 @@ export class Feed {
     const url = address(PATH, this.#options.url);
     url.searchParams.set("after", String(this.seq));
     if (this.session) url.searchParams.set("session", this.session);
-    const socket = new WebSocket(url, protocols(this.#options.token));
+    let socket;
+    try {
+      socket = new WebSocket(url, protocols(this.#options.token));
+    } catch {
+      this.#become("refused", "the token holds characters that no token has");
+      return;
+    }
     this.#socket = socket;
     let refusal = "";
     socket.onopen = () => {
@@ -117,7 +123,9 @@ export class Feed {
   }
 
   #again() {
-    this.#become("waiting", "");
+    // Said again after each attempt, so that whoever is told may ask why.
+    if (this.state === "waiting") this.#options.onState?.("waiting", "");
+    else this.#become("waiting", "");
     this.#later(this.#wait);
     this.#wait = Math.min(LONGEST_WAIT_MS, this.#wait * 2);
   }

@@ -1,5 +1,5 @@
 /** What every page has: language, theme, the token dialog, and what the server says of itself. */
-import { ask, setToken, token } from "./api.js";
+import { ask, sendable, setToken, token } from "./api.js";
 import { $, el } from "./dom.js";
 import { currentLanguage, fill, languages, setLanguage, t } from "./text.js";
 
@@ -79,6 +79,10 @@ export function askForToken(why = "") {
   $("form", dialog).onsubmit = (event) => {
     event.preventDefault();
     const value = event.submitter?.value === "forget" ? "" : field.value.trim();
+    if (value && !sendable(value)) {
+      $(".why", dialog).textContent = t("token_bad");
+      return;
+    }
     setToken(value, $("input[name=remember]", dialog).checked);
     location.reload();
   };
