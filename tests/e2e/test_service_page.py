@@ -109,7 +109,7 @@ def test_a_session_has_its_page_also_when_it_has_ended(browser, service, talk):
     with live_session(service, talk) as session:
         browser.open(f"{service.url}/sessions/{session}")
         browser.until("globalThis.livemoodPage?.store.channels[0]?.emotion")
-        assert browser.text("[data-channel='0'] h2") == "Ada"
+        browser.until("document.querySelector(\"[data-channel='0'] h2\")?.innerText === 'Ada'")
         browser.until("document.documentElement.dataset.state === 'live'")
         browser.find("#marker-form input").send_keys("a note <b>of mine</b>")
         browser.find("#marker-form button").click()

@@ -66,7 +66,15 @@ async def test_what_is_no_longer_in_memory_comes_from_disk(serving, speech, monk
                 await ws.send('{"type": "end"}')
                 own += await received(ws)
                 got += await received(watcher)
-    assert got == own
+    numbered = [event for event in got if event.seq is not None]
+    assert (numbered[0].seq, numbered[-1].type) == (1, "session.ended")
+    # Whoever is slow, here or there, may lose readings, and is told how many.
+    dropped = sum(event.count for event in got if event.seq is None)
+    assert len(numbered) + dropped == numbered[-1].seq
+    heard = {event.seq: event for event in own if event.seq is not None}
+    assert all(heard.get(event.seq, event) == event for event in numbered)
+    kept = {seq for seq, event in heard.items() if event.type != "emotion"}
+    assert kept <= {event.seq for event in numbered}
 
 
 @pytest.mark.parametrize(
