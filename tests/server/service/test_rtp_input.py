@@ -76,8 +76,10 @@ def test_two_parties_are_two_channels(serving, coded, pairing):
         duration = ended["summary"][channel]["duration_ms"]
         assert duration >= len(coded[channel]) // 160 * 20
         assert of(events, "emotion", channel)
-    # The second party came later than the first.
-    assert not of(events, "gap", 0)
+    # The second party came later than the first, which may have waited a while for its goodbye.
+    spoken = len(coded[0]) // 160 * 20
+    waited = {(e["cause"], e["start_ms"] >= spoken) for e in of(events, "gap", 0)}
+    assert waited <= {("no_packets", True)}
     assert {e["cause"] for e in of(events, "gap", 1)} <= {"absent"}
 
 
