@@ -5,7 +5,7 @@ import soundfile as sf
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 pytest.importorskip("aiortc", reason="needs the extra webrtc")
-from conftest import chromium
+from chromium import chromium
 
 from livemood.engine import MonitorSettings, analyze_file
 from livemood.server.service import Service

@@ -9,7 +9,7 @@ import soundfile as sf
 from websockets.sync.client import connect as open_socket
 
 pytest.importorskip("selenium", reason="selenium is not installed")
-from conftest import chromium
+from chromium import chromium
 
 from livemood.engine import MonitorSettings
 from livemood.server.service import Service
@@ -178,6 +178,8 @@ def test_a_token_is_asked_for_and_kept_out_of_addresses(browser, service, talk):
 
 def test_a_session_that_is_gone_is_said_to_be_gone(browser, service):
     browser.open(f"{service.url}/sessions/0123456789abcdef")
+    browser.until("document.querySelector('#notice').innerText.includes('no such session')")
+    browser.open(f"{service.url}/sessions/%E0%A4%A")
     browser.until("document.querySelector('#notice').innerText.includes('no such session')")
 
 

@@ -183,3 +183,24 @@ def test_channels_whose_sound_comes_apart_read_as_those_that_come_together(model
         )
         assert whole == parts
         assert any(e["type"] == "emotion" for e in whole)
+
+
+def test_what_fails_in_one_session_ends_that_one_alone(model, sounds, monkeypatch):
+    with Hub(model) as hub:
+        heard, hurt = [], []
+        whole = hub.open(SETTINGS, **about(None), sinks=[heard.append])
+        broken = hub.open(SETTINGS, **about(None), sinks=[hurt.append])
+
+        def fail():
+            raise RuntimeError("what nobody thought of")
+
+        monkeypatch.setattr(broken._monitor, "readings", fail)
+        for block in blocks(sounds[0]):
+            broken.push(block)
+            whole.push(block)
+        assert broken.ended.wait(WAIT_S)
+        whole.finish()
+        assert whole.ended.wait(WAIT_S)
+    assert [e.code for e in hurt if e.type == "error"] == ["source_failed"]
+    assert hurt[-1].type == "session.ended"
+    alike(heard, alone(model, sounds[0]))

@@ -130,7 +130,9 @@ class PlainView:
         pass
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        # What others wrote must not command the terminal.
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+        self._console.print(Text(shown), soft_wrap=True)
 
 
 def open_view(timeline: str | None = None, page: str | None = None) -> LiveView | PlainView:

@@ -235,10 +235,19 @@ class Hub:
     def _read(self, sessions: list[Session]) -> None:
         readings, owners = [], []
         for session in sessions:
-            for reading in session.readings():
-                readings.append(reading)
-                owners.append(session)
-        for place in read_together(readings, self.model):
+            try:
+                for reading in session.readings():
+                    readings.append(reading)
+                    owners.append(session)
+            except Exception:  # one session's fault is no other's
+                log.exception("listening to a session failed")
+                session.finish(failure="listening failed; the log has the details")
+        try:
+            failed = read_together(readings, self.model)
+        except Exception:
+            log.exception("the network failed")
+            failed = list(range(len(owners)))
+        for place in failed:
             owners[place].finish(failure="reading failed; the log has the details")
         for session in sessions:
             try:

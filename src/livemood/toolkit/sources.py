@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import typer
 
-from livemood.training.build import write_json
+from livemood.training.build import use_threads, write_json
 from livemood.training.data import write_predictions
 from livemood.training.manifest import read_manifest
 from livemood.training.splits import check_folds, make_folds
@@ -43,7 +42,7 @@ def rank_sources(
     from livemood.training.transfer.catalogue import known
     from livemood.training.transfer.rank import rank as run_rank
 
-    torch.set_num_threads(threads)
+    use_threads(threads)
     pairs = dict(text.partition("=")[::2] for text in label_map or ())
     clips = [clip for path in manifest for clip in read_manifest(path, pairs)[::every]]
     names = only.split(",") if only else known(sources)
@@ -78,7 +77,7 @@ def teach_by_sources(
     from livemood.training.transfer.catalogue import open_source
     from livemood.training.transfer.rank import embeddings, probe, teach
 
-    torch.set_num_threads(threads)
+    use_threads(threads)
     pairs = dict(text.partition("=")[::2] for text in label_map or ())
     clips = [clip for path in manifest for clip in read_manifest(path, pairs)]
     left = set((leave_out or "").split(","))

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from livemood.errors import LivemoodError, UsageError
-from livemood.training.build import Where
+from livemood.training.build import Where, use_threads
 from livemood.training.data import read_data
 from livemood.training.fit import Report
 from livemood.training.recipe import Recipe, read_recipe
@@ -48,7 +47,7 @@ def train(
     workers: Workers = 0,
 ) -> None:
     """Train by RECIPE, or once for each fold; measure on the speakers that are held out."""
-    torch.set_num_threads(threads)
+    use_threads(threads)
     parsed = read_recipe(recipe)
     if seed is not None:
         parsed = parsed.model_copy(update={"seed": seed})
@@ -110,7 +109,7 @@ def _search(
 ) -> dict[str, Any]:
     from livemood.training.search import search as run_search  # takes seconds to load
 
-    torch.set_num_threads(threads)
+    use_threads(threads)
     parsed = read_recipe(recipe)
     where = _where(corpora, cache, sources, device, 0)
     console = Console(stderr=True)

@@ -73,6 +73,11 @@ class Where:
         return torch.device("cuda" if cuda else "cpu")
 
 
+def use_threads(count: int) -> None:
+    """Compute on so many threads of the processor."""
+    torch.set_num_threads(count)
+
+
 def build(
     recipe: Recipe, data: Data, where: Where, run: Path, report: Report | None = None
 ) -> dict[str, Path]:

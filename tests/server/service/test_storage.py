@@ -5,6 +5,7 @@ import random
 import secrets
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 import soundfile as sf
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from livemood.audio import AudioBlock
 from livemood.engine import analyze_file
 from livemood.errors import LivemoodError, UsageError
-from livemood.server.service import Archive, SessionRecord
+from livemood.server.service import Archive, Refused, SessionRecord
 from livemood.server.service.database import Database, check
 from livemood.server.service.store import Store
 from livemood.server.service.tokens import Tokens
@@ -286,3 +287,31 @@ def test_sound_is_kept_in_opus_with_its_gaps(archive, clip):
     assert info.frames == pytest.approx(len(samples) + 16000, abs=640)
     archive.recorder.erase("abc")
     assert not archive.recorder.path("abc").exists()
+
+
+def test_a_deletion_that_meets_a_reader_is_completed_later(archive, tmp_path):
+    word = "Name" + secrets.token_hex(8)
+    made = ended(archive, participants=(word,))
+    archive.database._connection.execute("PRAGMA busy_timeout = 50")
+    with closing(sqlite3.connect(archive.database.path)) as backup:
+        backup.execute("BEGIN")
+        backup.execute("SELECT count(*) FROM sessions").fetchone()
+        with pytest.raises(Refused, match="another program reads") as refused:
+            archive.delete([made.id], "test", "delete")
+        assert refused.value.code == "erasing"
+        assert word.encode() in bytes_of(tmp_path)
+    lines = archive.database.rows("SELECT who, action FROM audit WHERE session = ?", (made.id,))
+    assert lines == [("test", "delete")]
+    archive.retain()  # as at start, and every minute
+    assert archive.store.get(made.id) is None
+    assert word.encode() not in bytes_of(tmp_path)
+
+
+def test_a_session_that_cannot_be_erased_holds_up_no_other(archive, monkeypatch):
+    stuck, other = ended(archive), ended(archive)
+    archive.recorder.path(stuck.id).mkdir()
+    later = time.time() + 31 * 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert archive.retain() == 1
+    assert archive.store.get(other.id) is None
+    assert archive.store.get(stuck.id) is not None

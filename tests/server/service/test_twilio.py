@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 import soundfile as sf
@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livemood.audio import resample
 from livemood.server.inputs.tracks import Media, Tracks, parse, spec_of
+from livemood.server.inputs.twilio import UNKNOWN
 from livemood.server.service import Refused
 
 PARAMETERS = {"purpose": "personal", "informed": "true", "flow": "the caller's own"}
@@ -277,3 +278,31 @@ def test_any_message_is_read_or_refused(text):
 def test_any_parameters_are_read_or_refused(parameters):
     with suppress(Refused):
         assert all(spec_of(parameters).participants)
+
+
+async def test_a_silent_call_leaves_with_its_session(serving):
+    with serving() as service:
+        async with socket(service, "/v1/twilio") as ws:
+            await ws.send(json.dumps(start()))
+            async with asyncio.timeout(30):
+                while not any(opened.live for opened in service.sessions.all_open()):
+                    await asyncio.sleep(0.01)
+                (opened,) = service.sessions.all_open()
+                with client(service) as http:
+                    path = f"/v1/sessions/{opened.record.id}/end"
+                    assert (await asyncio.to_thread(http.post, path)).status_code == 200
+                with pytest.raises(ConnectionClosed):
+                    await ws.recv()
+        assert ws.close_code == 1000
+
+
+async def test_strangers_keep_out_strangers_alone(serving, coded):
+    with serving() as service:
+        token = service.archive.tokens.create(("ingest",))
+        async with AsyncExitStack() as strangers:
+            for _ in range(UNKNOWN):
+                await strangers.enter_async_context(socket(service, "/v1/twilio"))
+            with pytest.raises(InvalidStatus):
+                await strangers.enter_async_context(socket(service, "/v1/twilio"))
+            closed = await call(service, list(talk(coded[0]))[:20], token)
+    assert closed == (1000, [])

@@ -38,15 +38,16 @@ def twilio_routes(
         nonlocal unknown
         try:
             known = connections.enter(socket) if has_token(socket) else None
-            if unknown >= UNKNOWN:
+            strangers = 0 if known else 1
+            if strangers and unknown >= UNKNOWN:
                 raise Refused("too_many_clients", "as many clients as are allowed", 503, 5)
             connections.check_room()
             await accept(socket)
-            unknown += 1
+            unknown += strangers
             try:
                 start = await _start(socket, limits.request_s)
             finally:
-                unknown -= 1
+                unknown -= strangers
             parameters = start.start.parameters
             by = known or access.known(parameters.get("token"), socket)
             with connections.held(by):
@@ -106,12 +107,25 @@ def _open(
         raise
 
 
+async def _while_open(socket: WebSocket, live: LiveSession) -> str | None:
+    """The next message; none once the session was ended, here or elsewhere."""
+    if live.closing:
+        return None
+    coming = asyncio.ensure_future(_text(socket))
+    try:
+        while not coming.done() and not live.closing:
+            await asyncio.wait({coming}, timeout=0.5)
+        return coming.result() if coming.done() else None
+    finally:
+        coming.cancel()
+
+
 async def _take(socket: WebSocket, live: LiveSession, tracks: Tracks, sessions: Sessions) -> None:
     """Take messages until the stream stops, or its session ends."""
     packets = sessions.metrics.packets.labels("twilio")
     try:
-        while not live.closing:
-            message = parse(await _text(socket))
+        while (text := await _while_open(socket, live)) is not None:
+            message = parse(text)
             if isinstance(message, MediaMessage):
                 packets.inc()
                 for block in tracks.push(message.media, time.monotonic()):

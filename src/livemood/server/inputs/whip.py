@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from livemood.server.inputs.candidates import own_candidates
 from livemood.server.inputs.publisher import Publisher
 from livemood.server.service.access import Access
 from livemood.server.service.live import OpenSession
@@ -41,6 +42,8 @@ class Publishers:
         self._coming += 1
         try:
             opened = await run_in_threadpool(self._session, by, spec)
+            if opened.record.id in self._there:  # another was quicker
+                raise Refused("already_started", "the session is published already", 409)
             publisher = Publisher(self._sessions, opened, self._gone)
             self._there[publisher.session] = publisher
         finally:
@@ -114,7 +117,8 @@ def whip_routes(publishers: Publishers, sessions: Sessions, access: Access) -> A
             raise Refused("not_installed", "publishing needs pip install 'livemood[webrtc]'", 501)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != SDP:
             raise Refused("bad_request", f"send the offer as {SDP}", 415)
-        offer = _offer(await request.body())
+        host = request.client.host if request.client else ""
+        offer = own_candidates(_offer(await request.body()), host)
         about: SessionSpec | str
         if session is None:
             fields: dict[str, object] = {

@@ -65,10 +65,14 @@ class Admission:
         """Keep room for a session whose sound is to come."""
         self._promised[session] = (now, channels)
 
-    def redeem(self, session: str, now: float) -> bool:
-        """The sound of a session comes, or never will; whether there was room kept for it."""
-        since, _ = self._promised.pop(session, (float("-inf"), 0))
-        return now - since < self.PROMISE_S
+    def promised(self, session: str, now: float) -> int:
+        """Channels that room is kept for; 0 if a session's sound did not come in time."""
+        self._age(now)
+        return self._promised.get(session, (now, 0))[1]
+
+    def redeem(self, session: str) -> None:
+        """The sound of a session has come, or never will: no room is kept for it any more."""
+        self._promised.pop(session, None)
 
     def opened(self, channels: int, now: float) -> None:
         """A session was opened."""

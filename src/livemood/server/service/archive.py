@@ -96,22 +96,51 @@ class Archive:
 
     def delete(self, sessions: Sequence[str], who: str, action: str) -> None:
         """Leave nothing of the sessions but their ids in the audit log."""
-        for session in sessions:
-            self.timelines.erase(session)
-            self.recorder.erase(session)
         try:
-            self.store.remove(sessions)
-        except (sqlite3.Error, LivemoodError) as error:
+            for session in sessions:
+                self._erase(session)
+            self.store.remove(sessions, self.audit, who, action)
+        except (OSError, sqlite3.Error) as error:
             raise Refused("storage_failed", f"cannot delete now: {error}", 503, 5) from None
-        for session in sessions:
-            self.audit.note(who, action, session)
+        try:
+            self.scrub()
+        except (sqlite3.Error, LivemoodError) as error:
+            raise Refused(
+                "erasing",
+                f"deleted, but another program reads the database ({error}); its log is emptied "
+                "as soon as that ends",
+                503,
+            ) from None
+
+    def _erase(self, session: str) -> None:
+        self.timelines.erase(session)
+        self.recorder.erase(session)
+
+    def scrub(self) -> None:
+        """Overwrite what is left of deleted records, if there may be any. Raises as SQLite does."""
+        if self.database.owes_scrub:
+            self.database.scrub()
 
     def retain(self) -> int:
-        """Delete what has been kept for as long as it was to be; how many that were."""
-        expired = self.store.expired()
-        if expired:
-            self.delete(expired, SYSTEM, "expire")
-        return len(expired)
+        """Delete what has been kept for as long as it was to be; how many that were.
+
+        A session whose files cannot be erased holds up no other, and is tried again the next time.
+        """
+        erased = []
+        for session in self.store.expired():
+            try:
+                self._erase(session)
+            except OSError:
+                log.exception("a session cannot be erased: trying again later")
+                continue
+            erased.append(session)
+        if erased:
+            self.store.remove(erased, self.audit, SYSTEM, "expire")
+        try:
+            self.scrub()
+        except (sqlite3.Error, LivemoodError) as error:
+            log.warning("what was deleted is not all overwritten yet: %s", error)
+        return len(erased)
 
     def close(self) -> None:
         """Write what is left."""

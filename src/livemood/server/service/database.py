@@ -56,6 +56,7 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "livemood.db"
+        self._owed = folder / "scrub"
         self._lock = threading.RLock()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,6 +94,15 @@ class Database:
         with self._lock:
             return self._connection.execute(query, values).fetchall()
 
+    @property
+    def owes_scrub(self) -> bool:
+        """Whether rows were deleted of which there may still be traces."""
+        return self._owed.exists()
+
+    def owe_scrub(self) -> None:
+        """Note, for whoever comes after us, that rows are about to be deleted."""
+        self._owed.touch(mode=0o600)
+
     def scrub(self) -> None:
         """Leave no trace of deleted rows in the files.
 
@@ -105,6 +115,7 @@ class Database:
             (blocked, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if blocked:
             raise LivemoodError(f"{self.path} is in use: what was deleted is still in its log")
+        self._owed.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Nothing will follow."""

@@ -133,7 +133,7 @@ class Service:
             h11_max_incomplete_event_size=16_384,
             timeout_graceful_shutdown=1,
             proxy_headers=s.insecure_proxy,
-            forwarded_allow_ips="*" if s.insecure_proxy else None,
+            forwarded_allow_ips=list(s.proxies) if s.insecure_proxy else None,
             server_header=False,
             ssl_certfile=s.cert,
             ssl_keyfile=s.key,

@@ -136,10 +136,8 @@ class Sessions:
                     f"{len(waiting.participants)} participants were named for {channels} channels",
                     422,
                 )
-            promised = max(1, len(waiting.participants))
-            if not self.admission.redeem(session_id, time.monotonic()) or self._stopping:
-                self._check_room(channels)
-            elif channels > promised:
+            promised = self.admission.promised(session_id, time.monotonic())
+            if channels > promised or self._stopping:
                 self._check_room(channels - promised)
             opened.record = waiting.model_copy(
                 update={
@@ -156,6 +154,7 @@ class Sessions:
                 opened.record = waiting
                 raise
             opened.since = time.monotonic()
+            self.admission.redeem(session_id)
             self.admission.opened(channels, opened.since)
             # Under the lock: the end of the session must not be kept before its beginning.
             self.archive.writer.then(partial(self.archive.store.update, opened.record))
@@ -217,7 +216,7 @@ class Sessions:
     def _forget(self, opened: OpenSession) -> None:
         with self._lock:
             self._open.pop(opened.record.id, None)
-            self.admission.redeem(opened.record.id, time.monotonic())
+            self.admission.redeem(opened.record.id)
             if opened.record.channels:
                 self.admission.closed(opened.record.channels, opened.since)
         opened.settled.set()

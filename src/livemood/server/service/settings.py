@@ -75,6 +75,8 @@ class ServeSettings(BaseSettings):
     key: Path | None = None
     insecure_proxy: bool = False
     """A reverse proxy in front does TLS: do without, though others can reach this server."""
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses of such proxies: only their word on who asks is taken."""
     hosts: tuple[str, ...] = ()
     """Names by which the server may be asked, besides this machine's own."""
     origins: tuple[str, ...] = ()

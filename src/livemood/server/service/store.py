@@ -1,8 +1,10 @@
 """Records of sessions and the audit log, in the main database."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from livemood.server.service.database import Database
@@ -95,11 +97,13 @@ class Store:
         query = "SELECT id FROM sessions WHERE expires <= ?"
         return [session for (session,) in self._db.rows(query, (time.time(),))]
 
-    def remove(self, sessions: Sequence[str]) -> None:
-        """Leave nothing of the sessions' records in the database's files."""
+    def remove(self, sessions: Sequence[str], audit: "Audit", who: str, action: str) -> None:
+        """Delete the sessions' records, and say so in the audit log; traces are left to `scrub`."""
+        self._db.owe_scrub()
         with self._db.transaction() as db:
             db.executemany("DELETE FROM sessions WHERE id = ?", [(s,) for s in sessions])
-        self._db.scrub()
+            for session in sessions:
+                audit.note(who, action, session, inside=db)
 
 
 def _words(record: SessionRecord) -> str:
@@ -114,13 +118,22 @@ class Audit:
     def __init__(self, database: Database, policy: str) -> None:
         self._db, self._policy = database, policy
 
-    def note(self, who: str, action: str, session: str | None = None, **detail: Any) -> None:  # noqa: ANN401 - JSON
-        """Write a line."""
-        with self._db.transaction() as db:
+    def note(
+        self,
+        who: str,
+        action: str,
+        session: str | None = None,
+        *,
+        inside: sqlite3.Connection | None = None,
+        **detail: Any,  # noqa: ANN401 - JSON
+    ) -> None:
+        """Write a line; `inside` a transaction that is open, or in one of its own."""
+        line = (utc_now(), who, action, session, json.dumps(detail), self._policy)
+        with nullcontext(inside) if inside else self._db.transaction() as db:
             db.execute(
                 "INSERT INTO audit (time, who, action, session, detail, policy) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (utc_now(), who, action, session, json.dumps(detail), self._policy),
+                line,
             )
 
     def lines(self, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:

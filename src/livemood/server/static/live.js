@@ -17,7 +17,7 @@ const TICK_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 
 
 const about = await ready();
 const speaking = location.pathname === "/speak";
-const asked = decodeURIComponent(location.pathname.match(/^\/sessions\/(.+)$/)?.[1] ?? "");
+const asked = named(location.pathname.match(/^\/sessions\/(.+)$/)?.[1] ?? "");
 const store = new Store();
 const view = new View();
 const announcer = new Announcer($("#announcer"));
@@ -31,6 +31,15 @@ let waiting = false;
 const dirty = new Set();
 let feed = null;
 let speaker = null;
+
+/** What an address names; as it stands, where that is no encoding of anything. */
+function named(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
 
 function now() {
   return store.nowMs(performance.now(), state === "live");
