@@ -4,6 +4,7 @@ import os
 import random
 import secrets
 import sqlite3
+import threading
 import time
 from contextlib import closing
 
@@ -315,3 +316,17 @@ def test_a_session_that_cannot_be_erased_holds_up_no_other(archive, monkeypatch)
     assert archive.retain() == 1
     assert archive.store.get(other.id) is None
     assert archive.store.get(stuck.id) is not None
+
+
+def test_reading_waits_for_no_writer(archive):
+    made = ended(archive)
+    with closing(sqlite3.connect(archive.database.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")  # another program writes
+        writing = threading.Thread(target=archive.audit.note, args=("test", "note"))
+        writing.start()
+        assert archive.store.get(made.id) is not None
+        assert not archive.tokens.any
+        assert writing.is_alive()
+        other.execute("ROLLBACK")
+        writing.join(30)
+    assert archive.database.rows("SELECT action FROM audit") == [("note",)]

@@ -49,7 +49,9 @@ CREATE TABLE audit (
 
 
 class Database:
-    """One connection that threads take turns with.
+    """One connection that threads take turns with to write, another to read.
+
+    Readers of a write-ahead log wait for no writer, here or in another program.
 
     Deleted content is overwritten with zeros (`secure_delete`); see `scrub` for what moved.
     """
@@ -57,13 +59,14 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "livemood.db"
         self._owed = folder / "scrub"
-        self._lock = threading.RLock()
+        self._lock, self._reading = threading.RLock(), threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not self.path.exists():
                 self.path.touch(mode=0o600)
             self._connection = connect(self.path)
             self._prepare()
+            self._reader = connect(self.path)
         except (OSError, sqlite3.Error) as error:
             raise LivemoodError(f"cannot keep data in {folder}: {error}") from None
 
@@ -90,9 +93,9 @@ class Database:
             self._connection.execute("COMMIT")
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """What `query` finds."""
-        with self._lock:
-            return self._connection.execute(query, values).fetchall()
+        """What `query` finds in what has been committed."""
+        with self._reading:
+            return self._reader.execute(query, values).fetchall()
 
     @property
     def owes_scrub(self) -> bool:
@@ -119,7 +122,8 @@ class Database:
 
     def close(self) -> None:
         """Nothing will follow."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._connection.close()
 
 
