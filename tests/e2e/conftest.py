@@ -50,3 +50,13 @@ def demo_events(model, demo_file):
     timeline, failure = analyze_file(demo_file, model)
     assert failure is None
     return timeline.events
+
+
+@pytest.fixture(scope="session")
+def talk(demo_file):
+    """Four seconds of the demo conversation: both channels, 16 bits, 16 kHz."""
+    import soundfile as sf
+    import soxr
+
+    sound, rate = sf.read(demo_file, dtype="float32", start=48_000 * 32, frames=48_000 * 4)
+    return (32767 * soxr.resample(sound, rate, 16000)).astype("int16").tobytes()

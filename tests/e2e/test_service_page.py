@@ -1,71 +1,21 @@
 """The pages of a server of many sessions, in real Chromium."""
 
-import json
 import re
-from contextlib import contextmanager
 
 import pytest
-import soundfile as sf
-from websockets.sync.client import connect as open_socket
 
 pytest.importorskip("selenium", reason="selenium is not installed")
-from chromium import chromium
-
-from livemood.engine import MonitorSettings
-from livemood.server.service import Service
-from livemood.server.service.settings import ServeSettings
+from services import ended_session, live_session, row, serving
 
 pytestmark = pytest.mark.e2e
 
-START = {"type": "start", "rate": 16000, "encoding": "s16le", "channels": 2, "informed": True}
 NASTY = '<img src=x onerror="window.hacked=1">'
-
-
-@contextmanager
-def serving(model, folder, port=0, **settings):
-    chosen = ServeSettings(port=port, data=folder, **settings)
-    with Service(chosen, model, MonitorSettings(budget_s=60.0)) as service:
-        yield service
 
 
 @pytest.fixture
 def service(model, tmp_path):
     with serving(model, tmp_path / "data") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def talk(demo_file):
-    """Four seconds of the demo conversation: both channels, 16 bits, 16 kHz."""
-    import soxr
-
-    sound, rate = sf.read(demo_file, dtype="float32", start=48_000 * 32, frames=48_000 * 4)
-    return (32767 * soxr.resample(sound, rate, 16000)).astype("int16").tobytes()
-
-
-@contextmanager
-def live_session(service, talk, token=None, purpose="demonstration", names=("Ada", "Brook")):
-    """A session that has had four seconds of sound, and its id; it ends in the end."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    url = service.url.replace("http", "ws", 1) + "/v1/stream"
-    with open_socket(url, additional_headers=headers, max_size=None) as socket:
-        socket.send(json.dumps({**START, "purpose": purpose, "participants": names}))
-        for at in range(0, len(talk), 12_800):
-            socket.send(talk[at : at + 12_800])
-        yield json.loads(socket.recv())["session"]
-        socket.send('{"type": "end"}')
-        for _ in socket:
-            pass
-
-
-def ended_session(service, talk, **about):
-    with live_session(service, talk, **about) as session:
-        pass
-    return session
-
-
-def row(session):
-    return f"[data-session='{session}']"
 
 
 def test_the_list_shows_sessions_as_they_are_and_filters_them(browser, service, talk):
@@ -203,49 +153,3 @@ def test_axe_finds_no_violation(browser, service, talk, axe, theme):
             browser.js("document.querySelector(arguments[0]).showModal()", dialog)
             assert axe(browser) == [], (path, dialog)
             browser.js("document.querySelector(arguments[0]).close()", dialog)
-
-
-@pytest.fixture
-def speaking_browser(tmp_path, demo_file):
-    """A browser whose microphone hears the demo conversation."""
-    sound, rate = sf.read(demo_file, dtype="float32")
-    sf.write(tmp_path / "voice.wav", sound[:, 0], rate, subtype="PCM_16")
-    flags = (
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-audio-capture={tmp_path / 'voice.wav'}",
-    )
-    with chromium(tmp_path / "profile", *flags) as browser:
-        yield browser
-
-
-def test_speaking_into_the_page_makes_a_timeline(speaking_browser, service):
-    browser = speaking_browser
-    browser.open(service.url)
-    browser.until("document.querySelector('#speak:not([hidden])')")
-    browser.find("#speak").click()
-    browser.until("document.querySelectorAll('#speak-form option').length > 3")
-    browser.find("#speak-form button").click()
-    # Without consent nothing happens.
-    assert browser.js("return document.querySelector('#recording').hidden") is True
-    browser.find("[name=purpose]").send_keys("demonstration")
-    browser.find("[name=name]").send_keys("Ada")
-    for box in ("consent", "all"):
-        browser.find(f"[name={box}]").click()
-    browser.find("#speak-form button").click()
-    browser.until("!document.querySelector('#recording').hidden")
-    browser.until("livemoodPage.store.channels[0]?.emotion", 60)
-    assert browser.text("[data-channel='0'] h2") == "Ada"
-    browser.find("#stop").click()
-    browser.until("document.documentElement.dataset.state === 'ended'")
-    assert browser.js("return document.querySelector('#recording').hidden") is True
-    ((_, record),) = service.archive.store.find(limit=9)
-    assert (record.state, record.purpose, record.participants) == (
-        "ended",
-        "demonstration",
-        ("Ada",),
-    )
-    assert "I agree" in record.consent
-    assert record.keep_sound is False
-    assert record.duration_ms > 1000
-    assert browser.errors() == []

@@ -62,7 +62,7 @@ def _head(subject: Subject, words: Words, retention_days: float | None) -> list[
         "report_date": words.date(started.time),
         "duration": clock(subject.duration_ms),
         "participants": ", ".join(c.who for c in subject.channels),
-        "purpose": started.purpose or unstated,
+        "purpose": words.of("purposes", started.purpose) if started.purpose else unstated,
         "report_consent": started.consent or unstated,
         "report_retention": words("report_days", n=days) if days else unstated,
         "model": f"{started.model.name} {started.model.version}",

@@ -37,9 +37,12 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Permissions-Policy": "microphone=(), camera=(), geolocation=()",
     "Cache-Control": "no-cache",
 }
+
+MICROPHONE: Final = "microphone=(self), camera=(), geolocation=()"
+"""Permissions-Policy of the page that one speaks into; no other page may have the microphone."""
 
 _TYPES: Final = {
     ".html": "text/html",
@@ -59,7 +62,9 @@ def page_routes(mode: Literal["monitor", "service"]) -> list[BaseRoute]:
     pages = {"/": "live.html"}
     if mode == "service":
         pages = {"/": "sessions.html", "/sessions/{id}": "live.html", "/speak": "live.html"}
-    routes: list[BaseRoute] = [Route(path, _page(name)) for path, name in pages.items()]
+    routes: list[BaseRoute] = [
+        Route(path, _page(name, speaks=path == "/speak")) for path, name in pages.items()
+    ]
     return [*routes, Route("/static/{name}", _static)]
 
 
@@ -98,9 +103,12 @@ def report_of(
     return Response(html, media_type="text/html", headers=headers)
 
 
-def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
+def _page(name: str, speaks: bool) -> Callable[[Request], Awaitable[Response]]:
     async def page(request: Request) -> Response:
-        return _file(STATIC / name, request)
+        response = _file(STATIC / name, request)
+        if speaks:
+            response.headers["Permissions-Policy"] = MICROPHONE
+        return response
 
     return page
 

@@ -29,6 +29,19 @@ export class Channel {
     this.closed = 0;
   }
 
+  /** The same channel once the labels are known: until then nothing was read. */
+  withLabels(labels) {
+    return Object.assign(new Channel(this.number, labels), {
+      segments: this.segments,
+      speech: this.speech,
+      gaps: this.gaps,
+      since: this.since,
+      speaking: this.speaking,
+      fresh: this.fresh,
+      closed: this.closed,
+    });
+  }
+
   take(event) {
     if (event.type === "emotion") this.#read(event);
     else if (event.type === "segment") this.#close(event);

@@ -42,11 +42,8 @@ export class Controls {
       };
       canvas.setPointerCapture(down.pointerId);
       canvas.addEventListener("pointermove", drag);
-      for (const over of ["pointerup", "pointercancel"]) {
-        canvas.addEventListener(over, () => canvas.removeEventListener("pointermove", drag), {
-          once: true,
-        });
-      }
+      const over = () => canvas.removeEventListener("pointermove", drag);
+      canvas.addEventListener("lostpointercapture", over, { once: true });
     });
   }
 

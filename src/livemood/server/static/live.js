@@ -1,16 +1,17 @@
 /** The live page: a monitor's session, one of many, or the microphone of this page. */
+import { prepareActions } from "./actions.js";
 import { Announcer } from "./announce.js";
 import { ask, token } from "./api.js";
 import { themeColours } from "./chart.js";
 import { Controls } from "./controls.js";
 import { $, el, fillTo, say } from "./dom.js";
 import { connect } from "./livemood.js";
-import { askForToken, explain, notice, onTheme, openReport, ready } from "./page.js";
+import { askForToken, explain, notice, onTheme, ready } from "./page.js";
 import { Panel } from "./panel.js";
 import { prepareSpeaking } from "./speaking.js";
 import { Store } from "./store.js";
 import { Table } from "./table.js";
-import { currentLanguage, labelName, onLanguage, percent, t, whole } from "./text.js";
+import { currentLanguage, labelName, onLanguage, percent, t, whole, word } from "./text.js";
 import { View } from "./view.js";
 
 const TICK_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 250;
@@ -23,7 +24,7 @@ const view = new View();
 const announcer = new Announcer($("#announcer"));
 const table = new Table($("#table"), $("#table-details"));
 const controls = new Controls(view, now, touched);
-let state = speaking ? "session_waiting" : "connecting";
+let state = speaking ? "ready" : "connecting";
 let panels = [];
 let colours = themeColours();
 let waiting = false;
@@ -68,7 +69,9 @@ function take(event) {
 
 /** One chart a frame: with many channels no frame takes longer. */
 function draw() {
-  if (panels.length !== store.channels.length || panels[0]?.channel !== store.channels[0]) rebuild();
+  const { channels } = store;
+  const same = panels.length === channels.length && panels.every((p, i) => p.channel === channels[i]);
+  if (!same) rebuild();
   head();
   controls.draw();
   const [next] = dirty;
@@ -80,6 +83,7 @@ function draw() {
 }
 
 function rebuild() {
+  sizes.disconnect();
   panels = store.channels.map((channel) => new Panel(channel, () => who(channel.number), view, touched));
   $("#panels").style.setProperty("--channels", Math.min(2, panels.length || 1));
   $("#panels").replaceChildren(...panels.map((panel) => panel.root));
@@ -100,14 +104,14 @@ function head() {
   const { started, ended, latency } = store;
   const name = started?.participants.join(", ") || started?.source;
   say($("#name"), name ?? t(speaking ? "speak_title" : "timeline"));
-  const title = `${$("#name").textContent} · ${t(state)} · livemood`;
+  const title = `${$("#name").textContent} · ${word("states", state)} · livemood`;
   if (document.title !== title) document.title = title;
   const root = document.documentElement;
   if (root.dataset.state !== state) root.dataset.state = state;
-  say($("#state"), t(state));
+  say($("#state"), word("states", state));
   const model = started?.model;
   say($("#model"), model ? `${model.name} ${model.version}` : "–");
-  say($("#purpose"), started?.purpose ?? "");
+  say($("#purpose"), word("purposes", started?.purpose ?? ""));
   $("#purpose-row").hidden = !started?.purpose;
   const budget = started?.settings.budget_ms;
   const values = { ms: whole(latency?.total ?? 0), budget: whole(budget ?? 0) };
@@ -151,7 +155,7 @@ async function becomes(next, why) {
   touched();
   if (next === "refused") {
     if (/token/i.test(why) || !why) askForToken(why);
-    notice(why || t("refused"));
+    notice(why || t("states.refused"));
   } else if (next === "waiting" && asked) {
     // A socket does not say why it was refused: the session's own address does.
     await ask(`/v1/sessions/${encodeURIComponent(asked)}`).catch((refusal) => {
@@ -166,35 +170,6 @@ async function becomes(next, why) {
   }
 }
 
-$("#report").onclick = async () => {
-  const id = encodeURIComponent(store.session);
-  const path = about.mode === "service" ? `/v1/sessions/${id}/report` : "/v1/report";
-  try {
-    await ask("/v1/about");
-    await openReport(path);
-  } catch (refusal) {
-    if (refusal.status === 0) notice(t("report_gone"));
-    else explain(refusal);
-  }
-};
-
-$("#marker-form").onsubmit = async (event) => {
-  event.preventDefault();
-  const field = $("input", event.target);
-  const note = field.value.trim();
-  if (!note) return;
-  try {
-    if (speaker) speaker.mark(note);
-    else {
-      const path = `/v1/sessions/${encodeURIComponent(store.session)}/markers`;
-      await ask(path, { method: "POST", body: { note, at_ms: null } });
-    }
-    field.value = "";
-  } catch (refusal) {
-    explain(refusal);
-  }
-};
-
 onLanguage(touched);
 onTheme(() => {
   colours = themeColours();
@@ -204,6 +179,13 @@ $("#table-details").addEventListener("toggle", touched);
 $("#home").hidden = about.mode !== "service";
 setInterval(() => state === "live" && view.live && touched(), TICK_MS);
 
+prepareActions({
+  about,
+  store,
+  own: asked,
+  speaker: () => speaker,
+  leave: () => feed?.close(),
+});
 if (speaking) {
   speaker = prepareSpeaking(about, { take, becomes });
 } else {
@@ -218,4 +200,4 @@ if (speaking) {
 touched();
 
 /** For whoever looks inside from the console, and for tests. */
-globalThis.livemoodPage = { store, view, feed, now, panels: () => panels };
+globalThis.livemoodPage = { store, view, feed, speaking: speaker, now, panels: () => panels };

@@ -1,6 +1,6 @@
 /** What every page has: language, theme, the token dialog, and what the server says of itself. */
 import { ask, sendable, setToken, token } from "./api.js";
-import { $, el } from "./dom.js";
+import { $, el, say } from "./dom.js";
 import { currentLanguage, fill, languages, setLanguage, t } from "./text.js";
 
 const THEME = "livemood.theme";
@@ -13,23 +13,27 @@ export async function ready() {
   fill(document);
   chooseLanguage($("#language"));
   chooseTheme($("#theme"));
+  const button = $("#token-button");
+  button.hidden = !token();
+  button.onclick = () => askForToken();
   const about = await patiently(() => ask("/v1/about"));
   $("#version").textContent = `livemood ${about.version}`;
-  const button = $("#token-button");
   button.hidden = !about.auth_required && !token();
-  button.onclick = () => askForToken();
   return about;
 }
 
-/** Ask again until the server answers. */
+/** Ask again until the server answers; what it refuses it will refuse again: then never return. */
 async function patiently(question) {
   for (;;) {
     try {
-      return await question();
-    } catch {
-      notice(t("unreachable"));
-      await new Promise((done) => setTimeout(done, 2000));
+      const answer = await question();
       notice("");
+      return answer;
+    } catch (refusal) {
+      explain(refusal);
+      const lasting = refusal.status >= 400 && refusal.status < 500 && refusal.status !== 429;
+      if (lasting) $("#token-button").hidden = false;
+      await new Promise((done) => lasting || setTimeout(done, 2000));
     }
   }
 }
@@ -62,11 +66,14 @@ function chooseTheme(select) {
   show();
 }
 
-/** Say something that matters in a line of its own; nothing hides it. */
+/**
+ * Say something that matters in a line of its own; nothing hides it. What it says already is not
+ * said again: screen readers would.
+ */
 export function notice(text) {
   const line = $("#notice");
-  line.textContent = text;
   line.hidden = !text;
+  say(line, text);
 }
 
 /** Ask the reader for a token; the page starts anew with it. */

@@ -1,11 +1,16 @@
 /** The list of sessions: how they are now, search and filters, deletion. */
-import { ask } from "./api.js";
-import { $, el } from "./dom.js";
-import { confirmed, explain, notice, ready } from "./page.js";
-import { chip } from "./palette.js";
-import { clock, date, labelName, onLanguage, t } from "./text.js";
+import { ask, token } from "./api.js";
+import { erased } from "./deletion.js";
+import { $ } from "./dom.js";
+import { explain, notice, ready } from "./page.js";
+import { Row } from "./row.js";
+import { offerPurposes, onLanguage, t } from "./text.js";
 
 const EVERY_MS = 2000;
+/** While the server wants another token: as seldom as that. */
+const REFUSED_MS = 10_000;
+/** Typing is searched for when it pauses. */
+const TYPING_MS = 250;
 const PAGE = 50;
 
 const about = await ready();
@@ -14,16 +19,22 @@ let shown = PAGE;
 let timer = 0;
 let newest = 0;
 let sessions = [];
+/** Whether the notice is about a question that came to nothing: the next answer takes it away. */
+let troubled = false;
+/** @type {Map<string, Row>} */
+const rows = new Map();
 
-for (const purpose of about.purposes ?? []) {
-  form.purpose.append(el("option", { value: purpose }, purpose));
-}
+offerPurposes(form.purpose, about.purposes ?? []);
 $("#speak").hidden = !about.features.stream;
-form.oninput = () => {
+form.oninput = ({ target }) => {
   shown = PAGE;
+  clearTimeout(timer);
+  timer = setTimeout(refresh, target === form.q ? TYPING_MS : 0);
+};
+form.onsubmit = (event) => {
+  event.preventDefault();
   refresh();
 };
-form.onsubmit = (event) => event.preventDefault();
 $("#more").onclick = () => {
   shown += PAGE;
   refresh();
@@ -35,7 +46,9 @@ refresh();
 /** Ask how things are, and again a little later as long as somebody looks. */
 async function refresh() {
   clearTimeout(timer);
+  timer = 0;
   const number = ++newest;
+  let wait = EVERY_MS;
   try {
     const found = await fetchShown();
     // A slow answer to an earlier question is no answer to this one.
@@ -43,14 +56,27 @@ async function refresh() {
     sessions = found.sessions;
     $("#more").hidden = !found.next;
     draw();
-    if ($("#notice").dataset.passing) notice("");
-    delete $("#notice").dataset.passing;
+    if (troubled) notice("");
+    troubled = false;
   } catch (refusal) {
-    explain(refusal);
-    $("#notice").dataset.passing = "yes";
-    if (refusal.status === 401) return;
+    if (number !== newest) return;
+    wait = refused(refusal);
   }
-  if (number === newest && !document.hidden) timer = setTimeout(refresh, EVERY_MS);
+  // What was typed meanwhile is asked for already.
+  if (!timer && !document.hidden) timer = setTimeout(refresh, wait);
+}
+
+/** Say why, once; how long to wait. */
+function refused(refusal) {
+  const first = !troubled;
+  troubled = true;
+  if (refusal.status !== 401) {
+    explain(refusal);
+    return EVERY_MS;
+  }
+  if (first) explain(refusal);
+  notice(t(token() ? "token_bad" : "token_why"));
+  return REFUSED_MS;
 }
 
 async function fetchShown() {
@@ -70,9 +96,6 @@ async function fetchShown() {
   return { sessions: all, next };
 }
 
-/** Rows that stay keep their elements, so that nobody's focus is lost. */
-const rows = new Map();
-
 function draw() {
   const filtered = ["state", "q", "purpose"].some((name) => form[name].value);
   $("#empty").hidden = sessions.length > 0;
@@ -81,69 +104,24 @@ function draw() {
   const body = $("#sessions tbody");
   for (const [id, row] of rows) {
     if (sessions.some((session) => session.id === id)) continue;
-    row.remove();
+    row.root.remove();
     rows.delete(id);
   }
   sessions.forEach((session, at) => {
-    const row = rows.get(session.id) ?? el("tr", { "data-session": session.id });
+    const row = rows.get(session.id) ?? new Row(session.id, erase);
     rows.set(session.id, row);
-    if (body.children[at] !== row) body.insertBefore(row, body.children[at] ?? null);
-    show(row, session);
+    if (body.children[at] !== row.root) body.insertBefore(row.root, body.children[at] ?? null);
+    row.show(session);
   });
 }
 
-function show(row, session) {
-  const text = JSON.stringify([session, clock(duration(session)), document.documentElement.lang]);
-  if (row.dataset.shown === text) return;
-  row.dataset.shown = text;
-  const focused = row.contains(document.activeElement) && document.activeElement.className;
-  const name = session.participants.join(", ") || session.source || session.id;
-  const link = el("a", { href: `/sessions/${encodeURIComponent(session.id)}`, class: "open" }, name);
-  const remove = el("button", { type: "button", class: "delete" }, t("delete"));
-  remove.setAttribute("aria-label", t("delete_session", { name }));
-  remove.onclick = () => erase(session.id);
-  const started = session.started ?? session.created;
-  row.replaceChildren(
-    el("th", { scope: "row" }, link),
-    cell("state", state(session)),
-    cell("sounds", ...session.labels.filter(Boolean).map(sound)),
-    cell("source", session.source ?? session.kind),
-    cell("purpose", session.purpose || "–"),
-    cell("started", started ? date(started) : "–"),
-    cell("duration", clock(duration(session))),
-    cell("actions", remove),
-  );
-  if (focused) row.querySelector(`.${focused}`)?.focus();
-}
-
-function cell(name, ...content) {
-  return el("td", { class: name, "data-name": t(name) }, ...content);
-}
-
-function state(session) {
-  const words = session.state === "waiting" ? t("session_waiting") : t(session.state);
-  const pill = el("span", { class: "pill", "data-state": session.state }, words);
-  if (!session.behind || session.state !== "live") return pill;
-  return el("span", {}, pill, " ", el("span", { class: "pill", "data-state": "behind" }, t("behind")));
-}
-
-/** Of a live session, which says no duration yet: since it began. */
-function duration({ state, started, duration_ms: ms }) {
-  return state === "live" && started ? Math.max(0, Date.now() - Date.parse(started)) : ms;
-}
-
-function sound(label) {
-  return el("span", { class: "sound" }, chip(label), labelName(label));
-}
-
-async function erase(id) {
-  if (!(await confirmed($("#delete-dialog")))) return;
+async function erase(session) {
   try {
-    await ask(`/v1/sessions/${encodeURIComponent(id)}`, { method: "DELETE" });
+    if (!(await erased(session))) return;
     $("#announcer").textContent = t("deleted");
+    $("h1").focus();
   } catch (refusal) {
     explain(refusal);
   }
   refresh();
-  $("h1").focus();
 }

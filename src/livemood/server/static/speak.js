@@ -1,51 +1,83 @@
 /** The microphone of this page as a session: AudioWorklet to `/v1/stream`, events back. */
 import { token } from "./api.js";
 import { address, protocols } from "./livemood.js";
-import { t } from "./text.js";
 
-/** Sound that may wait for a slow network, in bytes: about ten seconds. */
-const MOST_WAITING = 1_000_000;
+/** How long the server may take to read what it has, once the end was said. */
+const GOODBYE_MS = 15_000;
 
 /**
  * @typedef {object} Wishes
  * @property {string} purpose What the session is for.
  * @property {string} consent What the speaker agreed to.
  * @property {string} name Of the speaker; may be empty.
+ *
+ * @typedef {object} End How it ended.
+ * @property {"stopped"|"unplugged"|"slow"|"refused"|"server"|"unanswered"|"untaken"|"lost"|"failed"
+ *   } kind `stopped` by the speaker; `unplugged`: the microphone went; `slow`: the network;
+ *   `refused` or ended by the `server`; `unanswered`: it never said anything; `untaken`: it never
+ *   took the connection; `lost`: the connection broke; `failed`: the browser could not.
+ * @property {string} why The server's or the browser's words, if any.
+ *
+ * @typedef {object} Told
+ * @property {(event: object) => void} onEvent Every event of the session.
+ * @property {(on: boolean) => void} onMicrophone The microphone is on, or off again.
+ * @property {() => void} onBegin The server has said that the session began.
+ * @property {(key: string) => void} onTrouble `suspended`, `muted`, or nothing any more.
+ * @property {(end: End) => void} onEnd Once, when all has been said.
  */
 
-/** Streams the microphone until `stop` or until the server ends the session. */
+/** Streams the microphone until `stop` or until the server ends the session. Of one use. */
 export class Speaker {
-  /** @param {{onEvent: (event: object) => void, onEnd: (why: string) => void}} options */
-  constructor({ onEvent, onEnd }) {
-    this.onEvent = onEvent;
-    this.onEnd = onEnd;
+  /** Sound that may wait for a slow network, in bytes: about ten seconds. */
+  static mostWaiting = 1_000_000;
+  /** How long the server may take to say that the session began. */
+  static patienceMs = 10_000;
+  begun = false;
+  /** What it ends with, once it is ending. @type {?End} */
+  ending = null;
+  #over = false;
+  #refusal = "";
+  #trouble = "";
+  #timer = 0;
+  /** What is listened to on the page as long as the microphone is on. */
+  #while = new AbortController();
+
+  /** @param {Told} told */
+  constructor(told) {
+    this.told = told;
   }
 
-  /** Begin. Throws where the browser gives no microphone. @param {Wishes} wishes */
-  async start(wishes) {
+  /** Begin. Throws where the browser gives no microphone; all else `onEnd` tells. */
+  async start(/** @type {Wishes} */ wishes) {
     const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     this.stream = await navigator.mediaDevices.getUserMedia({ audio });
+    this.told.onMicrophone(true);
+    for (const track of this.stream.getTracks()) {
+      // A microphone that is unplugged ends the session in order.
+      track.onended = () => this.#finish("unplugged");
+      track.onmute = () => this.#look(true);
+      track.onunmute = () => this.#look(false);
+    }
+    this.#timer = setTimeout(() => this.#finish("unanswered"), Speaker.patienceMs);
     try {
       this.context = new AudioContext();
-      await this.context.audioWorklet.addModule(new URL("./worklet.js", import.meta.url));
-      await this.#connect(wishes);
+      const worklet = new URL("./worklet.js", import.meta.url);
+      const loaded = await this.context.audioWorklet.addModule(worklet).then(
+        () => true,
+        () => false,
+      );
+      if (!loaded) this.#finish("untaken");
+      if (this.ending) return;
+      this.#connect(wishes);
+      this.#listen();
     } catch (error) {
-      this.#release();
-      throw error;
+      this.#finish("failed", error.message);
     }
-    const source = this.context.createMediaStreamSource(this.stream);
-    const blocks = new AudioWorkletNode(this.context, "blocks", { numberOfOutputs: 0 });
-    blocks.port.onmessage = ({ data }) => this.#send(data);
-    source.connect(blocks);
-    await this.context.resume();
-    // A microphone that is unplugged ends the session in order.
-    for (const track of this.stream.getTracks()) track.onended = () => this.stop();
   }
 
   /** End in order: the server reads what it has, and says the summary. */
   stop() {
-    this.#release();
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type: "end" }));
+    this.#finish("stopped");
   }
 
   /** Note something at this moment. */
@@ -66,39 +98,100 @@ export class Speaker {
       purpose,
       consent,
     };
-    let refusal = "";
-    return new Promise((resolve, reject) => {
-      socket.onopen = () => {
-        socket.send(JSON.stringify(start));
-        resolve();
-      };
-      socket.onmessage = ({ data }) => {
-        const event = JSON.parse(data);
-        if (event.type === "error" || event.error) refusal = event.message ?? event.error.message;
-        if (event.type) this.onEvent(event);
-      };
-      socket.onclose = ({ code, reason }) => {
-        this.#release();
-        const why = refusal || reason || String(code);
-        reject(new Error(why));
-        this.onEnd(code === 1000 ? "" : why);
-      };
-    });
+    let opened = false;
+    socket.onopen = () => {
+      opened = true;
+      socket.send(JSON.stringify(start));
+    };
+    socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
+    socket.onclose = ({ code, reason }) => {
+      if (code === 1000) this.#close("server");
+      else if (this.#refusal) this.#close("refused", this.#refusal);
+      else this.#close(opened ? "lost" : "untaken", reason);
+    };
+  }
+
+  #take(event) {
+    if (event.type === "error" && event.fatal) this.#refusal = event.message;
+    else if (!this.begun) {
+      this.begun = true;
+      clearTimeout(this.#timer);
+      if (!this.ending) this.told.onBegin();
+      this.#look();
+    }
+    this.told.onEvent(event);
+  }
+
+  #listen() {
+    const { context } = this;
+    this.source = context.createMediaStreamSource(this.stream);
+    this.blocks = new AudioWorkletNode(context, "blocks", { numberOfOutputs: 0 });
+    this.blocks.port.onmessage = ({ data }) => this.#send(data);
+    this.source.connect(this.blocks);
+    context.onstatechange = () => this.#look();
+    context.resume();
+    // Browsers let sound go on only where somebody touches the page, or comes back to it.
+    const { signal } = this.#while;
+    for (const kind of ["pointerdown", "keydown", "visibilitychange"]) {
+      document.addEventListener(kind, () => context.resume(), { signal });
+    }
   }
 
   #send(block) {
     if (this.socket.readyState !== WebSocket.OPEN) return;
     // Sound left out would shift the session's clock: rather than that, it ends.
-    if (this.socket.bufferedAmount > MOST_WAITING) {
-      this.stop();
-      this.onEnd(t("speak_slow"));
-    } else {
-      this.socket.send(block);
+    if (this.socket.bufferedAmount > Speaker.mostWaiting) this.#finish("slow");
+    else this.socket.send(block);
+  }
+
+  /** Tell of what keeps the microphone from being heard, and when it no longer does. */
+  #look(muted = this.stream.getTracks().some((track) => track.muted)) {
+    if (this.ending) return;
+    const trouble = this.context.state !== "running" ? "suspended" : muted ? "muted" : "";
+    if (trouble !== this.#trouble) this.told.onTrouble(trouble);
+    this.#trouble = trouble;
+  }
+
+  /** The microphone goes off; the rest of what the server says is still heard. */
+  #finish(kind, why = "") {
+    if (this.ending) return;
+    this.ending = { kind, why };
+    this.#release();
+    clearTimeout(this.#timer);
+    const open = this.socket?.readyState === WebSocket.OPEN;
+    if (open) this.socket.send(JSON.stringify({ type: "end" }));
+    if (open && this.begun) this.#timer = setTimeout(() => this.#close(kind), GOODBYE_MS);
+    else this.#close(kind, why);
+  }
+
+  #close(kind, why = "") {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    // The server's own words say more than that the speaker had stopped.
+    const stopped = this.ending?.kind === "stopped" && kind === "refused";
+    const end = stopped ? { kind, why } : (this.ending ?? { kind, why });
+    this.ending = end;
+    this.#release();
+    if (this.socket) {
+      this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
+      this.socket.close();
     }
+    this.told.onEnd(end);
   }
 
   #release() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
-    if (this.context && this.context.state !== "closed") this.context.close();
+    if (this.#while.signal.aborted) return;
+    this.#while.abort();
+    if (this.blocks) this.blocks.port.onmessage = null;
+    for (const track of this.stream?.getTracks() ?? []) {
+      track.onended = track.onmute = track.onunmute = null;
+      track.stop();
+    }
+    if (this.context && this.context.state !== "closed") {
+      this.context.onstatechange = null;
+      this.context.close();
+    }
+    if (this.stream) this.told.onMicrophone(false);
   }
 }

@@ -9,6 +9,8 @@ export class Store {
   reset() {
     this.session = "";
     this.started = null;
+    /** Labels of a reading, where the beginning, which says them, is no longer kept. */
+    this.learnt = [];
     this.ended = null;
     /** @type {Channel[]} */
     this.channels = [];
@@ -25,7 +27,7 @@ export class Store {
   }
 
   get labels() {
-    return this.started?.model.labels ?? [];
+    return this.started?.model.labels ?? this.learnt;
   }
 
   /** Take the next event, which came at `now` (ms of the page's clock). */
@@ -59,12 +61,16 @@ export class Store {
 
   #start(event) {
     this.started = event;
-    this.channels = Array.from({ length: event.channels }, (_, n) => this.#channel(n));
+    this.channels = Array.from({ length: event.channels }, (_, n) => new Channel(n, this.labels));
   }
 
   #ofChannel(event) {
+    if (event.type === "emotion" && !this.labels.length) {
+      this.learnt = Object.keys(event.probabilities);
+      this.channels = this.channels.map((channel) => channel.withLabels(this.labels));
+    }
     while (this.channels.length <= event.channel) {
-      this.channels.push(this.#channel(this.channels.length, event));
+      this.channels.push(new Channel(this.channels.length, this.labels));
     }
     if (event.type === "emotion") {
       this.latency = event.latency_ms;
@@ -75,12 +81,6 @@ export class Store {
       else this.behind.delete(event.channel);
     }
     this.channels[event.channel].take(event);
-  }
-
-  #channel(number, event) {
-    // Whoever comes so late that the beginning is no longer kept learns the labels from a reading.
-    const labels = this.labels.length ? this.labels : Object.keys(event?.probabilities ?? {});
-    return new Channel(number, labels);
   }
 
   #clock(event, now) {

@@ -101,7 +101,22 @@ export function clock(ms, tenths = false) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${seconds}` : `${minutes}:${seconds}`;
 }
 
+/** The words for one of a group of codes; the code itself where there are none. */
+export function word(group, code) {
+  const words = strings[language][group];
+  return Object.hasOwn(words, code) ? words[code] : code;
+}
+
 /** The name of a label; what the model calls it where there is no word for it. */
 export function labelName(label) {
-  return t(`labels.${label}`);
+  return word("labels", label);
+}
+
+/** Let `select` offer `purposes`, in words. */
+export function offerPurposes(select, purposes) {
+  const options = purposes.map((value) => new Option(value, value));
+  select.append(...options);
+  const say = () => options.forEach((option) => (option.text = word("purposes", option.value)));
+  onLanguage(say);
+  say();
 }
