@@ -200,4 +200,4 @@ if (speaking) {
 touched();
 
 /** For whoever looks inside from the console, and for tests. */
-globalThis.livemoodPage = { store, view, feed, speaking: speaker, now, panels: () => panels };
+globalThis.livemoodPage = { store, view, feed, speaking: speaker, take, now, panels: () => panels };

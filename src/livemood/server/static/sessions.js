@@ -8,7 +8,7 @@ import { offerPurposes, onLanguage, t } from "./text.js";
 
 const EVERY_MS = 2000;
 /** While the server wants another token: as seldom as that. */
-const REFUSED_MS = 10_000;
+const REFUSED_MS = 5000;
 /** Typing is searched for when it pauses. */
 const TYPING_MS = 250;
 const PAGE = 50;
