@@ -22,7 +22,7 @@ def server():
 
 
 class Doorkeeper(BaseHTTPRequestHandler):
-    """A reverse proxy that lets the files through, and nobody else."""
+    """A reverse proxy that lets the files through, and nobody else; at first it is out of order."""
 
     asked = 0
     types = MappingProxyType({".html": "text/html", ".js": "text/javascript", ".css": "text/css"})
@@ -30,9 +30,8 @@ class Doorkeeper(BaseHTTPRequestHandler):
     def do_GET(self):
         name = self.path.rpartition("/")[2] or "sessions.html"
         found = [folder / name for folder in (STATIC, ASSETS) if (folder / name).is_file()]
-        if self.path.startswith("/v1"):
-            Doorkeeper.asked += 1
-        self.send_response(200 if found else 403)
+        Doorkeeper.asked += self.path.startswith("/v1")
+        self.send_response(200 if found else 502 if Doorkeeper.asked == 1 else 403)
         body = found[0].read_bytes() if found else b"{}"
         kind = self.types.get(found[0].suffix if found else "", "application/json")
         self.send_header("Content-Type", kind)
@@ -49,13 +48,14 @@ def test_what_a_server_refuses_is_not_asked_again_and_a_token_can_be_given(brows
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         browser.open(f"http://127.0.0.1:{server.server_port}/")
+        browser.until("document.querySelector('#notice').innerText === 'Bad Gateway'")
         browser.until("document.querySelector('#notice').innerText.includes('may not do that')")
         browser.until("!document.querySelector('#token-button').hidden")
         browser.find("#token-button").click()
         assert browser.js("return document.querySelector('#token-dialog').open")
-        # Had it waited to ask again, the timer of a second one would have come later than ours.
+        # Asked a third time it would have been by now.
         browser.later("await new Promise((done) => setTimeout(done, 2500))")
-        assert Doorkeeper.asked == 1
+        assert Doorkeeper.asked == 2
     finally:
         server.shutdown()
         server.server_close()

@@ -70,7 +70,7 @@ def records(service):
     return [record for _, record in service.archive.store.find(limit=99)]
 
 
-def test_speaking_into_the_page_makes_a_timeline(browser, service):
+def test_speaking_into_the_page_makes_a_timeline(browser, service, axe):
     browser.open(service.url)
     browser.until("document.querySelector('#speak:not([hidden])')")
     browser.find("#speak").click()
@@ -85,6 +85,7 @@ def test_speaking_into_the_page_makes_a_timeline(browser, service):
     browser.until("!document.querySelector('#recording').hidden")
     browser.until("livemoodPage.store.channels[0]?.emotion", 60)
     assert browser.text("[data-channel='0'] h2") == "Ada"
+    assert axe(browser) == []
     sent = """
     const { socket } = livemoodPage.speaking.speaker;
     const send = socket.send.bind(socket);
@@ -111,6 +112,7 @@ def test_speaking_into_the_page_makes_a_timeline(browser, service):
     assert browser.errors() == []
     # What is left is the way to the session, and to another one.
     assert hidden(browser, "#notice")
+    assert axe(browser) == []
     assert browser.find("#spoken").get_attribute("href") == f"{service.url}/sessions/{record.id}"
     browser.find("#again").click()
     assert not hidden(browser, "#speak-form")

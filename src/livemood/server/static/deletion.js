@@ -27,9 +27,9 @@ const dialog = el(
 );
 document.body.append(dialog);
 
-/** What a session is called: by those who speak, or by where its sound comes from. */
+/** What a session is called: by those who speak, where they are named. */
 export function nameOf(session) {
-  return session.participants.join(", ") || session.source || session.id;
+  return session.participants.join(", ") || t("unnamed");
 }
 
 /** Ask, and delete; whether it was deleted. @param {object} session As `/v1/sessions` gives it. */

@@ -103,7 +103,7 @@ export function explain(refusal) {
   else if (refusal.status === 403) notice(t("forbidden"));
   else if (refusal.status === 404) notice(t("session_gone"));
   else if (refusal.status === 0) notice(t("unreachable"));
-  else notice(refusal.message);
+  else notice(refusal.message || t("unreachable"));
 }
 
 /** A question that is answered yes or no. */

@@ -19,7 +19,7 @@ export class Row {
     this.reason = el("span", { class: "reason" });
     this.remove = el("button", { type: "button", class: "delete" });
     this.remove.onclick = () => erase(this.session);
-    this.cells.state.append(this.state, " ", this.behind, this.reason);
+    this.cells.state.append(el("div", {}, this.state, " ", this.behind, this.reason));
     this.cells.actions.append(this.remove);
     const name = el("th", { scope: "row" }, this.link);
     this.root = el("tr", { "data-session": id }, name, ...Object.values(this.cells));
