@@ -53,7 +53,7 @@ def test_chromium_publishes_its_microphone_and_gets_its_timeline(model, clip, tm
         Service(settings, model, MonitorSettings(budget_s=60.0)) as service,
         chromium(tmp_path / "profile", *flags) as browser,
     ):
-        browser.open(f"{service.url}/")
+        browser.open(f"{service.url}/speak")
         place = browser.later(PUBLISH)
         assert place.startswith("/v1/whip/"), place
         browser.until("window.events.filter(e => e.type === 'emotion').length >= 16", 60)
