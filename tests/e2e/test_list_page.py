@@ -133,6 +133,7 @@ def test_a_server_that_is_away_is_told_once(browser, service, talk):
         browser.until("document.querySelector('#notice').hidden")
 
 
+@pytest.mark.slow
 def test_after_a_refused_token_the_list_goes_on_asking(browser, model, tmp_path, talk):
     with serving(model, tmp_path / "data") as service:
         token = service.archive.tokens.create(("manage", "watch", "ingest"), "page")

@@ -70,6 +70,13 @@ def records(service):
     return [record for _, record in service.archive.store.find(limit=99)]
 
 
+def ended(service):
+    """The newest session, once it is written that it has ended."""
+    opened = service.sessions.open(records(service)[0].id)
+    assert opened is None or opened.settled.wait(30)
+    return records(service)[0]
+
+
 def test_speaking_into_the_page_makes_a_timeline(browser, service, axe):
     browser.open(service.url)
     browser.until("document.querySelector('#speak:not([hidden])')")
@@ -100,7 +107,7 @@ def test_speaking_into_the_page_makes_a_timeline(browser, service, axe):
     # The end is said once, and no sound after it.
     assert browser.js("return sent.filter((x) => x !== 'sound')") == ['{"type":"end"}']
     assert browser.js("return sent.at(-1)") == '{"type":"end"}'
-    record = records(service)[0]
+    record = ended(service)
     assert (record.state, record.purpose, record.participants) == (
         "ended",
         "demonstration",
@@ -172,6 +179,16 @@ def test_a_broken_connection_is_told_in_words_and_one_can_start_again(browser, n
     assert browser.find("#spoken").get_attribute("href").endswith(f"/sessions/{second}")
 
 
+def test_who_leaves_the_page_has_stopped(browser, service):
+    agree_and_start(browser)
+    state(browser, "live")
+    session = browser.js("return livemoodPage.store.session")
+    browser.open(f"{service.url}/sessions/{session}")
+    state(browser, "ended")
+    assert ended(service).id == session
+    assert ended(service).reason == "end"
+
+
 def test_a_network_that_is_too_slow_is_said_to_be(browser, service):
     agree_and_start(browser)
     state(browser, "live")
@@ -179,7 +196,7 @@ def test_a_network_that_is_too_slow_is_said_to_be(browser, service):
     state(browser, "ended")
     assert "too slow" in browser.text("#notice")
     assert hidden(browser, "#recording")
-    assert records(service)[0].reason == "end"
+    assert ended(service).reason == "end"
 
 
 def test_a_microphone_that_gives_nothing_is_said_to(browser):

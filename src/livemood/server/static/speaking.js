@@ -26,6 +26,8 @@ export function prepareSpeaking(about, { take, becomes }) {
     begin();
   };
   $("#stop").onclick = () => here.speaker.stop();
+  // Who leaves the page has stopped, too.
+  addEventListener("pagehide", () => here.speaker?.stop());
   $("#again").onclick = () => {
     notice("");
     $("#after").hidden = true;
