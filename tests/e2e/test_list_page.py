@@ -135,13 +135,21 @@ def test_a_server_that_is_away_is_told_once(browser, service, talk):
 
 @pytest.mark.slow
 def test_after_a_refused_token_the_list_goes_on_asking(browser, model, tmp_path, talk):
-    with serving(model, tmp_path / "data") as service:
+    with serving(model, tmp_path / "data") as service, Relay(service.port) as network:
+        browser.open(f"http://127.0.0.1:{network.port}/")
+        browser.until("!document.querySelector('#empty').hidden")
+        assert not browser.js("return document.querySelector('#token-dialog').open")
+        network.new = "bar"
+        network.cut()
+        browser.until("document.querySelector('#notice').innerText.includes('be reached')")
+        # Meanwhile the server has come to ask for tokens.
         token = service.archive.tokens.create(("manage", "watch", "ingest"), "page")
         session = ended_session(service, talk, token=token)
-        browser.open(service.url)
+        network.new = "flow"
         browser.until("document.querySelector('#token-dialog').open")
         browser.find("#token-dialog .cancel").click()
         assert "asks for a token" in browser.text("#notice")
+        assert not browser.js("return document.querySelector('#token-button').hidden")
         # Said in another tab, perhaps; nothing is pressed here.
         browser.js("localStorage.setItem('livemood.token', arguments[0])", token)
         browser.until(f'document.querySelector("{row(session)}")')

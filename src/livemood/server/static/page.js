@@ -99,8 +99,10 @@ export function askForToken(why = "") {
 
 /** Say what a request came to nothing for; ask for a token where one is wanting. */
 export function explain(refusal) {
-  if (refusal.status === 401) askForToken(token() ? t("token_bad") : "");
-  else if (refusal.status === 403) notice(t("forbidden"));
+  if (refusal.status === 401) {
+    $("#token-button").hidden = false;
+    askForToken(token() ? t("token_bad") : "");
+  } else if (refusal.status === 403) notice(t("forbidden"));
   else if (refusal.status === 404) notice(t("session_gone"));
   else if (refusal.status === 0) notice(t("unreachable"));
   else notice(refusal.message || t("unreachable"));

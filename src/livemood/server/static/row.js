@@ -44,10 +44,11 @@ export class Row {
     this.#sounds(session.labels.filter(Boolean));
     say(cells.source, session.source ?? session.kind);
     say(cells.purpose, word("purposes", session.purpose) || "–");
-    say(cells.started, started ? date(started) : "–");
+    say(cells.started, date(started));
     say(cells.duration, clock(duration(session)));
     say(this.remove, t("delete"));
-    set(this.remove, "aria-label", t("delete_session", { name: nameOf(session) }));
+    const name = `${nameOf(session)}, ${date(started)}`;
+    set(this.remove, "aria-label", t("delete_session", { name }));
   }
 
   #sounds(labels) {

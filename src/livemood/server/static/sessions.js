@@ -21,6 +21,8 @@ let newest = 0;
 let sessions = [];
 /** Whether the notice is about a question that came to nothing: the next answer takes it away. */
 let troubled = false;
+/** Whether a token was asked for since the last answer. */
+let asked = false;
 /** @type {Map<string, Row>} */
 const rows = new Map();
 
@@ -57,7 +59,7 @@ async function refresh() {
     $("#more").hidden = !found.next;
     draw();
     if (troubled) notice("");
-    troubled = false;
+    troubled = asked = false;
   } catch (refusal) {
     if (number !== newest) return;
     wait = refused(refusal);
@@ -66,15 +68,15 @@ async function refresh() {
   if (!timer && !document.hidden) timer = setTimeout(refresh, wait);
 }
 
-/** Say why, once; how long to wait. */
+/** Say why; a token is asked for once. How long to wait. */
 function refused(refusal) {
-  const first = !troubled;
   troubled = true;
   if (refusal.status !== 401) {
     explain(refusal);
     return EVERY_MS;
   }
-  if (first) explain(refusal);
+  if (!asked) explain(refusal);
+  asked = true;
   notice(t(token() ? "token_bad" : "token_why"));
   return REFUSED_MS;
 }
@@ -116,6 +118,7 @@ function draw() {
 }
 
 async function erase(session) {
+  notice("");
   try {
     if (!(await erased(session))) return;
     $("#announcer").textContent = t("deleted");

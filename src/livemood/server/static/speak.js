@@ -129,11 +129,13 @@ export class Speaker {
     this.blocks.port.onmessage = ({ data }) => this.#send(data);
     this.source.connect(this.blocks);
     context.onstatechange = () => this.#look();
-    context.resume();
+    // Where it cannot, the state says so.
+    const resume = () => context.resume().catch(() => {});
+    resume();
     // Browsers let sound go on only where somebody touches the page, or comes back to it.
     const { signal } = this.#while;
     for (const kind of ["pointerdown", "keydown", "visibilitychange"]) {
-      document.addEventListener(kind, () => context.resume(), { signal });
+      document.addEventListener(kind, resume, { signal });
     }
   }
 
