@@ -30,6 +30,7 @@ from livemood.timeline import Timeline
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = {390: 844, 1280: 800, 1920: 1080}
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars")
+NAMES = ("Ada", "Brook")
 CALLS = (
     ("customer-care", ("Ada", "Brook"), 0),
     ("research", ("Participant 7", "Interviewer"), 8),
@@ -86,12 +87,14 @@ def take(browser, url, path, width, theme, ready, language="en", height=None):
 
 
 @contextmanager
-def monitor():
+def monitor(channels=2):
     """A monitor in the middle of a synthetic session, a little behind."""
     events = list(synthetic(400, seed=5))
-    shown = [e for e in events[:-1] if e.end_ms <= 175_000]
+    shown = [e for e in events[:-1] if e.end_ms <= 175_000 and (e.channel or 0) < channels]
+    shown[0] = shown[0].model_copy(update={"channels": channels, "participants": NAMES[:channels]})
     with ServerThread(0) as server:
-        for event in [*shown, behind(shown)]:
+        numbered = [e.model_copy(update={"seq": n}) for n, e in enumerate(shown, 1)]
+        for event in [*numbered, behind(numbered)]:
             server.publish(event)
         yield server
 
@@ -107,7 +110,11 @@ def service():
         running = stack.enter_context(Service(settings, model, MonitorSettings(budget_s=60)))
         for number, (purpose, names, at) in enumerate(CALLS):
             socket = stack.enter_context(
-                connect(running.url.replace("http", "ws", 1) + "/v1/stream", max_size=None)
+                connect(
+                    running.url.replace("http", "ws", 1) + "/v1/stream",
+                    max_size=None,
+                    ping_interval=None,
+                )
             )
             start = {"type": "start", "rate": 16000, "encoding": "s16le", "channels": 2}
             start |= {"purpose": purpose, "consent": "form 12", "participants": names}
@@ -129,22 +136,35 @@ def report_file(folder, language):
     return path.as_uri()
 
 
-def everything(browser, out):
+def everything(browser, out, only):
     drawn = "globalThis.livemoodPage?.store.taken > 100 && document.querySelector('.panel .label')"
     listed = "document.querySelectorAll('[data-session]').length === 5"
+    drawn_ended = "globalThis.livemoodPage?.store.ended && document.querySelector('.panel .label')"
     asked = "document.querySelectorAll('#speak-form option').length > 3"
-    with monitor() as live, service() as served, tempfile.TemporaryDirectory() as folder:
+    with (
+        monitor() as live,
+        monitor(1) as one,
+        service() as served,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        (_, record), *_ = served.archive.store.find(limit=9, state="ended")
+        session = f"{served.url}/sessions/{record.id}"
         pages = {
             "live": (live.page, drawn),
+            "one": (one.page, drawn),
             "sessions": (f"{served.url}/", listed),
+            "session": (session, drawn_ended),
             "speak": (f"{served.url}/speak", asked),
             "report": (report_file(folder, "en"), "document.querySelector('.card')"),
         }
-        for name, (url, ready) in pages.items():
+        chosen = {name: page for name, page in pages.items() if name.startswith(only)}
+        for name, (url, ready) in chosen.items():
             for width in SIZES:
                 for theme in ("light", "dark"):
                     path = out / f"{name}-{width}-{theme}.png"
                     take(browser, url, path, width, theme, ready)
+        if only:
+            return
         take(browser, live.page, out / "live-zh.png", 1280, "light", drawn, "zh")
         take(browser, f"{served.url}/", out / "sessions-zh.png", 1280, "dark", listed, "zh")
         url = report_file(folder, "zh")
@@ -162,13 +182,14 @@ def for_the_readme(browser, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "screenshots")
+    parser.add_argument("--only", help="the pages whose names begin so")
     parser.add_argument("--docs", action="store_true", help="the README's two, nothing else")
     args = parser.parse_args()
     with chromium() as browser:
         if args.docs:
             for_the_readme(browser, ROOT / "docs" / "images")
         else:
-            everything(browser, args.out)
+            everything(browser, args.out, args.only or "")
 
 
 if __name__ == "__main__":

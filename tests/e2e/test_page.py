@@ -289,4 +289,4 @@ def test_changes_are_told_to_screen_readers_at_most_every_few_seconds(browser, s
     (early, before), (late, after) = browser.js("return window.told")
     assert late - early > 4900
     assert before != after
-    assert after.startswith(f"Channel 0: {label}")
+    assert after.startswith(f"Channel 1: {label}")

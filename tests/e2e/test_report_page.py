@@ -32,6 +32,51 @@ def test_the_report_of_an_hour_opens_at_once_and_prints_on_a4(browser, synthetic
     assert 2 <= pages <= 8
 
 
+BROKEN_WORDS = """
+const broken = [];
+for (const head of document.querySelectorAll("thead th")) {
+    const text = head.firstChild;
+    for (const { 0: word, index } of (text?.data ?? "").matchAll(/\\S+/g)) {
+        const range = document.createRange();
+        range.setStart(text, index);
+        range.setEnd(text, index + word.length);
+        const lines = new Set([...range.getClientRects()].map((r) => Math.round(r.top)));
+        // A first letter is a box of its own, on the same line.
+        if (lines.size > 1) broken.push(word);
+    }
+}
+return [broken, document.querySelectorAll("thead th").length];
+"""
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_on_a_phone_heads_of_tables_stay_whole_and_only_its_own_style_holds(
+    browser, synthetic, tmp_path, language
+):
+    path = tmp_path / "report.html"
+    path.write_text(make_report(Timeline(synthetic(300)), language), "utf-8")
+    cdp = browser.driver.execute_cdp_cmd
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    cdp("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        browser.open(path.as_uri())
+        broken, heads = browser.js(BROKEN_WORDS)
+        assert heads > 10
+        assert broken == []
+        assert browser.js("return document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        cdp("Emulation.clearDeviceMetricsOverride", {})
+    assert browser.errors() == []
+    assert browser.js("return getComputedStyle(document.querySelector('.unseen')).position") == (
+        "absolute"
+    )
+    browser.js(
+        "const s = document.createElement('style'); s.textContent = 'body { color: red }';"
+        "document.body.append(s);"
+    )
+    assert browser.js("return getComputedStyle(document.body).color") == "rgb(22, 33, 43)"
+
+
 def test_the_button_opens_the_report(browser, demo_events):
     with ServerThread(0) as server:
         for event in demo_events:

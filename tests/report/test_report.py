@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -107,6 +109,36 @@ def test_it_stands_alone(timeline):
         outside = [v for k, v in page.attributes if k in ("src", "href", "xlink:href")]
         assert outside == []
         assert "http" not in re.sub(r"http-equiv", "", page.text)
+
+
+def test_it_is_called_after_those_who_speak_and_dated(timeline):
+    named = changed(timeline, participants=("Ada", "Brook"), time="2026-03-05T00:30:00.5+02:00")
+    html = make_report(named)
+    assert "<h1>How it sounded: Ada, Brook</h1>" in html
+    assert "<title>How it sounded: Ada, Brook, 4 March 2026, 22:30\xa0UTC</title>" in html
+    assert "4 March 2026, 22:30\xa0UTC · demo.opus" in html
+    assert "2026年3月4日 22:30\xa0UTC" in make_report(named, "zh")
+    unnamed = make_report(timeline)
+    assert "<h1>How it sounded: demo.opus</h1>" in unnamed
+    assert "Channel 1" in unnamed
+    assert "Channel 0" not in unnamed
+
+
+def test_its_policy_allows_its_own_style_alone(timeline):
+    html = make_report(timeline)
+    (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'"
+    assert ("http-equiv", "Content-Security-Policy") in Document(html).attributes
+    assert ("content", policy) in Document(html).attributes
+
+
+def test_a_long_consent_has_a_line_of_its_own(timeline):
+    consent = "I agree that my voice is read, for this purpose."
+    assert re.search(
+        rf'class="long"><dt>Consent</dt><dd>{consent}',
+        make_report(changed(timeline, consent=consent)),
+    )
 
 
 HOSTILE = '"><script>x()</script><img src=x onerror=x()><svg onload=x()>&lt;b\x00\x1b'

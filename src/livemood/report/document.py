@@ -5,8 +5,8 @@ from typing import Final
 
 from livemood.model.labels import UNCERTAIN
 from livemood.report.chart import draw_row, rows, textures
-from livemood.report.markup import Child, Element, el, to_html
-from livemood.report.parts import chip, facts, label_of, shares, table
+from livemood.report.markup import Child, Element, el, policy, to_html
+from livemood.report.parts import chip, comparison, facts, label_of, scrolled, shares, table
 from livemood.report.subject import Channel, Subject
 from livemood.report.words import Words, clock, languages, percent, signed
 from livemood.timeline.timeline import Timeline
@@ -29,12 +29,14 @@ def make_report(
     words = Words(language)
     subject = Subject(timeline, words)
     labels = [*subject.labels, UNCERTAIN]
+    style = STYLE.read_text("utf-8")
     head = el(
         "head",
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("title", f"{words('report_title')}: {subject.started.source}"),
-        el("style", STYLE.read_text("utf-8")),
+        el("meta", http_equiv="Content-Security-Policy", content=policy(style)),
+        el("title", f"{subject.title}, {words.date(subject.started.time)}"),
+        el("style", style),
     )
     main = el(
         "main",
@@ -59,9 +61,7 @@ def _head(subject: Subject, words: Words, retention_days: float | None) -> list[
     unstated = words("report_unstated")
     days = f"{retention_days:g}" if retention_days else ""
     shown = {
-        "report_date": words.date(started.time),
         "duration": clock(subject.duration_ms),
-        "participants": ", ".join(c.who for c in subject.channels),
         "purpose": words.of("purposes", started.purpose) if started.purpose else unstated,
         "report_consent": started.consent or unstated,
         "report_retention": words("report_days", n=days) if days else unstated,
@@ -74,8 +74,8 @@ def _head(subject: Subject, words: Words, retention_days: float | None) -> list[
     if subject.missing:
         incomplete.append(words("report_events_missing", count=subject.missing))
     return [
-        el("h1", words("report_title")),
-        el("p", started.source, class_="source"),
+        el("h1", subject.title),
+        el("p", f"{words.date(started.time)} · {started.source}", class_="source"),
         el("p", el("strong", words("note")), words("report_use"), class_="warn"),
         el("p", words("report_incomplete", what="; ".join(incomplete)), class_="warn")
         if incomplete
@@ -159,13 +159,14 @@ def _longest(subject: Subject, words: Words) -> list[Child]:
         ]
         for s, c in found[:MOST_LONGEST]
     ]
+    heading = words("report_longest")
     keys = ("who", "label", "from", "report_length", "confidence", "valence", "arousal")
     body = (
-        table([words(k) for k in keys], lines, numbers={2, 3, 4, 5, 6})
+        scrolled(table([words(k) for k in keys], lines, numbers={2, 3, 4, 5, 6}), heading)
         if lines
         else el("p", words("report_nothing"))
     )
-    return [el("h2", words("report_longest")), body]
+    return [el("h2", heading), body]
 
 
 def _markers(subject: Subject, words: Words) -> list[Child]:
@@ -179,9 +180,8 @@ def _markers(subject: Subject, words: Words) -> list[Child]:
 
 
 def _quality(subject: Subject, words: Words) -> list[Child]:
-    keys = ("report_gaps", "report_lost", "report_windows", "report_superseded")
-    heads = [words("who"), *(words(k) for k in (*keys, "report_uncertain", "report_latency"))]
-    lines = [[c.who, *_quality_of(c, subject, words)] for c in subject.channels]
+    of_channels = [_quality_of(c, subject, words) for c in subject.channels]
+    measures = {words(key): [each[key] for each in of_channels] for key in of_channels[0]}
     gaps = [(g, c) for c in subject.channels for g in c.gaps]
     gap_lines: list[list[Child]] = [
         [c.who, clock(g.start_ms), f"{(g.end_ms - g.start_ms) / 1000:.2f} s", cause]
@@ -194,7 +194,7 @@ def _quality(subject: Subject, words: Words) -> list[Child]:
     gap_heads = [words(k) for k in ("who", "from", "report_length", "report_lost")]
     return [
         el("h2", words("report_quality")),
-        table(heads, lines, numbers={1, 2, 3, 4, 5, 6}),
+        comparison([c.who for c in subject.channels], measures),
         el("h3", words("report_gaps")) if gaps else None,
         table(gap_heads, gap_lines, numbers={1, 2}) if gaps else None,
         el("h3", words("report_errors")) if subject.errors else None,
@@ -202,17 +202,18 @@ def _quality(subject: Subject, words: Words) -> list[Child]:
     ]
 
 
-def _quality_of(channel: Channel, subject: Subject, words: Words) -> list[Child]:
+def _quality_of(channel: Channel, subject: Subject, words: Words) -> dict[str, str]:
     summary = channel.summary
     latency = channel.latency_ms() if subject.started.settings.budget_ms else None
-    return [
-        str(len(channel.gaps)),
-        f"{summary.gap_ms / 1000:.2f} s",
-        str(summary.windows),
-        str(summary.superseded),
-        percent(summary.session.shares.get(UNCERTAIN, 0.0)),
-        words("latency_ms", ms=f"{latency[0]:.0f}, {latency[1]:.0f}") if latency else "–",
-    ]
+    latencies = f"{latency[0]:.0f}, {latency[1]:.0f}" if latency else ""
+    return {
+        "report_gaps": str(len(channel.gaps)),
+        "report_lost": f"{summary.gap_ms / 1000:.2f} s",
+        "report_windows": str(summary.windows),
+        "report_superseded": str(summary.superseded),
+        "report_uncertain": percent(summary.session.shares.get(UNCERTAIN, 0.0)),
+        "report_latency": words("latency_ms", ms=latencies) if latencies else "–",
+    }
 
 
 def _limits(subject: Subject, words: Words) -> list[Child]:

@@ -1,11 +1,13 @@
 """HTML as a tree: what anybody wrote can only ever become text."""
 
+from base64 import b64encode
+from hashlib import sha256
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 Child = Element | str | None
 
-__all__ = ["Child", "Element", "SubElement", "el", "to_html"]
+__all__ = ["Child", "Element", "SubElement", "el", "policy", "to_html"]
 
 _UNPRINTABLE: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127), "�")
 
@@ -30,6 +32,12 @@ def el(tag: str, *children: Child, **attributes: str | float) -> Element:
 def to_html(root: Element) -> str:
     """A document of `root`, escaped as HTML wants it."""
     return "<!doctype html>\n" + tostring(root, "unicode", method="html") + "\n"
+
+
+def policy(style: str) -> str:
+    """A Content-Security-Policy (W3C CSP3): this text as style, and nothing else, from nowhere."""
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'"
 
 
 def _name(keyword: str) -> str:

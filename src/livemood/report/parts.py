@@ -1,11 +1,15 @@
 """Small parts that sections are made of."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from livemood.report.chart import filling
 from livemood.report.markup import Child, Element, el
 from livemood.report.words import Words, percent
 from livemood.timeline.look import look
+
+LONG: Final = 32
+"""Letters beyond which a fact does not fit beside others."""
 
 
 def chip(label: str) -> Element:
@@ -37,8 +41,11 @@ def label_of(label: str, words: Words) -> Element:
 
 
 def facts(shown: Mapping[str, str]) -> Element:
-    """Names and what they are."""
-    pairs = (el("div", el("dt", name), el("dd", value)) for name, value in shown.items())
+    """Names and what they are; what is long has a line of its own."""
+    pairs = (
+        el("div", el("dt", name), el("dd", value), class_="long" if len(value) > LONG else "short")
+        for name, value in shown.items()
+    )
     return el("dl", *pairs, class_="facts")
 
 
@@ -53,6 +60,21 @@ def table(
         for line in lines
     )
     return el("table", el("thead", el("tr", *head)), el("tbody", *rows))
+
+
+def scrolled(wide: Element, name: str) -> Element:
+    """Something that is wider than a phone, to be moved within its own place."""
+    return el("div", wide, class_="scroll", role="region", tabindex=0, aria_label=name)
+
+
+def comparison(heads: Sequence[str], lines: Mapping[str, Sequence[str]]) -> Element:
+    """A table whose rows are named, with a column for each of `heads`."""
+    head = (el("th", name, scope="col", class_="number name") for name in heads)
+    rows = (
+        el("tr", el("th", name, scope="row"), *(el("td", x, class_="number") for x in values))
+        for name, values in lines.items()
+    )
+    return el("table", el("thead", el("tr", el("td"), *head)), el("tbody", *rows))
 
 
 def shares(of_labels: Mapping[str, float], words: Words) -> Element:

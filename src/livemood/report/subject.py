@@ -55,6 +55,8 @@ class Subject:
         if timeline.started is None or ended is None:
             raise LivemoodError("there is no session in it: its beginning is missing")
         self.started: SessionStarted = timeline.started
+        who = ", ".join(self.started.participants) or self.started.source
+        self.title = f"{words('report_title')}: {who}"
         self.finished = timeline.ended is not None
         self.reason = ended.reason
         self.duration_ms = max((s.duration_ms for s in ended.summary), default=0)
@@ -71,7 +73,7 @@ class Subject:
         self.channels = [
             Channel(
                 s.channel,
-                names[s.channel] if s.channel < len(names) else words("channel", n=s.channel),
+                names[s.channel] if s.channel < len(names) else words("channel", n=s.channel + 1),
                 by_channel.get(s.channel, []),
                 s,
             )

@@ -1,12 +1,16 @@
 """Words and numbers of a report: the same words that the page uses."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 ASSETS: Final = Path(__file__).resolve().parent.parent / "assets"
+MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 
 
 class Words:
@@ -39,8 +43,12 @@ class Words:
             moment = datetime.fromisoformat(time)
         except ValueError:
             return time
-        form = "%Y年%-m月%-d日 %H:%M UTC" if self.language == "zh" else "%-d %B %Y, %H:%M UTC"
-        return moment.strftime(form)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC)
+        clock = f"{moment:%H:%M}\N{NO-BREAK SPACE}UTC"
+        if self.language == "zh":
+            return f"{moment.year}年{moment.month}月{moment.day}日 {clock}"
+        return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}, {clock}"
 
 
 @cache

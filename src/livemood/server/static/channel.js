@@ -13,6 +13,10 @@ export class Channel {
     this.history = new History(labels.length);
     /** Readings of the last two minutes: `{ms, from, fresh, values, label, confidence}`. */
     this.raw = [];
+    /** Time of the newest reading that is no longer among them. */
+    this.rawAfter = -Infinity;
+    /** What `raw` was when the view was paused, and up to when: `{readings, after, until}`. */
+    this.pinned = null;
     /** Closed segments, oldest first; the oldest are forgotten beyond 3000. */
     this.segments = [];
     /** Stretches of speech, `{start, end}`; `end` is null while somebody speaks. */
@@ -60,6 +64,21 @@ export class Channel {
     }
   }
 
+  /** While the view stands still, keep the readings that it shows; `now` is where it stood. */
+  pin(still, now) {
+    if (!still) this.pinned = null;
+    else this.pinned ??= { readings: this.raw.slice(), after: this.rawAfter, until: now };
+  }
+
+  /** Readings as they came for all of a stretch of time; null where only means of them are left. */
+  readings(start, end) {
+    // A reading that has just gone may be at the very edge.
+    const from = start + 500;
+    if (this.rawAfter <= from) return this.raw;
+    const { pinned } = this;
+    return pinned && pinned.after <= from && end <= pinned.until ? pinned.readings : null;
+  }
+
   #read(event) {
     const { raw } = this;
     const known = this.labels.indexOf(event.label);
@@ -79,7 +98,8 @@ export class Channel {
     });
     this.fresh = false;
     if (raw[0].ms < ms - RAW_MS - 10_000) {
-      raw.splice(0, raw.findIndex((reading) => reading.ms >= ms - RAW_MS));
+      const gone = raw.splice(0, raw.findIndex((reading) => reading.ms >= ms - RAW_MS));
+      this.rawAfter = gone.at(-1).ms;
     }
     this.history.add(ms, values, label);
     this.emotion = event;

@@ -1,3 +1,4 @@
+import { drawAffect } from "./affect.js";
 import { Areas } from "./areas.js";
 import { drawCursor, drawGaps, drawMarkers, drawRibbon, drawSpeech } from "./marks.js";
 import { Series } from "./series.js";
@@ -91,7 +92,7 @@ export class Chart {
     pen.rect(layout.gutter, 0, layout.right - layout.gutter, this.height);
     pen.clip();
     this.#edges();
-    this.#affect();
+    drawAffect(this);
     drawSpeech(this, channel, now);
     drawRibbon(this, channel, now);
     drawGaps(this, channel);
@@ -201,45 +202,5 @@ export class Chart {
       this.runs.push([from, i]);
       from = i;
     }
-  }
-
-  #affect() {
-    const { pen, series, labels, colours, layout } = this;
-    const { top, height } = this.bands.affect;
-    const lines = [["valence", labels.length, []], ["arousal", labels.length + 1, [6, 4]]];
-    let x = layout.gutter + 6;
-    for (const [name, at, dash] of lines) {
-      pen.strokeStyle = colours[name];
-      pen.lineWidth = 2;
-      pen.setLineDash(dash);
-      pen.beginPath();
-      for (const [from, to] of this.runs) {
-        for (let i = from; i < to; i++) {
-          const y = top + (height * (1 - series.values[i * series.width + at])) / 2;
-          if (i === from) pen.moveTo(this.xs[i], y);
-          else pen.lineTo(this.xs[i], y);
-        }
-      }
-      pen.stroke();
-      x = this.#key(name, x, top + height - 0.6 * layout.size);
-      pen.setLineDash([]);
-    }
-  }
-
-  /** The name of a line beside a piece of it. */
-  #key(name, x, y) {
-    const { pen, colours } = this;
-    pen.beginPath();
-    pen.moveTo(x, y);
-    pen.lineTo(x + 24, y);
-    pen.stroke();
-    pen.setLineDash([]);
-    pen.textAlign = "left";
-    pen.lineWidth = 4;
-    pen.strokeStyle = colours.surface;
-    pen.strokeText(t(name), x + 29, y);
-    pen.fillStyle = colours.ink;
-    pen.fillText(t(name), x + 29, y);
-    return x + 41 + pen.measureText(t(name)).width;
   }
 }

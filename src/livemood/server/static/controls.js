@@ -1,4 +1,4 @@
-import { $ } from "./dom.js";
+import { $, say } from "./dom.js";
 import { t } from "./text.js";
 
 const SPANS = [120_000, 600_000, Infinity];
@@ -48,10 +48,14 @@ export class Controls {
   }
 
   /** Show how things are. */
-  draw() {
+  draw(ended) {
     const { view } = this;
+    view.settle(ended);
+    this.pause.hidden = ended;
+    this.jump.hidden = ended && view.live;
+    say(this.jump, t(ended ? "jump_to_end" : "jump_to_live"));
     const words = t(view.live ? "pause" : "resume");
-    if (this.pause.textContent !== words) this.pause.textContent = words;
+    say(this.pause, words);
     this.jump.disabled = view.live;
     this.ranges[SPANS.indexOf(view.spanMs)].checked = true;
   }

@@ -4,14 +4,15 @@ import { Announcer } from "./announce.js";
 import { ask, token } from "./api.js";
 import { themeColours } from "./chart.js";
 import { Controls } from "./controls.js";
-import { $, el, fillTo, say } from "./dom.js";
+import { $, el, say } from "./dom.js";
+import { showHead } from "./head.js";
 import { connect } from "./livemood.js";
 import { askForToken, explain, notice, onTheme, ready } from "./page.js";
 import { Panel } from "./panel.js";
 import { prepareSpeaking } from "./speaking.js";
 import { Store } from "./store.js";
 import { Table } from "./table.js";
-import { currentLanguage, labelName, onLanguage, percent, t, whole, word } from "./text.js";
+import { currentLanguage, labelName, onLanguage, percent, t, whole } from "./text.js";
 import { View } from "./view.js";
 
 const TICK_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 250;
@@ -47,7 +48,7 @@ function now() {
 }
 
 function who(n) {
-  return store.started?.participants[n] || t("channel", { n });
+  return store.started?.participants[n] || t("channel", { n: n + 1 });
 }
 
 /** Something changed, on one channel or everywhere: draw at the next frame. */
@@ -73,7 +74,8 @@ function draw() {
   const same = panels.length === channels.length && panels.every((p, i) => p.channel === channels[i]);
   if (!same) rebuild();
   head();
-  controls.draw();
+  controls.draw(Boolean(store.ended));
+  for (const channel of channels) channel.pin(!view.live, now());
   const [next] = dirty;
   dirty.delete(next);
   panels[next]?.draw(store, now(), colours);
@@ -101,28 +103,13 @@ const sizes = new ResizeObserver(() => {
 
 /** The lines above the panels. */
 function head() {
-  const { started, ended, latency } = store;
-  const name = started?.participants.join(", ") || started?.source;
-  say($("#name"), name ?? t(speaking ? "speak_title" : "timeline"));
-  const title = `${$("#name").textContent} · ${word("states", state)} · livemood`;
-  if (document.title !== title) document.title = title;
+  const { ended } = store;
   const root = document.documentElement;
-  if (root.dataset.state !== state) root.dataset.state = state;
-  say($("#state"), word("states", state));
-  const model = started?.model;
-  say($("#model"), model ? `${model.name} ${model.version}` : "–");
-  say($("#purpose"), word("purposes", started?.purpose ?? ""));
-  $("#purpose-row").hidden = !started?.purpose;
-  const budget = started?.settings.budget_ms;
-  const values = { ms: whole(latency?.total ?? 0), budget: whole(budget ?? 0) };
-  say($("#latency"), latency ? t(budget ? "latency_of" : "latency_ms", values) : "–");
   root.classList.toggle("idle", !store.channels.length);
-  fillTo($("#latency-bar"), latency && budget ? Math.min(1, latency.total / budget) : 0);
-  const behind = store.behind.size > 0 && !ended;
-  $("#behind").hidden = !behind;
-  root.classList.toggle("behind", behind);
+  showHead(store, state, t(speaking ? "speak_title" : "timeline"));
   $("#marker-form").hidden = !(about.features.markers && state === "live" && !ended);
   $("#report").hidden = !store.session;
+  say($("#help"), t(ended ? "timeline_help_ended" : "timeline_help"));
   const said = store.notices.map(words);
   const list = $("#notices");
   if (list.dataset.said !== said.join()) {
@@ -176,6 +163,7 @@ onTheme(() => {
   touched();
 });
 $("#table-details").addEventListener("toggle", touched);
+document.documentElement.dataset.mode = about.mode;
 $("#home").hidden = about.mode !== "service";
 setInterval(() => state === "live" && view.live && touched(), TICK_MS);
 

@@ -153,7 +153,7 @@ export function drawMarkers(chart, markers) {
   pen.textAlign = "left";
   for (const marker of markers) {
     const x = Math.round(chart.x(marker.at)) + 0.5;
-    if (x < layout.gutter - 200 || x > layout.right) continue;
+    if (x < layout.gutter || x > layout.right) continue;
     pen.strokeStyle = colours.accent;
     pen.lineWidth = 1.5;
     pen.setLineDash([3, 3]);

@@ -1,8 +1,8 @@
 import { Chart } from "./chart.js";
 import { el, fillTo, say, set } from "./dom.js";
 import { chip, paintChip } from "./palette.js";
-import { clock, labelName, percent, signed, t } from "./text.js";
-import { firstFrom } from "./series.js";
+import { firstAt } from "./series.js";
+import { amount, clock, labelName, percent, signed, t } from "./text.js";
 
 /** How long a pause may be within which the values before it are still shown at the cursor. */
 const NEAR_MS = 2500;
@@ -21,6 +21,7 @@ export class Panel {
     this.confidence = el("span", { class: "confidence" });
     this.speech = el("span", { class: "speech" });
     this.affect = el("span", { class: "affect" });
+    this.of = el("p", { class: "of", hidden: true });
     this.bars = channel.labels.map((label) => bar(label));
     this.canvas = el("canvas", { class: "chart", tabIndex: 0, role: "slider" });
     this.tip = el("div", { class: "tip", hidden: true });
@@ -33,6 +34,7 @@ export class Panel {
         el("div", { class: "who" }, this.title, this.speech),
         el("p", { class: "said" }, this.chip, this.label),
         el("p", { class: "values" }, this.confidence, this.affect),
+        this.of,
         el("dl", { class: "bars" }, ...this.bars.map((b) => b.root)),
       ),
       el("div", { class: "plot" }, this.canvas, this.tip),
@@ -74,21 +76,31 @@ export class Panel {
 
   #current(store) {
     const { emotion, speaking } = this.channel;
-    const said = spoken(emotion, store.ended?.summary[this.channel.number]?.session);
+    const { ended } = store;
+    const silent = !speaking && !ended;
+    const said = spoken(emotion, ended?.summary[this.channel.number]?.session);
     say(this.title, this.who());
-    say(this.speech, t(store.ended ? "mostly" : speaking ? "speech" : "silence"));
-    this.speech.classList.toggle("on", speaking && !store.ended);
-    this.root.classList.toggle("silent", !speaking && !store.ended);
+    say(this.speech, ended ? t("mostly") : silent ? this.#silence() : t("speech"));
+    this.speech.classList.toggle("on", speaking && !ended);
+    this.root.classList.toggle("silent", silent);
     this.root.dataset.label = said?.label ?? "";
     this.root.dataset.seq = String(emotion?.seq ?? 0);
     say(this.label, said ? labelName(said.label) : t(store.ended ? "nothing_here" : "listening"));
     say(this.confidence, said ? percent(said.share) : "");
     this.chip.hidden = !said;
+    this.of.hidden = !(said && ended);
     if (!said) return;
     paintChip(this.chip, said.label);
-    const affect = [["valence", said.valence], ["arousal", said.arousal]];
-    say(this.affect, affect.map(([name, value]) => `${t(name)} ${signed(value)}`).join("  "));
+    const affect = affectOf(said);
+    say(this.affect, ended ? t("report_of_speech") : silent ? t("last_heard") : affect);
+    say(this.of, t("means", { values: affect }));
     for (const one of this.bars) one.show(said.probabilities[one.label] ?? 0, said.label);
+  }
+
+  /** Since when nobody has spoken, as far as is known. */
+  #silence() {
+    const { speech } = this.channel;
+    return speech.length ? t("silence_since", { time: clock(speech.at(-1).end) }) : t("silence");
   }
 
   /** What there is at the cursor: in a box for those who see, as the slider's value for all. */
@@ -121,6 +133,10 @@ function spoken(emotion, summary) {
     return label ? { label, share: shares[label], probabilities, valence, arousal } : null;
   }
   return emotion ? { ...emotion, share: emotion.confidence } : null;
+}
+
+function affectOf({ valence, arousal }) {
+  return `${t("valence")} ${signed(valence)}  ${t("arousal")} ${signed(arousal)}`;
 }
 
 /** A label's bar: its look, its name and its probability. */
@@ -159,13 +175,16 @@ function describe(channel, ms) {
     ...ranked.slice(0, 3).map(([label, share]) => `${labelName(label)} ${percent(share)}`),
     `${t("valence")} ${signed(at.values[labels.length])}`,
     `${t("arousal")} ${signed(at.values[labels.length + 1])}`,
+    ...(at.meanMs ? [t("mean_of", { s: amount(at.meanMs / 1000) })] : []),
   ];
 }
 
 function valuesAt(channel, ms) {
-  const { raw, history } = channel;
-  if (raw.length && raw[0].ms <= ms) {
-    const next = raw[firstFrom(raw, ms) + 1] ?? raw.at(-1);
+  const { history } = channel;
+  const readings = channel.readings(ms, ms);
+  if (readings) {
+    const next = readings[firstAt(readings, ms)] ?? readings.at(-1);
+    if (!next) return null;
     const from = next.fresh ? next.from : next.ms - NEAR_MS;
     return ms >= from && ms <= next.ms + 250 ? next : null;
   }
@@ -173,5 +192,5 @@ function valuesAt(channel, ms) {
   if (!history.counts[bucket]) return null;
   const values = channel.labels.map((_, i) => history.mean(bucket, i));
   for (const extra of [0, 1]) values.push(history.mean(bucket, channel.labels.length + extra));
-  return { values, label: history.label(bucket) };
+  return { values, label: history.label(bucket), meanMs: history.bucketMs };
 }

@@ -6,6 +6,8 @@ export class Series {
   constructor(width) {
     this.width = width;
     this.length = 0;
+    /** What a point is the mean of, in ms; 0 where points are readings as they came. */
+    this.meanMs = 0;
     this.ms = new Float64Array(1024);
     this.values = new Float32Array(1024 * width);
     /** Whether a point begins a new run: what lies before it is not joined to it. */
@@ -18,13 +20,10 @@ export class Series {
    */
   fill(channel, start, end, finest) {
     this.length = 0;
-    const { raw } = channel;
-    const first = raw[0];
-    if (first && (first.ms <= start + 500 || !channel.history.length || whole(channel))) {
-      this.#fromRaw(raw, start, end);
-    } else {
-      this.#fromHistory(channel.history, start, end, finest);
-    }
+    this.meanMs = 0;
+    const readings = channel.readings(start, end);
+    if (readings) this.#fromRaw(readings, start, end);
+    else this.#fromHistory(channel.history, start, end, finest);
   }
 
   #fromRaw(raw, start, end) {
@@ -44,6 +43,7 @@ export class Series {
     // Groups lie on a grid of their own, so that they do not change as the view moves.
     const size = Math.max(1, Math.floor(finest / bucketMs));
     const step = size * bucketMs;
+    this.meanMs = step;
     const last = Math.min(Math.ceil(history.length / size) - 1, Math.ceil(end / step));
     const mean = new Float32Array(width);
     let joined = false;
@@ -76,19 +76,19 @@ export class Series {
   }
 }
 
-/** Whether the raw readings are all that there ever were. */
-function whole(channel) {
-  return channel.history.first >= channel.raw[0].ms - 1;
-}
-
 /** Index of the last reading before `start`, or of the first one. */
 export function firstFrom(raw, start) {
+  return Math.max(0, firstAt(raw, start) - 1);
+}
+
+/** Index of the first reading at or after `ms`. */
+export function firstAt(raw, ms) {
   let low = 0;
   let high = raw.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (raw[middle].ms < start) low = middle + 1;
+    if (raw[middle].ms < ms) low = middle + 1;
     else high = middle;
   }
-  return Math.max(0, low - 1);
+  return low;
 }

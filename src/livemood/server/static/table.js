@@ -40,7 +40,7 @@ function* segments(store, who) {
 
 function* marks(store) {
   for (const { at, note } of store.markers.slice(-ROWS)) {
-    yield { at, element: () => row(t("marker"), at, at, [note, "", "", ""]) };
+    yield { at, element: () => remark(t("marker"), at, null, note) };
   }
 }
 
@@ -48,10 +48,18 @@ function* gaps(store, who) {
   for (const channel of store.channels) {
     for (const gap of channel.gaps.slice(-ROWS)) {
       const cause = t("gap", { cause: t(`gap_causes.${gap.cause}`) });
-      const cells = [cause, "", "", ""];
-      yield { at: gap.start, element: () => row(who(channel.number), gap.start, gap.end, cells) };
+      const name = who(channel.number);
+      yield { at: gap.start, element: () => remark(name, gap.start, gap.end, cause) };
     }
   }
+}
+
+/** What is no segment: one text instead of a label and its values. */
+function remark(who, start, end, text) {
+  const times = [clock(start, true), end === null ? "" : clock(end, true)];
+  const cells = times.map((time) => el("td", {}, time));
+  const said = el("td", { colSpan: 4, class: "remark" }, text);
+  return el("tr", {}, el("th", { scope: "row" }, who), ...cells, said);
 }
 
 function row(who, start, end, cells) {

@@ -81,6 +81,12 @@ export function whole(number) {
   return format("whole", () => new Intl.NumberFormat(locale, options)).format(number);
 }
 
+/** A number with up to two decimals. */
+export function amount(number) {
+  const options = { maximumFractionDigits: 2 };
+  return format("amount", () => new Intl.NumberFormat(locale, options)).format(number);
+}
+
 /** A number of [-1, 1] with its sign. */
 export function signed(number) {
   const options = { signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 };
@@ -110,6 +116,12 @@ export function word(group, code) {
 /** The name of a label; what the model calls it where there is no word for it. */
 export function labelName(label) {
   return word("labels", label);
+}
+
+/** Where sound comes from, for people: servers say "stream s16le 16000 Hz", files have names. */
+export function sourceName(source) {
+  const kind = /^(stream|rtp|whip|twilio)( |$)/.exec(source)?.[1];
+  return kind ? word("sources", kind) : source;
 }
 
 /** Let `select` offer `purposes`, in words. */

@@ -1,10 +1,14 @@
-const WIDTHS = [30_000, 60_000, 120_000, 300_000, 600_000];
+const USUAL_MS = 120_000;
+/** A whole session is shown as at least so long. */
+const SHORTEST_MS = 10_000;
 
 /** Which part of the session is shown: how long a stretch, up to where, and the cursor in it. */
 export class View {
   constructor() {
     /** Length of what is shown in ms; Infinity for the whole session. */
-    this.spanMs = 120_000;
+    this.spanMs = USUAL_MS;
+    /** Whether the reader chose how much is shown. */
+    this.chosen = false;
     /** Where it ends; null follows what comes. */
     this.endMs = null;
     /** Time whose values are shown; null for none. */
@@ -18,11 +22,15 @@ export class View {
   /** Begin and end of what is shown when the session has come to `now`. */
   range(now) {
     const end = this.endMs ?? now;
-    if (this.spanMs === Infinity) return [0, Math.max(end, WIDTHS[0])];
-    // A young session fills the view from the left, and the view widens as it grows.
-    const span = Math.min(this.spanMs, WIDTHS.find((ms) => ms >= now) ?? this.spanMs);
-    const last = Math.max(end, span);
-    return [last - span, last];
+    if (this.spanMs === Infinity) return [0, Math.max(end, SHORTEST_MS)];
+    // A young session fills the view from the left.
+    const last = Math.max(end, this.spanMs);
+    return [last - this.spanMs, last];
+  }
+
+  /** Of a session that ended all is shown, as its summary speaks of all, unless the reader chose. */
+  settle(ended) {
+    if (!this.chosen && this.live) this.spanMs = ended ? Infinity : USUAL_MS;
   }
 
   pause(now) {
@@ -40,6 +48,7 @@ export class View {
       this.endMs = Math.min(now, this.cursorMs + spanMs / 2);
     }
     this.spanMs = spanMs;
+    this.chosen = true;
   }
 
   /** Move the cursor to `ms`, and what is shown with it if it leaves that. */

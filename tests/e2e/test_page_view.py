@@ -1,0 +1,170 @@
+"""That the live page shows what is so: paused, averaged, silent, ended; in real Chromium."""
+
+import pytest
+
+pytest.importorskip("selenium", reason="selenium is not installed")
+from selenium.webdriver.common.keys import Keys
+
+from livemood.server import ServerThread
+from livemood.timeline.events import Gap, Marker
+
+pytestmark = pytest.mark.e2e
+
+DRAWN = "await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn, 50)));"
+"""Await what the page draws next, for one or two channels."""
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ServerThread(0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hour(synthetic):
+    """A session of twenty minutes, as JSON."""
+    return [event.model_dump(mode="json") for event in synthetic(1200)]
+
+
+def show(browser, server, events):
+    """Let the page take events that no server holds."""
+    browser.open(server.page)
+    browser.until("globalThis.livemoodPage")
+    browser.later("for (const event of args[0]) livemoodPage.take(event);" + DRAWN, events)
+    browser.until("livemoodPage.panels()[0]?.root.dataset.seq > 0")
+
+
+def until_ms(events, ms):
+    return [event for event in events[:-1] if event["end_ms"] <= ms]
+
+
+def test_a_paused_view_stays_as_it_is_however_long(browser, server, hour):
+    early = until_ms(hour, 300_000)
+    show(browser, server, early)
+    browser.find("#pause").click()
+    state = f"""
+        {DRAWN}
+        const {{ series, range }} = livemoodPage.panels()[0].chart;
+        return [range, series.meanMs, [...series.ms.subarray(0, series.length)]];
+    """
+    before = browser.later(state)
+    assert before[1] == 0
+    assert len(before[2]) > 100
+    browser.later(
+        "for (const e of args[0]) livemoodPage.take(e);", until_ms(hour, 1100_000)[len(early) :]
+    )
+    assert browser.later(state) == before
+    # What is not looked at any more is kept no longer.
+    browser.find("#jump").click()
+    browser.until("livemoodPage.store.channels.every((channel) => channel.pinned === null)")
+
+
+def test_the_axis_is_as_long_as_the_button_says(browser, server, hour):
+    show(browser, server, until_ms(hour, 20_000))
+    span = "(([from, to]) => to - from)(livemoodPage.panels()[0].chart.range)"
+    browser.until(f"{span} === 120_000")
+
+
+def test_means_are_called_means(browser, server, hour):
+    show(browser, server, until_ms(hour, 1100_000))
+    look = "const { view } = livemoodPage; view.pause(livemoodPage.now()); view.cursorMs = args[0];"
+    look += "document.querySelector('#table-details').dispatchEvent(new Event('toggle'));"
+    reading = [e for e in hour if e["type"] == "emotion" and e["channel"] == 0]
+    near = [e for e in reading if e["end_ms"] <= 1100_000][-1]["end_ms"]
+    far = [e for e in reading if e["end_ms"] < 500_000][-1]["end_ms"]
+    for ms, means in ((near, False), (far, True)):
+        browser.later(look + DRAWN, ms)
+        browser.until(
+            "livemoodPage.panels()[0].canvas.getAttribute('aria-valuetext').includes('%')"
+        )
+        said = browser.js("return livemoodPage.panels()[0].canvas.getAttribute('aria-valuetext')")
+        assert ("mean of 1 s" in said) is means, said
+    browser.find("#jump").click()
+    for choice, means in (("10 min", True), ("2 min", False), ("whole session", True)):
+        browser.js(
+            "[...document.querySelectorAll('.ranges label')]"
+            ".find((l) => l.innerText === arguments[0]).querySelector('input').click()",
+            choice,
+        )
+        browser.later(DRAWN)
+        browser.until(
+            f"livemoodPage.panels()[0].chart.series.meanMs > 250 === {str(means).lower()}"
+        )
+
+
+def test_silence_is_not_called_a_label(browser, server, demo_events):
+    events = [e.model_dump(mode="json") for e in demo_events]
+    spoken = next(i for i, e in enumerate(events) if e["type"] == "speech.ended")
+    channel, end = events[spoken]["channel"], events[spoken]["end_ms"]
+    show(browser, server, events[:spoken])
+    panel = f"[data-channel='{channel}']"
+    browser.until(f"document.querySelector(\"{panel} .speech\").innerText.includes('speech')")
+    bright = f'return getComputedStyle(document.querySelector("{panel} .label")).color'
+    colour = browser.js(bright)
+    browser.later("livemoodPage.take(args[0]);", events[spoken])
+    said = f"silence since {end // 60_000}:{end // 1000 % 60:02}"
+    browser.until(f"document.querySelector(\"{panel} .speech\").innerText === '{said}'")
+    assert browser.js(bright) != colour
+    assert browser.text(f"{panel} .affect") == "when last heard"
+
+
+def test_of_a_session_that_ended_all_is_shown_and_nothing_of_what_is_live(
+    browser, server, demo_events
+):
+    events = [e.model_dump(mode="json") for e in demo_events]
+    show(browser, server, events)
+    browser.until("document.querySelector('#pause').hidden")
+    for gone in ("#jump", "#latency-row"):
+        assert browser.js("return document.querySelector(arguments[0]).hidden", gone)
+    assert browser.text("#help") == "Arrow keys move through time, plus and minus zoom."
+    assert browser.text(".ranges input:checked + span") == "whole session"
+    assert browser.js("return livemoodPage.panels()[0].chart.range[0]") == 0
+    assert "of the speech that was read" in browser.text(".panel .values")
+    assert browser.text(".panel .of").startswith("Means: valence")
+    assert browser.text("#duration") == "0:44"
+
+
+def test_people_are_named_and_channels_counted_from_one(browser, server, demo_events):
+    events = [e.model_dump(mode="json") for e in demo_events[:40]]
+    start = {**events[0], "source": "stream s16le 44100 Hz"}
+    show(browser, server, [start, *events[1:]])
+    browser.until("document.querySelector('#name').innerText === 'Sound over the network'")
+    assert [browser.text(f"[data-channel='{n}'] h2") for n in (0, 1)] == ["Channel 1", "Channel 2"]
+    assert browser.text("#source") == "stream s16le 44100 Hz"
+    named = {**start, "session": "named", "participants": ["Ada", "Brook"]}
+    browser.later("livemoodPage.take(args[0]);", named)
+    browser.until("document.querySelector('#name').innerText === 'Ada, Brook'")
+
+
+def test_in_the_table_a_marker_has_its_note_and_no_values(browser, server, demo_events):
+    last = demo_events[38]
+    base = {"session": last.session, "time": last.time}
+    more = [
+        Marker(**base, seq=40, start_ms=9000, end_ms=9000, note="asks for a refund"),
+        Gap(**base, seq=41, channel=0, start_ms=9500, end_ms=9900, cause="overrun", samples=6400),
+    ]
+    events = [e.model_dump(mode="json") for e in [*demo_events[:39], *more]]
+    show(browser, server, events)
+    browser.find("#table-details summary").send_keys(Keys.ENTER)
+    browser.until("document.querySelectorAll('#table .remark').length === 2")
+    rows = browser.js(
+        "return [...document.querySelectorAll('#table .remark')]"
+        ".map((cell) => [...cell.parentNode.cells].map((c) => [c.innerText, c.colSpan]))"
+    )
+    gap, marker = rows
+    assert marker == [["Marker", 1], ["0:09.0", 1], ["", 1], ["asks for a refund", 4]]
+    assert gap[-1] == ["sound lost: too much at once", 4]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_head_is_low_and_all_fits_the_width(browser, server, hour, width):
+    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    cdp = browser.driver.execute_cdp_cmd
+    cdp("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        show(browser, server, until_ms(hour, 20_000))
+        assert browser.js("return document.querySelector('.top').offsetHeight") < 120
+        assert browser.js("return document.querySelector('footer').offsetHeight") < 50
+        assert browser.js("return document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        cdp("Emulation.clearDeviceMetricsOverride", {})
