@@ -171,6 +171,54 @@ def test_states_of_any_recurrent_layer_can_be_gone_on_from(cell, layers, tmp_pat
     quantize(tmp_path / "model.onnx", tmp_path / "int8.onnx", [np.zeros((98, 64), np.float32)] * 2)
 
 
+def test_frozen_blocks_never_learn_and_the_quick_way_through_the_first_is_exact():
+    made = recipe(network={"source": "x"}, fit={"frozen": 2, "unfreeze_every": 1})
+    torch.manual_seed(3)
+    network = DcRnn(made.network, 64, 7)
+    for norm in network.front.convolutions[1::4]:
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+        norm.weight.data.uniform_(-1, 1)
+        norm.bias.data.normal_()
+    set_learning(made, network, 50)
+    learns = [next(layer.parameters()).requires_grad for layer in network.front.layers()]
+    assert learns == [False, False, True, True, True]
+    norms = network.front.convolutions[1::4]
+    assert [norm.training for norm in norms] == learns[:3]
+    features = torch.randn(3, 101, 64)
+    network.eval()
+    with torch.no_grad():
+        plain = network.front(features)
+    quick = network.front(features)
+    assert quick.requires_grad
+    assert (quick - plain).abs().max() < 1e-5
+
+
+def test_clips_can_be_asked_only_about_labels_that_their_corpus_has():
+    """The same loss whatever the network says of the others, and no pull away from them."""
+    made = recipe(fit={"own_labels": True})
+    torch.manual_seed(0)
+    network = DcRnn(made.network, 64, 7).eval()
+    asked = torch.ones(4, 7)
+    asked[2:, 5:] = 0
+    batch = Batch(torch.randn(4, 98, 64), torch.eye(7)[:4], torch.ones(4), asked)
+
+    def loss():
+        return loss_of(made, network, None, batch, torch.ones(7))[0]
+
+    network.causal.pooling.output.zero_grad()
+    loss().backward()
+    pulls = network.causal.pooling.output.bias.grad
+    everything = Batch(batch.features, batch.targets, batch.weights)
+    plain = loss_of(made, network, None, everything, torch.ones(7))[0]
+    assert loss() < plain
+    network.causal.pooling.output.zero_grad()
+    plain.backward()
+    # The two clips that are not asked leave half of the push against labels they do not have.
+    ratio = (pulls / network.causal.pooling.output.bias.grad)[5:]
+    assert ((ratio > 0.3) & (ratio < 0.7)).all()
+
+
 def test_unlabelled_speech_is_learnt_from_by_what_the_teacher_says_alone():
     made = recipe(distill={"teacher": "x"})
     torch.manual_seed(0)

@@ -29,15 +29,15 @@ class Batch:
     """Share of each label, (batch, labels); rows of unlabelled clips are zero."""
     weights: Tensor
     """How much each example counts by its manifest, (batch,)."""
+    asked: Tensor | None = None
+    """1 for the labels that each example is asked about, (batch, labels); none for all."""
     soft: Tensor | None = None
     """What a teacher said of each clip beforehand, (batch, labels); zero where it said nothing."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        soft = None if self.soft is None else self.soft.to(device)
-        return Batch(
-            self.features.to(device), self.targets.to(device), self.weights.to(device), soft
-        )
+        parts = (self.features, self.targets, self.weights, self.asked, self.soft)
+        return Batch(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
 
 
 class Examples:
@@ -63,6 +63,7 @@ class Examples:
             [labels.index(clip.label) if k else -1 for clip, k in zip(clips, known, strict=True)]
         )
         self._clips, self._changed_sound, self._soft = clips, changed, soft
+        self._asked = _labels_of_corpora(clips, labels) if fit.own_labels else None
         self._shares = np.array(shares)
         self._augment, self._fit = augment, fit
         self._frames_a_second = settings.sample_rate / settings.hop_length
@@ -145,11 +146,30 @@ class Examples:
     ) -> Batch:
         """The batch, mixed with itself in another order (Zhang et al. 2018)."""
         eye = np.vstack((np.eye(len(self.class_weights)), np.zeros(len(self.class_weights))))
-        parts = [batch, eye[self.targets[clips]].astype(np.float32), self._weights[clips]]
-        if self._soft is not None:
-            parts.append(self._soft[clips].astype(np.float32))
+        targets = eye[self.targets[clips]].astype(np.float32)
+        weights = self._weights[clips]
+        asked = None if self._asked is None else self._asked[clips]
+        soft = None if self._soft is None else self._soft[clips].astype(np.float32)
         if self._augment.mixup > 0:
             part = np.float32(rng.beta(self._augment.mixup, self._augment.mixup))
             partner = rng.permutation(len(batch))
-            parts = [part * x + (1 - part) * x[partner] for x in parts]
-        return Batch(*(torch.from_numpy(x) for x in parts))
+            batch, targets, weights = (
+                part * x + (1 - part) * x[partner] for x in (batch, targets, weights)
+            )
+            soft = None if soft is None else part * soft + (1 - part) * soft[partner]
+            asked = None if asked is None else np.maximum(asked, asked[partner])
+        parts = (batch, targets, weights, asked, soft)
+        return Batch(*(None if x is None else torch.from_numpy(x) for x in parts))  # type: ignore[arg-type]
+
+
+def _labels_of_corpora(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
+    """1 for each label that any clip of the same corpus has, (clips, labels); all if unlabelled."""
+    has = {(clip.corpus, clip.label) for clip in clips}
+    rows = {
+        corpus: [float((corpus, label) in has) for label in labels]
+        for corpus in {clip.corpus for clip in clips}
+    }
+    every = [1.0] * len(labels)
+    return np.array(
+        [every if clip.label == UNLABELLED else rows[clip.corpus] for clip in clips], np.float32
+    )

@@ -41,18 +41,18 @@ def transferred(recipe: Recipe, network: DcRnn) -> list[nn.Module]:
 
 
 def set_learning(recipe: Recipe, network: DcRnn, epoch: int) -> None:
-    """Put the network into training, less the layers that are frozen in this epoch.
+    """Put the network into training, less the layers that are frozen, for good or in this epoch.
 
     A frozen layer keeps its statistics too. With `unfreeze_every` the topmost layer of the source
     begins to learn after so many epochs, and one more each time.
     """
     network.train()
     layers = transferred(recipe, network)
-    open_layers = len(layers)
+    open_layers = most = len(layers) - min(recipe.fit.frozen, len(layers))
     if recipe.fit.source_rate == 0:
         open_layers = 0
     elif recipe.fit.unfreeze_every:
-        open_layers = epoch // recipe.fit.unfreeze_every
+        open_layers = min(most, epoch // recipe.fit.unfreeze_every)
     if layers and not open_layers:
         network.front.eval()  # its dropout as well
     for number, layer in enumerate(layers):
@@ -78,9 +78,7 @@ def loss_of(
     weights = (batch.targets * class_weights).sum(dim=1) + (1 - labelled)
     weights = weights * batch.weights
     terms = list(_soft_targets(batch, soft, labelled))
-    by_head = [
-        (weights * _losses(recipe, head, batch.targets, labelled, terms)).mean() for head in heads
-    ]
+    by_head = [(weights * _losses(recipe, head, batch, labelled, terms)).mean() for head in heads]
     loss = torch.stack(by_head).mean()
     if network.nearer is not None and near is not None and recipe.distill.features:
         distance = 1 - functional.cosine_similarity(network.nearer(steps.float()), near, dim=-1)
@@ -105,15 +103,12 @@ def _soft_targets(
 def _losses(
     recipe: Recipe,
     logits: Tensor,
-    targets: Tensor,
+    batch: Batch,
     labelled: Tensor,
     terms: list[tuple[Tensor, Tensor, bool]],
 ) -> Tensor:
     """The loss of each example, by its label and by what teachers say of it."""
-    smoothing = recipe.fit.label_smoothing
-    hard = functional.cross_entropy(
-        logits.float(), targets, label_smoothing=smoothing, reduction="none"
-    )
+    hard = _by_label(recipe, logits.float(), batch)
     if not terms:
         return hard
     hard = hard * labelled
@@ -125,6 +120,17 @@ def _losses(
         learnt = distilled(logits, warm, heat)
         total = total + (1 - share * told) * hard + share * learnt
     return total / len(terms)
+
+
+def _by_label(recipe: Recipe, logits: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy of each example among the labels that it is asked about."""
+    smoothing, targets = recipe.fit.label_smoothing, batch.targets
+    if batch.asked is not None:
+        even = batch.asked / batch.asked.sum(dim=1, keepdim=True)
+        targets = (1 - smoothing) * targets + smoothing * even * targets.sum(dim=1, keepdim=True)
+        logits = logits.masked_fill(batch.asked == 0, -1e4)
+        smoothing = 0.0
+    return functional.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
 
 
 def _warmed(soft: Tensor, told: Tensor, heat: float) -> Tensor:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from livemood.errors import ModelError
+from livemood.training.frozen import first_block
 from livemood.training.recipe import NetworkPart
 
 
@@ -52,9 +53,18 @@ class Front(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """One vector for each step of `features`, standardised."""
-        maps = self.convolutions(features.unsqueeze(1))
+        if self._first_is_frozen():
+            maps = self.convolutions[4:](first_block(self.convolutions, features))
+        else:
+            maps = self.convolutions(features.unsqueeze(1))
         steps: Tensor = self.linear(maps.permute(0, 2, 3, 1).flatten(2))
         return steps
+
+    def _first_is_frozen(self) -> bool:
+        """Whether the first block is only passed while others learn: there is a quicker way."""
+        learns = cast(nn.Conv2d, self.convolutions[0]).weight.requires_grad
+        largest = isinstance(self.convolutions[2], nn.MaxPool2d)
+        return torch.is_grad_enabled() and not learns and largest
 
     def layers(self) -> list[nn.Module]:
         """What learns in it, from the bottom to the top."""

@@ -112,9 +112,15 @@ class FitPart(Part):
     unfreeze_every: int = Field(0, ge=0)
     """Epochs after which the next layer of the source, from the top, begins to learn too; 0 trains
     all of them from the beginning."""
+    frozen: int = Field(0, ge=0, le=3)
+    """Blocks of convolution of the source, from the bottom, that never learn: quicker by far."""
     balance: Literal["weight", "sample", "none"] = "weight"
     """How rare classes are made to count as much: by weight in the loss, by how often they are
     drawn, or not at all."""
+    own_labels: bool = False
+    """Whether each clip is asked only about the labels that its corpus has.
+
+    Otherwise a network of several corpora learns by which rooms and microphones a label is rare."""
     l1: float = Field(0.0, ge=0)
     """Weight of the sum of absolute weights in the loss; `weight_decay` is the L2 part."""
     validation: float = Field(0.0, ge=0, lt=1)
