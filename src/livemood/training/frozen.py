@@ -14,7 +14,7 @@ from torch.nn import functional
 
 @torch.no_grad()
 def first_block(blocks: nn.Module, features: Tensor) -> Tensor:
-    """What the first of `blocks` gives in evaluation: convolution, batch norm, largest of 2 by 2, ReLU.
+    """What the first of `blocks` gives in evaluation, ReLU and pooling included.
 
     Features (batch, frames, mels) to maps (batch, channels, (frames - 2) // 2, mels // 2). The
     batch norm's scales may be negative: it is folded into the weights, before the largest is taken.
