@@ -24,6 +24,8 @@ from livemood.training.learning import (  # noqa: E402
 )
 from livemood.training.network import DcRnn  # noqa: E402
 from livemood.training.recipe import NetworkPart, Recipe  # noqa: E402
+from livemood.training.sources import load_source  # noqa: E402
+from livemood.training.trained import weights_of  # noqa: E402
 
 LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
 SMALL = {"channels": 8, "hidden": 16, "recurrent": 8}
@@ -217,6 +219,28 @@ def test_clips_can_be_asked_only_about_labels_that_their_corpus_has():
     # The two clips that are not asked leave half of the push against labels they do not have.
     ratio = (pulls / network.causal.pooling.output.bias.grad)[5:]
     assert ((ratio > 0.3) & (ratio < 0.7)).all()
+
+
+def test_a_run_goes_on_from_another_with_its_batch_norms(where, few, tmp_path):
+    """Its front and its recurrent layer whatever its labels; its last layer only for the same."""
+    first = recipe(network={"bidirectional": 4})
+    train(first, few(first), where, where.sources / "before")
+    left = weights_of(where.sources / "before")
+    assert left["front.convolutions.1.running_mean"].abs().max() > 0
+    for labels, same in ((LABELS, True), (LABELS[:4], False)):
+        part = first.network.model_copy(update={"source": "before", "source_head": True})
+        torch.manual_seed(9)
+        network = DcRnn(part, 64, len(labels))
+        load_source(network, part, 64, where.sources)
+        for name, value in network.state_dict().items():
+            if same or "pooling.output" not in name:
+                assert torch.equal(value, left[name]), name
+            else:
+                assert len(value) == 4
+    with pytest.raises(ModelError, match="does not fit"):
+        load_source(DcRnn(part.model_copy(update={"rank": 4}), 64, 7), part, 64, where.sources)
+    with pytest.raises(ModelError, match="SHA-256"):
+        load_source(network, part.model_copy(update={"source_sha256": "x"}), 64, where.sources)
 
 
 def test_unlabelled_speech_is_learnt_from_by_what_the_teacher_says_alone():

@@ -27,12 +27,12 @@ from livemood.training.data import Data, read_table
 from livemood.training.degrade import NoiseBank
 from livemood.training.examples import Examples
 from livemood.training.export import export_onnx, quantize
-from livemood.training.fit import CHECKPOINT, Fitted, Report, fit, load_fitted
+from livemood.training.fit import Fitted, Report, fit, load_fitted
 from livemood.training.metrics import Probs, Truth
 from livemood.training.network import DcRnn
 from livemood.training.recipe import CorpusPart, Recipe
 from livemood.training.sources import source_scale
-from livemood.training.teacher import RECIPE
+from livemood.training.trained import CHECKPOINT, RECIPE
 from livemood.training.validate import Validation
 from livemood.version import __version__
 

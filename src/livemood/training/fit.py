@@ -19,12 +19,13 @@ from livemood.training.learning import loss_of, optimizer_of, set_learning
 from livemood.training.network import DcRnn
 from livemood.training.recipe import Recipe
 from livemood.training.sources import load_source
-from livemood.training.teacher import Teacher, load_teacher, own_weights
+from livemood.training.teacher import Teacher, load_teacher
+from livemood.training.trained import CHECKPOINT, own_weights
 from livemood.training.validate import Validation
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT, CURVE = "checkpoint.pt", "curve.jsonl"
+CURVE = "curve.jsonl"
 Report = Callable[[dict[str, Any]], None]
 """Told of each epoch: its number, how many there will be, loss, accuracy, validation, seconds."""
 

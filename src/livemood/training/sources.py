@@ -16,17 +16,21 @@ from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
 from livemood.training.network import CausalHead, DcRnn, Front
 from livemood.training.recipe import NetworkPart
+from livemood.training.trained import is_run, weights_of
 
 
 def load_source(network: DcRnn, part: NetworkPart, mels: int, sources: Path | None) -> None:
     """Give `network` the weights of the source that `part` names.
 
     A source is `NAME.safetensors` in the folder `sources`, or a folder NAME there that holds a
-    livemood model. Raises `ModelError` if it is missing, is not the file that the recipe means,
-    or does not fit.
+    livemood model or the whole run that made one. Raises `ModelError` if it is missing, is not the
+    file that the recipe means, or does not fit.
     """
     if sources is None:
         raise ModelError(f"the recipe transfers from {part.source}: give --sources")
+    if is_run(sources / str(part.source)):
+        _load_run(network, part, sources / str(part.source))
+        return
     earlier = sources / str(part.source) / "model.onnx"
     path = earlier if earlier.is_file() else sources / f"{part.source}.safetensors"
     if not path.is_file():
@@ -56,6 +60,33 @@ def load_source(network: DcRnn, part: NetworkPart, mels: int, sources: Path | No
         raise ModelError(f"{path} does not fit this network: {error}") from None
 
 
+def _load_run(network: DcRnn, part: NetworkPart, folder: Path) -> None:
+    """Go on where the run in `folder` ended: unlike its exported model, it has its batch norms.
+
+    With its head come the recurrent layers and the attention of both ways of reading; the last
+    layer comes only if it has as many labels.
+    """
+    if part.source_sha256 is not None:
+        raise ModelError(f"{folder} is a run, which has no SHA-256 to be named by: leave it out")
+    ours, weights = network.state_dict(), weights_of(folder)
+    wanted = [n for n in weights if n.startswith("front.") or part.source_head]
+    taken = {n: weights[n] for n in wanted if n in ours and not _other_labels(n, weights, ours)}
+    needed = {
+        n for n in ours if n.startswith(("front.", "causal.") if part.source_head else "front.")
+    }
+    last = {"causal.pooling.output.weight", "causal.pooling.output.bias"}
+    if missing := needed - set(taken) - last:
+        raise ModelError(f"{folder} does not fit this network: it has no {min(missing)}")
+    try:
+        network.load_state_dict({**ours, **taken})
+    except RuntimeError as error:
+        raise ModelError(f"{folder} does not fit this network: {error}") from None
+
+
+def _other_labels(name: str, theirs: dict[str, Tensor], ours: dict[str, Tensor]) -> bool:
+    return ".pooling.output." in name and theirs[name].shape != ours[name].shape
+
+
 def shape_of(folder: Path) -> NetworkPart:
     """The shape of the livemood model in `folder`. Raises `ModelError` if there is none."""
     path = folder / "model.onnx"
@@ -78,8 +109,11 @@ def shape_of(folder: Path) -> NetworkPart:
 
 def source_scale(part: NetworkPart, sources: Path | None) -> tuple[float, float] | None:
     """Mean and deviation of the features that an earlier livemood model was trained on."""
-    manifest = sources / str(part.source) / MANIFEST if sources and part.source else None
-    if manifest is None or not manifest.is_file():
+    if sources is None or part.source is None:
+        return None
+    folder = sources / part.source
+    manifest = (folder / "float32" if is_run(folder) else folder) / MANIFEST
+    if not manifest.is_file():
         return None
     # Only this part: manifests of earlier versions may lack others.
     features = FeatureSettings.model_validate(json.loads(manifest.read_bytes())["features"])

@@ -1,6 +1,5 @@
 """A trained network that another one learns from."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from livemood.errors import ModelError
 from livemood.training.network import DcRnn
 from livemood.training.recipe import NetworkPart, Recipe
 from livemood.training.sources import load_source, shape_of
-
-RECIPE, CHECKPOINT = "recipe.json", "checkpoint.pt"
+from livemood.training.trained import is_run, recipe_of, weights_of
 
 
 class Teacher:
@@ -61,7 +59,7 @@ def load_teacher(recipe: Recipe, sources: Path | None) -> Teacher | None:
 
 def _load(recipe: Recipe, sources: Path, name: str) -> DcRnn:
     folder = sources / name
-    if (folder / CHECKPOINT).is_file():
+    if is_run(folder):
         network = _of_run(recipe, folder)
     else:
         wanted = shape_of(folder).model_copy(update={"source": name, "source_head": True})
@@ -71,20 +69,13 @@ def _load(recipe: Recipe, sources: Path, name: str) -> DcRnn:
 
 
 def _of_run(recipe: Recipe, folder: Path) -> DcRnn:
-    made = json.loads((folder / RECIPE).read_text("utf-8"))
+    made = recipe_of(folder)
     if tuple(made["labels"]) != recipe.labels:
         raise ModelError(f"{folder} has labels {made['labels']}, not those of this recipe")
     part = NetworkPart.model_validate(made["network"])
     network = DcRnn(part, recipe.features.mels, len(recipe.labels))
-    state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
-    network.load_state_dict(own_weights(state.get("best") or state["averaged"]))
+    network.load_state_dict(weights_of(folder))
     return network
-
-
-def own_weights(averaged: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Of the averaged weights of a run, those of the network, less heads that only training has."""
-    names = {k.removeprefix("module."): v for k, v in averaged.items() if k.startswith("module.")}
-    return {k: v for k, v in names.items() if not k.startswith(("tasks.", "nearer."))}
 
 
 def distilled(logits: Tensor, soft: Tensor, temperature: float) -> Tensor:

@@ -1,0 +1,34 @@
+"""What a training run left: its recipe, its averaged weights."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+RECIPE: Final = "recipe.json"
+CHECKPOINT: Final = "checkpoint.pt"
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run left its weights in `folder`."""
+    return (folder / CHECKPOINT).is_file() and (folder / RECIPE).is_file()
+
+
+def recipe_of(folder: Path) -> dict[str, Any]:
+    """The recipe of the run in `folder`, as it was written."""
+    made: dict[str, Any] = json.loads((folder / RECIPE).read_text("utf-8"))
+    return made
+
+
+def weights_of(folder: Path) -> dict[str, Tensor]:
+    """The best averaged weights of the run in `folder`, less those that only training has."""
+    state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
+    return own_weights(state.get("best") or state["averaged"])
+
+
+def own_weights(averaged: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of the averaged weights of a run, those of the network, less heads that only training has."""
+    names = {k.removeprefix("module."): v for k, v in averaged.items() if k.startswith("module.")}
+    return {k: v for k, v in names.items() if not k.startswith(("tasks.", "nearer."))}
