@@ -1,6 +1,7 @@
 """Ways to transfer: what learns, when, how fast, and from what."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from livemood.training.learning import (  # noqa: E402
     transferred,
 )
 from livemood.training.network import DcRnn  # noqa: E402
-from livemood.training.recipe import NetworkPart, Recipe  # noqa: E402
+from livemood.training.recipe import DistillPart, NetworkPart, Recipe  # noqa: E402
 from livemood.training.sources import load_source  # noqa: E402
 from livemood.training.trained import weights_of  # noqa: E402
 
@@ -243,6 +244,35 @@ def test_a_run_goes_on_from_another_with_its_batch_norms(where, few, tmp_path):
         load_source(network, part.model_copy(update={"source_sha256": "x"}), 64, where.sources)
 
 
+def test_versions_of_clips_are_made_once_and_drawn_from(where, few, tmp_path):
+    """With frozen blocks what those give is kept; a second run finds it and makes nothing."""
+    made = recipe(
+        network={"source": "float32"},
+        augment={"views": 3, "speeds": [1.0]},
+        fit={"frozen": 2, "epochs": 2},
+    )
+    own = replace(where, cache=tmp_path / "cache")
+    data = few(made)
+    fitted, examples = train(made, data, own, tmp_path / "run")
+    files = sorted((tmp_path / "cache").glob("views-*/*/*.npy"))
+    assert len(files) == 3 * len(data.train)
+    maps = np.load(next(f for f in files if f.stem == f"{data.train[0].identity}-0"))
+    plain = (examples.features[0][0].astype(np.float32) - examples.mean) / examples.deviation
+    with torch.no_grad():
+        below = fitted.network.front.convolutions[:8](torch.from_numpy(plain)[None, None])[0]
+    assert np.abs(maps - below.permute(1, 2, 0).numpy()).max() < 0.02  # kept in 16 bits
+    batch = next(examples.batches(np.random.default_rng(1)))
+    assert batch.features.shape[1::2] == (8, 16)
+    times = [f.stat().st_mtime_ns for f in files]
+    again, _ = train(made, data, own, tmp_path / "again")
+    assert [f.stat().st_mtime_ns for f in sorted((tmp_path / "cache").glob("views-*/*/*"))] == times
+    pairs = zip(fitted.network.parameters(), again.network.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    taught = made.model_copy(update={"distill": DistillPart(teacher="run")})
+    with pytest.raises(ModelError, match="other blocks"):
+        train(taught, data, own, tmp_path / "taught")
+
+
 def test_unlabelled_speech_is_learnt_from_by_what_the_teacher_says_alone():
     made = recipe(distill={"teacher": "x"})
     torch.manual_seed(0)
@@ -296,8 +326,6 @@ def test_training_stops_when_validation_gets_no_better(where, tmp_path):
 @pytest.mark.slow
 def test_sound_is_changed_the_same_way_by_any_number_of_processes(where, few, tmp_path):
     pytest.importorskip("audiomentations", reason="needs the extra augment")
-    from dataclasses import replace
-
     sound = [{"kind": "pitch_shift", "p": 0.5}, {"kind": "noise"}, {"kind": "losses", "p": 0.3}]
     made = recipe(augment={"speeds": [1.0], "sound": sound}, fit={"epochs": 1})
     data = few(made)

@@ -27,13 +27,14 @@ from livemood.training.data import Data, read_table
 from livemood.training.degrade import NoiseBank
 from livemood.training.examples import Examples
 from livemood.training.export import export_onnx, quantize
-from livemood.training.fit import Fitted, Report, fit, load_fitted
+from livemood.training.fit import Fitted, Report, build_network, fit, load_fitted
 from livemood.training.metrics import Probs, Truth
 from livemood.training.network import DcRnn
 from livemood.training.recipe import CorpusPart, Recipe
 from livemood.training.sources import source_scale
 from livemood.training.trained import CHECKPOINT, RECIPE
 from livemood.training.validate import Validation
+from livemood.training.views import Views
 from livemood.version import __version__
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,10 @@ def train(
             examples.mean, examples.deviation = scale
         for task in tasks:
             task.mean, task.deviation = examples.mean, examples.deviation
+        if recipe.augment.views:
+            views = _views(recipe, where, examples)
+            for part in (examples, *tasks):
+                part.keep(views, recipe.fit.frozen)
         longest = recipe.features.frames_in(
             round(recipe.fit.longest_s * recipe.features.sample_rate)
         )
@@ -152,6 +157,13 @@ def _examples(
     yield Examples(clips, shares, recipe.labels, *parts, changed=changed, soft=soft)
     for part, (own, own_shares) in zip(recipe.tasks, data.tasks, strict=True):
         yield Examples(own, own_shares, part.labels, *parts, changed=changed)
+
+
+def _views(recipe: Recipe, where: Where, examples: Examples) -> Views:
+    shared = f"{recipe.augment!r} {recipe.features!r} {examples.mean} {examples.deviation}"
+    front = build_network(recipe, where.sources).front
+    count, frozen = recipe.augment.views, recipe.fit.frozen
+    return Views(where.cache, count, shared, recipe.seed, front, frozen)
 
 
 def _changed(recipe: Recipe, data: Data, where: Where, sounds: SoundCache) -> ChangedSound | None:

@@ -31,7 +31,7 @@ class SoundCache:
     def get(self, clip: Clip) -> Samples:
         """The clip's sound, shape (n,), mapped from the disk: copy it to change it."""
         path = self._folder / clip.corpus / f"{clip.identity}.npy"
-        return _kept(path, lambda: read_clip(clip, self._rate))
+        return kept_array(path, lambda: read_clip(clip, self._rate))
 
     def digest(self, clip: Clip) -> str:
         """SHA-256 of the decoded sound: the same for files that hold the same sound."""
@@ -55,7 +55,7 @@ class FeatureCache:
         """The features of `clip` played `speed` times as fast."""
         path = self._folder / clip.corpus / f"{clip.identity}@{speed:g}.npy"
         rate = self._front_end.settings.sample_rate
-        return np.array(_kept(path, lambda: self.of(read_clip(clip, rate, speed))))
+        return np.array(kept_array(path, lambda: self.of(read_clip(clip, rate, speed))))
 
     def of(self, sound: Samples) -> Features:
         """The features of the speech in `sound`."""
@@ -64,7 +64,7 @@ class FeatureCache:
         return features
 
 
-def _kept(path: Path, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+def kept_array(path: Path, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     """The array in the file `path`, made and written whole if there is none."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)

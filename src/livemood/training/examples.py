@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livemood.model.features import FeatureSettings
-from livemood.training.cache import FeatureCache, Features
+from livemood.training.cache import FeatureCache
 from livemood.training.changed import ChangedSound
 from livemood.training.clips import Clip
 from livemood.training.metrics import Probs
 from livemood.training.recipe import AugmentPart, FitPart
+from livemood.training.views import Change, Maps, Views
 
 UNLABELLED = "(unlabelled)"
 """Label of clips that have none: they are learnt from by what teachers say of them."""
@@ -24,7 +25,8 @@ class Batch:
     """Examples of one length."""
 
     features: Tensor
-    """Standardised, (batch, frames, mels)."""
+    """Standardised, (batch, frames, mels); or what frozen blocks gave, (batch, channels, rows,
+    bands)."""
     targets: Tensor
     """Share of each label, (batch, labels); rows of unlabelled clips are zero."""
     weights: Tensor
@@ -66,6 +68,8 @@ class Examples:
         self._asked = _labels_of_corpora(clips, labels) if fit.own_labels else None
         self._shares = np.array(shares)
         self._augment, self._fit = augment, fit
+        self._views: list[list[Maps]] = []
+        self._rows_a_frame = 1.0
         self._frames_a_second = settings.sample_rate / settings.hop_length
         plain = np.concatenate([f[0].astype(np.float32) for f in self.features])
         self.mean, self.deviation = float(plain.mean()), float(plain.std())
@@ -76,13 +80,20 @@ class Examples:
         weights = balanced if fit.balance == "weight" else np.ones(len(labels))
         self.class_weights = torch.tensor(weights, dtype=torch.float32)
 
+    def keep(self, views: Views, frozen: int) -> None:
+        """Draw from changed versions that are made now or were before, not from new ones."""
+        self._views = [
+            [views.get(clip, n, self._changer(i, n)) for n in range(views.count)]
+            for i, clip in enumerate(self._clips)
+        ]
+        self._rows_a_frame = 0.5**frozen
+
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch. Examples of similar length share a batch, cut to one length: no padding."""
         drawn = self._drawn(rng)
-        speeds = rng.integers(len(self._augment.speeds), size=len(drawn))
-        chosen = self._chosen(drawn, speeds, rng)
+        chosen = self._chosen(drawn, rng)
         shortest, longest = (
-            int(seconds * self._frames_a_second) - 2
+            int(seconds * self._frames_a_second * self._rows_a_frame) - 2
             for seconds in (self._fit.shortest_s, self._fit.longest_s)
         )
         lengths = np.array(
@@ -91,7 +102,7 @@ class Examples:
                 for f, u in zip(chosen, rng.uniform(0.6, 1.0, len(chosen)), strict=True)
             ]
         )
-        order = np.argsort(lengths + rng.uniform(0, 12, len(lengths)))
+        order = np.argsort(lengths + rng.uniform(0, 12 * self._rows_a_frame, len(lengths)))
         starts = np.arange(0, len(order), self._fit.batch_size)
         for start in rng.permutation(starts):
             picked = order[start : start + self._fit.batch_size]
@@ -101,9 +112,32 @@ class Examples:
             cut = []
             for i in picked:
                 at = int(rng.integers(len(chosen[i]) - frames + 1))
-                cut.append(self._changed(chosen[i][at : at + frames].astype(np.float32), rng))
-            batch = (np.stack(cut) - self.mean) / self.deviation
-            yield self._mixed(batch.astype(np.float32), drawn[picked], rng)
+                cut.append(self._finished(chosen[i][at : at + frames], rng))
+            yield self._mixed(np.stack(cut), drawn[picked], rng)
+
+    def _finished(self, cut: Maps, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Changed and standardised, unless it was kept so; maps in torch's order."""
+        if not self._views:
+            changed = self._changed(cut.astype(np.float32), rng)
+            return ((changed - self.mean) / self.deviation).astype(np.float32)
+        maps = cut.astype(np.float32)
+        return maps if maps.ndim == 2 else maps.transpose(2, 0, 1)
+
+    def _changer(self, index: int, number: int) -> Change:
+        """Makes a version of the clip at `index`; version 0 is as it was recorded."""
+
+        def change(clip: Clip, rng: np.random.Generator) -> NDArray[np.float32]:
+            plain = self._augment.speeds.index(1.0) if 1.0 in self._augment.speeds else 0
+            speed = int(rng.integers(len(self._augment.speeds))) if number else plain
+            found = self.features[index][speed]
+            if number and self._changed_sound is not None:
+                factor, seed = self._augment.speeds[speed], int(rng.integers(2**31))
+                (found,) = self._changed_sound.features([clip], [factor], [seed])
+            features = found.astype(np.float32)
+            features = self._changed(features, rng) if number else features
+            return ((features - self.mean) / self.deviation).astype(np.float32)
+
+        return change
 
     def _drawn(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """Which clips this epoch has."""
@@ -113,9 +147,12 @@ class Examples:
             return out
         return np.flatnonzero(rng.random(len(self.targets)) < self._shares)
 
-    def _chosen(
-        self, drawn: NDArray[np.intp], speeds: NDArray[np.intp], rng: np.random.Generator
-    ) -> list[Features]:
+    def _chosen(self, drawn: NDArray[np.intp], rng: np.random.Generator) -> list[Maps]:
+        """The whole of each clip drawn, in one of its versions or at one of the speeds."""
+        if self._views:
+            numbers = rng.integers(len(self._views[0]), size=len(drawn))
+            return [self._views[i][n] for i, n in zip(drawn, numbers, strict=True)]
+        speeds = rng.integers(len(self._augment.speeds), size=len(drawn))
         if self._changed_sound is None:
             return [self.features[i][s] for i, s in zip(drawn, speeds, strict=True)]
         clips = [self._clips[i] for i in drawn]

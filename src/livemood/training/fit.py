@@ -110,6 +110,8 @@ def fit(
     device = device or torch.device("cpu")
     teacher = load_teacher(recipe, sources)
     state = _begin(recipe, sources, teacher, device)
+    if teacher and recipe.augment.views:
+        teacher.check_below(state.network.front, recipe.fit.frozen)
     checkpoint = run / CHECKPOINT
     if checkpoint.is_file():
         state.load(checkpoint)

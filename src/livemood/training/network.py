@@ -43,6 +43,7 @@ class Front(nn.Module):
             blocks += [nn.MaxPool2d(2), nn.ReLU()] if largest else [nn.ReLU(), nn.AvgPool2d(2)]
             width = part.channels
         self.convolutions = nn.Sequential(*blocks)
+        self._place = {mels // 2**n: 4 * n for n in (1, 2, 3)}
         self.linear = nn.Sequential(
             nn.Linear(part.channels * (mels // 8), part.hidden),
             nn.ReLU(),
@@ -52,19 +53,34 @@ class Front(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """One vector for each step of `features`, standardised."""
-        if self._first_is_frozen():
-            maps = self.convolutions[4:](first_block(self.convolutions, features))
+        """One vector for each step of `features`, standardised (batch, frames, mels).
+
+        In training they may be what frozen blocks gave: (batch, channels, rows, bands).
+        """
+        if features.ndim == 4:
+            maps = self.convolutions[self._place[features.shape[3]] :](features)
+        elif torch.is_grad_enabled() and not self._first_learns():
+            maps = self.convolutions[4:](self._first(features))
         else:
             maps = self.convolutions(features.unsqueeze(1))
         steps: Tensor = self.linear(maps.permute(0, 2, 3, 1).flatten(2))
         return steps
 
-    def _first_is_frozen(self) -> bool:
-        """Whether the first block is only passed while others learn: there is a quicker way."""
-        learns = cast(nn.Conv2d, self.convolutions[0]).weight.requires_grad
-        largest = isinstance(self.convolutions[2], nn.MaxPool2d)
-        return torch.is_grad_enabled() and not learns and largest
+    @torch.no_grad()
+    def through(self, features: Tensor, blocks: int) -> Tensor:
+        """What the lowest `blocks` give in evaluation, (batch, channels, rows, bands)."""
+        maps: Tensor = self.convolutions[4 : 4 * blocks](self._first(features))
+        return maps
+
+    def _first_learns(self) -> bool:
+        return cast(nn.Conv2d, self.convolutions[0]).weight.requires_grad
+
+    def _first(self, features: Tensor) -> Tensor:
+        """What the first block gives where it does not learn."""
+        if isinstance(self.convolutions[2], nn.MaxPool2d):
+            return first_block(self.convolutions, features)
+        maps: Tensor = self.convolutions[:4](features.unsqueeze(1))
+        return maps
 
     def layers(self) -> list[nn.Module]:
         """What learns in it, from the bottom to the top."""

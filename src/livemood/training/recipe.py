@@ -82,6 +82,10 @@ class AugmentPart(Part):
     noise_folds: tuple[str, ...] = ("1", "2", "3", "4")
     """Folds of it that are trained with; none for all."""
 
+    views: int = Field(0, ge=0)
+    """Changed versions of each clip that are made once, kept on disk and drawn from, in place of
+    a new one for each epoch: so much quicker that costly changes of sound are worth having. With
+    `fit.frozen` blocks, what those give is kept."""
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
     """Factors of playing speed (tempo and pitch together); one is drawn for each example."""
     gain_db: float = Field(10.0, ge=0)
@@ -206,6 +210,8 @@ class Recipe(Part):
             raise ValueError(f"label_map leads to labels that are not listed: {sorted(unknown)}")
         if self.fit.patience and not self.fit.validation:
             raise ValueError("patience needs validation speakers: set fit.validation")
+        if self.fit.frozen and not self.network.source:
+            raise ValueError("fit.frozen blocks are those of a source: set network.source")
         if (self.distill.features or self.distill.unlabelled) and not self.teachers:
             raise ValueError("to distil features or unlabelled speech needs a teacher")
         return self

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from livemood.errors import ModelError
-from livemood.training.network import DcRnn
+from livemood.training.network import DcRnn, Front
 from livemood.training.recipe import NetworkPart, Recipe
 from livemood.training.sources import load_source, shape_of
 from livemood.training.trained import is_run, recipe_of, weights_of
@@ -31,6 +31,20 @@ class Teacher:
             network.to(device)
         return self
 
+    def check_below(self, front: Front, blocks: int) -> None:
+        """Raise `ModelError` unless the lowest blocks of all are those of `front`.
+
+        What those gave was kept, and the teachers are asked about that.
+        """
+        ours = {k: v for k, v in front.convolutions.state_dict().items() if _block(k) < blocks}
+        for network in self._networks:
+            theirs = network.front.convolutions.state_dict()
+            if any(k not in theirs or not torch.equal(v, theirs[k]) for k, v in ours.items()):
+                raise ModelError(
+                    "augment.views keeps what frozen blocks give, and a teacher has other blocks: "
+                    "leave views out, or let it speak by distill.table"
+                )
+
     @torch.no_grad()
     def __call__(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Mean probabilities at the temperature, (batch, labels), and the first one's steps."""
@@ -42,6 +56,11 @@ class Teacher:
             soft += [torch.softmax(head.float() / self._temperature, dim=1) for head in heads]
         assert first is not None  # noqa: S101 - there is at least one
         return torch.stack(soft).mean(0), first
+
+
+def _block(name: str) -> int:
+    """The number of the block, from the bottom, that a weight of the convolutions belongs to."""
+    return int(name.split(".")[0]) // 4
 
 
 def load_teacher(recipe: Recipe, sources: Path | None) -> Teacher | None:

@@ -1,0 +1,53 @@
+"""Changed versions of clips, made once: their features, or what frozen blocks give for them."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from livemood.training.cache import kept_array
+from livemood.training.clips import Clip
+from livemood.training.network import Front
+
+Maps = NDArray[np.float16]
+"""Standardised features (frames, mels), or maps (rows, bands, channels) of frozen blocks."""
+Change = Callable[[Clip, np.random.Generator], NDArray[np.float32]]
+"""Makes standardised, changed features of a clip."""
+
+
+class Views:
+    """A number of changed versions of each clip; the first is not changed.
+
+    A version follows from the clip, its number, and what all clips share: the seed, the changes and
+    the weights of the frozen blocks. Runs that share these share the files, as folds do.
+    """
+
+    def __init__(
+        self, folder: Path, count: int, shared: str, seed: int, front: Front, frozen: int
+    ) -> None:
+        """`shared` names everything that changes depend on, in words."""
+        self.count, self._seed = count, seed
+        self._front, self._frozen = front.eval(), frozen
+        digest = hashlib.sha256(f"{seed} {frozen} {shared}".encode())
+        for name, value in front.convolutions.state_dict().items():
+            if int(name.split(".")[0]) < 4 * frozen:
+                digest.update(value.numpy().tobytes())
+        self._folder = folder / f"views-{digest.hexdigest()[:12]}"
+
+    def get(self, clip: Clip, number: int, change: Change) -> Maps:
+        """Version `number` of `clip`."""
+        path = self._folder / clip.corpus / f"{clip.identity}-{number}.npy"
+        return np.array(kept_array(path, lambda: self._make(clip, number, change)))
+
+    def _make(self, clip: Clip, number: int, change: Change) -> NDArray[Any]:
+        rng = np.random.default_rng([self._seed, number, int(clip.identity[:8], 16)])
+        features = change(clip, rng)
+        if not self._frozen:
+            return features.astype(np.float16)
+        maps = self._front.through(torch.from_numpy(features)[None], self._frozen)
+        out: Maps = maps[0].permute(1, 2, 0).half().contiguous().numpy()
+        return out
