@@ -9,8 +9,9 @@ pytest.importorskip("optuna", reason="needs the extra train")
 from livemood.errors import UsageError
 from livemood.training.build import Where
 from livemood.training.data import Data, read_data
+from livemood.training.places import read_settings, with_values
 from livemood.training.recipe import Recipe, read_recipe
-from livemood.training.search import multiply_adds, search, with_values
+from livemood.training.search import multiply_adds, search
 
 SPACE = {
     "fit.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
@@ -126,3 +127,15 @@ def test_multiply_adds_are_those_that_one_counts():
     assert wider > 2 * first + 2 * (small - first)
     more = multiply_adds(with_values(recipe("tpe"), {"network.cell": "lstm"}))
     assert more - small == 35 * 4 * (8 + 4)
+
+
+def test_settings_of_the_command_line_are_read_as_toml_and_put_in_their_place():
+    given = ["fit.epochs=3", "network.cell=lstm", "augment.speeds=[1.0]", "fit.own_labels = true"]
+    made = with_values(recipe("tpe"), read_settings(given))
+    assert (made.fit.epochs, made.network.cell, made.augment.speeds) == (3, "lstm", (1.0,))
+    assert made.fit.own_labels
+    for wrong, says in (("fit.epochs", "PLACE=VALUE"), ("fit.epoch=3", "no fit.epoch")):
+        with pytest.raises(UsageError, match=says):
+            with_values(made, read_settings([wrong]))
+    with pytest.raises(UsageError, match=r"wrong recipe: fit\.epochs"):
+        with_values(made, read_settings(["fit.epochs=-1"]))

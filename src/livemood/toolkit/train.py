@@ -15,6 +15,7 @@ from livemood.errors import LivemoodError, UsageError
 from livemood.training.build import Where, use_threads
 from livemood.training.data import read_data
 from livemood.training.fit import Report
+from livemood.training.places import read_settings, with_values
 from livemood.training.recipe import Recipe, read_recipe
 from livemood.training.runs import summary, train_folds, train_once
 from livemood.training.splits import make_folds
@@ -42,6 +43,10 @@ def train(
     cache: Cache = Path("runs/cache"),
     folds: Folds = None,
     seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="PLACE=VALUE in the recipe, as fit.epochs=12; repeatable."),
+    ] = None,
     device: Device = "auto",
     threads: Threads = 1,
     workers: Workers = 0,
@@ -49,6 +54,8 @@ def train(
     """Train by RECIPE, or once for each fold; measure on the speakers that are held out."""
     use_threads(threads)
     parsed = read_recipe(recipe)
+    if settings:
+        parsed = with_values(parsed, read_settings(settings))
     if seed is not None:
         parsed = parsed.model_copy(update={"seed": seed})
     where = _where(corpora, cache, sources, device, workers)

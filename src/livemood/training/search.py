@@ -11,7 +11,6 @@ import optuna
 import torch
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
-from pydantic import ValidationError
 from torch.utils.flop_counter import FlopCounterMode
 
 from livemood.errors import UsageError
@@ -19,6 +18,7 @@ from livemood.training.build import Where, train, write_json
 from livemood.training.data import Data
 from livemood.training.network import DcRnn
 from livemood.training.parts import SearchPart, SpacePart, Value
+from livemood.training.places import with_values
 from livemood.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -55,42 +55,6 @@ def search(
     best = with_values(recipe, found["best"][0]["params"]) if found["best"] else recipe
     (out / "best.json").write_text(best.model_dump_json(indent=2) + "\n", "utf-8")
     return found
-
-
-def with_values(recipe: Recipe, values: dict[str, Value]) -> Recipe:
-    """The recipe with `values` in the places that name them, and without its search.
-
-    Raises `UsageError` for a place that a recipe does not have, or a value that it does not take.
-    """
-    content = json.loads(recipe.model_dump_json())
-    content["search"] = None
-    for place, value in values.items():
-        *way, last = place.split(".")
-        part: Any = content
-        for step in way:
-            part = _inside(part, step, place)
-        if not isinstance(part, dict) or (last not in part):
-            raise UsageError(f"a recipe has no {place}")
-        part[last] = value
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(x) for x in first["loc"])
-        raise UsageError(f"the search leads to a wrong recipe: {where}: {first['msg']}") from None
-
-
-def _inside(part: Any, step: str, place: str) -> Any:  # noqa: ANN401 - any JSON
-    """What `part` holds under `step`; a change of sound of that kind is added if need be."""
-    if isinstance(part, list):
-        for each in part:
-            if each.get("kind", each.get("name")) == step:
-                return each
-        part.append({"kind": step, "p": 0.0, "low": None, "high": None})
-        return part[-1]
-    if not isinstance(part, dict) or step not in part:
-        raise UsageError(f"a recipe has no {place}")
-    return part[step]
 
 
 def multiply_adds(recipe: Recipe, seconds: float = 3.0) -> int:
