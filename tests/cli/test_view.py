@@ -7,12 +7,14 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from livemood.cli.repaint import Repainter
+from livemood.cli.view import LiveView
 
 pyte = pytest.importorskip("pyte", reason="pyte is not installed")
 pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
@@ -52,6 +54,14 @@ class Terminal:
                 return
         assert until is None, f"never on the screen:\n{self.text}"
 
+    def resize(self, columns, lines):
+        import fcntl
+        import termios
+
+        self.screen.resize(lines, columns)
+        size = struct.pack("HHHH", lines, columns, 0, 0)
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, size)
+
     @property
     def text(self):
         return "\n".join(self.screen.display)
@@ -73,13 +83,13 @@ class Terminal:
 
 def test_the_demo_in_a_terminal_of_80_columns():
     with Terminal(DEMO) as terminal:
-        wanted = ("channel 1", "valence", "http://127.0.0.1:", "not what a person feels")
+        wanted = ("Caller", "valence", "http://127.0.0.1:", "not what a person feels")
         terminal.read(lambda text: all(part in text for part in wanted))
         assert not [part for part in wanted if part not in terminal.text]
         top = terminal.screen.display[0]
         terminal.read()
         assert terminal.process.wait(20) == 0
-    assert "channel 0: 44.4 s" in terminal.whole
+    assert "Clinic: 44.4 s" in terminal.whole
     assert top.strip()
     # Calm: nothing is erased before it is painted, and the cursor is back in the end.
     painted = terminal.raw.decode()
@@ -87,7 +97,7 @@ def test_the_demo_in_a_terminal_of_80_columns():
     assert "\x1b[2K" not in painted
     assert painted.rindex("\x1b[?25h") > painted.rindex("\x1b[?25l")
     # Every panel is painted in its place: no second copy of it scrolled away.
-    assert terminal.whole.count("╭─ demo.opus · channel 0") == 1
+    assert terminal.whole.count("╭─ demo.opus · Clinic") == 1
 
 
 def test_no_color_is_respected():
@@ -103,7 +113,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines():
         terminal.read()
         assert terminal.process.wait(20) == 0
     assert "\x1b" not in terminal.raw.decode()
-    assert "channel 0: 44.4 s" in terminal.whole
+    assert "Clinic: 44.4 s" in terminal.whole
 
 
 def test_ctrl_c_gives_the_cursor_back_and_the_summary():
@@ -114,6 +124,49 @@ def test_ctrl_c_gives_the_cursor_back_and_the_summary():
         assert terminal.process.wait(20) == 0
     assert terminal.raw.decode().rindex("\x1b[?25h") > terminal.raw.decode().rindex("\x1b[?25l")
     assert "of speech" in terminal.whole
+
+
+def test_what_stood_above_stays_when_the_terminal_changes_its_size():
+    command = ["sh", "-c", 'echo mine; exec "$@"', "sh", *DEMO, "--speed", "2"]
+    with Terminal(command, columns=80, lines=30) as terminal:
+        terminal.read(lambda text: text.count("valence") == 2)
+        terminal.resize(100, 32)
+        terminal.read(lambda text: re.search(r"^╭.{98}╮", text, re.MULTILINE))
+        assert terminal.text.startswith("mine")
+        assert terminal.text.count("╭─ demo.opus") == 2
+        assert terminal.text.count("not what a person feels") == 1
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_a_locale_without_the_letters_ends_nothing(kind):
+    with Terminal(DEMO, TERM=kind, PYTHONIOENCODING="ascii") as terminal:
+        terminal.read()
+        assert terminal.process.wait(20) == 0
+    assert "Clinic: 44.4 s" in terminal.whole
+    assert "Traceback" not in terminal.whole
+
+
+def test_a_view_that_cannot_be_painted_says_so_once_and_goes_on(synthetic, capsys, monkeypatch):
+    view = LiveView(None)
+    render, tries, twice = view._state.render, [], threading.Event()
+
+    def seldom(width):
+        tries.append(width)
+        if len(tries) == 2:
+            twice.set()
+        if len(tries) <= 2:
+            raise ValueError("no such\ncolour")
+        return render(width)
+
+    monkeypatch.setattr(view._state, "render", seldom)
+    with view:
+        for event in synthetic(4):
+            view.show(event)
+            twice.wait(0.3)
+    assert twice.is_set()
+    said = capsys.readouterr()
+    assert said.err.splitlines() == ["the view cannot be painted: ValueError: no such\ufffdcolour"]
+    assert "line 2 · Ada" in said.out
 
 
 LINES = st.lists(st.text("ab ", max_size=12), max_size=8)

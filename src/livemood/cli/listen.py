@@ -13,7 +13,7 @@ from livemood.cli import options
 from livemood.cli.output import EventFile, Printer, SessionOutput
 from livemood.cli.view import open_view
 from livemood.engine import BackgroundSession, MonitorSettings
-from livemood.engine.monitor import Sink
+from livemood.engine.monitor import About, Sink
 from livemood.errors import UsageError
 from livemood.model import Model
 from livemood.sources import FileSource, Microphone, Source
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from livemood.server import ServerThread
 
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo.opus"
+SPEAKERS = About("demonstration", "synthetic voices: nobody speaks", ("Clinic", "Caller"))
+"""Who speaks in the demo."""
 Stay = Annotated[bool, typer.Option("--stay", help="Serve on after the end, until Ctrl-C.")]
 Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast as possible.")]
 
@@ -84,7 +86,9 @@ def demo(
         loaded = loading.result()
     if not as_json:
         typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
-    _session(source, loaded, MonitorSettings(), port if serve else None, as_json, out, stay)
+    _session(
+        source, loaded, MonitorSettings(), port if serve else None, as_json, out, stay, SPEAKERS
+    )
 
 
 def _source(
@@ -137,6 +141,7 @@ def _session(
     as_json: bool,
     out: Path | None,
     stay: bool,
+    about: About | None = None,
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
     with ExitStack() as stack:
@@ -150,7 +155,7 @@ def _session(
             view = open_view(server.url, server.page) if server else open_view()
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
         sinks: list[Sink] = [server.publish] if server else []
-        session = BackgroundSession(source, model, settings, sinks)
+        session = BackgroundSession(source, model, settings, sinks, about)
         with _ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:
                 for event in events:

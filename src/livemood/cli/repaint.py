@@ -43,6 +43,10 @@ class Repainter:
         return "".join([*out, END])
 
     def forget(self) -> str:
-        """The terminal changed its size and moved everything: begin anew on an empty one."""
-        self._lines = []
-        return "\x1b[H\x1b[2J"
+        """The terminal changed its size, and moved the lines: what to write to paint them all anew.
+
+        Nothing above them is touched: it is not ours. Where the terminal wraps lines anew, some
+        of what was painted may stay there, too.
+        """
+        count, self._lines = len(self._lines), []
+        return f"\x1b[{count}A\r{BELOW}" if count else ""

@@ -134,20 +134,26 @@ class ViewState:
     def _who(self, number: int) -> str:
         started = self.started
         if started is None:
-            return f"channel {number}"
-        if number < len(started.participants):
-            return _plain(f"{started.source} · {started.participants[number]}")
-        many = len(self.channels) > 1
-        return _plain(f"{started.source} · channel {number}" if many else started.source)
+            return who(None, number)
+        if len(self.channels) == 1 and not started.participants:
+            return plain(started.source)
+        return plain(f"{started.source} · {who(started, number)}")
 
 
-def _plain(text: str) -> str:
+def who(started: SessionStarted | None, number: int) -> str:
+    """What a channel is called: by who speaks on it, else by its number, counted from 1."""
+    if started and number < len(started.participants):
+        return started.participants[number]
+    return f"channel {number + 1}"
+
+
+def plain(text: str) -> str:
     """Names come from anybody: without the control characters that would move the cursor."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _line(text: str, of: str) -> Text:
-    return Text(_plain(text), of, no_wrap=True, overflow="ellipsis")
+    return Text(plain(text), of, no_wrap=True, overflow="ellipsis")
 
 
 def _headline(state: ChannelState) -> Text:
@@ -185,16 +191,16 @@ def _bar(label: str, probability: float, room: int) -> Text:
     letter, colours = style(label)
     text = Text(no_wrap=True)
     text.append(f" {letter} ", colours)
-    name = _plain(label)[:9]
+    name = plain(label)[:9]
     text.append(f" {name}{' ' * max(0, 9 - cell_len(name))} {probability:4.0%} ")
     text.append("█" * round(room * probability), look(label)["colour"])
     return text
 
 
-def summary_table(summary: ChannelSummary) -> RenderableType:
-    """What a channel sounded like, as a table of shares."""
+def summary_table(summary: ChannelSummary, name: str) -> RenderableType:
+    """What the channel of this name sounded like, as a table of shares."""
     head = (
-        f"channel {summary.channel}: {summary.duration_ms / 1000:.1f} s, "
+        f"{plain(name)}: {summary.duration_ms / 1000:.1f} s, "
         f"{summary.speech_ms / 1000:.1f} s of speech, {summary.windows} windows"
     )
     if summary.gap_ms:

@@ -4,15 +4,24 @@ import io
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import Self
 
 from rich.console import Console
 from rich.text import Text
 
 from livemood.cli.repaint import HIDE, SHOW, Repainter
-from livemood.cli.state import NOTE, ViewState, summary_table
+from livemood.cli.state import NOTE, ViewState, plain, summary_table, who
 from livemood.timeline import AnyEvent
-from livemood.timeline.events import ErrorEvent, Gap, Load, Marker, Segment, SessionEnded
+from livemood.timeline.events import (
+    ErrorEvent,
+    Gap,
+    Load,
+    Marker,
+    Segment,
+    SessionEnded,
+    SessionStarted,
+)
 
 EVERY_S = 0.125
 """No more is painted than this often: calm to look at, and little to send over SSH."""
@@ -27,6 +36,7 @@ class LiveView:
         self._console = Console()
         self._repainter = Repainter()
         self._size = self._console.size
+        self._failures: set[str] = set()
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._over = threading.Event()
@@ -48,18 +58,33 @@ class LiveView:
         self._over.set()
         self._news.set()
         self._thread.join()
-        self._paint()
+        self._paint_or_say()
         self._write(SHOW)
         if self._state.ended:
             for summary in self._state.ended.summary:
-                self._console.print(summary_table(summary))
+                name = who(self._state.started, summary.channel)
+                self._console.print(summary_table(summary, name))
 
     def _run(self) -> None:
         while not self._over.is_set():
             self._news.wait()
             self._news.clear()
-            self._paint()
+            self._paint_or_say()
             self._over.wait(EVERY_S)
+
+    def _paint_or_say(self) -> None:
+        """Paint; what prevents it is said once, and the session goes on."""
+        try:
+            self._paint()
+        except Exception as error:
+            line = plain(f"the view cannot be painted: {type(error).__name__}: {error}")
+            if line in self._failures:
+                return
+            self._failures.add(line)
+            with suppress(OSError, ValueError):  # nowhere left to say it
+                self._write(self._repainter.forget())
+                sys.stderr.write(f"{line}\n")
+                sys.stderr.flush()
 
     def _paint(self) -> None:
         size = self._console.size
@@ -99,6 +124,7 @@ class PlainView:
         columns = os.environ.get("COLUMNS", "")
         width = int(columns) if columns.isdecimal() and int(columns) > 0 else 100
         self._console = Console(width=width, highlight=False)
+        self._started: SessionStarted | None = None
         if timeline:
             self._say(f"timeline at {timeline}")
         if page:
@@ -106,11 +132,13 @@ class PlainView:
 
     def show(self, event: AnyEvent) -> None:
         """Say what closed, was lost, noted or went wrong."""
-        if isinstance(event, Segment):
+        if isinstance(event, SessionStarted):
+            self._started = event
+        elif isinstance(event, Segment):
             span = f"{event.start_ms / 1000:8.2f} – {event.end_ms / 1000:8.2f} s"
-            self._say(f"channel {event.channel}  {span}  {event.label} ({event.confidence:.0%})")
+            self._say(f"{self._who(event)}  {span}  {event.label} ({event.confidence:.0%})")
         elif isinstance(event, Gap):
-            self._say(f"channel {event.channel}  sound lost: {event.cause}")
+            self._say(f"{self._who(event)}  sound lost: {event.cause}")
         elif isinstance(event, Marker):
             self._say(f"marker at {event.start_ms / 1000:.2f} s: {event.note!r}")
         elif isinstance(event, ErrorEvent):
@@ -120,7 +148,7 @@ class PlainView:
             self._say("behind: windows are given up" if event.behind else "in time again")
         elif isinstance(event, SessionEnded):
             for summary in event.summary:
-                self._console.print(summary_table(summary))
+                self._console.print(summary_table(summary, who(self._started, summary.channel)))
             self._say(NOTE)
 
     def __enter__(self) -> Self:
@@ -129,13 +157,18 @@ class PlainView:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def _who(self, event: Segment | Gap) -> str:
+        return who(self._started, event.channel or 0)
+
     def _say(self, line: str) -> None:
         # What others wrote must not command the terminal.
-        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-        self._console.print(Text(shown), soft_wrap=True)
+        self._console.print(Text(plain(line)), soft_wrap=True)
 
 
 def open_view(timeline: str | None = None, page: str | None = None) -> LiveView | PlainView:
     """The view that fits standard output. The addresses are where the session is served."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where the locale has no such letters: a question mark, not the end of the program.
+        sys.stdout.reconfigure(errors="replace")
     moves = os.name == "nt" or os.environ.get("TERM", "") not in ("", "dumb")
     return LiveView(page) if sys.stdout.isatty() and moves else PlainView(timeline, page)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Generator, Sequence
 
-from livemood.engine.monitor import Sink
+from livemood.engine.monitor import About, Sink
 from livemood.engine.queue import EventQueue
 from livemood.engine.run import run
 from livemood.engine.settings import MonitorSettings
@@ -16,7 +16,12 @@ class BackgroundSession:
     """Runs one session while the caller iterates over its events. Used once."""
 
     def __init__(
-        self, source: Source, model: Model, settings: MonitorSettings, sinks: Sequence[Sink] = ()
+        self,
+        source: Source,
+        model: Model,
+        settings: MonitorSettings,
+        sinks: Sequence[Sink] = (),
+        about: About | None = None,
     ) -> None:
         settings.check(model.manifest)
         self._events = EventQueue(live=source.live)
@@ -27,7 +32,10 @@ class BackgroundSession:
         """Why the source, or the program, failed; known once all events have been taken."""
         every = (*sinks, self._events.put)
         self._thread = threading.Thread(
-            target=self._work, args=(source, model, settings, every), name="livemood", daemon=True
+            target=self._work,
+            args=(source, model, settings, every, about),
+            name="livemood",
+            daemon=True,
         )
 
     def stop(self) -> None:
@@ -54,10 +62,15 @@ class BackgroundSession:
             self._thread.join(5.0)  # no longer: a driver may hang
 
     def _work(
-        self, source: Source, model: Model, settings: MonitorSettings, sinks: Sequence[Sink]
+        self,
+        source: Source,
+        model: Model,
+        settings: MonitorSettings,
+        sinks: Sequence[Sink],
+        about: About | None,
     ) -> None:
         try:
-            self.failure = run(source, model, settings, sinks, self._stop)
+            self.failure = run(source, model, settings, sinks, self._stop, about)
         except Exception as error:
             self.failure = error
         finally:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from livemood.engine.monitor import Monitor, Sink
+from livemood.engine.monitor import About, Monitor, Sink
 from livemood.engine.settings import MonitorSettings
 from livemood.errors import SourceError
 from livemood.model import Model
@@ -18,6 +18,7 @@ def run(
     settings: MonitorSettings,
     sinks: Sequence[Sink],
     stop: threading.Event | None = None,
+    about: About | None = None,
 ) -> SourceError | None:
     """Listen to `source` to its end, or until `stop` is set.
 
@@ -32,6 +33,7 @@ def run(
         channels=source.channels,
         live=source.live,
         sinks=sinks,
+        about=about,
     )
     stop = stop or threading.Event()
     bring = _run_live if source.live else _run_all
