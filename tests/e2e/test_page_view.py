@@ -92,6 +92,16 @@ def test_means_are_called_means(browser, server, hour):
         )
 
 
+def test_a_marker_that_is_pointed_at_says_its_note(browser, server, hour):
+    show(browser, server, until_ms(hour, 300_000))
+    marker = next(e for e in hour if e["type"] == "marker")
+    at = "livemoodPage.view.pause(livemoodPage.now()); livemoodPage.view.cursorMs = args[0];"
+    at += "document.querySelector('#table-details').dispatchEvent(new Event('toggle'));"
+    browser.later(at + DRAWN, marker["start_ms"])
+    said = "livemoodPage.panels()[0].canvas.getAttribute('aria-valuetext')"
+    browser.until(f"{said}.includes('⚑ {marker['note']}')")
+
+
 def test_silence_is_not_called_a_label(browser, server, demo_events):
     events = [e.model_dump(mode="json") for e in demo_events]
     spoken = next(i for i, e in enumerate(events) if e["type"] == "speech.ended")

@@ -99,6 +99,8 @@ export function drawSpeech(chart, channel, now) {
   pen.fill();
 }
 
+const NAMED_MS = 120_000;
+
 /** Lost sound: hatched, and named. */
 export function drawGaps(chart, channel) {
   const { pen, colours, bands, layout } = chart;
@@ -109,6 +111,8 @@ export function drawGaps(chart, channel) {
     const x = chart.x(gap.start);
     const width = Math.max(4, chart.x(gap.end) - x);
     hatch(pen, x, top, width, bottom - top, colours);
+    // In long views a name would hide more than was lost: the cursor and the table say it there.
+    if (width < layout.size && chart.range[1] - chart.range[0] > NAMED_MS) continue;
     const cause = t(`gap_causes.${gap.cause}`);
     const text = t("gap", { cause });
     const tall = pen.measureText(text).width + 10;
@@ -151,8 +155,9 @@ export function drawMarkers(chart, markers) {
   const { pen, colours, bands, layout } = chart;
   const { top, height } = bands.markers;
   pen.textAlign = "left";
-  for (const marker of markers) {
+  for (const [i, marker] of markers.entries()) {
     const x = Math.round(chart.x(marker.at)) + 0.5;
+    const next = markers[i + 1]?.at > marker.at ? chart.x(markers[i + 1].at) : Infinity;
     if (x < layout.gutter || x > layout.right) continue;
     pen.strokeStyle = colours.accent;
     pen.lineWidth = 1.5;
@@ -163,7 +168,9 @@ export function drawMarkers(chart, markers) {
     pen.stroke();
     pen.setLineDash([]);
     const note = marker.note.length > 28 ? `${marker.note.slice(0, 27)}…` : marker.note;
-    const text = `⚑ ${note}`;
+    // A note that would run into the next is left to the cursor and the table.
+    const fits = x + pen.measureText(`⚑ ${note}`).width + 6 < next;
+    const text = fits ? `⚑ ${note}` : "⚑";
     pen.fillStyle = colours.surface;
     pen.fillRect(x + 1, top, pen.measureText(text).width + 6, height);
     pen.fillStyle = colours.accent;

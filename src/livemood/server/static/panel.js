@@ -71,7 +71,7 @@ export class Panel {
     this.now = now;
     this.chart.draw(this.channel, store, this.view, now, colours);
     this.#current(store);
-    this.#cursor();
+    this.#cursor(store.markers);
   }
 
   #current(store) {
@@ -103,8 +103,15 @@ export class Panel {
     return speech.length ? t("silence_since", { time: clock(speech.at(-1).end) }) : t("silence");
   }
 
+  /** Markers that one points at, three at the most. */
+  #near(markers, ms) {
+    const [start, end] = this.chart.range;
+    const reach = (6 * (end - start)) / this.chart.width;
+    return markers.filter(({ at }) => Math.abs(at - ms) <= reach).slice(0, 3);
+  }
+
   /** What there is at the cursor: in a box for those who see, as the slider's value for all. */
-  #cursor() {
+  #cursor(markers) {
     const { canvas, tip, view } = this;
     const ms = view.cursorMs;
     set(canvas, "aria-label", t("timeline_of", { who: this.who() }));
@@ -116,7 +123,8 @@ export class Panel {
       set(canvas, "aria-valuetext", clock(this.now));
       return;
     }
-    const lines = [clock(ms, true), ...describe(this.channel, ms)];
+    const notes = this.#near(markers, ms).map(({ note }) => `⚑ ${note}`);
+    const lines = [clock(ms, true), ...notes, ...describe(this.channel, ms)];
     set(canvas, "aria-valuetext", lines.join(", "));
     if (tip.hidden) return;
     tip.replaceChildren(...lines.map((line) => el("div", {}, line)));
