@@ -42,6 +42,9 @@ def test_a_paused_view_stays_as_it_is_however_long(browser, server, hour):
     early = until_ms(hour, 300_000)
     show(browser, server, early)
     browser.find("#pause").click()
+    end = max(event["end_ms"] for event in early) // 1000
+    said = f"timeline paused at {end // 60}:{end % 60:02}"
+    browser.until(f"document.querySelector('#paused').innerText === '{said}'")
     state = f"""
         {DRAWN}
         const {{ series, range }} = livemoodPage.panels()[0].chart;

@@ -1,5 +1,5 @@
 import { $, say } from "./dom.js";
-import { t } from "./text.js";
+import { clock, t } from "./text.js";
 
 const SPANS = [120_000, 600_000, Infinity];
 
@@ -12,6 +12,7 @@ export class Controls {
     this.touched = touched;
     this.pause = $("#pause");
     this.jump = $("#jump");
+    this.paused = $("#paused");
     this.ranges = [...document.querySelectorAll("input[name=range]")];
     this.pause.onclick = () => this.#do(() => this.#toggle());
     this.jump.onclick = () => this.#do(() => view.follow());
@@ -57,6 +58,8 @@ export class Controls {
     const words = t(view.live ? "pause" : "resume");
     say(this.pause, words);
     this.jump.disabled = view.live;
+    this.paused.hidden = view.live || ended;
+    say(this.paused, view.live ? "" : t("paused_at", { time: clock(view.endMs) }));
     this.ranges[SPANS.indexOf(view.spanMs)].checked = true;
   }
 
