@@ -169,14 +169,14 @@ def test_in_the_table_a_marker_has_its_note_and_no_values(browser, server, demo_
     assert gap[-1] == ["sound lost: too much at once", 4]
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_head_is_low_and_all_fits_the_width(browser, server, hour, width):
+@pytest.mark.parametrize(("width", "head"), [(390, 120), (1280, 80)])
+def test_the_head_is_low_and_all_fits_the_width(browser, server, hour, width, head):
     metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False}
     cdp = browser.driver.execute_cdp_cmd
     cdp("Emulation.setDeviceMetricsOverride", metrics)
     try:
         show(browser, server, until_ms(hour, 20_000))
-        assert browser.js("return document.querySelector('.top').offsetHeight") < 120
+        assert browser.js("return document.querySelector('.top').offsetHeight") < head
         assert browser.js("return document.querySelector('footer').offsetHeight") < 50
         assert browser.js("return document.documentElement.scrollWidth <= innerWidth")
     finally:
