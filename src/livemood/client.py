@@ -11,6 +11,8 @@ from livemood.errors import LivemoodError, UsageError
 from livemood.timeline.events import AnyEvent, ErrorEvent, SessionEnded, parse_event
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
+ENDED = 1000
+"""The close code of a session that has ended (RFC 6455: the purpose has been fulfilled)."""
 FIRST_PATIENCE_S = 2.0
 """A monitor that never answered is given no more than this."""
 
@@ -23,8 +25,11 @@ async def connect(
     `url` is `ws://HOST:PORT`, with or without the path `/v1/timeline`; of a server of many sessions
     `ws://HOST:PORT?session=ID`, with a `token` where one is asked for. A connection that breaks is
     made again, and what was missed is fetched; if the monitor was restarted meanwhile, its new
-    session is told from its beginning. Ends with the session. Raises `UsageError` for a URL that
-    is none, `LivemoodError` if the monitor cannot be reached for `patience_s` or refuses.
+    session is told from its beginning. A server that was killed may have handed out events that
+    it had not written yet: an `error` event `rewound` says how many, and what follows counts on
+    from those before them. Ends with the session, without an event if no sound ever came.
+    Raises `UsageError` for a URL that is none, `LivemoodError` if the monitor cannot be reached for
+    `patience_s` or refuses.
     """
     from websockets.asyncio.client import connect as open_socket
     from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -48,11 +53,16 @@ async def connect(
                         if event.session == session and event.seq <= seen:
                             continue
                         session, seen = event.session, event.seq
-                    elif isinstance(event, ErrorEvent) and event.fatal:
-                        raise LivemoodError(f"{base} refused: {event.message}")
+                    elif isinstance(event, ErrorEvent):
+                        if event.fatal:
+                            raise LivemoodError(f"{base} refused: {event.message}")
+                        if event.code == "rewound":
+                            seen -= event.count or 0
                     yield event
                     if isinstance(event, SessionEnded):
                         return
+                if socket.close_code == ENDED:  # without a word: no sound ever came
+                    return
         except InvalidHandshake as error:
             raise LivemoodError(f"{base} {_refusal(error)}") from None
         except (OSError, ConnectionClosed, TimeoutError) as error:

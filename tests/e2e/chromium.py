@@ -104,3 +104,12 @@ def chromium(profile, *flags):
         yield Browser(opened)
     finally:
         opened.quit()
+
+
+@contextmanager
+def before_each_page(browser, source):
+    """Run a script before those of the pages that are opened."""
+    cdp = browser.driver.execute_cdp_cmd
+    script = cdp("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    yield
+    cdp("Page.removeScriptToEvaluateOnNewDocument", script)

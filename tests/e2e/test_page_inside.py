@@ -1,13 +1,13 @@
 """What the page's parts do where a session does not show it, in real Chromium."""
 
 import threading
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 
 import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
+from chromium import before_each_page
 from selenium.webdriver.common.action_chains import ActionChains
 
 from livemood.server import ServerThread
@@ -20,15 +20,6 @@ pytestmark = pytest.mark.e2e
 def server():
     with ServerThread(0) as running:
         yield running
-
-
-@contextmanager
-def before_each_page(browser, source):
-    """Run a script before those of the pages that are opened."""
-    cdp = browser.driver.execute_cdp_cmd
-    script = cdp("Page.addScriptToEvaluateOnNewDocument", {"source": source})
-    yield
-    cdp("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 class Doorkeeper(BaseHTTPRequestHandler):

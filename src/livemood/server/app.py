@@ -99,8 +99,11 @@ class App:
                 for message in messages:
                     await socket.send_text(message)
                 if subscription.at_end:
-                    if self._log.closed:
+                    if self._log.ended:
                         await socket.close(1000, "the session has ended")
+                        return
+                    if self._log.closed:
+                        await socket.close(1001, "the monitor stops")
                         return
                     await news.wait()
         except WebSocketDisconnect:

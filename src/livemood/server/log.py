@@ -35,7 +35,9 @@ class EventLog:
         """The session's first event, which says what it is; kept when it is old, too."""
         self.session: str | None = None
         self.closed = False
-        """Whether the session has ended: nothing will follow."""
+        """Whether nothing will follow."""
+        self.ended = False
+        """Whether that is because the session has ended."""
 
     @property
     def listeners(self) -> int:
@@ -61,9 +63,10 @@ class EventLog:
         self._entries.append(entry)
         self._wake()
 
-    def close(self) -> None:
-        """Nothing will follow."""
+    def close(self, ended: bool = True) -> None:
+        """Nothing will follow, because the session has `ended` or the program goes away."""
         self.closed = True
+        self.ended = self.ended or ended
         self._wake()
 
     def all(self) -> list[str]:

@@ -74,7 +74,7 @@ class ServerThread:
         self._socket.close()
 
     async def _drain(self) -> None:
-        self._log.close()
+        self._log.close(ended=False)
         deadline = self._loop.time() + DRAIN_S
         while self._log.listeners and self._loop.time() < deadline:
             await asyncio.sleep(0.01)

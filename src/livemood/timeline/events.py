@@ -208,7 +208,7 @@ class ErrorEvent(Event):
     message: str
     fatal: bool
     count: int | None = None
-    """How many events this client lost, where that is the error."""
+    """How many events this client lost, or has had in vain, where that is the error."""
 
 
 AnyEvent = Annotated[

@@ -14,6 +14,7 @@ from livemood.server.service.live import OpenSession
 from livemood.server.service.refused import Refused
 from livemood.server.service.replies import refuse_socket
 from livemood.server.service.sessions import Sessions
+from livemood.timeline.events import client_notice
 
 CHUNK = 256
 """Events read from disk at once."""
@@ -81,9 +82,11 @@ async def send_from(socket: WebSocket, sessions: Sessions, session: str, after: 
         opened = sessions.open(session)
         if opened is None:
             last = await run_in_threadpool(sessions.archive.timelines.last, session)
-            if after is not None and after > last:
-                raise Refused("bad_request", f"after={after} lies ahead: the last is {last}", 400)
-            await _send_kept(socket, sessions, session, last if after is None else after, last)
+            if after is None:
+                after = last
+            elif after >= max(last, 1):
+                after = await _rewound(socket, sessions, session, after, last)
+            await _send_kept(socket, sessions, session, after, last)
         else:
             await _send_live(
                 socket, sessions, opened, opened.log.last_seq if after is None else after
@@ -91,6 +94,26 @@ async def send_from(socket: WebSocket, sessions: Sessions, session: str, after: 
         await socket.close(1000, "the session has ended")
     except WebSocketDisconnect:
         pass
+
+
+async def _rewound(
+    socket: WebSocket, sessions: Sessions, session: str, after: int, last: int
+) -> int:
+    """Where a client goes on that has had everything, or more than was kept.
+
+    Events are handed out before they are written. Those that a killed program did not write any
+    more are lost, and the session's end, made at the next start, has a number that one of them
+    had. The client is told how many, and gets the end.
+    """
+    reason = (await run_in_threadpool(sessions.record, session)).reason
+    if reason in ("interrupted", "unused"):
+        kept = max(0, last - 1)
+        notice = client_notice("rewound", "the newest events were not kept", after - kept)
+        await socket.send_text(notice.model_dump_json())
+        return kept
+    if after > last:
+        raise Refused("bad_request", f"after={after} lies ahead: the last is {last}", 400)
+    return after
 
 
 async def _send_kept(

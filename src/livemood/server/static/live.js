@@ -119,7 +119,7 @@ function head() {
 }
 
 function words({ code, message, count }) {
-  const known = ["history_lost", "slow_client"].includes(code);
+  const known = ["history_lost", "slow_client", "rewound"].includes(code);
   return known ? t(code, { count: whole(count) }) : message;
 }
 
@@ -152,6 +152,8 @@ async function becomes(next, why) {
         explain(refusal);
       }
     });
+  } else if (next === "ended" && !store.session && !speaking) {
+    notice(t("ended_nothing"));
   } else {
     notice("");
   }

@@ -17,12 +17,17 @@
  * @property {string} [token] An access token with the scope `watch`, where the server asks for one.
  * @property {boolean} [follow] When the session has ended, wait for the next one at this address.
  * @property {(event: LivemoodEvent) => void} [onEvent] Told every event.
- * @property {(state: FeedState, why: string) => void} [onState] Told how the connection is.
+ * @property {(state: FeedState, why: string, code: string) => void} [onState] Told how the
+ *   connection is; where it is refused, what the server said, and its code where it gave one.
  */
 
 const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 5000;
 const FOLLOW_MS = 3000;
+/** In silence nothing comes; nor does it over a connection that died without a word. */
+const QUIET_MS = 15_000;
+const ANSWER_MS = 5000;
+const ENDED = 1000;
 const PATH = "/v1/timeline";
 
 /** Subprotocols of a socket: browsers cannot send the header that carries a token elsewhere. */
@@ -42,6 +47,7 @@ export class Feed {
   #options;
   #socket = null;
   #timer = 0;
+  #quiet = 0;
   #wait = FIRST_WAIT_MS;
   /** Whether the session that was heard last has ended: a server may also just go away. */
   #over = false;
@@ -61,6 +67,9 @@ export class Feed {
     addEventListener("online", this.#retry);
     document.addEventListener("visibilitychange", this.#retry);
     this.#open();
+    queueMicrotask(() => {
+      if (this.state === "connecting") this.#options.onState?.("connecting", "", "");
+    });
   }
 
   /** Leave for good. */
@@ -68,7 +77,8 @@ export class Feed {
     removeEventListener("online", this.#retry);
     document.removeEventListener("visibilitychange", this.#retry);
     clearTimeout(this.#timer);
-    this.#become("closed", "");
+    clearTimeout(this.#quiet);
+    this.#become("closed");
     this.#socket?.close();
   }
 
@@ -80,29 +90,61 @@ export class Feed {
     try {
       socket = new WebSocket(url, protocols(this.#options.token));
     } catch {
-      this.#become("refused", "the token holds characters that no token has");
+      this.#become("refused", "the token holds characters that no token has", "bad_token");
       return;
     }
     this.#socket = socket;
-    let refusal = "";
+    this.#listen(socket);
+    let refusal = null;
     socket.onopen = () => {
-      this.#wait = FIRST_WAIT_MS;
-      if (this.state !== "ended") this.#become("live", "");
+      if (socket === this.#socket && this.state !== "ended") this.#become("live");
     };
     socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      this.#listen(socket);
       const event = JSON.parse(data);
-      if (event.seq === null && event.type === "error" && event.fatal) refusal = event.message;
+      if (event.seq === null && event.type === "error" && event.fatal) refusal = event;
       this.#take(event);
     };
     socket.onclose = ({ code, reason }) => {
       if (this.state === "closed" || socket !== this.#socket) return;
-      if (refusal || code === 1008) this.#become("refused", refusal || reason);
-      else if (this.#over) this.#end();
+      clearTimeout(this.#quiet);
+      if (refusal) this.#become("refused", refusal.message, refusal.code);
+      else if (code === 1008) this.#become("refused", reason);
+      else if (this.#over || code === ENDED) this.#end();
       else this.#again();
     };
   }
 
+  /** Something came over `socket`: when nothing has for long, ask whether the server is there. */
+  #listen(socket) {
+    clearTimeout(this.#quiet);
+    const timer = setTimeout(async () => {
+      const opened = socket.readyState === WebSocket.OPEN;
+      const there = opened && (await this.#answers());
+      if (timer !== this.#quiet || this.state === "closed") return;
+      if (there) {
+        this.#listen(socket);
+      } else if (socket.readyState !== WebSocket.CLOSED) {
+        this.#socket = null;
+        socket.close();
+        this.#again();
+      }
+    }, QUIET_MS);
+    this.#quiet = timer;
+  }
+
+  /** Whether the server answers at all, be it to say no. */
+  async #answers() {
+    const url = new URL("/healthz", address(PATH, this.#options.url));
+    url.protocol = url.protocol === "wss:" ? "https:" : "http:";
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const options = { cache: "no-store", mode: "no-cors", signal };
+    return fetch(url, options).then(() => true, () => false);
+  }
+
   #take(event) {
+    this.#wait = FIRST_WAIT_MS;
     if (event.seq !== null) {
       const same = event.session === this.session;
       if (same && event.seq <= this.seq) return;
@@ -110,7 +152,9 @@ export class Feed {
       this.session = event.session;
       this.seq = event.seq;
       this.#over = event.type === "session.ended";
-      if (this.state === "ended" && !same) this.#become("live", "");
+      if (this.state === "ended" && !same) this.#become("live");
+    } else if (event.code === "rewound") {
+      this.seq -= event.count;
     } else if (event.count) {
       this.missed -= event.count;
     }
@@ -118,14 +162,14 @@ export class Feed {
   }
 
   #end() {
-    this.#become("ended", "");
+    this.#become("ended");
     if (this.#options.follow) this.#later(FOLLOW_MS);
   }
 
   #again() {
     // Said again after each attempt, so that whoever is told may ask why.
-    if (this.state === "waiting") this.#options.onState?.("waiting", "");
-    else this.#become("waiting", "");
+    if (this.state === "waiting") this.#options.onState?.("waiting", "", "");
+    else this.#become("waiting");
     this.#later(this.#wait);
     this.#wait = Math.min(LONGEST_WAIT_MS, this.#wait * 2);
   }
@@ -142,10 +186,10 @@ export class Feed {
     this.#later(0);
   }
 
-  #become(state, why) {
+  #become(state, why = "", code = "") {
     if (state === this.state) return;
     this.state = state;
-    this.#options.onState?.(state, why);
+    this.#options.onState?.(state, why, code);
   }
 }
 
