@@ -109,6 +109,12 @@ def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path)
     assert values["uar"] == pytest.approx(sum(values["uar_by_fold"]) / 2, abs=0.01)
     assert sum(map(sum, values["confusion"])) == 120
     assert (out / "fold01" / "int8" / "model.onnx").is_file()
+    # Each fold can learn from the network of the same fold: {fold} in the recipe.
+    taught = tmp_path / "taught"
+    more = ["--sources", str(tmp_path), "--set", "distill.teacher=folds/fold{fold}"]
+    assert call(few, taught, "--folds", "group:2", *more) == 0
+    made = json.loads((taught / "fold02" / "recipe.json").read_text())
+    assert made["distill"]["teacher"] == "folds/fold02"
 
 
 def test_int8_is_chosen_only_if_it_is_faster_and_as_good(few, tmp_path, monkeypatch):

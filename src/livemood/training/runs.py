@@ -78,8 +78,8 @@ def train_folds(
 ) -> dict[str, Any]:
     """Train once for each fold without its speakers, measure on them; figures over all folds.
 
-    `{fold}` in the folder of sources becomes the name of the fold: a source that was itself trained
-    by fold has then not heard the speakers it is measured on.
+    `{fold}` in the recipe and in the folder of sources becomes the name of the fold: a source or a
+    teacher that was itself trained by fold has then not heard the speakers it is measured on.
     """
     check_folds(folds, [*data.train, *data.test])
     predictions: dict[str, list[tuple[Truth, Probs]]] = defaultdict(list)
@@ -88,7 +88,9 @@ def train_folds(
         run = out / f"fold{fold.name}"
         part = data.without(fold.speakers)
         own = where.sources and Path(str(where.sources).replace("{fold}", fold.name))
-        folders = build(recipe, part, replace(where, sources=own), run, report)
+        named = recipe.model_dump_json().replace("{fold}", fold.name)
+        by_fold = Recipe.model_validate_json(named)
+        folders = build(by_fold, part, replace(where, sources=own), run, report)
         write_curves(run)
         names.append(fold.name)
         for name, folder in folders.items():
