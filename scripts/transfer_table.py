@@ -1,0 +1,55 @@
+"""Figures of training runs by fold, gathered: JSON with all of it, and a table for people.
+
+Run as `python scripts/transfer_table.py RUNS/ravdess-1 RUNS/ravdess-2 --out FILE.json`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def gathered(run: Path) -> dict[str, Any]:
+    """What the folds of one run gave; minutes are those of all its epochs, loading apart."""
+    figures = json.loads((run / "figures.json").read_text("utf-8"))
+    folds = sorted(run.glob("fold*"))
+    recipe = json.loads((folds[0] / "recipe.json").read_text("utf-8"))
+    curves = [
+        [json.loads(line) for line in (fold / "curve.jsonl").read_text("utf-8").splitlines()]
+        for fold in folds
+    ]
+    models = {
+        name: {k: v for k, v in values.items() if not isinstance(v, dict)}
+        for name, values in figures["models"].items()
+    }
+    return {
+        "run": run.name,
+        "seed": figures["seed"],
+        "folds": figures["folds"],
+        "labels": figures["labels"],
+        "epochs": recipe["fit"]["epochs"],
+        "minutes": round(sum(row["seconds"] for curve in curves for row in curve) / 60, 1),
+        "recipe": {part: recipe[part] for part in ("network", "augment", "distill", "fit")},
+        "versions": json.loads((folds[0] / "versions.json").read_text("utf-8")),
+        "models": models,
+    }
+
+
+def main() -> None:
+    """Read the runs, write the JSON, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    rows = [gathered(run) for run in given.runs]
+    given.out.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    print("| run | float32 | int8 | by fold (int8) | minutes |\n| --- | ---: | ---: | --- | ---: |")
+    for row in rows:
+        whole, small = (row["models"][name] for name in ("float32", "int8"))
+        folds = ", ".join(f"{x:.1f}" for x in small["uar_by_fold"])
+        scores = f"{whole['uar']:.1f} | {small['uar']:.1f}"
+        print(f"| {row['run']} | {scores} | {folds} | {row['minutes']:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
