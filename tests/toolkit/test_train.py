@@ -109,6 +109,11 @@ def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path)
     assert values["uar"] == pytest.approx(sum(values["uar_by_fold"]) / 2, abs=0.01)
     assert sum(map(sum, values["confusion"])) == 120
     assert (out / "fold01" / "int8" / "model.onnx").is_file()
+    # One fold alone has no others to fit a temperature on.
+    one = tmp_path / "one"
+    assert call(few, one, "--folds", "held-out:ravdess-03,ravdess-04") == 0
+    single = json.loads((one / "figures.json").read_text())["models"]["int8"]
+    assert (single["temperatures"], single["uar_deviation"]) == ([1.0], 0.0)
     # Each fold can learn from the network of the same fold: {fold} in the recipe.
     taught = tmp_path / "taught"
     more = ["--sources", str(tmp_path), "--set", "distill.teacher=folds/fold{fold}"]

@@ -36,9 +36,10 @@ def crossvalidation_figures(
         before, after, temperatures = [], [], []
         for index, (truth, probabilities) in enumerate(folds):
             others = [fold for i, fold in enumerate(folds) if i != index]
-            t = fit_temperature(
-                np.concatenate([o[0] for o in others]), np.concatenate([o[1] for o in others])
-            )
+            t = 1.0
+            if others:
+                said = (np.concatenate(part) for part in zip(*others, strict=True))
+                t = fit_temperature(*said)
             temperatures.append(round(t, 3))
             before.append(calibration_error(truth, probabilities))
             after.append(calibration_error(truth, tempered(probabilities, t)))

@@ -100,9 +100,13 @@ def train_folds(
             predictions["bidirectional"].append(compared)
     figures = crossvalidation_figures(predictions, recipe.labels, recipe.seed)
     for values in figures["models"].values():
-        values["uar_deviation"] = round(float(np.std(values["uar_by_fold"], ddof=1)), 2)
+        values["uar_deviation"] = _deviation(values["uar_by_fold"])
     write_json(out / "figures.json", figures | {"folds": names})
     return figures
+
+
+def _deviation(scores: list[float]) -> float:
+    return round(float(np.std(scores, ddof=1)), 2) if len(scores) > 1 else 0.0
 
 
 def choose_precision(folders: Mapping[str, Path], clips: list[Any]) -> dict[str, Any]:
