@@ -130,10 +130,10 @@ def test_multiply_adds_are_those_that_one_counts():
 
 
 def test_settings_of_the_command_line_are_read_as_toml_and_put_in_their_place():
-    given = ["fit.epochs=3", "network.cell=lstm", "augment.speeds=[1.0]", "fit.own_labels = true"]
+    given = ["fit.epochs=3", "network.cell=lstm", "augment.speeds=[1.0]", "fit.by_corpus = true"]
     made = with_values(recipe("tpe"), read_settings(given))
     assert (made.fit.epochs, made.network.cell, made.augment.speeds) == (3, "lstm", (1.0,))
-    assert made.fit.own_labels
+    assert made.fit.by_corpus
     for wrong, says in (("fit.epochs", "PLACE=VALUE"), ("fit.epoch=3", "no fit.epoch")):
         with pytest.raises(UsageError, match=says):
             with_values(made, read_settings([wrong]))

@@ -14,8 +14,9 @@ from pydantic import ValidationError  # noqa: E402
 from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.training.build import Where, build, predict_clips, train  # noqa: E402
+from livemood.training.cache import FeatureCache  # noqa: E402
 from livemood.training.data import Data, read_data, read_table  # noqa: E402
-from livemood.training.examples import Batch  # noqa: E402
+from livemood.training.examples import Batch, Examples  # noqa: E402
 from livemood.training.export import export_onnx, quantize  # noqa: E402
 from livemood.training.learning import (  # noqa: E402
     loss_of,
@@ -199,7 +200,7 @@ def test_frozen_blocks_never_learn_and_the_quick_way_through_the_first_is_exact(
 
 def test_clips_can_be_asked_only_about_labels_that_their_corpus_has():
     """The same loss whatever the network says of the others, and no pull away from them."""
-    made = recipe(fit={"own_labels": True})
+    made = recipe(fit={"by_corpus": True})
     torch.manual_seed(0)
     network = DcRnn(made.network, 64, 7).eval()
     asked = torch.ones(4, 7)
@@ -207,13 +208,13 @@ def test_clips_can_be_asked_only_about_labels_that_their_corpus_has():
     batch = Batch(torch.randn(4, 98, 64), torch.eye(7)[:4], torch.ones(4), asked)
 
     def loss():
-        return loss_of(made, network, None, batch, torch.ones(7))[0]
+        return loss_of(made, network, None, batch)[0]
 
     network.causal.pooling.output.zero_grad()
     loss().backward()
     pulls = network.causal.pooling.output.bias.grad
     everything = Batch(batch.features, batch.targets, batch.weights)
-    plain = loss_of(made, network, None, everything, torch.ones(7))[0]
+    plain = loss_of(made, network, None, everything)[0]
     assert loss() < plain
     network.causal.pooling.output.zero_grad()
     plain.backward()
@@ -273,6 +274,33 @@ def test_versions_of_clips_are_made_once_and_drawn_from(where, few, tmp_path):
         train(taught, data, own, tmp_path / "taught")
 
 
+def test_a_corpus_can_be_a_matter_of_its_own(where):
+    """A label that one small corpus has weighs no more than the others of that corpus."""
+    made = recipe(
+        corpora=[{"name": "ravdess"}, {"name": "tess", "share": 0.5}],
+        fit={"by_corpus": True, "batch_size": 4},
+        augment={"speeds": [1.0], "mixup": 0},
+    )
+    whole = read_data(made, where.corpora)
+    ravdess = [c for c in whole.train if c.corpus == "ravdess"][::47]
+    tess = [c for c in whole.train if c.corpus == "tess" and c.label != "happy"][::127]
+    clips, shares = [*ravdess, *tess], [1.0] * len(ravdess) + [0.5] * len(tess)
+    cache = FeatureCache(where.cache, made.features)
+    parts = (made.features, made.augment, made.fit, cache)
+    drawn = list(Examples(clips, shares, LABELS, *parts).batches(np.random.default_rng(4)))
+    happy = LABELS.index("happy")
+    asked = [set(batch.asked[:, happy].tolist()) for batch in drawn]
+    assert {1.0} in asked
+    assert {0.0} in asked
+    assert sum(len(a) > 1 for a in asked) <= 1  # where one corpus ends
+    weights = Examples(clips, [1.0] * len(clips), LABELS, *parts)._weights
+    for corpus in ("ravdess", "tess"):
+        own = [(c.label, w) for c, w in zip(clips, weights, strict=True) if c.corpus == corpus]
+        sums = {label: sum(w for x, w in own if x == label) for label, _ in own}
+        assert max(sums.values()) == pytest.approx(min(sums.values()), rel=1e-5)
+        assert sum(sums.values()) == pytest.approx(len(own), rel=1e-5)
+
+
 def test_unlabelled_speech_is_learnt_from_by_what_the_teacher_says_alone():
     made = recipe(distill={"teacher": "x"})
     torch.manual_seed(0)
@@ -283,7 +311,7 @@ def test_unlabelled_speech_is_learnt_from_by_what_the_teacher_says_alone():
     def loss(targets):
         batch = Batch(features, targets, torch.ones(4))
         teacher = lambda _: (soft, torch.zeros(4, 10, 16))  # noqa: E731
-        return loss_of(made, network, teacher, batch, torch.ones(7))[0].item()
+        return loss_of(made, network, teacher, batch)[0].item()
 
     nothing = loss(torch.zeros(4, 7))
     logits = network(features)

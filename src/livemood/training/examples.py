@@ -30,7 +30,7 @@ class Batch:
     targets: Tensor
     """Share of each label, (batch, labels); rows of unlabelled clips are zero."""
     weights: Tensor
-    """How much each example counts by its manifest, (batch,)."""
+    """How much each example counts, by its manifest and its class, (batch,)."""
     asked: Tensor | None = None
     """1 for the labels that each example is asked about, (batch, labels); none for all."""
     soft: Tensor | None = None
@@ -65,7 +65,7 @@ class Examples:
             [labels.index(clip.label) if k else -1 for clip, k in zip(clips, known, strict=True)]
         )
         self._clips, self._changed_sound, self._soft = clips, changed, soft
-        self._asked = _labels_of_corpora(clips, labels) if fit.own_labels else None
+        self._asked = _labels_of_corpora(clips, labels) if fit.by_corpus else None
         self._shares = np.array(shares)
         self._augment, self._fit = augment, fit
         self._views: list[list[Maps]] = []
@@ -74,11 +74,26 @@ class Examples:
         plain = np.concatenate([f[0].astype(np.float32) for f in self.features])
         self.mean, self.deviation = float(plain.mean()), float(plain.std())
         self._weights = np.array([clip.weight for clip in clips], np.float32)
-        counts = np.bincount(self.targets[known], self._shares[known], minlength=len(labels))
-        balanced = np.where(counts > 0, counts.sum() / np.maximum(counts, 1e-9) / len(labels), 0.0)
-        self._odds = self._shares * np.where(known, balanced[self.targets], 1.0)
-        weights = balanced if fit.balance == "weight" else np.ones(len(labels))
-        self.class_weights = torch.tensor(weights, dtype=torch.float32)
+        self._corpora = np.unique([clip.corpus for clip in clips], return_inverse=True)[1]
+        self._corpora *= fit.by_corpus
+        balanced = self._balanced(known, len(labels))
+        self._odds = self._shares * balanced
+        self.labels = len(labels)
+        if fit.balance == "weight":
+            self._weights *= balanced.astype(np.float32)
+
+    def _balanced(self, known: NDArray[np.bool_], labels: int) -> NDArray[np.float64]:
+        """How much each clip counts so that all classes of its corpus, or of all, count the same.
+
+        The mean over clips that are known is 1, and so is the weight of the others.
+        """
+        out = np.ones(len(known))
+        for corpus in np.unique(self._corpora):
+            rows = known & (self._corpora == corpus)
+            counts = np.bincount(self.targets[rows], self._shares[rows], minlength=labels)
+            classes = (counts > 0).sum() if self._fit.by_corpus else labels
+            out[rows] = counts.sum() / np.maximum(counts, 1e-9)[self.targets[rows]] / classes
+        return out
 
     def keep(self, views: Views, frozen: int) -> None:
         """Draw from changed versions that are made now or were before, not from new ones."""
@@ -102,7 +117,8 @@ class Examples:
                 for f, u in zip(chosen, rng.uniform(0.6, 1.0, len(chosen)), strict=True)
             ]
         )
-        order = np.argsort(lengths + rng.uniform(0, 12 * self._rows_a_frame, len(lengths)))
+        around = lengths + rng.uniform(0, 12 * self._rows_a_frame, len(lengths))
+        order = np.lexsort((around, self._corpora[drawn]))
         starts = np.arange(0, len(order), self._fit.batch_size)
         for start in rng.permutation(starts):
             picked = order[start : start + self._fit.batch_size]
@@ -182,7 +198,7 @@ class Examples:
         self, batch: NDArray[np.float32], clips: NDArray[np.intp], rng: np.random.Generator
     ) -> Batch:
         """The batch, mixed with itself in another order (Zhang et al. 2018)."""
-        eye = np.vstack((np.eye(len(self.class_weights)), np.zeros(len(self.class_weights))))
+        eye = np.vstack((np.eye(self.labels), np.zeros(self.labels)))
         targets = eye[self.targets[clips]].astype(np.float32)
         weights = self._weights[clips]
         asked = None if self._asked is None else self._asked[clips]

@@ -190,11 +190,10 @@ def _epoch(
     torch.manual_seed(recipe.seed * 1000 + epoch)
     set_learning(recipe, network, epoch)
     device = next(network.parameters()).device
-    weights = [task.class_weights.to(device) for task in tasks]
     losses, hits, count = [], 0, 0
     for task, on_host in _batches(recipe, tasks, epoch):
         batch = on_host.to(device)
-        loss, logits = loss_of(recipe, network, teacher, batch, weights[task], task - 1)
+        loss, logits = loss_of(recipe, network, teacher, batch, task - 1)
         if task:
             loss = loss * recipe.tasks[task - 1].weight
         optimizer.zero_grad()

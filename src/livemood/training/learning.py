@@ -66,7 +66,6 @@ def loss_of(
     network: DcRnn,
     teacher: Teacher | None,
     batch: Batch,
-    class_weights: Tensor,
     task: int = -1,
 ) -> tuple[Tensor, Tensor]:
     """The loss of a batch, and the logits of its first head. `task` is a further one's number."""
@@ -75,10 +74,10 @@ def loss_of(
         heads, steps = network.read(batch.features, task)
     soft, near = teacher(batch.features) if teacher and task < 0 else (None, None)
     labelled = batch.targets.sum(dim=1)
-    weights = (batch.targets * class_weights).sum(dim=1) + (1 - labelled)
-    weights = weights * batch.weights
     terms = list(_soft_targets(batch, soft, labelled))
-    by_head = [(weights * _losses(recipe, head, batch, labelled, terms)).mean() for head in heads]
+    by_head = [
+        (batch.weights * _losses(recipe, head, batch, labelled, terms)).mean() for head in heads
+    ]
     loss = torch.stack(by_head).mean()
     if network.nearer is not None and near is not None and recipe.distill.features:
         distance = 1 - functional.cosine_similarity(network.nearer(steps.float()), near, dim=-1)

@@ -121,10 +121,12 @@ class FitPart(Part):
     balance: Literal["weight", "sample", "none"] = "weight"
     """How rare classes are made to count as much: by weight in the loss, by how often they are
     drawn, or not at all."""
-    own_labels: bool = False
-    """Whether each clip is asked only about the labels that its corpus has.
+    by_corpus: bool = False
+    """Whether each corpus is a matter of its own: batches of one corpus, classes balanced within
+    it, and each clip asked only about the labels that its corpus has.
 
-    Otherwise a network of several corpora learns by which rooms and microphones a label is rare."""
+    Otherwise a network of several corpora learns by which rooms and microphones a label is rare,
+    and a label that one small corpus has weighs that corpus more than all others."""
     l1: float = Field(0.0, ge=0)
     """Weight of the sum of absolute weights in the loss; `weight_decay` is the L2 part."""
     validation: float = Field(0.0, ge=0, lt=1)
