@@ -2,9 +2,11 @@
 
 import re
 
+import httpx
 import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
+from relay import Relay
 from services import ended_session, live_session, row, serving
 
 pytestmark = pytest.mark.e2e
@@ -131,6 +133,59 @@ def test_a_session_that_is_gone_is_said_to_be_gone(browser, service):
     browser.until("document.querySelector('#notice').innerText.includes('no such session')")
     browser.open(f"{service.url}/sessions/%E0%A4%A")
     browser.until("document.querySelector('#notice').innerText.includes('no such session')")
+
+
+def test_what_is_said_is_said_in_the_language_that_is_chosen(browser, service):
+    browser.open(f"{service.url}/sessions/0123456789abcdef")
+    browser.until("document.querySelector('#notice').innerText.includes('no such session')")
+    browser.choose("#language", "zh")
+    assert browser.text("#notice") == "该会话已不存在。"
+    for code, words in (("idle", "长时间没有声音,会话已结束。"), ("unheard_of", "as it is")):
+        browser.later(
+            "livemoodPage.take({ type: 'error', seq: null, code: args[0], message: 'as it is' })",
+            code,
+        )
+        browser.until(f"document.querySelector('#notices').innerText.endsWith('{words}')")
+
+
+def test_a_report_of_a_server_that_is_away_or_of_a_session_that_was_deleted(browser, service, talk):
+    session = ended_session(service, talk)
+    with Relay(service.port) as relay:
+        browser.open(f"http://127.0.0.1:{relay.port}/sessions/{session}")
+        browser.until("globalThis.livemoodPage?.store.ended")
+        browser.until("!document.querySelector('#report').hidden")
+        relay.new = "bar"
+        relay.cut()
+        browser.find("#report").click()
+        browser.until("!document.querySelector('#notice').hidden")
+        assert browser.text("#notice") == "The server cannot be reached."
+        relay.new = "flow"
+        httpx.delete(f"{service.url}/v1/sessions/{session}").raise_for_status()
+        tabs = len(browser.driver.window_handles)
+        browser.find("#report").click()
+        browser.until("document.querySelector('#notice').innerText.includes('no such session')")
+        assert len(browser.driver.window_handles) == tabs
+
+
+def test_a_session_that_somebody_else_deletes_is_gone_from_its_page(browser, service, talk):
+    with live_session(service, talk) as session:
+        browser.open(f"{service.url}/sessions/{session}")
+        browser.until("document.documentElement.dataset.state === 'live'")
+        browser.until("!document.querySelector('#report').hidden")
+        httpx.delete(f"{service.url}/v1/sessions/{session}").raise_for_status()
+        browser.until("document.querySelector('#notice').innerText.includes('no such session')")
+        browser.until("document.querySelector('#report').hidden")
+        assert browser.js("return document.querySelector('#delete').hidden")
+
+
+def test_the_list_has_its_title_in_both_languages_and_a_way_past_its_head(browser, service):
+    browser.open(service.url)
+    browser.until("document.title === 'Sessions · livemood'")
+    browser.choose("#language", "zh")
+    assert browser.js("return document.title") == "会话 · livemood"
+    assert browser.text(".skip") == "跳到会话列表"
+    browser.js("document.querySelector('.skip').click()")
+    browser.until("document.activeElement === document.querySelector('#main')")
 
 
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])

@@ -2,10 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+import livemood.report
+import livemood.server
 from livemood.report.words import languages
 from livemood.server.page import ASSETS, STATIC
 from livemood.server.service.policy import load_policy
@@ -63,3 +66,29 @@ def test_every_word_that_is_asked_for_is_there(language):
         asked |= set(re.findall(r'data-t(?:-[\w-]+)?="([\w.]+)"', page.read_text("utf-8")))
     assert len(asked) > 50
     assert asked - set(keys(WORDS[language])) == set()
+
+
+def test_no_word_is_there_in_vain():
+    pages = [path.read_text("utf-8") for path in STATIC.glob("*.html")]
+    folder = Path(livemood.report.__file__).parent
+    report = [path.read_text("utf-8") for path in folder.glob("*.py")]
+    asked = set(re.findall(r"""["'`.](\w+)""", " ".join([*SCRIPTS.values(), *pages, *report])))
+    assert WORDS["en"].keys() - asked <= {"noscript", "in_time", "said_silent"}
+
+
+@pytest.mark.parametrize("language", languages())
+def test_what_is_said_without_scripts_is_in_every_language(language):
+    for page in STATIC.glob("*.html"):
+        without = re.search(r"<noscript>(.+)</noscript>", page.read_text("utf-8"))[1]
+        assert WORDS[language]["noscript"] in without
+
+
+def test_words_for_refusals_are_for_codes_that_the_server_has():
+    folder = Path(livemood.server.__file__).parent
+    source = "".join(path.read_text("utf-8") for path in folder.rglob("*.py"))
+    codes = set(re.findall(r'"(\w+)"', source))
+    refusals = WORDS["en"]["refusals"].keys()
+    assert len(refusals) > 10
+    assert refusals - codes == set()
+    # What a page meets whoever operates the server; others are told in the server's words.
+    assert {"bad_token", "not_found", "missing_scope", "busy", "storage_failed"} <= refusals

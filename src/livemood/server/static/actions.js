@@ -14,14 +14,16 @@ import { t } from "./text.js";
  * @param {() => void} page.leave Close the connection.
  */
 export function prepareActions({ about, store, own, speaker, leave }) {
+  const service = about.mode === "service";
   const path = (id) => `/v1/sessions/${encodeURIComponent(id)}`;
 
   $("#report").onclick = async () => {
     try {
-      await ask("/v1/about");
-      await openReport(about.mode === "service" ? `${path(store.session)}/report` : "/v1/report");
+      // A tab of its own would show what a refusal looks like to programs.
+      await ask(service ? path(store.session) : "/v1/about");
+      await openReport(service ? `${path(store.session)}/report` : "/v1/report");
     } catch (refusal) {
-      if (refusal.status === 0) notice(t("report_gone"));
+      if (refusal.status === 0 && !service) notice(() => t("report_gone"));
       else explain(refusal);
     }
   };

@@ -1,4 +1,6 @@
 /** Requests to the server that this page came from, with the reader's token if there is one. */
+import { keep, kept } from "./kept.js";
+
 const KEPT = "livemood.token";
 
 /** What a token may consist of (RFC 9110, section 5.6.2): anything else cannot be sent. */
@@ -9,15 +11,23 @@ export function sendable(value) {
 }
 
 export function token() {
-  const kept = sessionStorage.getItem(KEPT) ?? localStorage.getItem(KEPT) ?? "";
-  return SENDABLE.test(kept) ? kept : "";
+  const found = kept(KEPT) ?? "";
+  return SENDABLE.test(found) ? found : "";
 }
 
-/** Use `value` from now on; in this tab only, or in this browser until it is forgotten. */
+/**
+ * Use `value` from now on; in this tab only, or in this browser until it is forgotten. Whether the
+ * page still has it when it is loaded again.
+ */
 export function setToken(value, remember) {
-  localStorage.removeItem(KEPT);
-  sessionStorage.removeItem(KEPT);
-  if (value) (remember ? localStorage : sessionStorage).setItem(KEPT, value);
+  return keep(KEPT, value, remember);
+}
+
+let ahead = NaN;
+
+/** What time it is at the server, in ms since 1970, to a second; NaN before it first said so. */
+export function serverNow() {
+  return performance.now() + ahead;
 }
 
 /** What the server said no to; `status` is 0 where there was no answer. */
@@ -41,6 +51,7 @@ export async function ask(path, { method = "GET", body, raw = false } = {}) {
   const response = await fetch(path, init).catch(() => {
     throw new Refusal(0, "unreachable", "");
   });
+  ahead = Date.parse(response.headers.get("date")) - performance.now();
   if (!response.ok) {
     const { error } = await response.json().catch(() => ({}));
     throw new Refusal(response.status, error?.code ?? "", error?.message ?? response.statusText);

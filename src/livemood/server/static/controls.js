@@ -10,6 +10,8 @@ export class Controls {
     this.view = view;
     this.now = now;
     this.touched = touched;
+    /** Whether the session is over: then there is nothing to pause. */
+    this.ended = false;
     this.pause = $("#pause");
     this.jump = $("#jump");
     this.paused = $("#paused");
@@ -51,6 +53,7 @@ export class Controls {
   /** Show how things are. */
   draw(ended) {
     const { view } = this;
+    this.ended = ended;
     view.settle(ended);
     this.pause.hidden = ended;
     this.jump.hidden = ended && view.live;
@@ -85,14 +88,19 @@ export class Controls {
       PageUp: () => view.point(at - 60 * step, now),
       PageDown: () => view.point(at + 60 * step, now),
       Home: () => view.point(0, now),
-      End: () => view.follow(),
+      End: () => this.#toEnd(),
       Escape: () => (view.cursorMs = null),
-      " ": () => this.#toggle(),
+      " ": () => this.ended || this.#toggle(),
       "+": () => this.#zoom(-1),
       "=": () => this.#zoom(-1),
       "-": () => this.#zoom(1),
     };
     return moves[key];
+  }
+
+  #toEnd() {
+    this.view.follow();
+    if (this.ended) this.view.point(this.now(), this.now());
   }
 
   #zoom(by) {

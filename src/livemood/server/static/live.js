@@ -1,7 +1,7 @@
 /** The live page: a monitor's session, one of many, or the microphone of this page. */
 import { prepareActions } from "./actions.js";
 import { Announcer } from "./announce.js";
-import { ask, token } from "./api.js";
+import { ask, serverNow, token } from "./api.js";
 import { themeColours } from "./chart.js";
 import { Controls } from "./controls.js";
 import { $, el, say } from "./dom.js";
@@ -12,10 +12,13 @@ import { Panel } from "./panel.js";
 import { prepareSpeaking } from "./speaking.js";
 import { Store } from "./store.js";
 import { Table } from "./table.js";
-import { currentLanguage, labelName, onLanguage, percent, t, whole } from "./text.js";
+import { currentLanguage, labelName, onLanguage, percent, reason, t, whole } from "./text.js";
 import { View } from "./view.js";
 
 const TICK_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 250;
+
+/** With what is written and erased, a deletion takes less. */
+const DELETION_MS = 2000;
 
 const about = await ready();
 const speaking = location.pathname === "/speak";
@@ -29,6 +32,8 @@ let state = speaking ? "ready" : "connecting";
 let panels = [];
 let colours = themeColours();
 let waiting = false;
+/** Whether the session was deleted, or is none of the reader's. */
+let gone = false;
 /** Channels whose panels are to be drawn. */
 const dirty = new Set();
 let feed = null;
@@ -64,7 +69,10 @@ function touched(channel) {
 }
 
 function take(event) {
-  store.take(event, performance.now());
+  const { session } = store;
+  store.take(event, performance.now(), serverNow());
+  // What was looked at is gone with its session.
+  if (session && store.session !== session) view.follow();
   touched(event.channel ?? undefined);
 }
 
@@ -108,7 +116,8 @@ function head() {
   root.classList.toggle("idle", !store.channels.length);
   showHead(store, state, t(speaking ? "speak_title" : "timeline"));
   $("#marker-form").hidden = !(about.features.markers && state === "live" && !ended);
-  $("#report").hidden = !store.session;
+  $("#report").hidden = !store.session || gone;
+  if (gone) $("#delete").hidden = true;
   say($("#help"), t(ended ? "timeline_help_ended" : "timeline_help"));
   const said = store.notices.map(words);
   const list = $("#notices");
@@ -120,7 +129,7 @@ function head() {
 
 function words({ code, message, count }) {
   const known = ["history_lost", "slow_client", "rewound"].includes(code);
-  return known ? t(code, { count: whole(count) }) : message;
+  return known ? t(code, { count: whole(count) }) : reason(code, message);
 }
 
 function announce() {
@@ -137,26 +146,35 @@ function announce() {
 }
 const announced = new Map();
 
-async function becomes(next, why) {
+async function becomes(next, why, code) {
   state = next;
   touched();
   if (next === "refused") {
-    if (/token/i.test(why) || !why) askForToken(why);
-    notice(why || t("states.refused"));
+    const words = () => reason(code, why) || t("states.refused");
+    if (!why || ["bad_token", "no_token"].includes(code)) askForToken(why && words());
+    notice(words);
   } else if (next === "waiting" && asked) {
     // A socket does not say why it was refused: the session's own address does.
-    await ask(`/v1/sessions/${encodeURIComponent(asked)}`).catch((refusal) => {
-      // What will not change by waiting; a server that starts anew answers otherwise for a while.
-      if ([401, 403, 404, 410].includes(refusal.status) && state === "waiting") {
-        feed.close();
-        explain(refusal);
-      }
-    });
+    await lookUp();
   } else if (next === "ended" && !store.session && !speaking) {
-    notice(t("ended_nothing"));
+    notice(() => t("ended_nothing"));
   } else {
     notice("");
+    // Who deletes a session that runs ends it first.
+    if (next === "ended" && asked) setTimeout(lookUp, DELETION_MS);
   }
+}
+
+/** Whether there still is a session of this page's address; what will not change is said. */
+async function lookUp() {
+  await ask(`/v1/sessions/${encodeURIComponent(asked)}`).catch((refusal) => {
+    // A server that starts anew answers otherwise for a while.
+    if (![401, 403, 404, 410].includes(refusal.status) || state === "live") return;
+    gone = refusal.status !== 401;
+    feed.close();
+    explain(refusal);
+    touched();
+  });
 }
 
 onLanguage(touched);

@@ -1,7 +1,8 @@
 /** What every page has: language, theme, the token dialog, and what the server says of itself. */
 import { ask, sendable, setToken, token } from "./api.js";
 import { $, el, say } from "./dom.js";
-import { currentLanguage, fill, languages, setLanguage, t } from "./text.js";
+import { keep, kept } from "./kept.js";
+import { currentLanguage, fill, languages, onLanguage, reason, setLanguage, t } from "./text.js";
 
 const THEME = "livemood.theme";
 
@@ -57,24 +58,30 @@ function chooseTheme(select) {
     document.documentElement.dataset.theme = select.value;
     for (const listener of themeListeners) listener();
   };
-  select.value = localStorage.getItem(THEME) ?? "auto";
+  select.value = kept(THEME) ?? "auto";
   select.onchange = () => {
-    localStorage.setItem(THEME, select.value);
+    keep(THEME, select.value);
     show();
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
   show();
 }
 
+let said = () => "";
+
 /**
  * Say something that matters in a line of its own; nothing hides it. What it says already is not
- * said again: screen readers would.
+ * said again: screen readers would. `words` gives it in the reader's language; "" takes it away.
+ * @param {(() => string)|""} words
  */
-export function notice(text) {
+export function notice(words) {
+  said = words || (() => "");
+  const text = said();
   const line = $("#notice");
   line.hidden = !text;
   say(line, text);
 }
+onLanguage(() => notice(said));
 
 /** Ask the reader for a token; the page starts anew with it. */
 export function askForToken(why = "") {
@@ -87,10 +94,13 @@ export function askForToken(why = "") {
     event.preventDefault();
     const value = event.submitter?.value === "forget" ? "" : field.value.trim();
     if (value && !sendable(value)) {
-      $(".why", dialog).textContent = t("token_bad");
+      $(".why", dialog).textContent = t("refusals.bad_token");
       return;
     }
-    setToken(value, $("input[name=remember]", dialog).checked);
+    if (!setToken(value, $("input[name=remember]", dialog).checked)) {
+      $(".why", dialog).textContent = t("token_unkept");
+      return;
+    }
     location.reload();
   };
   $(".cancel", dialog).onclick = () => dialog.close();
@@ -101,11 +111,15 @@ export function askForToken(why = "") {
 export function explain(refusal) {
   if (refusal.status === 401) {
     $("#token-button").hidden = false;
-    askForToken(token() ? t("token_bad") : "");
-  } else if (refusal.status === 403) notice(t("forbidden"));
-  else if (refusal.status === 404) notice(t("session_gone"));
-  else if (refusal.status === 0) notice(t("unreachable"));
-  else notice(refusal.message || t("unreachable"));
+    askForToken(token() ? t("refusals.bad_token") : "");
+  } else notice(() => reason(refusal.code, "") || unnamed(refusal));
+}
+
+/** What is said where the server gave no code, or one that there are no words for. */
+function unnamed({ status, message }) {
+  if (status === 403) return t("refusals.missing_scope");
+  if (status === 404) return t("refusals.not_found");
+  return message || t("unreachable");
 }
 
 /** A question that is answered yes or no. */

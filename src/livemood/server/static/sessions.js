@@ -77,7 +77,7 @@ function refused(refusal) {
   }
   if (!asked) explain(refusal);
   asked = true;
-  notice(t(token() ? "token_bad" : "token_why"));
+  notice(() => t(token() ? "refusals.bad_token" : "token_why"));
   return REFUSED_MS;
 }
 

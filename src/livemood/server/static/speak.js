@@ -17,6 +17,7 @@ const GOODBYE_MS = 15_000;
  *   `refused` or ended by the `server`; `unanswered`: it never said anything; `untaken`: it never
  *   took the connection; `lost`: the connection broke; `failed`: the browser could not.
  * @property {string} why The server's or the browser's words, if any.
+ * @property {string} [code] The server's code for them.
  *
  * @typedef {object} Told
  * @property {(event: object) => void} onEvent Every event of the session.
@@ -106,13 +107,13 @@ export class Speaker {
     socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
     socket.onclose = ({ code, reason }) => {
       if (code === 1000) this.#close("server");
-      else if (this.#refusal) this.#close("refused", this.#refusal);
+      else if (this.#refusal) this.#close("refused", this.#refusal.message, this.#refusal.code);
       else this.#close(opened ? "lost" : "untaken", reason);
     };
   }
 
   #take(event) {
-    if (event.type === "error" && event.fatal) this.#refusal = event.message;
+    if (event.type === "error" && event.fatal) this.#refusal = event;
     else if (!this.begun) {
       this.begun = true;
       clearTimeout(this.#timer);
@@ -166,13 +167,13 @@ export class Speaker {
     else this.#close(kind, why);
   }
 
-  #close(kind, why = "") {
+  #close(kind, why = "", code = "") {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
     // The server's own words say more than that the speaker had stopped.
     const stopped = this.ending?.kind === "stopped" && kind === "refused";
-    const end = stopped ? { kind, why } : (this.ending ?? { kind, why });
+    const end = stopped ? { kind, why, code } : (this.ending ?? { kind, why, code });
     this.ending = end;
     this.#release();
     if (this.socket) {

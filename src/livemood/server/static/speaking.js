@@ -3,7 +3,7 @@ import { ask } from "./api.js";
 import { $ } from "./dom.js";
 import { explain, notice } from "./page.js";
 import { Speaker } from "./speak.js";
-import { clock, offerPurposes, t } from "./text.js";
+import { clock, offerPurposes, reason, t } from "./text.js";
 
 /**
  * @param {import("./page.js").About} about
@@ -41,7 +41,7 @@ export function prepareSpeaking(about, { take, becomes }) {
   async function begin() {
     notice("");
     if (!navigator.mediaDevices) {
-      notice(t("speak_insecure"));
+      notice(() => t("speak_insecure"));
       return;
     }
     session = "";
@@ -55,7 +55,7 @@ export function prepareSpeaking(about, { take, becomes }) {
         name: fields.name.value.trim(),
       });
     } catch {
-      notice(t("speak_denied"));
+      notice(() => t("speak_denied"));
     }
     button.disabled = false;
   }
@@ -71,7 +71,7 @@ export function prepareSpeaking(about, { take, becomes }) {
     $("#recording").hidden = !on;
     if (!on) {
       becomes("ending", "");
-      if (here.speaker.ending?.kind === "slow") notice(t("speak_ends.slow"));
+      if (here.speaker.ending?.kind === "slow") notice(() => t("speak_ends.slow"));
       return;
     }
     form.hidden = true;
@@ -88,24 +88,24 @@ export function prepareSpeaking(about, { take, becomes }) {
   }
 
   function onTrouble(trouble) {
-    notice(trouble && t(`speak_trouble.${trouble}`));
+    notice(trouble && (() => t(`speak_trouble.${trouble}`)));
   }
 
-  async function onEnd({ kind, why }) {
+  async function onEnd({ kind, why, code }) {
     becomes(session ? "ended" : "ready", "");
     form.hidden = Boolean(session);
     $("#after").hidden = !session;
     $("#spoken").href = `/sessions/${encodeURIComponent(session)}`;
     if (session) $("#again").focus();
     if (kind === "untaken") await untaken();
-    else notice(kind === "stopped" ? "" : t(`speak_ends.${kind}`, { why }));
+    else notice(kind === "stopped" ? "" : () => t(`speak_ends.${kind}`, { why: reason(code, why) }));
   }
 
   /** A socket does not say why it was refused: perhaps another question does. */
   async function untaken() {
     const refusal = await ask("/v1/sessions?limit=1").catch((no) => no);
     if (refusal.status === 401 || refusal.status === 0) explain(refusal);
-    else notice(t("speak_ends.untaken"));
+    else notice(() => t("speak_ends.untaken"));
   }
   return here;
 }

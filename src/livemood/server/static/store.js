@@ -30,8 +30,11 @@ export class Store {
     return this.started?.model.labels ?? this.learnt;
   }
 
-  /** Take the next event, which came at `now` (ms of the page's clock). */
-  take(event, now) {
+  /**
+   * Take the next event, which came at `now` (ms of the page's clock), when it was `wall` at the
+   * server (ms since 1970; NaN where that is not known).
+   */
+  take(event, now, wall = NaN) {
     if (event.seq === null) {
       this.#notice(event);
       return;
@@ -42,7 +45,7 @@ export class Store {
     }
     this.taken += 1;
     this.seq = event.seq;
-    this.#clock(event, now);
+    this.#clock(event, now - this.#age(event, wall));
     if (event.type === "session.started") this.#start(event);
     else if (event.type === "session.ended") this.ended = event;
     else if (event.type === "marker") keep(this.markers, { at: event.start_ms, note: event.note });
@@ -81,6 +84,16 @@ export class Store {
       else this.behind.delete(event.channel);
     }
     this.channels[event.channel].take(event);
+  }
+
+  /**
+   * How long ago an event was made, in ms: they all come at once where a page is opened late. Not
+   * where sound is played faster than it was spoken: then their times do not say where it is.
+   */
+  #age(event, wall) {
+    const made = Date.parse(event.time);
+    const late = made - Date.parse(this.started?.time) - event.end_ms;
+    return Math.abs(late) < 5000 ? Math.max(0, wall - made) || 0 : 0;
   }
 
   #clock(event, now) {

@@ -2,6 +2,8 @@
  * Words, numbers and dates in the reader's language. All words are in strings.json, for this page
  * and for the report.
  */
+import { keep, kept } from "./kept.js";
+
 const strings = await (await fetch(new URL("./strings.json", import.meta.url))).json();
 
 /** Languages that there are words in. */
@@ -13,7 +15,7 @@ let locale = localeOf(language);
 const listeners = new Set();
 
 function choose() {
-  const asked = [localStorage.getItem(KEPT), ...navigator.languages];
+  const asked = [kept(KEPT), ...navigator.languages];
   for (const one of asked) {
     const code = one?.toLowerCase().split("-")[0];
     if (code in strings) return code;
@@ -34,7 +36,7 @@ export function currentLanguage() {
 export function setLanguage(code) {
   language = code;
   locale = localeOf(code);
-  localStorage.setItem(KEPT, code);
+  keep(KEPT, code);
   formats.clear();
   fill(document);
   for (const listener of listeners) listener();
@@ -111,6 +113,12 @@ export function clock(ms, tenths = false) {
 export function word(group, code) {
   const words = strings[language][group];
   return Object.hasOwn(words, code) ? words[code] : code;
+}
+
+/** What `code` of the server means; else `message`, its own words. */
+export function reason(code, message) {
+  const words = strings[language].refusals;
+  return Object.hasOwn(words, code) ? words[code] : message;
 }
 
 /** The name of a label; what the model calls it where there is no word for it. */
