@@ -1,6 +1,7 @@
 """The pages of a server of many sessions, in real Chromium."""
 
 import re
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ import pytest
 pytest.importorskip("selenium", reason="selenium is not installed")
 from relay import Relay
 from services import ended_session, live_session, row, serving
+from websockets.exceptions import ConnectionClosed
 
 pytestmark = pytest.mark.e2e
 
@@ -168,7 +170,7 @@ def test_a_report_of_a_server_that_is_away_or_of_a_session_that_was_deleted(brow
 
 
 def test_a_session_that_somebody_else_deletes_is_gone_from_its_page(browser, service, talk):
-    with live_session(service, talk) as session:
+    with suppress(ConnectionClosed), live_session(service, talk) as session:
         browser.open(f"{service.url}/sessions/{session}")
         browser.until("document.documentElement.dataset.state === 'live'")
         browser.until("!document.querySelector('#report').hidden")
