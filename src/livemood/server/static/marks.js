@@ -1,4 +1,4 @@
-import { filling, look } from "./palette.js";
+import { filling, hatching, look } from "./palette.js";
 import { labelName, t } from "./text.js";
 
 /** What lies on a chart besides its curves. Each takes the chart that it draws on. */
@@ -47,6 +47,8 @@ const widths = new Map();
 /** Width of `text` in the chart's font, which is measured once. */
 function widthOf(chart, text) {
   const key = `${chart.layout.size} ${text}`;
+  // Notes are anybody's, and as many as they like.
+  if (widths.size > 2000) widths.clear();
   if (!widths.has(key)) widths.set(key, chart.pen.measureText(text).width);
   return widths.get(key);
 }
@@ -89,92 +91,96 @@ export function drawSpeech(chart, channel, now) {
   const from = chart.x(Math.max(0, start));
   pen.fillRect(from, middle - 0.5, chart.x(Math.min(now, end)) - from, 1.5);
   pen.fillStyle = colours.muted;
-  pen.beginPath();
   for (const speech of channel.speech) {
     const until = speech.end ?? now;
     if (until < start || speech.start > end) continue;
     const x = chart.x(speech.start);
-    pen.rect(x, middle - height / 3, Math.max(1, chart.x(until) - x), (2 * height) / 3);
+    // Each by itself: one path of hundreds of boxes takes twenty times as long to fill.
+    pen.fillRect(x, middle - height / 3, Math.max(1, chart.x(until) - x), (2 * height) / 3);
   }
-  pen.fill();
 }
 
 const NAMED_MS = 120_000;
 
 /** Lost sound: hatched, and named. */
 export function drawGaps(chart, channel) {
-  const { pen, colours, bands, layout } = chart;
-  const top = bands.ribbon.top;
-  const bottom = bands.axis.top;
+  const { layout } = chart;
+  // Where the box or the name before ends: what would lie over it is left out.
+  let boxed = -Infinity;
+  let named = -Infinity;
   for (const gap of channel.gaps) {
     if (gap.end < chart.range[0] || gap.start > chart.range[1]) continue;
     const x = chart.x(gap.start);
     const width = Math.max(4, chart.x(gap.end) - x);
-    hatch(pen, x, top, width, bottom - top, colours);
+    if (x + width <= boxed) continue;
+    boxed = x + width;
+    drawHatched(chart, x, width);
     // In long views a name would hide more than was lost: the cursor and the table say it there.
     if (width < layout.size && chart.range[1] - chart.range[0] > NAMED_MS) continue;
-    const cause = t(`gap_causes.${gap.cause}`);
-    const text = t("gap", { cause });
-    const tall = pen.measureText(text).width + 10;
-    pen.save();
-    pen.translate(x + width / 2, (top + bottom) / 2);
-    if (width < tall) pen.rotate(-Math.PI / 2);
-    pen.fillStyle = colours.surface;
-    const thick = 1.4 * layout.size;
-    pen.fillRect(-tall / 2, -thick / 2, tall, thick);
-    pen.fillStyle = colours.lost;
-    pen.textAlign = "center";
-    pen.fillText(text, 0, 1);
-    pen.restore();
+    named = nameGap(chart, gap, x + width / 2, width, named);
   }
 }
 
-function hatch(pen, x, top, width, height, colours) {
-  pen.save();
-  pen.beginPath();
-  pen.rect(x, top, width, height);
-  pen.clip();
-  pen.fillStyle = colours.surface;
-  pen.globalAlpha = 0.75;
+function drawHatched(chart, x, width) {
+  const { pen, colours, bands } = chart;
+  const top = bands.ribbon.top;
+  const height = bands.axis.top - top;
+  pen.fillStyle = hatching(pen, colours, chart.scale);
   pen.fillRect(x, top, width, height);
-  pen.globalAlpha = 1;
   pen.strokeStyle = colours.lost;
   pen.lineWidth = 1;
   pen.strokeRect(x + 0.5, top, width - 1, height);
-  pen.beginPath();
-  for (let at = -height; at < width; at += 7) {
-    pen.moveTo(x + at, top + height);
-    pen.lineTo(x + at + height, top);
-  }
-  pen.stroke();
-  pen.restore();
 }
 
-/** Notes of people, as flags. */
+/** Name a gap about `x`, unless over another name, which ends at `named`; where its own ends. */
+function nameGap(chart, gap, x, width, named) {
+  const { pen, colours, bands, layout } = chart;
+  const text = t("gap", { cause: t(`gap_causes.${gap.cause}`) });
+  const tall = widthOf(chart, text) + 10;
+  const thick = 1.4 * layout.size;
+  const half = (width < tall ? thick : tall) / 2;
+  if (x - half < named) return named;
+  pen.save();
+  pen.translate(x, (bands.ribbon.top + bands.axis.top) / 2);
+  if (width < tall) pen.rotate(-Math.PI / 2);
+  pen.fillStyle = colours.surface;
+  pen.fillRect(-tall / 2, -thick / 2, tall, thick);
+  pen.fillStyle = colours.lost;
+  pen.textAlign = "center";
+  pen.fillText(text, 0, 1);
+  pen.restore();
+  return x + half;
+}
+
+/** Notes of people, as flags; of flags over one another the first stands for all. */
 export function drawMarkers(chart, markers) {
   const { pen, colours, bands, layout } = chart;
   const { top, height } = bands.markers;
   pen.textAlign = "left";
+  pen.strokeStyle = colours.accent;
+  pen.lineWidth = 1.5;
+  let free = -Infinity;
   for (const [i, marker] of markers.entries()) {
     const x = Math.round(chart.x(marker.at)) + 0.5;
-    const next = markers[i + 1]?.at > marker.at ? chart.x(markers[i + 1].at) : Infinity;
     if (x < layout.gutter || x > layout.right) continue;
-    pen.strokeStyle = colours.accent;
-    pen.lineWidth = 1.5;
+    const next = markers[i + 1]?.at > marker.at ? chart.x(markers[i + 1].at) : Infinity;
     pen.setLineDash([3, 3]);
     pen.beginPath();
     pen.moveTo(x, top);
     pen.lineTo(x, bands.axis.top);
     pen.stroke();
     pen.setLineDash([]);
+    if (x < free) continue;
     const note = marker.note.length > 28 ? `${marker.note.slice(0, 27)}…` : marker.note;
     // A note that would run into the next is left to the cursor and the table.
-    const fits = x + pen.measureText(`⚑ ${note}`).width + 6 < next;
+    const fits = x + widthOf(chart, `⚑ ${note}`) + 6 < next;
     const text = fits ? `⚑ ${note}` : "⚑";
+    const width = widthOf(chart, text) + 6;
     pen.fillStyle = colours.surface;
-    pen.fillRect(x + 1, top, pen.measureText(text).width + 6, height);
+    pen.fillRect(x + 1, top, width, height);
     pen.fillStyle = colours.accent;
     pen.fillText(text, x + 3, top + height / 2);
+    free = x + width;
   }
 }
 

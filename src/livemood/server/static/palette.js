@@ -50,11 +50,41 @@ const patterns = new Map();
 export function filling(pen, label, scale) {
   const key = `${label}@${scale}`;
   if (!patterns.has(key)) {
-    const pattern = pen.createPattern(tile(label, scale), "repeat");
-    pattern.setTransform(new DOMMatrix().scale(1 / scale));
-    patterns.set(key, pattern);
+    patterns.set(key, repeated(pen, tile(label, scale), scale));
   }
   return patterns.get(key);
+}
+
+const hatchings = new Map();
+
+/** What to lay over lost sound: what is beneath shows faintly through the hatches. */
+export function hatching(pen, { lost, surface }, scale) {
+  const key = `${lost} ${surface}@${scale}`;
+  if (!hatchings.has(key)) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = SIDE * scale;
+    const tilePen = canvas.getContext("2d");
+    tilePen.scale(scale, scale);
+    tilePen.globalAlpha = 0.75;
+    tilePen.fillStyle = surface;
+    tilePen.fillRect(0, 0, SIDE, SIDE);
+    tilePen.globalAlpha = 1;
+    tilePen.strokeStyle = lost;
+    tilePen.beginPath();
+    for (const at of [-SIDE, 0, SIDE]) {
+      tilePen.moveTo(at - 1, SIDE + 1);
+      tilePen.lineTo(at + SIDE + 1, -1);
+    }
+    tilePen.stroke();
+    hatchings.set(key, repeated(pen, canvas, scale));
+  }
+  return hatchings.get(key);
+}
+
+function repeated(pen, canvas, scale) {
+  const pattern = pen.createPattern(canvas, "repeat");
+  pattern.setTransform(new DOMMatrix().scale(1 / scale));
+  return pattern;
 }
 
 /** A small square in the look of a label, with its letter. */

@@ -1,0 +1,193 @@
+"""That the timeline is drawn: its pixels and its texts, in real Chromium."""
+
+import itertools
+
+import pytest
+
+pytest.importorskip("selenium", reason="selenium is not installed")
+from test_page_inside import before_each_page
+from test_page_view import DRAWN, show
+
+from livemood.server import ServerThread
+from livemood.timeline.events import Gap, Marker
+
+pytestmark = pytest.mark.e2e
+
+WATCH_PENS = """
+const pen = CanvasRenderingContext2D.prototype;
+const after = (name, seen) => {
+    const real = pen[name];
+    pen[name] = function (...about) {
+        seen(this.canvas, about);
+        return real.apply(this, about);
+    };
+};
+after("clearRect", (canvas) => Object.assign(canvas, { written: [], boxes: 0, most: 0 }));
+after("fillText", (canvas, [text, x]) => canvas.written?.push([text, x]));
+after("beginPath", (canvas) => (canvas.boxes = 0));
+after("rect", (canvas) => (canvas.boxes += 1));
+after("fill", (canvas) => (canvas.most = Math.max(canvas.most, canvas.boxes)));
+"""
+"""Notes on each canvas what was written since it was cleared, and the boxes of its largest path."""
+
+LOOK = """
+const { look } = await import("/static/palette.js");
+const { chart, channel } = livemoodPage.panels()[0];
+const { bands, layout } = chart;
+/** Pixels about a time and a place, [red, green, blue] each; [] where nothing is drawn. */
+const pixels = (ms, y, wide = 3, high = 2) => {
+    const [left, top] = [Math.round(chart.x(ms)) - wide, Math.round(y) - high];
+    const { data } = chart.pen.getImageData(left, top, 2 * wide + 1, 2 * high + 1);
+    return Array.from({ length: data.length / 4 }, (_, i) =>
+        data[4 * i + 3] ? [...data.slice(4 * i, 4 * i + 3)] : []);
+};
+/** How many of them have a colour, given as #rrggbb or as the name of one of the theme. */
+const like = (found, colour, within = 12) => {
+    const style = getComputedStyle(document.documentElement);
+    const hex = colour.startsWith("#") ? colour : style.getPropertyValue(`--${colour}`).trim();
+    const wanted = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    const near = (p) => p.length && p.every((c, i) => Math.abs(c - wanted[i]) <= within);
+    return found.filter(near).length;
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ServerThread(0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def flat(synthetic):
+    """Half a minute of one reading: half neutral, three tenths happy."""
+    started, *events = [e.model_dump(mode="json") for e in synthetic(60)]
+    kind = {e["type"]: e for e in reversed(events)}
+    labels = started["model"]["labels"]
+    shares = dict.fromkeys(labels, 0.2 / (len(labels) - 2)) | {"neutral": 0.5, "happy": 0.3}
+    same = {"channel": 0, "label": "neutral", "probabilities": shares}
+    same |= {"valence": 0.5, "arousal": -0.5}
+    speech = {**kind["speech.started"], "channel": 0, "start_ms": 2000, "end_ms": 2200}
+    readings = [
+        {**kind["emotion"], **same, "start_ms": max(2000, ms - 3000), "end_ms": ms}
+        for ms in range(3000, 32_001, 250)
+    ]
+    span = {"channel": 0, "start_ms": 2000, "end_ms": 32_000}
+    ends = [{**kind["segment"], **span, "label": "neutral"}, {**kind["speech.ended"], **span}]
+    later = {**ends[-1], "start_ms": 40_000, "end_ms": 60_000}
+    return numbered([started, speech, *readings, *ends, later])
+
+
+def numbered(events):
+    return [{**event, "seq": n} for n, event in enumerate(events, 1)]
+
+
+def test_readings_are_areas_and_lines_in_the_colours_of_what_they_say(browser, server, flat):
+    show(browser, server, flat)
+    browser.choose("#theme", "light")
+    found = browser.later(
+        DRAWN
+        + LOOK
+        + """
+        const { probabilities: p, affect } = bands;
+        const [shares] = args;
+        const found = { areas: {} };
+        let sum = 0;
+        for (const label of channel.labels) {
+            const share = shares[label];
+            const middle = p.top + p.height * (sum + share / 2);
+            sum += share;
+            if (share > 0.2) found.areas[label] = like(pixels(15_000, middle), look(label).colour);
+            if (label === "neutral") found.border = p.top + p.height * sum;
+        }
+        // In each column across the border of the two areas, how dark it gets.
+        const across = pixels(15_000, found.border, 6, 2);
+        const columns = Array.from({ length: 13 }, (_, x) => across.filter((_, i) => i % 13 === x));
+        const light = ([r, g, b]) => (r + g + b) / 3;
+        found.lightest = Math.max(...columns.map((c) => Math.min(...c.map(light))));
+        const at = (value) => affect.top + (affect.height * (1 - value)) / 2;
+        found.valence = like(pixels(15_000, at(0.5), 8), "valence");
+        found.arousal = like(pixels(15_000, at(-0.5), 8), "arousal");
+        found.before = pixels(37_000, p.top + p.height / 3).flat();
+        return found;
+        """,
+        flat[10]["probabilities"],
+    )
+    assert set(found["areas"]) == {"neutral", "happy"}
+    # Textures leave some of a label's own colour to be seen everywhere.
+    assert all(count >= 10 for count in found["areas"].values()), found
+    # Both areas are lighter than 170; a line of ink between them is not.
+    assert found["lightest"] < 160
+    assert found["valence"] >= 12
+    assert found["arousal"] >= 8
+    assert found["before"] == []
+
+
+def test_segments_speech_gaps_markers_and_the_cursor_are_drawn(browser, server, flat):
+    base = {"session": flat[0]["session"], "time": flat[0]["time"]}
+    gap = Gap(
+        **base, channel=0, start_ms=62_000, end_ms=68_000, cause="packet_loss", samples=96_000
+    )
+    marker = Marker(**base, start_ms=50_000, end_ms=50_000, note="asks for a refund")
+    more = [marker.model_dump(mode="json"), gap.model_dump(mode="json")]
+    with before_each_page(browser, WATCH_PENS):
+        show(browser, server, numbered([*flat, *more]))
+        browser.choose("#theme", "light")
+        browser.find("#pause").click()
+        found = browser.later(
+            "livemoodPage.view.cursorMs = 55_000;"
+            "document.querySelector('#table-details').dispatchEvent(new Event('toggle'));"
+            + DRAWN
+            + LOOK
+            + """
+            const { ribbon, speech, probabilities: p, affect } = bands;
+            const middle = speech.top + speech.height / 2;
+            const low = affect.top + 0.8 * affect.height;
+            const inGap = pixels(63_500, low, 8, 12);
+            return {
+                written: chart.canvas.written.map(([text]) => text),
+                ribbon: like(pixels(5000, ribbon.top + ribbon.height / 2), look("neutral").colour),
+                noRibbon: pixels(47_000, ribbon.top + ribbon.height / 2).flat(),
+                speech: like(pixels(47_000, middle, 3, 1), "muted"),
+                silence: like(pixels(35_000, middle, 3, 1), "muted"),
+                thin: like(pixels(35_000, middle), "line"),
+                hatches: like(inGap, "lost", 60),
+                between: like(inGap, "surface"),
+                marker: like(pixels(50_000, p.top + p.height / 3, 2, 10), "accent", 40),
+                cursor: like(pixels(55_000, p.top + p.height / 3, 2, 10), "ink"),
+            };
+            """
+        )
+    assert {"neutral", "⚑ asks for a refund", "sound lost: lost on the way"} <= {*found["written"]}
+    assert found["ribbon"] == 35
+    assert found["noRibbon"] == []
+    assert found["speech"] == 21
+    assert found["silence"] == 0
+    assert found["thin"] >= 7
+    assert found["hatches"] > 20
+    assert found["between"] > 100
+    # A dashed line has as much between its dashes.
+    assert 8 <= found["marker"] <= 30
+    assert found["cursor"] == 21
+
+
+def test_in_a_long_view_marks_do_not_lie_over_one_another(browser, server, synthetic):
+    with before_each_page(browser, WATCH_PENS):
+        show(browser, server, [e.model_dump(mode="json") for e in list(synthetic(7200))[:-1]])
+        browser.driver.execute_script("document.querySelectorAll('[name=range]')[2].click()")
+        written, most, speech, markers = browser.later(
+            DRAWN
+            + """
+            const { store } = livemoodPage;
+            const { canvas } = livemoodPage.panels()[0].chart;
+            const { speech } = store.channels[0];
+            return [canvas.written, canvas.most, speech.length, store.markers.length];
+            """
+        )
+    flags = [x for text, x in written if text.startswith("⚑")]
+    assert speech > 200
+    assert markers > 100
+    assert 20 < len(flags) < markers
+    assert min(b - a for a, b in itertools.pairwise(flags)) > 12
+    # Software rendering takes very long to fill one path of many boxes.
+    assert most <= 1
