@@ -1,5 +1,7 @@
 """That the live page shows what is so: paused, averaged, silent, ended; in real Chromium."""
 
+import re
+
 import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
@@ -95,6 +97,32 @@ def test_means_are_called_means(browser, server, hour):
         )
 
 
+def test_the_focused_timeline_says_nothing_by_itself(browser, server, hour):
+    early, more = until_ms(hour, 60_000), until_ms(hour, 70_000)
+    show(browser, server, early)
+    browser.js(
+        """
+        window.told = [];
+        const { canvas } = livemoodPage.panels()[0];
+        canvas.focus();
+        new MutationObserver((changes) => told.push(...changes.map((c) => c.attributeName)))
+            .observe(canvas, { attributes: true });
+        """
+    )
+    chart = "livemoodPage.panels()[0].canvas"
+    browser.later(
+        f"for (const event of args[0]) {{ livemoodPage.take(event); {DRAWN} }}",
+        [e for e in more[len(early) :] if e["channel"] == 0 or e["channel"] is None][::4],
+    )
+    browser.until("livemoodPage.panels()[0].now > 65_000")
+    assert browser.js("return told") == []
+    assert browser.js(f"return {chart}.getAttribute('aria-valuetext')") == "live"
+    browser.press(Keys.ARROW_LEFT)
+    browser.until("told.includes('aria-valuenow') && told.includes('aria-valuetext')")
+    browser.press(Keys.END)
+    browser.until(f"{chart}.getAttribute('aria-valuetext') === 'live'")
+
+
 def test_a_marker_that_is_pointed_at_says_its_note(browser, server, hour):
     show(browser, server, until_ms(hour, 300_000))
     marker = next(e for e in hour if e["type"] == "marker")
@@ -159,14 +187,64 @@ def test_in_the_table_a_marker_has_its_note_and_no_values(browser, server, demo_
     events = [e.model_dump(mode="json") for e in [*demo_events[:39], *more]]
     show(browser, server, events)
     browser.find("#table-details summary").send_keys(Keys.ENTER)
-    browser.until("document.querySelectorAll('#table .remark').length === 2")
+    browser.until("document.querySelectorAll('#table .remark').length >= 2")
     rows = browser.js(
         "return [...document.querySelectorAll('#table .remark')]"
         ".map((cell) => [...cell.parentNode.cells].map((c) => [c.innerText, c.colSpan]))"
     )
-    gap, marker = rows
+    gap, marker = (row for row in rows if row[-1][0] != "silence")
     assert marker == [["Marker", 1], ["0:09.0", 1], ["", 1], ["asks for a refund", 4]]
     assert gap[-1] == ["sound lost: too much at once", 4]
+
+
+TABLE = """
+return [...document.querySelectorAll("#table tbody tr")]
+    .map((row) => [...row.cells].map((cell) => cell.innerText));
+"""
+
+
+def test_the_table_has_all_and_says_how_much_of_it_is_shown(browser, server, synthetic):
+    events = [event.model_dump(mode="json") for event in synthetic(500)]
+    show(browser, server, events)
+    browser.find("#table-details summary").send_keys(Keys.ENTER)
+    browser.until("document.querySelectorAll('#table tbody tr').length === 100")
+    caption = "return document.querySelector('#table caption').innerText"
+    counts = re.search(r"the newest (\d+) of (\d+) rows", browser.js(caption))
+    shown, every = (int(count) for count in counts.groups())
+    assert shown == 100
+    kinds = [e["type"] for e in events]
+    told = sum(kinds.count(kind) for kind in ("segment", "marker", "gap"))
+    assert every > told > 100
+    for rows in range(200, every + 100, 100):
+        browser.find("#table-more").send_keys(Keys.ENTER)
+        browser.until(f"document.querySelectorAll('#table tbody tr').length === {min(rows, every)}")
+    browser.until("document.querySelector('#table-more').hidden")
+    assert browser.js(caption) == "The session, newest first"
+    rows = browser.js(TABLE)
+    assert sum(row[-1] != "silence" for row in rows) == told
+    assert sum(row[-1] == "silence" for row in rows) == every - told
+
+
+def test_the_table_has_silence_where_nobody_speaks_and_nothing_is_lost(browser, server, synthetic):
+    first = [e.model_dump(mode="json") for e in synthetic(20)]
+    kind = {e["type"]: e for e in reversed(first)}
+    about = {"session": first[0]["session"], "time": first[0]["time"]}
+    gap = Gap(**about, channel=0, start_ms=7000, end_ms=8000, cause="overrun", samples=16_000)
+    reading = next(e for e in first if e["type"] == "emotion" and e["channel"] == 0)
+    spoken = [{**kind["speech.ended"], "channel": 0, "start_ms": 1000, "end_ms": 5000}]
+    spoken.append({**spoken[0], "start_ms": 10_000, "end_ms": 12_000})
+    ended = {**kind["session.ended"], "end_ms": 15_000}
+    events = [first[0], {**reading, "end_ms": 4000}, *spoken, gap.model_dump(mode="json"), ended]
+    show(browser, server, [{**event, "seq": n} for n, event in enumerate(events, 1)])
+    browser.find("#table-details summary").send_keys(Keys.ENTER)
+    browser.until("document.querySelectorAll('#table tbody tr').length >= 4")
+    rows = [row[1:] for row in browser.js(TABLE) if row[0] == "Ada"]
+    assert rows == [
+        ["0:12.0", "0:15.0", "silence"],
+        ["0:08.0", "0:10.0", "silence"],
+        ["0:07.0", "0:08.0", "sound lost: too much at once"],
+        ["0:05.0", "0:07.0", "silence"],
+    ]
 
 
 @pytest.mark.parametrize(("width", "head"), [(390, 120), (1280, 80)])

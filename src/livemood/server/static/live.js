@@ -12,7 +12,7 @@ import { Panel } from "./panel.js";
 import { prepareSpeaking } from "./speaking.js";
 import { Store } from "./store.js";
 import { Table } from "./table.js";
-import { currentLanguage, labelName, onLanguage, percent, reason, t, whole } from "./text.js";
+import { currentLanguage, onLanguage, reason, t, whole } from "./text.js";
 import { View } from "./view.js";
 
 const TICK_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 250;
@@ -26,7 +26,7 @@ const asked = named(location.pathname.match(/^\/sessions\/(.+)$/)?.[1] ?? "");
 const store = new Store();
 const view = new View();
 const announcer = new Announcer($("#announcer"));
-const table = new Table($("#table"), $("#table-details"));
+const table = new Table($("#table-details"), touched);
 const controls = new Controls(view, now, touched);
 let state = speaking ? "ready" : "connecting";
 let panels = [];
@@ -88,7 +88,7 @@ function draw() {
   dirty.delete(next);
   panels[next]?.draw(store, now(), colours);
   table.draw(store, who, currentLanguage());
-  if (state === "live") announce();
+  announce();
   if (dirty.size) touched(dirty.values().next().value);
 }
 
@@ -133,18 +133,8 @@ function words({ code, message, count }) {
 }
 
 function announce() {
-  for (const { channel } of panels) {
-    const { emotion, speaking: speaks, number } = channel;
-    if (!speaks || !emotion) continue;
-    // Said when the label changes; the confidence of that moment goes with it.
-    const key = `${number}`;
-    if (announced.get(key) === emotion.label) continue;
-    announced.set(key, emotion.label);
-    const values = { label: labelName(emotion.label), confidence: percent(emotion.confidence) };
-    announcer.tell(key, t("said", { who: who(number), ...values }));
-  }
+  if (state === "live") announcer.follow(store, now(), who);
 }
-const announced = new Map();
 
 async function becomes(next, why, code) {
   state = next;
@@ -185,7 +175,10 @@ onTheme(() => {
 $("#table-details").addEventListener("toggle", touched);
 document.documentElement.dataset.mode = about.mode;
 $("#home").hidden = about.mode !== "service";
-setInterval(() => state === "live" && view.live && touched(), TICK_MS);
+setInterval(() => {
+  if (state === "live" && view.live) touched();
+  else announce();
+}, TICK_MS);
 
 prepareActions({
   about,

@@ -15,6 +15,8 @@ export class Panel {
     this.who = who;
     this.view = view;
     this.now = 0;
+    /** The cursor that the slider's value was set for last. */
+    this.told = undefined;
     this.title = el("h2", {});
     this.chip = chip("uncertain");
     this.label = el("span", { class: "label" });
@@ -71,7 +73,7 @@ export class Panel {
     this.now = now;
     this.chart.draw(this.channel, store, this.view, now, colours);
     this.#current(store);
-    this.#cursor(store.markers);
+    this.#cursor(store);
   }
 
   #current(store) {
@@ -110,17 +112,30 @@ export class Panel {
     return markers.filter(({ at }) => Math.abs(at - ms) <= reach).slice(0, 3);
   }
 
-  /** What there is at the cursor: in a box for those who see, as the slider's value for all. */
-  #cursor(markers) {
+  /** Where the timeline stands, in words that stay: screen readers say each that is new. */
+  #standing(ended) {
+    const { live, endMs } = this.view;
+    if (ended) return t("states.ended");
+    return live ? t("states.live") : t("paused_at", { time: clock(endMs) });
+  }
+
+  /**
+   * What there is at the cursor: in a box for those who see, as the slider's value for all. The
+   * value stays where it was until somebody moves the cursor.
+   */
+  #cursor({ markers, ended }) {
     const { canvas, tip, view } = this;
     const ms = view.cursorMs;
     set(canvas, "aria-label", t("timeline_of", { who: this.who() }));
     set(canvas, "aria-valuemin", "0");
-    set(canvas, "aria-valuemax", String(Math.round(this.now / 1000)));
-    set(canvas, "aria-valuenow", String(Math.round((ms ?? this.now) / 1000)));
     tip.hidden = ms === null || !this.pointed;
+    if (ms !== this.told) {
+      this.told = ms;
+      set(canvas, "aria-valuemax", String(Math.round(this.now / 1000)));
+      set(canvas, "aria-valuenow", String(Math.round((ms ?? this.now) / 1000)));
+    }
     if (ms === null) {
-      set(canvas, "aria-valuetext", clock(this.now));
+      set(canvas, "aria-valuetext", this.#standing(ended));
       return;
     }
     const notes = this.#near(markers, ms).map(({ note }) => `⚑ ${note}`);
