@@ -80,6 +80,21 @@ def test_of_a_session_that_has_ended_keys_pause_nothing(browser, server, demo_ev
     browser.until("livemoodPage.view.cursorMs === livemoodPage.now()")
 
 
+def test_a_pointer_may_come_before_the_first_drawing(browser, server, demo_events):
+    shown(browser, server, demo_events[:40])
+    browser.later(
+        """
+        const { Panel } = await import("/static/panel.js");
+        const { store, view } = livemoodPage;
+        const panel = new Panel(store.channels[0], () => "new", view, () => {});
+        document.querySelector("#panels").append(panel.root);
+        panel.attach();
+        panel.canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: 400 }));
+        """
+    )
+    assert browser.errors() == []
+
+
 DENIED = """
 for (const name of ["localStorage", "sessionStorage"]) {
     Object.defineProperty(window, name, {

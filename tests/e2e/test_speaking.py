@@ -216,6 +216,24 @@ def test_a_microphone_that_gives_nothing_is_said_to(browser):
     assert browser.errors() == []
 
 
+def test_a_refusal_is_said_in_the_language_of_the_page_and_nobody_else_is_asked(
+    browser, network, service, monkeypatch
+):
+    monkeypatch.setattr(service.sessions, "_stopping", True)
+    browser.requests()
+    browser.driver.refresh()
+    browser.until("document.querySelectorAll('#speak-form option').length > 3")
+    agree_and_start(browser)
+    browser.until("document.querySelector('#notice').innerText.includes('refuses')")
+    assert browser.text("#notice") == "The server refuses: The server is being stopped."
+    browser.choose("#language", "zh")
+    assert browser.text("#notice") == "服务器拒绝:服务器正在停止。"
+    state(browser, "ready")
+    hosts = {url.split("/")[2] for url in browser.requests()}
+    assert hosts == {f"127.0.0.1:{network.port}"}
+    browser.choose("#language", "en")
+
+
 def test_a_token_that_may_not_send_sound_is_said_not_to(browser, service):
     token = service.archive.tokens.create(("watch",), "watcher")
     browser.js("localStorage.setItem('livemood.token', arguments[0])", token)

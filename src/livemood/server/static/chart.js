@@ -29,6 +29,8 @@ export class Chart {
     this.series = new Series(labels.length + 2);
     this.xs = this.above = new Float32Array(0);
     this.runs = [];
+    /** Begin and end of what is shown, in ms; pointers may come before the first drawing. */
+    this.range = [0, 1];
     this.resize();
   }
 
