@@ -10,8 +10,10 @@ import pytest
 from chromium import before_each_page
 from relay import Relay
 from services import START, serving
+from typer.testing import CliRunner
 from websockets.sync.client import connect as open_socket
 
+from livemood.cli.main import app
 from livemood.client import connect
 from livemood.server import ServerThread
 from livemood.timeline.events import parse_event
@@ -133,6 +135,10 @@ def test_a_session_to_which_no_sound_came_has_ended_too(browser, model, tmp_path
             return [event async for event in connect(url)]
 
         assert asyncio.run(asyncio.wait_for(client(), 10)) == []
+        url = f"{service.url.replace('http', 'ws', 1)}?session={session}"
+        watched = CliRunner().invoke(app, ["watch", url, "--json"])
+        assert (watched.exit_code, watched.stdout) == (0, "")
+        assert watched.stderr == "the session has ended; nothing came\n"
 
 
 def test_who_takes_connections_and_drops_them_is_asked_less_and_less(browser, demo_events):

@@ -28,5 +28,9 @@ def watch(
 async def _watch(url: str, after: int, output: SessionOutput, token: str | None) -> None:
     from livemood.client import connect
 
+    came = False
     async for event in connect(url, after, token=token):
+        came = True
         output.show(event)
+    if not came:
+        typer.echo("the session has ended; nothing came", err=True)
