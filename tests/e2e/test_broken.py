@@ -9,13 +9,14 @@ import httpx
 import pytest
 from chromium import before_each_page
 from relay import Relay
-from services import START, serving
+from services import START, ended_session, serving
 from typer.testing import CliRunner
 from websockets.sync.client import connect as open_socket
 
 from livemood.cli.main import app
 from livemood.client import connect
 from livemood.server import ServerThread
+from livemood.server.service.refused import Refused
 from livemood.timeline.events import parse_event
 
 pytestmark = pytest.mark.e2e
@@ -139,6 +140,24 @@ def test_a_session_to_which_no_sound_came_has_ended_too(browser, model, tmp_path
         watched = CliRunner().invoke(app, ["watch", url, "--json"])
         assert (watched.exit_code, watched.stdout) == (0, "")
         assert watched.stderr == "the session has ended; nothing came\n"
+
+
+def test_a_server_that_cannot_now_is_asked_again(browser, model, tmp_path, talk, monkeypatch):
+    with serving(model, tmp_path) as service:
+        session = ended_session(service, talk)
+        read, asked = service.archive.events, []
+
+        def failing(*about):
+            asked.append(about)
+            if len(asked) < 3:
+                raise Refused("storage_failed", "the timeline cannot be read", 503, 10)
+            return read(*about)
+
+        monkeypatch.setattr(service.archive, "events", failing)
+        browser.open(f"{service.url}/sessions/{session}")
+        browser.until("globalThis.livemoodPage?.feed.state === 'ended'")
+        assert browser.js("return livemoodPage.store.ended.reason") == "end"
+        assert len(asked) == 3
 
 
 def test_who_takes_connections_and_drops_them_is_asked_less_and_less(browser, demo_events):

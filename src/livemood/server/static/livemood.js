@@ -27,7 +27,9 @@ const FOLLOW_MS = 3000;
 /** In silence nothing comes; nor does it over a connection that died without a word. */
 const QUIET_MS = 15_000;
 const ANSWER_MS = 5000;
+/** Close codes: the session has ended; the server cannot now, and asks to come back later. */
 const ENDED = 1000;
+const LATER = 1013;
 const PATH = "/v1/timeline";
 
 /** Subprotocols of a socket: browsers cannot send the header that carries a token elsewhere. */
@@ -109,7 +111,7 @@ export class Feed {
     socket.onclose = ({ code, reason }) => {
       if (this.state === "closed" || socket !== this.#socket) return;
       clearTimeout(this.#quiet);
-      if (refusal) this.#become("refused", refusal.message, refusal.code);
+      if (refusal && code !== LATER) this.#become("refused", refusal.message, refusal.code);
       else if (code === 1008) this.#become("refused", reason);
       else if (this.#over || code === ENDED) this.#end();
       else this.#again();
@@ -144,8 +146,8 @@ export class Feed {
   }
 
   #take(event) {
-    this.#wait = FIRST_WAIT_MS;
     if (event.seq !== null) {
+      this.#wait = FIRST_WAIT_MS;
       const same = event.session === this.session;
       if (same && event.seq <= this.seq) return;
       this.missed = same || !this.session ? this.missed + event.seq - this.seq - 1 : 0;
