@@ -93,7 +93,7 @@ def test_the_client_survives_a_server_that_was_killed_before_it_wrote(model, tmp
     assert lost == ([("rewound", unwritten)] if unwritten else [])
 
 
-@pytest.mark.parametrize("unwritten", [1, 2])
+@pytest.mark.parametrize("unwritten", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_page_survives_a_server_that_was_killed_before_it_wrote(
     browser, model, tmp_path, unwritten
 ):
@@ -176,6 +176,7 @@ def test_who_takes_connections_and_drops_them_is_asked_less_and_less(browser, de
         browser.until("livemoodPage.feed.state === 'live'")
 
 
+@pytest.mark.slow
 def test_a_connection_that_died_without_a_word_is_made_anew(browser, demo_events):
     with ServerThread(0) as server, Relay(server.port) as relay:
         for event in demo_events[:20]:

@@ -50,8 +50,8 @@ def test_a_page_opened_in_silence_knows_where_the_sound_is(browser, server, demo
     before = (time.time() - began) * 1000
     now = browser.js("return livemoodPage.now()")
     after = (time.time() - began) * 1000
-    if real_time:  # the server says the time to a second
-        assert before - 2500 < now < after + 500
+    if real_time:  # the server says the time to a second, and answers may take a while
+        assert before - 30_000 < now < after + 500
     else:  # the whole file was read in a moment
         assert now < 120_000
 
