@@ -33,3 +33,5 @@ def test_the_quick_run_ends_with_its_result(script, corpora):
     assert result["quick"] is True
     assert result["machine"]["cores"]
     assert not result.get("failed")
+    if script.stem == "page":
+        assert result["report_opens_ms"]["p50"] > 0
