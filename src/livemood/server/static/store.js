@@ -1,5 +1,8 @@
 import { Channel, keep } from "./channel.js";
 
+/** Longer than this nothing was ever told of a session that goes on. */
+const LONGEST_SILENCE_MS = 12 * 3_600_000;
+
 /** What the page knows of a session. Pure: pushed events and the time at which they came. */
 export class Store {
   constructor() {
@@ -88,12 +91,14 @@ export class Store {
 
   /**
    * How long ago an event was made, in ms: they all come at once where a page is opened late. Not
-   * where sound is played faster than it was spoken: then their times do not say where it is.
+   * where sound is played faster than it was spoken, nor where somebody plays again what was told
+   * on another day: then their times do not say where it is.
    */
   #age(event, wall) {
     const made = Date.parse(event.time);
     const late = made - Date.parse(this.started?.time) - event.end_ms;
-    return Math.abs(late) < 5000 ? Math.max(0, wall - made) || 0 : 0;
+    const age = Math.max(0, wall - made) || 0;
+    return Math.abs(late) < 5000 && age < LONGEST_SILENCE_MS ? age : 0;
   }
 
   #clock(event, now) {
