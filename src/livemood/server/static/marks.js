@@ -154,34 +154,50 @@ function nameGap(chart, gap, x, width, named) {
 
 /** Notes of people, as flags; of flags over one another the first stands for all. */
 export function drawMarkers(chart, markers) {
-  const { pen, colours, bands, layout } = chart;
-  const { top, height } = bands.markers;
-  pen.textAlign = "left";
-  pen.strokeStyle = colours.accent;
-  pen.lineWidth = 1.5;
-  let free = -Infinity;
+  const { layout } = chart;
+  const shown = [];
   for (const [i, marker] of markers.entries()) {
     const x = Math.round(chart.x(marker.at)) + 0.5;
     if (x < layout.gutter || x > layout.right) continue;
     const next = markers[i + 1]?.at > marker.at ? chart.x(markers[i + 1].at) : Infinity;
-    pen.setLineDash([3, 3]);
-    pen.beginPath();
-    pen.moveTo(x, top);
-    pen.lineTo(x, bands.axis.top);
-    pen.stroke();
-    pen.setLineDash([]);
-    if (x < free) continue;
-    const note = marker.note.length > 28 ? `${marker.note.slice(0, 27)}…` : marker.note;
-    // A note that would run into the next is left to the cursor and the table.
-    const fits = x + widthOf(chart, `⚑ ${note}`) + 6 < next;
-    const text = fits ? `⚑ ${note}` : "⚑";
-    const width = widthOf(chart, text) + 6;
-    pen.fillStyle = colours.surface;
-    pen.fillRect(x + 1, top, width, height);
-    pen.fillStyle = colours.accent;
-    pen.fillText(text, x + 3, top + height / 2);
-    free = x + width;
+    shown.push({ x, next, note: marker.note });
   }
+  drawPoles(chart, shown);
+  let free = -Infinity;
+  for (const flag of shown) if (flag.x >= free) free = drawFlag(chart, flag);
+}
+
+/** The lines of all flags at once; dashes, which take long to paint, only where they are few. */
+function drawPoles(chart, shown) {
+  const { pen, bands, colours } = chart;
+  const few = chart.range[1] - chart.range[0] <= NAMED_MS;
+  pen.strokeStyle = colours.accent;
+  pen.lineWidth = few ? 1.5 : 1;
+  if (few) pen.setLineDash([3, 3]);
+  pen.beginPath();
+  for (const { x } of shown) {
+    pen.moveTo(x, bands.markers.top);
+    pen.lineTo(x, bands.axis.top);
+  }
+  pen.stroke();
+  pen.setLineDash([]);
+}
+
+/** A flag with as much of its note as there is room for; where it ends. */
+function drawFlag(chart, { x, next, note }) {
+  const { pen, colours } = chart;
+  const { top, height } = chart.bands.markers;
+  const short = note.length > 28 ? `${note.slice(0, 27)}…` : note;
+  // A note that would run into the next is left to the cursor and the table.
+  const fits = x + widthOf(chart, `⚑ ${short}`) + 6 < next;
+  const text = fits ? `⚑ ${short}` : "⚑";
+  const width = widthOf(chart, text) + 6;
+  pen.textAlign = "left";
+  pen.fillStyle = colours.surface;
+  pen.fillRect(x + 1, top, width, height);
+  pen.fillStyle = colours.accent;
+  pen.fillText(text, x + 3, top + height / 2);
+  return x + width;
 }
 
 /** The moment whose values are shown. */
