@@ -41,6 +41,9 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
+    for run in given.runs:
+        if not ((run / "figures.json").is_file() and list(run.glob("fold*"))):
+            parser.error(f"{run} holds no finished run by fold: livemood train --folds makes one")
     rows = [gathered(run) for run in given.runs]
     given.out.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     print("| run | float32 | int8 | by fold (int8) | minutes |\n| --- | ---: | ---: | --- | ---: |")

@@ -42,6 +42,15 @@ def axe():
     return violations
 
 
+@pytest.fixture
+def server():
+    """A monitor's server and its page; no session yet."""
+    from livemood.server import ServerThread
+
+    with ServerThread(0) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def demo_events(model, demo_file):
     """The events of the demo conversation."""

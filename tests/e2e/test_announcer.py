@@ -4,7 +4,6 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
-from livemood.server import ServerThread
 from livemood.timeline.events import Gap, Load, Marker
 
 pytestmark = pytest.mark.e2e
@@ -35,12 +34,6 @@ for (const { now, events } of stages) {
 return told;
 """
 """Events in stages, each long after the one before: what is said after each."""
-
-
-@pytest.fixture
-def server():
-    with ServerThread(0) as running:
-        yield running
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from test_page_inside import before_each_page
 from test_page_view import DRAWN, show
 
-from livemood.server import ServerThread
 from livemood.timeline.events import Gap, Marker
 
 pytestmark = pytest.mark.e2e
@@ -50,12 +49,6 @@ const like = (found, colour, within = 12) => {
     return found.filter(near).length;
 };
 """
-
-
-@pytest.fixture(scope="module")
-def server():
-    with ServerThread(0) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -34,12 +34,6 @@ new MutationObserver((changes) => {
 """Note what comes over a second connection, and what the page shows when."""
 
 
-@pytest.fixture
-def server():
-    with ServerThread(0) as running:
-        yield running
-
-
 def page(server):
     return f"http://127.0.0.1:{server.port}/"
 

@@ -10,16 +10,9 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from chromium import before_each_page
 from selenium.webdriver.common.action_chains import ActionChains
 
-from livemood.server import ServerThread
 from livemood.server.page import ASSETS, STATIC
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def server():
-    with ServerThread(0) as running:
-        yield running
 
 
 class Doorkeeper(BaseHTTPRequestHandler):

@@ -11,17 +11,9 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from chromium import before_each_page
 from selenium.webdriver.common.keys import Keys
 
-from livemood.server import ServerThread
-
 pytestmark = pytest.mark.e2e
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-@pytest.fixture
-def server():
-    with ServerThread(0) as running:
-        yield running
 
 
 def shown(browser, server, events):

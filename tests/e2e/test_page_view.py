@@ -7,19 +7,12 @@ import pytest
 pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver.common.keys import Keys
 
-from livemood.server import ServerThread
 from livemood.timeline.events import Gap, Marker
 
 pytestmark = pytest.mark.e2e
 
 DRAWN = "await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn, 50)));"
 """Await what the page draws next, for one or two channels."""
-
-
-@pytest.fixture(scope="module")
-def server():
-    with ServerThread(0) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,16 @@ def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path)
     assert values["uar"] == pytest.approx(sum(values["uar_by_fold"]) / 2, abs=0.01)
     assert sum(map(sum, values["confusion"])) == 120
     assert (out / "fold01" / "int8" / "model.onnx").is_file()
+    table = Path(__file__).parents[2] / "scripts" / "transfer_table.py"
+    command = [sys.executable, str(table), str(out), "--out", str(tmp_path / "table.json")]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert f"| folds | {figures['models']['float32']['uar']:.1f} | {values['uar']:.1f} |" in printed
+    (row,) = json.loads((tmp_path / "table.json").read_text())
+    assert row["models"]["int8"]["confusion"] == values["confusion"]
+    command[2] = str(tmp_path)
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "no finished run" in refused.stderr
     # One fold alone has no others to fit a temperature on.
     one = tmp_path / "one"
     assert call(few, one, "--folds", "held-out:ravdess-03,ravdess-04") == 0

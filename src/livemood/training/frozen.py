@@ -1,4 +1,4 @@
-"""The first block of convolution where it does not learn, several times quicker than in general.
+"""The first block of convolution where it does not learn, in a way that takes less memory traffic.
 
 Training passes it at each step, and it is most of the memory that a small network moves: 64 maps of
 the whole spectrogram. Here each of the four values that are pooled is a product of matrices that

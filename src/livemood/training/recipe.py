@@ -117,7 +117,7 @@ class FitPart(Part):
     """Epochs after which the next layer of the source, from the top, begins to learn too; 0 trains
     all of them from the beginning."""
     frozen: int = Field(0, ge=0, le=3)
-    """Blocks of convolution of the source, from the bottom, that never learn: quicker by far."""
+    """Blocks of convolution of the source, from the bottom, that never learn: epochs take less."""
     balance: Literal["weight", "sample", "none"] = "weight"
     """How rare classes are made to count as much: by weight in the loss, by how often they are
     drawn, or not at all."""
