@@ -84,6 +84,23 @@ def test_layers_of_the_source_learn_the_slower_the_deeper_they_lie():
     assert total == len(list(network.parameters()))
 
 
+def test_a_head_that_came_from_the_source_may_learn_as_fast_as_a_new_one():
+    fit = {"layer_decay": 0.5, "source_rate": 0.5}
+    for head_rate, expected in ((None, 5e-4), (1.0, 1e-3)):
+        made = recipe(
+            network={"source": "x", "source_head": True}, fit=fit | {"head_rate": head_rate}
+        )
+        network = DcRnn(made.network, 64, 7)
+        groups = optimizer_of(made, network).param_groups
+        (head,) = [
+            g
+            for g in groups
+            if any(p is network.causal.recurrent.weight_ih_l0 for p in g["params"])
+        ]
+        assert head["lr"] == expected
+        assert groups[-1]["lr"] == 0.5**6 * 1e-3, "layers below are not touched by it"
+
+
 def learning(made, network, epoch):
     set_learning(made, network, epoch)
     return [

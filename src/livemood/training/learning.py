@@ -22,6 +22,8 @@ def optimizer_of(recipe: Recipe, network: DcRnn) -> torch.optim.Optimizer:
         parameters = [p for p in layer.parameters() if id(p) not in seen]
         seen |= {id(p) for p in parameters}
         step = rate * recipe.fit.source_rate * recipe.fit.layer_decay**depth
+        if layer is network.causal and recipe.fit.head_rate is not None:
+            step = rate * recipe.fit.head_rate
         groups.append({"params": parameters, "lr": step})
     new = [p for p in network.parameters() if id(p) not in seen]
     if recipe.fit.source_rate == 0:

@@ -292,7 +292,3 @@ class DcRnn(nn.Module):
             _, last = head.run(steps, state.to(steps.dtype))
             carried = torch.rand(len(steps), 1, device=steps.device) < self.carried
             return torch.where(carried, last.roll(1, 0).float(), state)
-
-    def transferred(self, head: bool) -> list[nn.Parameter]:
-        """The parameters that a source model gives, with or without its head."""
-        return [*self.front.parameters(), *(self.causal.parameters() if head else ())]
