@@ -123,7 +123,9 @@ class Intake:
         sound = joined[:, self._channel if joined.shape[1] > self._channel else 0]
         end = self._next + len(sound)
         # One product instead of a test of each value: a NaN or an infinity in it shows.
-        if len(sound) <= self._source_rate and math.isfinite(float(np.dot(sound, sound))):
+        with np.errstate(all="ignore"):
+            finite = math.isfinite(float(np.dot(sound, sound)))
+        if finite and len(sound) <= self._source_rate:
             self.ring.write(self._resampler.push(sound))
             self._next = end
             return
