@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from pydantic import ValidationError
@@ -13,6 +14,10 @@ from livemood.timeline.events import AnyEvent, ErrorEvent, SessionEnded, parse_e
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 ENDED = 1000
 """The close code of a session that has ended (RFC 6455: the purpose has been fulfilled)."""
+LATER = 1013
+"""That of a server that cannot now (RFC 6455, registered later: try again later)."""
+BUSY = (429, 503)
+"""The same as an answer of HTTP (RFC 6585, RFC 9110)."""
 FIRST_PATIENCE_S = 2.0
 """A monitor that never answered is given no more than this."""
 
@@ -28,8 +33,9 @@ async def connect(
     session is told from its beginning. A server that was killed may have handed out events that
     it had not written yet: an `error` event `rewound` says how many, and what follows counts on
     from those before them. Ends with the session, without an event if no sound ever came.
+    A server that cannot now, with as many clients as it takes, is asked again.
     Raises `UsageError` for a URL that is none, `LivemoodError` if the monitor cannot be reached for
-    `patience_s` or refuses.
+    `patience_s`, or cannot now for as long, or refuses.
     """
     from websockets.asyncio.client import connect as open_socket
     from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -38,45 +44,71 @@ async def connect(
     session = (parse_qs(urlsplit(url).query).get("session") or [""])[0]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     seen, wait, waited = after, FIRST_WAIT_S, 0.0
+    put_off = False
     while True:
         query = {"after": seen} | ({"session": session} if session else {})
+        patience = patience_s
         try:
             address = f"{base}?{urlencode(query)}"
             # Whoever leaves in the middle of a backlog need not wait for a farewell behind it.
             async with open_socket(
                 address, max_size=None, close_timeout=0.5, additional_headers=headers
             ) as socket:
-                wait, waited = FIRST_WAIT_S, 0.0
+                if not put_off:
+                    wait, waited = FIRST_WAIT_S, 0.0
                 async for text in socket:
                     event = _parsed(text, base)
+                    if isinstance(event, ErrorEvent) and event.seq is None and event.fatal:
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(socket.wait_closed(), 1.0)
+                        if socket.close_code == LATER:
+                            raise _LaterError(event.message)
+                        raise LivemoodError(f"{base} refused: {event.message}")
+                    if put_off:
+                        put_off, wait, waited = False, FIRST_WAIT_S, 0.0
                     if event.seq is not None:
                         if event.session == session and event.seq <= seen:
                             continue
                         session, seen = event.session, event.seq
-                    elif isinstance(event, ErrorEvent):
-                        if event.fatal:
-                            raise LivemoodError(f"{base} refused: {event.message}")
-                        if event.code == "rewound":
-                            seen -= event.count or 0
+                    elif isinstance(event, ErrorEvent) and event.code == "rewound":
+                        seen -= event.count or 0
                     yield event
                     if isinstance(event, SessionEnded):
                         return
                 if socket.close_code == ENDED:  # without a word: no sound ever came
                     return
-        except InvalidHandshake as error:
-            raise LivemoodError(f"{base} {_refusal(error)}") from None
+            failure = LivemoodError(f"{base} closes every connection")
+        except (InvalidHandshake, _LaterError) as error:
+            failure = LivemoodError(f"{base} {_refusal(error)}")
+            if not _may_change(error):
+                raise failure from None
+            put_off = True
         except (OSError, ConnectionClosed, TimeoutError) as error:
-            if waited >= (patience_s if session else min(patience_s, FIRST_PATIENCE_S)):
-                raise LivemoodError(
-                    f"no monitor answers at {base} ({error}): start one with livemood listen"
-                ) from None
+            failure = LivemoodError(
+                f"no monitor answers at {base} ({error}): start one with livemood listen"
+            )
+            patience = patience_s if session else min(patience_s, FIRST_PATIENCE_S)
+        if waited >= patience:
+            raise failure
         waited += wait
         await asyncio.sleep(wait)
         wait = min(LONGEST_WAIT_S, wait * 2)
 
 
+class _LaterError(Exception):
+    """A server that cannot now: it may be asked again."""
+
+
+def _may_change(error: Exception) -> bool:
+    """Whether the same question may be answered otherwise in a moment."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return isinstance(error, _LaterError) or status in BUSY
+
+
 def _refusal(error: Exception) -> str:
-    """What a server says instead of opening a WebSocket."""
+    """What a server says instead of opening a WebSocket, or before it closes it."""
+    if isinstance(error, _LaterError):
+        return f"refused: {error}"
     try:
         said = json.loads(error.response.body)["error"]["message"]  # type: ignore[attr-defined]
     except (AttributeError, ValueError, TypeError, KeyError):

@@ -112,8 +112,8 @@ class FitPart(Part):
     0 freezes them: the source extracts features and the head alone is trained.
     """
     head_rate: float | None = Field(None, gt=0)
-    """The same for a head that came from the source (`network.source_head`): its recurrent layer may
-    have more to learn anew than the layers below. None for `source_rate`."""
+    """The same for a head that came from the source (`network.source_head`): its recurrent layer
+    may have more to learn anew than the layers below. None for `source_rate`."""
     layer_decay: float = Field(1.0, gt=0, le=1)
     """Learning rate of each layer of the source as a part of that of the layer above it."""
     unfreeze_every: int = Field(0, ge=0)

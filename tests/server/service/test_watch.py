@@ -9,6 +9,7 @@ from talking import START, client, received, send_all, socket, stream
 
 from livemood.client import connect
 from livemood.engine import analyze_file
+from livemood.errors import LivemoodError
 from livemood.server.service.live import OpenSession
 from livemood.timeline.events import parse_event
 
@@ -117,6 +118,29 @@ async def test_the_client_follows_a_session_by_its_address(serving, speech):
         url = service.url.replace("http", "ws", 1)
         url += f"/v1/timeline?session={events[0].session}"
         assert [event async for event in connect(url)] == events
+
+
+async def test_the_client_waits_for_a_place(serving, speech):
+    """A server that has as many clients as it takes is asked again, and not for ever."""
+    with serving() as service:
+        events = await stream(service, speech)
+    with serving(limits={"clients": 1}) as service:
+        path = f"/v1/timeline?session={events[0].session}"
+        url = service.url.replace("http", "ws", 1) + path
+        async with socket(service, "/v1/stream") as first:
+            await first.send(json.dumps(START))
+            await first.recv()
+            with pytest.raises(LivemoodError, match="refused: as many clients as are allowed"):
+                _ = [event async for event in connect(url, patience_s=0.3)]
+
+            async def told():
+                return [event async for event in connect(url)]
+
+            waiting = asyncio.create_task(told())
+            while service.sessions.metrics.refused.labels("too_many_clients")._value.get() < 4:
+                assert not waiting.done()
+                await asyncio.sleep(0.01)
+        assert await waiting == events
 
 
 async def test_a_watcher_that_stops_reading_harms_nobody(serving, demo_file, model):
