@@ -46,12 +46,14 @@ def main() -> None:
             parser.error(f"{run} holds no finished run by fold: livemood train --folds makes one")
     rows = [gathered(run) for run in given.runs]
     given.out.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    print("| run | float32 | int8 | by fold (int8) | minutes |\n| --- | ---: | ---: | --- | ---: |")
+    print("| run | float32 | int8 | by fold (int8) | bidirectional | minutes |")
+    print("| --- | ---: | ---: | --- | ---: | ---: |")
     for row in rows:
-        whole, small = (row["models"][name] for name in ("float32", "int8"))
-        folds = ", ".join(f"{x:.1f}" for x in small["uar_by_fold"])
-        scores = f"{whole['uar']:.1f} | {small['uar']:.1f}"
-        print(f"| {row['run']} | {scores} | {folds} | {row['minutes']:.0f} |")
+        models = row["models"]
+        folds = ", ".join(f"{x:.1f}" for x in models["int8"]["uar_by_fold"])
+        both_ways = f"{models['bidirectional']['uar']:.1f}" if "bidirectional" in models else ""
+        scores = f"{models['float32']['uar']:.1f} | {models['int8']['uar']:.1f}"
+        print(f"| {row['run']} | {scores} | {folds} | {both_ways} | {row['minutes']:.0f} |")
 
 
 if __name__ == "__main__":
