@@ -44,7 +44,7 @@ async def connect(
     session = (parse_qs(urlsplit(url).query).get("session") or [""])[0]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     seen, wait, waited = after, FIRST_WAIT_S, 0.0
-    put_off = False
+    put_off = False  # a server may take the connection and say only then that it cannot now
     while True:
         query = {"after": seen} | ({"session": session} if session else {})
         patience = patience_s

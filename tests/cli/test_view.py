@@ -140,6 +140,7 @@ def test_what_stood_above_stays_when_the_terminal_changes_its_size():
         )
         assert terminal.text.startswith("mine")
         assert terminal.text.count("╭─ demo.opus") == 2
+        assert terminal.text.count("not what a person feels") == 1
 
 
 @pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])

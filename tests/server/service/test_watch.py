@@ -11,6 +11,7 @@ from livemood.client import connect
 from livemood.engine import analyze_file
 from livemood.errors import LivemoodError
 from livemood.server.service.live import OpenSession
+from livemood.server.service.refused import Refused
 from livemood.timeline.events import parse_event
 
 
@@ -141,6 +142,28 @@ async def test_the_client_waits_for_a_place(serving, speech):
                 assert not waiting.done()
                 await asyncio.sleep(0.01)
         assert await waiting == events
+
+
+async def test_the_client_asks_again_what_cannot_be_read_now(serving, speech, monkeypatch):
+    """A server that says so after the handshake, and closes with 1013."""
+    with serving() as service:
+        events = await stream(service, speech)
+        url = service.url.replace("http", "ws", 1) + f"/v1/timeline?session={events[0].session}"
+        read, asked, broken = service.archive.events, [], 2
+
+        def failing(*about):
+            asked.append(about)
+            if len(asked) <= broken:
+                raise Refused("storage_failed", "the timeline cannot be read", 503, 10)
+            return read(*about)
+
+        monkeypatch.setattr(service.archive, "events", failing)
+        assert [event async for event in connect(url)] == events
+        assert len(asked) == 3
+        broken = 1000
+        with pytest.raises(LivemoodError, match="refused: the timeline cannot be read"):
+            _ = [event async for event in connect(url, patience_s=0.3)]
+        assert len(asked) == 6, "it waits longer each time, though the handshake succeeds"
 
 
 async def test_a_watcher_that_stops_reading_harms_nobody(serving, demo_file, model):
