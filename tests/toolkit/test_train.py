@@ -133,6 +133,26 @@ def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path)
     assert made["distill"]["teacher"] == "folds/fold02"
 
 
+def test_processes_can_share_the_folds(few, tmp_path, capsys):
+    """Trained one at a time, in any order, they give what one run over all of them gives."""
+    whole, shared = tmp_path / "whole", tmp_path / "shared"
+    assert call(few, whole, "--folds", "group:2") == 0
+    for name in ("02", "01"):
+        assert call(few, shared, "--folds", "group:2", "--only", name) == 0
+        assert f"trained: {name}" in capsys.readouterr().out
+        assert not (shared / "figures.json").exists()
+    trained = (shared / "fold02" / "checkpoint.pt").stat().st_mtime_ns
+    assert call(few, shared, "--folds", "group:2") == 0
+    assert (shared / "fold02" / "checkpoint.pt").stat().st_mtime_ns == trained
+    assert (shared / "figures.json").read_text() == (whole / "figures.json").read_text()
+    for wrong, says in (
+        (("--folds", "group:2", "--only", "3"), "01, 02"),
+        (("--only", "1"), "--folds"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            call(few, shared, *wrong)
+
+
 def test_int8_is_chosen_only_if_it_is_faster_and_as_good(few, tmp_path, monkeypatch):
     out = tmp_path / "run"
     call(few, out)

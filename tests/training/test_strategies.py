@@ -286,6 +286,14 @@ def test_versions_of_clips_are_made_once_and_drawn_from(where, few, tmp_path):
     assert [f.stat().st_mtime_ns for f in sorted((tmp_path / "cache").glob("views-*/*/*"))] == times
     pairs = zip(fitted.network.parameters(), again.network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+    # More of them are made beside those that are there, also for other clips.
+    augment = made.augment.model_copy(update={"views": 4, "mixup": 0.0})
+    fixed = made.features.model_copy(update={"mean": fitted.mean, "deviation": fitted.deviation})
+    more = made.model_copy(update={"augment": augment, "features": fixed})
+    train(more, replace(data, train=data.train[:-4], shares=data.shares[:-4]), own, tmp_path / "4")
+    found = sorted((tmp_path / "cache").glob("views-*/*/*.npy"))
+    assert set(files) < set(found)
+    assert len(found) == len(files) + len(data.train) - 4
     taught = made.model_copy(update={"distill": DistillPart(teacher="run")})
     with pytest.raises(ModelError, match="other blocks"):
         train(taught, data, own, tmp_path / "taught")

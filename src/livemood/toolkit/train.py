@@ -42,6 +42,9 @@ def train(
     sources: Sources = None,
     cache: Cache = Path("runs/cache"),
     folds: Folds = None,
+    only: Annotated[
+        str | None, typer.Option(help="Train these folds alone, as 1,2, and measure later.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -60,13 +63,20 @@ def train(
         parsed = parsed.model_copy(update={"seed": seed})
     where = _where(corpora, cache, sources, device, workers)
     data = read_data(parsed, corpora)
+    if only and not folds:
+        raise UsageError("--only names folds: say which with --folds")
     _make(out)
     with _progress(parsed) as report:
+        figures: dict[str, Any] | None
         if folds:
             parts = make_folds(folds, [*data.train, *data.test])
-            figures = train_folds(parsed, data, parts, where, out, report)
+            names = only.split(",") if only else ()
+            figures = train_folds(parsed, data, parts, where, out, report, names)
         else:
             figures = train_once(parsed, data, where, out, report)
+    if figures is None:
+        typer.echo(f"trained: {only}; without --only all folds are measured")
+        return
     typer.echo(summary(figures))
     typer.echo(f"written: {out / 'figures.json'}")
 

@@ -115,7 +115,7 @@ def train(
     changed = _changed(recipe, data, where, sounds)
     try:
         examples, *tasks = _examples(recipe, data, where, cache, changed)
-        if scale := source_scale(recipe.network, where.sources):
+        if scale := source_scale(recipe.network, where.sources) or _own_scale(recipe):
             examples.mean, examples.deviation = scale
         for task in tasks:
             task.mean, task.deviation = examples.mean, examples.deviation
@@ -159,8 +159,17 @@ def _examples(
         yield Examples(own, own_shares, part.labels, *parts, changed=changed)
 
 
+def _own_scale(recipe: Recipe) -> tuple[float, float] | None:
+    """Mean and deviation that the recipe gives features, or none: then those of its clips."""
+    scale = recipe.features.mean, recipe.features.deviation
+    return None if scale == (0.0, 1.0) else scale
+
+
 def _views(recipe: Recipe, where: Where, examples: Examples) -> Views:
-    shared = f"{recipe.augment!r} {recipe.features!r} {examples.mean} {examples.deviation}"
+    # Neither how many there are nor what is done to batches of them makes a version another one.
+    changes = recipe.augment.model_copy(update={"views": 0, "mixup": 0.0})
+    raw = recipe.features.model_copy(update={"mean": 0.0, "deviation": 1.0})
+    shared = f"{changes!r} {raw!r} {examples.mean} {examples.deviation}"
     front = build_network(recipe, where.sources).front
     count, frozen = recipe.augment.views, recipe.fit.frozen
     return Views(where.cache, count, shared, recipe.seed, front, frozen)
@@ -241,10 +250,8 @@ def _calibration(recipe: Recipe, examples: Examples, count: int = 240) -> list[A
     rng = np.random.default_rng(recipe.seed)
     longest = recipe.features.frames_in(round(recipe.fit.longest_s * recipe.features.sample_rate))
     picked = rng.choice(len(examples.features), min(count, len(examples.features)), replace=False)
-    plain = recipe.augment.speeds.index(1.0)
     return [
-        (examples.features[i][plain][:longest].astype(np.float32) - examples.mean)
-        / examples.deviation
+        (examples.plain(i)[:longest].astype(np.float32) - examples.mean) / examples.deviation
         for i in picked
     ]
 

@@ -66,10 +66,15 @@ class FeatureCache:
 
 def kept_array(path: Path, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     """The array in the file `path`, made and written whole if there is none."""
+    keep_array(path, make)
+    out: NDArray[Any] = np.load(path, mmap_mode="r")
+    return out
+
+
+def keep_array(path: Path, make: Callable[[], NDArray[Any]]) -> None:
+    """Make and write the file `path` whole if there is none."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
         np.save(partial, make())
         partial.replace(path)
-    out: NDArray[Any] = np.load(path, mmap_mode="r")
-    return out

@@ -44,9 +44,11 @@ def crossvalidation_figures(
             before.append(calibration_error(truth, probabilities))
             after.append(calibration_error(truth, tempered(probabilities, t)))
         by_fold = [_percent(uar(confusion)) for confusion in confusions]
+        among = [_percent(_among_its_labels(*fold)) for fold in folds]
         models[name] = {
             "uar": round(float(np.mean(by_fold)), 2),
             "uar_by_fold": by_fold,
+            "uar_among_its_labels_by_fold": among,
             "uar_pooled": _percent(uar(total)),
             "accuracy": _percent(accuracy(total)),
             "calibration_error_untempered": _percent(float(np.mean(before))),
@@ -76,16 +78,13 @@ def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
     for corpus in dict.fromkeys(clip.corpus for clip in clips):
         rows = np.array([clip.corpus == corpus for clip in clips])
         present = np.unique(truth[rows])
-        # Only the labels that the corpus has can be right there, so only they are compared.
-        among = probabilities[rows][:, present]
-        own = np.searchsorted(present, truth[rows])
         confusion = confusion_matrix(truth[rows], probabilities[rows])
         corpora[corpus] = {
             "clips": int(rows.sum()),
             "speakers": len({c.speaker for c in clips if c.corpus == corpus}),
             "labels": len(present),
             "uar": _percent(uar(confusion)),
-            "uar_among_its_labels": _percent(uar(confusion_matrix(own, among))),
+            "uar_among_its_labels": _percent(_among_its_labels(truth[rows], probabilities[rows])),
             "accuracy": _percent(accuracy(confusion)),
             "confusion": confusion.tolist(),
         }
@@ -105,6 +104,13 @@ def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
         "calibration_error_untempered": _percent(without),
         "corpora": corpora,
     }
+
+
+def _among_its_labels(truth: Truth, probabilities: Probs) -> float:
+    """UAR where only labels that occur are compared: no other can be right."""
+    present = np.unique(truth)
+    own = np.searchsorted(present, truth)
+    return uar(confusion_matrix(own, probabilities[:, present]))
 
 
 def _percent(share: float) -> float:

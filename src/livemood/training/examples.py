@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livemood.model.features import FeatureSettings
-from livemood.training.cache import FeatureCache
+from livemood.training.cache import FeatureCache, Features
 from livemood.training.changed import ChangedSound
 from livemood.training.clips import Clip
 from livemood.training.metrics import Probs
@@ -59,7 +59,10 @@ class Examples:
         soft: Probs | None = None,
     ) -> None:
         """`changed` makes features of augmented sound; `soft` (clips, labels) what one says."""
-        self.features = [[cache.get(clip, speed) for speed in augment.speeds] for clip in clips]
+        self._plain = augment.speeds.index(1.0) if 1.0 in augment.speeds else 0
+        # Where sound is changed, features at other speeds come from it, not from here.
+        speeds = augment.speeds if changed is None else (augment.speeds[self._plain],)
+        self.features = [[cache.get(clip, speed) for speed in speeds] for clip in clips]
         known = np.array([clip.label != UNLABELLED for clip in clips])
         self.targets = np.array(
             [labels.index(clip.label) if k else -1 for clip, k in zip(clips, known, strict=True)]
@@ -68,7 +71,7 @@ class Examples:
         self._asked = _labels_of_corpora(clips, labels) if fit.by_corpus else None
         self._shares = np.array(shares)
         self._augment, self._fit = augment, fit
-        self._views: list[list[Maps]] = []
+        self._views: Views | None = None
         self._rows_a_frame = 1.0
         self._frames_a_second = settings.sample_rate / settings.hop_length
         plain = np.concatenate([f[0].astype(np.float32) for f in self.features])
@@ -95,13 +98,20 @@ class Examples:
             out[rows] = counts.sum() / np.maximum(counts, 1e-9)[self.targets[rows]] / classes
         return out
 
+    def plain(self, index: int) -> Features:
+        """The features of a clip as it was recorded, before standardisation."""
+        return self.features[index][self._plain if self._changed_sound is None else 0]
+
     def keep(self, views: Views, frozen: int) -> None:
-        """Draw from changed versions that are made now or were before, not from new ones."""
-        self._views = [
-            [views.get(clip, n, self._changer(i, n)) for n in range(views.count)]
-            for i, clip in enumerate(self._clips)
-        ]
-        self._rows_a_frame = 0.5**frozen
+        """Draw from changed versions that are made now or were before, not from new ones.
+
+        They stay on disk: what several runs read is in memory once.
+        """
+        # In any order: runs beside each other then seldom make the same one.
+        for i in np.random.default_rng().permutation(len(self._clips)):
+            for n in range(views.count):
+                views.make(self._clips[i], n, self._changer(i, n))
+        self._views, self._rows_a_frame = views, 0.5**frozen
 
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch. Examples of similar length share a batch, cut to one length: no padding."""
@@ -143,12 +153,14 @@ class Examples:
         """Makes a version of the clip at `index`; version 0 is as it was recorded."""
 
         def change(clip: Clip, rng: np.random.Generator) -> NDArray[np.float32]:
-            plain = self._augment.speeds.index(1.0) if 1.0 in self._augment.speeds else 0
-            speed = int(rng.integers(len(self._augment.speeds))) if number else plain
-            found = self.features[index][speed]
-            if number and self._changed_sound is not None:
+            speed = int(rng.integers(len(self._augment.speeds))) if number else self._plain
+            if self._changed_sound is None:
+                found = self.features[index][speed]
+            elif number:
                 factor, seed = self._augment.speeds[speed], int(rng.integers(2**31))
                 (found,) = self._changed_sound.features([clip], [factor], [seed])
+            else:
+                found = self.plain(index)
             features = found.astype(np.float32)
             features = self._changed(features, rng) if number else features
             return ((features - self.mean) / self.deviation).astype(np.float32)
@@ -166,8 +178,8 @@ class Examples:
     def _chosen(self, drawn: NDArray[np.intp], rng: np.random.Generator) -> list[Maps]:
         """The whole of each clip drawn, in one of its versions or at one of the speeds."""
         if self._views:
-            numbers = rng.integers(len(self._views[0]), size=len(drawn))
-            return [self._views[i][n] for i, n in zip(drawn, numbers, strict=True)]
+            numbers = rng.integers(self._views.count, size=len(drawn))
+            return [self._views.get(self._clips[i], n) for i, n in zip(drawn, numbers, strict=True)]
         speeds = rng.integers(len(self._augment.speeds), size=len(drawn))
         if self._changed_sound is None:
             return [self.features[i][s] for i, s in zip(drawn, speeds, strict=True)]

@@ -3,13 +3,14 @@
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from livemood.errors import UsageError
 from livemood.model.model import Model, load_model
 from livemood.training.build import (
     Where,
@@ -75,23 +76,29 @@ def train_folds(
     where: Where,
     out: Path,
     report: Report | None = None,
-) -> dict[str, Any]:
+    only: Sequence[str] = (),
+) -> dict[str, Any] | None:
     """Train once for each fold without its speakers, measure on them; figures over all folds.
 
     `{fold}` in the recipe and in the folder of sources becomes the name of the fold: a source or a
     teacher that was itself trained by fold has then not heard the speakers it is measured on.
+    With `only` the folds of these names are trained and nothing is measured yet: several processes
+    or machines can share the folds, and a run over all of them then finds them trained.
     """
     check_folds(folds, [*data.train, *data.test])
+    if unknown := sorted(set(only) - {fold.name for fold in folds}):
+        known = ", ".join(fold.name for fold in folds)
+        raise UsageError(f"no fold is called {unknown[0]!r}: there are {known}")
+    if only:
+        for fold in folds:
+            if fold.name in only:
+                _train_fold(recipe, data.without(fold.speakers), fold, where, out, report)
+        return None
     predictions: dict[str, list[tuple[Truth, Probs]]] = defaultdict(list)
     names: list[str] = []
     for fold in folds:
-        run = out / f"fold{fold.name}"
         part = data.without(fold.speakers)
-        own = where.sources and Path(str(where.sources).replace("{fold}", fold.name))
-        named = recipe.model_dump_json().replace("{fold}", fold.name)
-        by_fold = Recipe.model_validate_json(named)
-        folders = build(by_fold, part, replace(where, sources=own), run, report)
-        write_curves(run)
+        run, folders = _train_fold(recipe, part, fold, where, out, report)
         names.append(fold.name)
         for name, folder in folders.items():
             predictions[name].append(predict_clips(finish(folder, 1.0, {}), part.test))
@@ -103,6 +110,19 @@ def train_folds(
         values["uar_deviation"] = _deviation(values["uar_by_fold"])
     write_json(out / "figures.json", figures | {"folds": names})
     return figures
+
+
+def _train_fold(
+    recipe: Recipe, data: Data, fold: Fold, where: Where, out: Path, report: Report | None
+) -> tuple[Path, dict[str, Path]]:
+    """Train on `data`, which lacks the fold's speakers: the run's folder, and the models'."""
+    run = out / f"fold{fold.name}"
+    own = where.sources and Path(str(where.sources).replace("{fold}", fold.name))
+    named = recipe.model_dump_json().replace("{fold}", fold.name)
+    by_fold = Recipe.model_validate_json(named)
+    folders = build(by_fold, data, replace(where, sources=own), run, report)
+    write_curves(run)
+    return run, folders
 
 
 def _deviation(scores: list[float]) -> float:

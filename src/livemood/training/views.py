@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from livemood.training.cache import kept_array
+from livemood.training.cache import keep_array
 from livemood.training.clips import Clip
 from livemood.training.network import Front
 
@@ -38,12 +38,19 @@ class Views:
                 digest.update(value.numpy().tobytes())
         self._folder = folder / f"views-{digest.hexdigest()[:12]}"
 
-    def get(self, clip: Clip, number: int, change: Change) -> Maps:
-        """Version `number` of `clip`."""
-        path = self._folder / clip.corpus / f"{clip.identity}-{number}.npy"
-        return np.array(kept_array(path, lambda: self._make(clip, number, change)))
+    def make(self, clip: Clip, number: int, change: Change) -> None:
+        """See that version `number` of `clip` is there."""
+        keep_array(self._path(clip, number), lambda: self._made(clip, number, change))
 
-    def _make(self, clip: Clip, number: int, change: Change) -> NDArray[Any]:
+    def get(self, clip: Clip, number: int) -> Maps:
+        """Version `number` of `clip`, which was made."""
+        out: Maps = np.load(self._path(clip, number))
+        return out
+
+    def _path(self, clip: Clip, number: int) -> Path:
+        return self._folder / clip.corpus / f"{clip.identity}-{number}.npy"
+
+    def _made(self, clip: Clip, number: int, change: Change) -> NDArray[Any]:
         rng = np.random.default_rng([self._seed, number, int(clip.identity[:8], 16)])
         features = change(clip, rng)
         if not self._frozen:
