@@ -98,6 +98,12 @@ def test_a_run_leaves_all_that_one_needs(few, tmp_path, capsys):
     assert f"| all | {evaluation['overall']['clips']} | 2 |" in card
     assert "must not be used" in card
     assert "epoch 2/2" in capsys.readouterr().err
+    # What its card says of limits can be set right afterwards: nothing is trained again.
+    trained = (out / "checkpoint.pt").stat().st_mtime_ns
+    assert call(few, out, "--set", "limits=Only eight people were heard.") == 0
+    card = (out / "model" / "card.md").read_text("utf-8")
+    assert "## Limits\n\nOnly eight people were heard.\n" in card
+    assert (out / "checkpoint.pt").stat().st_mtime_ns == trained
 
 
 def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path):

@@ -163,7 +163,7 @@ def test_a_source_teaches_by_what_a_probe_says_of_speakers_it_never_heard(
     with pytest.raises(SystemExit) as end:
         run(["sources", "teach", *map(str, arguments), "--out", str(said)])
     assert end.value.code == 0
-    assert "UAR by fold" in capsys.readouterr().out
+    assert f"{said}, UAR " in capsys.readouterr().out
     labels = sorted({clip.label for clip in clips})
     soft = read_table(said, clips, labels)
     known = np.array([clip.speaker != "ravdess-01" for clip in clips])
@@ -172,6 +172,28 @@ def test_a_source_teaches_by_what_a_probe_says_of_speakers_it_never_heard(
     truth = np.array([labels.index(clip.label) for clip in clips])
     right = (soft.argmax(axis=1) == truth)[known].mean()
     assert 1.5 / 8 < right < 0.9  # it knows something, and not by heart
+    # A table for each fold, none of which says anything of the fold's own speakers.
+    arguments = [
+        "--manifest",
+        table,
+        "--sources",
+        weights,
+        "--folds",
+        "group:2",
+        "--for",
+        "group:2",
+    ]
+    arguments += ["--source", "efficientat-mn04,byol-s-d512"]
+    with pytest.raises(SystemExit) as end:
+        run(["sources", "teach", *map(str, arguments), "--out", str(tmp_path / "of-{fold}.csv")])
+    assert end.value.code == 0
+    for fold in make_folds("group:2", clips):
+        soft = read_table(tmp_path / f"of-{fold.name}.csv", clips, labels)
+        own = np.array([clip.speaker in fold.speakers for clip in clips])
+        assert not soft[own].any()
+        assert np.allclose(soft[~own].sum(axis=1), 1, atol=1e-3)
+    with pytest.raises(UsageError, match="--out"):
+        run(["sources", "teach", *map(str, arguments), "--out", str(said)])
 
 
 def test_the_cheapest_that_is_as_good_is_recommended():

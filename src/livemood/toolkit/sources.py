@@ -6,9 +6,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from livemood.errors import UsageError
 from livemood.training.build import use_threads, write_json
+from livemood.training.clips import Clip
 from livemood.training.data import write_predictions
 from livemood.training.manifest import read_manifest
+from livemood.training.metrics import confusion_matrix, uar
 from livemood.training.splits import check_folds, make_folds
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -61,12 +64,18 @@ def rank_sources(
 @app.command("teach")
 def teach_by_sources(
     manifest: Annotated[list[Path], typer.Option(help="CSV of labelled clips; may be repeated.")],
-    source: Annotated[str, typer.Option(help="One or several, A,B: their vectors side by side.")],
-    out: Annotated[Path, typer.Option(help="The table, for distill.table in a recipe.")],
+    source: Annotated[str, typer.Option(help="One or several, A,B: what they say is averaged.")],
+    out: Annotated[
+        Path, typer.Option(help="The table, for distill.table in a recipe; {fold} with --for.")
+    ],
     sources: Sources = None,
     folds: Annotated[str, typer.Option(help="Who is read by a probe of the others.")] = "group:5",
     leave_out: Annotated[
         str | None, typer.Option(help="Speakers that nothing may be learnt of: A,B,...")
+    ] = None,
+    for_folds: Annotated[
+        str | None,
+        typer.Option("--for", help="A table for each of these folds, without its speakers."),
     ] = None,
     label_map: Annotated[
         list[str] | None, typer.Option("--map", help="LABEL=LABEL, or LABEL=- to leave out.")
@@ -75,23 +84,38 @@ def teach_by_sources(
 ) -> None:
     """What frozen sources say of clips their probe never heard, for `distill.table`."""
     from livemood.training.transfer.catalogue import open_source
-    from livemood.training.transfer.rank import embeddings, probe, teach
+    from livemood.training.transfer.rank import embeddings, teach
 
     use_threads(threads)
     pairs = dict(text.partition("=")[::2] for text in label_map or ())
     clips = [clip for path in manifest for clip in read_manifest(path, pairs)]
     left = set((leave_out or "").split(","))
     clips = [clip for clip in clips if clip.speaker not in left]
-    parts = make_folds(folds, clips)
-    check_folds(parts, clips)
-    rows = np.concatenate(
-        [embeddings(open_source(name, sources), clips) for name in source.split(",")], axis=1
-    )
-    labels = sorted({clip.label for clip in clips})
-    said = teach(rows, clips, parts, labels)
-    write_predictions(out, labels, zip(clips, said, strict=True))
-    typer.echo(f"UAR by fold {', '.join(f'{x:.1f}' for x in probe(rows, clips, parts))}")
-    typer.echo(f"written: {out}")
+    tables = _tables(clips, for_folds, out)
+    rows = [embeddings(open_source(name, sources), clips) for name in source.split(",")]
+    for path, used in tables.items():
+        own = [clips[i] for i in used]
+        parts = make_folds(folds, own)
+        check_folds(parts, own)
+        labels = sorted({clip.label for clip in own})
+        said = teach([r[used] for r in rows], own, parts, labels)
+        write_predictions(path, labels, zip(own, said, strict=True))
+        truth = np.array([labels.index(clip.label) for clip in own])
+        typer.echo(f"written: {path}, UAR {100 * uar(confusion_matrix(truth, said)):.1f} %")
+
+
+def _tables(clips: list[Clip], for_folds: str | None, out: Path) -> dict[Path, list[int]]:
+    """Where each table goes, and which clips it is about."""
+    if for_folds is None:
+        return {out: list(range(len(clips)))}
+    if "{fold}" not in out.name:
+        raise UsageError("--for writes a table for each fold: put {fold} into the name of --out")
+    return {
+        out.with_name(out.name.replace("{fold}", fold.name)): [
+            i for i, clip in enumerate(clips) if clip.speaker not in fold.speakers
+        ]
+        for fold in make_folds(for_folds, clips)
+    }
 
 
 def _say(row: dict[str, Any]) -> None:

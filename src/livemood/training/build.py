@@ -186,9 +186,17 @@ def _changed(recipe: Recipe, data: Data, where: Where, sounds: SoundCache) -> Ch
 def _same_recipe(recipe: Recipe, run: Path) -> None:
     """Write the recipe into the run, or see that the run there is by the same one."""
     path, text = run / RECIPE, recipe.model_dump_json(indent=2) + "\n"
-    if path.is_file() and (run / CHECKPOINT).is_file() and path.read_text("utf-8") != text:
+    begun = path.is_file() and (run / CHECKPOINT).is_file()
+    if begun and _deciding(path.read_text("utf-8")) != _deciding(text):
         raise UsageError(f"{run} holds a run by another recipe: choose another --out")
     path.write_text(text, "utf-8")
+
+
+def _deciding(recipe: str) -> dict[str, Any]:
+    """The recipe in JSON, less what only its card says."""
+    out: dict[str, Any] = json.loads(recipe)
+    out.pop("limits", None)
+    return out
 
 
 def versions() -> dict[str, str]:

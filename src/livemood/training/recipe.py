@@ -200,6 +200,8 @@ class Recipe(Part):
     search: SearchPart | None = None
     licence: str = "CC BY-NC-SA 4.0"
     """Terms of the model: those of the corpora that livemood's recipes use allow no commerce."""
+    limits: str = ""
+    """What the model's card says of its limits, in Markdown."""
 
     @property
     def teachers(self) -> tuple[str, ...]:

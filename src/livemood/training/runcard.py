@@ -18,7 +18,10 @@ insurance or diagnosis. In the European Union, inferring emotions of people at w
 is prohibited but for medical or safety reasons (AI Act, article 5(1)(f)), and people exposed to
 such a system must be told (article 50(3)). It is not a medical device.
 """
-COLUMNS = ("clips", "speakers", "classes", "uar", "uar_95", "accuracy", "macro_f1")
+COLUMNS = (
+    *("clips", "speakers", "classes", "uar", "uar_95", "uar_among_its_classes", "accuracy"),
+    "macro_f1",
+)
 
 
 def write_run_card(folder: Path, recipe: Recipe, evaluation: Mapping[str, Any] | None) -> None:
@@ -29,6 +32,8 @@ def write_run_card(folder: Path, recipe: Recipe, evaluation: Mapping[str, Any] |
     manifest = read_manifest(folder)
     parts = [_head(manifest, recipe)]
     parts.append(_measured(manifest, evaluation) if evaluation else _unmeasured())
+    if recipe.limits:
+        parts.append(f"## Limits\n\n{recipe.limits.strip()}\n")
     (folder / "card.md").write_text("\n".join([*parts, NOT_FOR]), "utf-8")
 
 
@@ -66,17 +71,27 @@ def _measured(m: Manifest, evaluation: Mapping[str, Any]) -> str:
         for name, values in rows.items()
     ]
     table = "\n".join(lines)
+    confusions = {"All clips": evaluation["confusion"]}
+    corpora = evaluation["by"].get("corpus", {})
+    if len(corpora) > 1:
+        confusions |= {name: values["confusion"] for name, values in corpora.items()}
+    matrices = "\n\n".join(
+        f"{name}:\n\n{markdown_confusion(np.array(matrix), m.labels)}"
+        for name, matrix in confusions.items()
+    )
     overall = evaluation["overall"]
+    columns = " | ".join("among" if c == "uar_among_its_classes" else c for c in COLUMNS)
     return f"""## On speakers it never heard
 
-Whole clips through `predict`, percent; intervals are 95 % of a bootstrap over speakers. Temperature
-{m.temperature:g}, calibration error {overall["calibration_error"]:.1f}.
+Whole clips through `predict`, percent; intervals are 95 % of a bootstrap over speakers; `among` is
+UAR where only labels that occur in those clips are compared. Temperature {m.temperature:g},
+calibration error {overall["calibration_error"]:.1f}.
 
-| | {" | ".join(COLUMNS)} |
+| | {columns} |
 | --- |{" ---: |" * len(COLUMNS)}
 {table}
 
-{markdown_confusion(np.array(evaluation["confusion"]), m.labels)}
+{matrices}
 """
 
 
