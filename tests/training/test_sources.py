@@ -15,11 +15,17 @@ from torchaudio.models import wav2vec2_model, wavlm_model  # noqa: E402
 
 from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
+from livemood.model.features import FeatureSettings  # noqa: E402
 from livemood.toolkit.commands import run  # noqa: E402
-from livemood.training.data import read_table  # noqa: E402
+from livemood.training.cache import FeatureCache  # noqa: E402
+from livemood.training.data import read_table, read_unlabelled  # noqa: E402
 from livemood.training.manifest import read_manifest  # noqa: E402
+from livemood.training.network import DcRnn, Front  # noqa: E402
+from livemood.training.recipe import NetworkPart  # noqa: E402
+from livemood.training.sources import load_source  # noqa: E402
 from livemood.training.splits import make_folds  # noqa: E402
 from livemood.training.transfer.catalogue import TENSORS, known, open_source  # noqa: E402
+from livemood.training.transfer.networks import ByolS  # noqa: E402
 from livemood.training.transfer.own import Earlier  # noqa: E402
 from livemood.training.transfer.rank import embeddings, probe, rank, recommended  # noqa: E402
 from livemood.training.transfer.speech import SpeechTransformer  # noqa: E402
@@ -221,3 +227,40 @@ def test_sources_that_cannot_be_had_are_refused(tmp_path, weights):
     with pytest.raises(ModelError, match="SHA-256"):
         open_source("byol-s-d512", tmp_path)
     assert "default" in known(MODELS)
+
+
+def test_a_lean_source_says_what_the_whole_one_said(weights, corpora, tmp_path, capsys):
+    """Fitted to outputs on speech, factors are far nearer than those of the weights alone."""
+    out, speech = tmp_path / "lean", tmp_path / "speech"
+    clips = read_unlabelled(corpora / "librispeech")[-60:]
+    speech.mkdir()
+    (speech / "metadata.csv").write_text("path\n" + "".join(f"{c.path}\n" for c in clips))
+    arguments = ["--speech", speech, "--sources", weights, "--steps", "25"]
+    arguments += ["--cache", tmp_path / "cache", "--out", out]
+    with pytest.raises(SystemExit) as end:
+        run(["sources", "lean", *map(str, arguments)])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    part = NetworkPart(rank=32, source="lean")
+    lean = DcRnn(part, 64, 8)
+    load_source(lean, part, 64, tmp_path)
+    whole, plain = Front(NetworkPart(), 64), Front(part, 64)
+    whole.load_byol_s(weights / "byol-s-d512.safetensors")
+    plain.take(whole, torch.arange(512))
+    features = FeatureCache(tmp_path / "cache", FeatureSettings())
+    errors = {"lean": [], "plain": []}
+    for clip in read_unlabelled(speech)[-5:]:
+        steps = (np.array(features.get(clip, 1.0), np.float32) - ByolS.mean) / ByolS.deviation
+        given = torch.from_numpy(steps)[None]
+        wanted = whole.eval().through(given, 2)
+        for name, front in (("lean", lean.front.eval()), ("plain", plain.eval())):
+            error = (front.through(given, 2) - wanted).square().mean() / wanted.var()
+            errors[name].append(float(error))
+    assert np.mean(errors["lean"]) < np.mean(errors["plain"]) / 2
+    assert float(said.split("second block ")[1].split(",")[0]) < 0.5
+    few = tmp_path / "few"
+    few.mkdir()
+    (few / "metadata.csv").write_text(f"path\n{clips[0].path}\n")
+    arguments[1] = few
+    with pytest.raises(UsageError, match="too little speech"):
+        run(["sources", "lean", *map(str, arguments)])

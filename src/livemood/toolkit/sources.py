@@ -7,12 +7,18 @@ import numpy as np
 import typer
 
 from livemood.errors import UsageError
+from livemood.model.features import FeatureSettings
 from livemood.training.build import use_threads, write_json
+from livemood.training.cache import FeatureCache
 from livemood.training.clips import Clip
-from livemood.training.data import write_predictions
+from livemood.training.data import read_unlabelled, write_predictions
 from livemood.training.manifest import read_manifest
 from livemood.training.metrics import confusion_matrix, uar
+from livemood.training.network import DcRnn
+from livemood.training.recipe import NetworkPart
 from livemood.training.splits import check_folds, make_folds
+from livemood.training.trained import save_source
+from livemood.training.transfer.networks import ByolS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -102,6 +108,46 @@ def teach_by_sources(
         write_predictions(path, labels, zip(own, said, strict=True))
         truth = np.array([labels.index(clip.label) for clip in own])
         typer.echo(f"written: {path}, UAR {100 * uar(confusion_matrix(truth, said)):.1f} %")
+
+
+@app.command("lean")
+def make_lean(
+    speech: Annotated[
+        Path, typer.Option(help="Folder of a corpus of speech; labels do not matter.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the lean source, for network.source.")],
+    source: Annotated[str, typer.Option(help="Whose convolutions.")] = "byol-s-d512",
+    rank: Annotated[int, typer.Option(min=1, help="Of the second and third convolution.")] = 32,
+    steps: Annotated[int, typer.Option(min=20)] = 500,
+    seed: int = 1,
+    sources: Sources = None,
+    cache: Annotated[Path, typer.Option(help="Where features are kept.")] = Path("runs/cache"),
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Factor a source's convolutions so that on speech they say what the whole ones said."""
+    from livemood.training.lean import fit_lean
+    from livemood.training.sources import load_source, source_scale
+
+    use_threads(threads)
+    features = FeatureSettings()
+    part = NetworkPart(source=source)
+    whole = DcRnn(part, features.mels, 2)
+    load_source(whole, part, features.mels, sources)
+    lean = DcRnn(part.model_copy(update={"rank": rank}), features.mels, 2)
+    mean, deviation = source_scale(part, sources) or (ByolS.mean, ByolS.deviation)
+    kept = FeatureCache(cache, features)
+    rows = [
+        (np.array(kept.get(clip, 1.0), np.float32) - mean) / deviation
+        for clip in read_unlabelled(speech)
+    ]
+    try:
+        errors = fit_lean(whole.front, lean.front, rows, steps=steps, seed=seed)
+    except ValueError as error:
+        raise UsageError(f"{speech} holds too little speech: {error}") from None
+    made = {"source": source, "rank": rank, "speech": speech.name, "steps": steps, "seed": seed}
+    save_source(out, lean, made | {"error": errors})
+    typer.echo(f"error of the second block {errors['second']:.3f}, third {errors['third']:.3f}")
+    typer.echo(f"written: {out}")
 
 
 def _tables(clips: list[Clip], for_folds: str | None, out: Path) -> dict[Path, list[int]]:

@@ -122,7 +122,7 @@ def train(
         if recipe.augment.views:
             views = _views(recipe, where, examples)
             for part in (examples, *tasks):
-                part.keep(views, recipe.fit.frozen)
+                part.keep(views, recipe.fit.kept)
         longest = recipe.features.frames_in(
             round(recipe.fit.longest_s * recipe.features.sample_rate)
         )
@@ -171,8 +171,7 @@ def _views(recipe: Recipe, where: Where, examples: Examples) -> Views:
     raw = recipe.features.model_copy(update={"mean": 0.0, "deviation": 1.0})
     shared = f"{changes!r} {raw!r} {examples.mean} {examples.deviation}"
     front = build_network(recipe, where.sources).front
-    count, frozen = recipe.augment.views, recipe.fit.frozen
-    return Views(where.cache, count, shared, recipe.seed, front, frozen)
+    return Views(where.cache, recipe.augment.views, shared, recipe.seed, front, recipe.fit.kept)
 
 
 def _changed(recipe: Recipe, data: Data, where: Where, sounds: SoundCache) -> ChangedSound | None:

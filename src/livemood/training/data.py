@@ -78,7 +78,7 @@ def read_data(recipe: Recipe, corpora: Path) -> Data:
         kept = [(c, s) for c, s in zip(clips, shares, strict=True) if c.speaker not in tested]
         data.tasks.append(([c for c, _ in kept], [s for _, s in kept]))
     for name in recipe.distill.unlabelled:
-        data.unlabelled += _unlabelled(corpora / name)
+        data.unlabelled += read_unlabelled(corpora / name)
     return data
 
 
@@ -134,7 +134,8 @@ def _parts(
     return train, shares, test
 
 
-def _unlabelled(folder: Path) -> list[Clip]:
+def read_unlabelled(folder: Path) -> list[Clip]:
+    """All clips of the corpus in `folder`, whatever their labels; `UsageError` if there is none."""
     table = folder / "metadata.csv"
     try:
         with table.open(encoding="utf-8", newline="") as lines:

@@ -111,7 +111,7 @@ def fit(
     teacher = load_teacher(recipe, sources)
     state = _begin(recipe, sources, teacher, device)
     if teacher and recipe.augment.views:
-        teacher.check_below(state.network.front, recipe.fit.frozen)
+        teacher.check_below(state.network.front, recipe.fit.kept)
     checkpoint = run / CHECKPOINT
     if checkpoint.is_file():
         state.load(checkpoint)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 RECIPE: Final = "recipe.json"
 CHECKPOINT: Final = "checkpoint.pt"
@@ -32,3 +32,11 @@ def own_weights(averaged: dict[str, Tensor]) -> dict[str, Tensor]:
     """Of the averaged weights of a run, those of the network, less heads that only training has."""
     names = {k.removeprefix("module."): v for k, v in averaged.items() if k.startswith("module.")}
     return {k: v for k, v in names.items() if not k.startswith(("tasks.", "nearer."))}
+
+
+def save_source(folder: Path, network: nn.Module, made: dict[str, Any]) -> None:
+    """Write `network` into `folder` as runs leave theirs, to be gone on from; `made` says how."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {f"module.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"averaged": state}, folder / CHECKPOINT)
+    (folder / RECIPE).write_text(json.dumps(made, indent=2) + "\n", "utf-8")

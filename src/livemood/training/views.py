@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from livemood.training.cache import keep_array
+from livemood.training.cache import keep_array, kept_array
 from livemood.training.clips import Clip
 from livemood.training.network import Front
 
@@ -23,7 +23,8 @@ class Views:
     """A number of changed versions of each clip; the first is not changed.
 
     A version follows from the clip, its number, and what all clips share: the seed, the changes and
-    the weights of the frozen blocks. Runs that share these share the files, as folds do.
+    the weights of the frozen blocks. Runs that share these share the files, as folds do; those that
+    have other blocks share the changed features.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class Views:
         """`shared` names everything that changes depend on, in words."""
         self.count, self._seed = count, seed
         self._front, self._frozen = front.eval(), frozen
-        digest = hashlib.sha256(f"{seed} {frozen} {shared}".encode())
+        digest = hashlib.sha256(f"{seed} {shared}".encode())
+        self._features = folder / f"changed-{digest.hexdigest()[:12]}"
+        digest.update(bytes([frozen]))
         for name, value in front.convolutions.state_dict().items():
             if int(name.split(".")[0]) < 4 * frozen:
                 digest.update(value.numpy().tobytes())
@@ -40,7 +43,7 @@ class Views:
 
     def make(self, clip: Clip, number: int, change: Change) -> None:
         """See that version `number` of `clip` is there."""
-        keep_array(self._path(clip, number), lambda: self._made(clip, number, change))
+        keep_array(self._path(clip, number), lambda: self._maps(clip, number, change))
 
     def get(self, clip: Clip, number: int) -> Maps:
         """Version `number` of `clip`, which was made."""
@@ -48,13 +51,20 @@ class Views:
         return out
 
     def _path(self, clip: Clip, number: int) -> Path:
-        return self._folder / clip.corpus / f"{clip.identity}-{number}.npy"
+        folder = self._folder if self._frozen else self._features
+        return folder / clip.corpus / f"{clip.identity}-{number}.npy"
 
-    def _made(self, clip: Clip, number: int, change: Change) -> NDArray[Any]:
+    def _changed(self, clip: Clip, number: int, change: Change) -> NDArray[Any]:
         rng = np.random.default_rng([self._seed, number, int(clip.identity[:8], 16)])
-        features = change(clip, rng)
+        return change(clip, rng).astype(np.float16)
+
+    def _maps(self, clip: Clip, number: int, change: Change) -> NDArray[Any]:
         if not self._frozen:
-            return features.astype(np.float16)
-        maps = self._front.through(torch.from_numpy(features)[None], self._frozen)
+            return self._changed(clip, number, change)
+        # Kept as well: other blocks pass the same changes, which take longer than the blocks.
+        path = self._features / clip.corpus / f"{clip.identity}-{number}.npy"
+        features = kept_array(path, lambda: self._changed(clip, number, change))
+        given = torch.from_numpy(features.astype(np.float32))[None]
+        maps = self._front.through(given, self._frozen)
         out: Maps = maps[0].permute(1, 2, 0).half().contiguous().numpy()
         return out
