@@ -164,6 +164,7 @@ def test_segments_speech_gaps_markers_and_the_cursor_are_drawn(browser, server, 
     assert found["cursor"] == 21
 
 
+@pytest.mark.slow
 def test_in_a_long_view_marks_do_not_lie_over_one_another(browser, server, synthetic):
     with before_each_page(browser, WATCH_PENS):
         show(browser, server, [e.model_dump(mode="json") for e in list(synthetic(7200))[:-1]])

@@ -15,6 +15,7 @@ from livemood.timeline import Timeline
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 def test_the_report_of_an_hour_is_small_and_prints_on_a4(browser, synthetic, tmp_path, axe):
     path = tmp_path / "report.html"
     path.write_text(make_report(Timeline(synthetic(3600))), "utf-8")

@@ -106,6 +106,7 @@ def test_a_run_leaves_all_that_one_needs(few, tmp_path, capsys):
     assert (out / "checkpoint.pt").stat().st_mtime_ns == trained
 
 
+@pytest.mark.slow
 def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path):
     out = tmp_path / "folds"
     assert call(few, out, "--folds", "group:2", "--seed", "4") == 0
@@ -139,6 +140,7 @@ def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path)
     assert made["distill"]["teacher"] == "folds/fold02"
 
 
+@pytest.mark.slow
 def test_processes_can_share_the_folds(few, tmp_path, capsys):
     """Trained one at a time, in any order, they give what one run over all of them gives."""
     whole, shared = tmp_path / "whole", tmp_path / "shared"

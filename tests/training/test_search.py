@@ -51,6 +51,7 @@ def data(where):
 NO_SOUND = {k: v for k, v in SPACE.items() if "sound" not in k}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "more"),
     [("random", {}), ("tpe", {}), ("cmaes", {}), ("nsga2", {"cost": True})],

@@ -155,6 +155,7 @@ def test_ranking_measures_what_is_there_and_says_why_the_rest_is_not(weights, cl
     assert found["recommended"] in (None, "efficientat-mn04")
 
 
+@pytest.mark.slow
 def test_a_source_teaches_by_what_a_probe_says_of_speakers_it_never_heard(
     weights, clips, tmp_path, capsys
 ):
@@ -229,6 +230,7 @@ def test_sources_that_cannot_be_had_are_refused(tmp_path, weights):
     assert "default" in known(MODELS)
 
 
+@pytest.mark.slow
 def test_a_lean_source_says_what_the_whole_one_said(weights, corpora, tmp_path, capsys):
     """Fitted to outputs on speech, factors are far nearer than those of the weights alone."""
     out, speech = tmp_path / "lean", tmp_path / "speech"
