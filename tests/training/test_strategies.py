@@ -233,6 +233,9 @@ def test_clips_can_be_asked_only_about_labels_that_their_corpus_has():
     everything = Batch(batch.features, batch.targets, batch.weights)
     plain = loss_of(made, network, None, everything)[0]
     assert loss() < plain
+    # In between, others count for less than the labels that the corpus has.
+    less = recipe(fit={"by_corpus": True, "others": 0.3})
+    assert loss() < loss_of(less, network, None, batch)[0] < plain
     network.causal.pooling.output.zero_grad()
     plain.backward()
     # The two clips that are not asked leave half of the push against labels they do not have.

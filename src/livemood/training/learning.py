@@ -1,5 +1,6 @@
 """What learns, how fast, and from what: parameter groups, unfreezing, losses."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -129,7 +130,8 @@ def _by_label(recipe: Recipe, logits: Tensor, batch: Batch) -> Tensor:
     if batch.asked is not None:
         even = batch.asked / batch.asked.sum(dim=1, keepdim=True)
         targets = (1 - smoothing) * targets + smoothing * even * targets.sum(dim=1, keepdim=True)
-        logits = logits.masked_fill(batch.asked == 0, -1e4)
+        less = math.log(recipe.fit.others) if recipe.fit.others else -1e4
+        logits = logits + less * (batch.asked == 0)
         smoothing = 0.0
     return functional.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
 

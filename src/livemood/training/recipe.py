@@ -139,6 +139,12 @@ class FitPart(Part):
 
     Otherwise a network of several corpora learns by which rooms and microphones a label is rare,
     and a label that one small corpus has weighs that corpus more than all others."""
+    others: float = Field(0.0, ge=0, le=1)
+    """With `by_corpus`, how much the labels that its corpus lacks count against a clip's own.
+
+    At 0 nothing is learnt of them there, and a network may call calm speech on a cheap microphone
+    sad, since no corpus with such microphones told it otherwise; at 1 it learns that such
+    microphones never hear anybody sad."""
     l1: float = Field(0.0, ge=0)
     """Weight of the sum of absolute weights in the loss; `weight_decay` is the L2 part."""
     validation: float = Field(0.0, ge=0, lt=1)
