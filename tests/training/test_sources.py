@@ -180,16 +180,8 @@ def test_a_source_teaches_by_what_a_probe_says_of_speakers_it_never_heard(
     right = (soft.argmax(axis=1) == truth)[known].mean()
     assert 1.5 / 8 < right < 0.9  # it knows something, and not by heart
     # A table for each fold, none of which says anything of the fold's own speakers.
-    arguments = [
-        "--manifest",
-        table,
-        "--sources",
-        weights,
-        "--folds",
-        "group:2",
-        "--for",
-        "group:2",
-    ]
+    arguments = ["--manifest", table, "--sources", weights, "--folds", "group:2"]
+    arguments += ["--for", "group:2"]
     arguments += ["--source", "efficientat-mn04,byol-s-d512"]
     with pytest.raises(SystemExit) as end:
         run(["sources", "teach", *map(str, arguments), "--out", str(tmp_path / "of-{fold}.csv")])

@@ -18,6 +18,7 @@ from livemood.training.metrics import (
     fit_temperature,
     tempered,
     uar,
+    uar_among_its_labels,
 )
 
 
@@ -44,7 +45,7 @@ def crossvalidation_figures(
             before.append(calibration_error(truth, probabilities))
             after.append(calibration_error(truth, tempered(probabilities, t)))
         by_fold = [_percent(uar(confusion)) for confusion in confusions]
-        among = [_percent(_among_its_labels(*fold)) for fold in folds]
+        among = [_percent(uar_among_its_labels(*fold)) for fold in folds]
         models[name] = {
             "uar": round(float(np.mean(by_fold)), 2),
             "uar_by_fold": by_fold,
@@ -84,7 +85,9 @@ def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
             "speakers": len({c.speaker for c in clips if c.corpus == corpus}),
             "labels": len(present),
             "uar": _percent(uar(confusion)),
-            "uar_among_its_labels": _percent(_among_its_labels(truth[rows], probabilities[rows])),
+            "uar_among_its_labels": _percent(
+                uar_among_its_labels(truth[rows], probabilities[rows])
+            ),
             "accuracy": _percent(accuracy(confusion)),
             "confusion": confusion.tolist(),
         }
@@ -104,13 +107,6 @@ def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
         "calibration_error_untempered": _percent(without),
         "corpora": corpora,
     }
-
-
-def _among_its_labels(truth: Truth, probabilities: Probs) -> float:
-    """UAR where only labels that occur are compared: no other can be right."""
-    present = np.unique(truth)
-    own = np.searchsorted(present, truth)
-    return uar(confusion_matrix(own, probabilities[:, present]))
 
 
 def _percent(share: float) -> float:

@@ -15,6 +15,7 @@ from livemood.training.metrics import (
     calibration_error,
     confusion_matrix,
     uar,
+    uar_among_its_labels,
 )
 
 GROUPS: Final = ("corpus", "gender", "language", "intensity")
@@ -130,7 +131,7 @@ def _core(
         "classes": len(present),
         "uar": percent(uar(confusion)),
         "uar_95": uar_95,
-        "uar_among_its_classes": percent(_among(truth, probabilities, present)),
+        "uar_among_its_classes": percent(uar_among_its_labels(truth, probabilities)),
         "accuracy": percent(accuracy(confusion)),
         "accuracy_95": accuracy_95,
         "weighted_f1": percent(f1_score(truth, predicted, average="weighted")),
@@ -138,12 +139,6 @@ def _core(
         "auc": _auc(truth, probabilities, labels),
         "calibration_error": percent(calibration_error(truth, probabilities)),
     }
-
-
-def _among(truth: Truth, probabilities: Probs, present: Truth) -> float:
-    """UAR where only the classes that occur may be said."""
-    own = np.searchsorted(present, truth)
-    return uar(confusion_matrix(own, probabilities[:, present]))
 
 
 def _auc(truth: Truth, probabilities: Probs, labels: Sequence[str]) -> float | None:

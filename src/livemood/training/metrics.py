@@ -43,6 +43,13 @@ def calibration_error(truth: Truth, probabilities: Probs, bins: int = 15) -> flo
     return float(error)
 
 
+def uar_among_its_labels(truth: Truth, probabilities: Probs) -> float:
+    """UAR where only labels that occur are compared: no other can be right."""
+    present = np.unique(truth)
+    own = np.searchsorted(present, truth)
+    return uar(confusion_matrix(own, probabilities[:, present]))
+
+
 def tempered(probabilities: Probs, temperature: float) -> Probs:
     """The probabilities that logits divided by `temperature` would have given."""
     powered = np.exp(np.log(np.maximum(probabilities, 1e-12)) / temperature)

@@ -18,10 +18,8 @@ insurance or diagnosis. In the European Union, inferring emotions of people at w
 is prohibited but for medical or safety reasons (AI Act, article 5(1)(f)), and people exposed to
 such a system must be told (article 50(3)). It is not a medical device.
 """
-COLUMNS = (
-    *("clips", "speakers", "classes", "uar", "uar_95", "uar_among_its_classes", "accuracy"),
-    "macro_f1",
-)
+AMONG = "uar_among_its_classes"
+COLUMNS = ("clips", "speakers", "classes", "uar", "uar_95", AMONG, "accuracy", "macro_f1")
 
 
 def write_run_card(folder: Path, recipe: Recipe, evaluation: Mapping[str, Any] | None) -> None:
@@ -80,7 +78,7 @@ def _measured(m: Manifest, evaluation: Mapping[str, Any]) -> str:
         for name, matrix in confusions.items()
     )
     overall = evaluation["overall"]
-    columns = " | ".join("among" if c == "uar_among_its_classes" else c for c in COLUMNS)
+    columns = " | ".join("among" if c == AMONG else c for c in COLUMNS)
     return f"""## On speakers it never heard
 
 Whole clips through `predict`, percent; intervals are 95 % of a bootstrap over speakers; `among` is

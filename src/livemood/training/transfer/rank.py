@@ -133,7 +133,7 @@ def teach(
     """Probabilities of each label for every clip, (clips, labels), by probes that never heard it.
 
     `rows` are the embeddings of each source, (clips, width); each has probes of its own, and what
-    they say is averaged: on RAVDESS better than one probe of vectors side by side.
+    they say is averaged.
     Each fold's clips are read by a probe of the other folds: a teacher that had learnt its own
     pupils' examples by heart would only repeat their labels. What a network trained on all of these
     clips learns from it must be measured on other speakers than these.
