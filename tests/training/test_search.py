@@ -135,6 +135,10 @@ def test_settings_of_the_command_line_are_read_as_toml_and_put_in_their_place():
     made = with_values(recipe("tpe"), read_settings(given))
     assert (made.fit.epochs, made.network.cell, made.augment.speeds) == (3, "lstm", (1.0,))
     assert made.fit.by_corpus
+    started = with_values(made, {"network.source": "byol-s-d512"})
+    assert with_values(started, read_settings(["network.source="])).network.source is None
+    with pytest.raises(UsageError, match=r"wrong recipe: fit\.epochs"):
+        with_values(made, read_settings(["fit.epochs="]))
     for wrong, says in (("fit.epochs", "PLACE=VALUE"), ("fit.epoch=3", "no fit.epoch")):
         with pytest.raises(UsageError, match=says):
             with_values(made, read_settings([wrong]))

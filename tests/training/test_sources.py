@@ -29,6 +29,7 @@ from livemood.training.transfer.networks import ByolS  # noqa: E402
 from livemood.training.transfer.own import Earlier  # noqa: E402
 from livemood.training.transfer.rank import embeddings, probe, rank, recommended  # noqa: E402
 from livemood.training.transfer.speech import SpeechTransformer  # noqa: E402
+from livemood.training.transfer.tuned import Tuned  # noqa: E402
 from livemood.training.transfer.vision import NODES  # noqa: E402
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -58,6 +59,20 @@ def check(source, seconds=2.0):
     assert abs(found[-1].shape[1] - seconds * source.frames_per_second) <= 2
     assert source.embed(torch.randn(2, samples)).shape == (2, 2 * sum(source.layers))
     assert source.embedding == source.layers[-1]
+    # Tuned, the layers above the maps learn, and no others.
+    maps, lower = source.below(torch.randn(2, samples) * 0.1)
+    count = len(source.above(maps.detach()))
+    assert len(lower) + count == len(source.layers)
+    tuned = Tuned(source, 3, 0.1).train()
+    tuned(maps.detach()).square().sum().backward()
+    learnt = [name for name, p in source.named_parameters() if p.grad is not None]
+    assert learnt
+    alone = source.below(torch.randn(2, samples) * 0.1)[0].sum()
+    if alone.requires_grad:
+        source.zero_grad()
+        alone.backward()
+        assert not {n for n, p in source.named_parameters() if p.grad is not None} & set(learnt)
+    source.eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("name", TENSORS)

@@ -8,20 +8,22 @@ import typer
 
 from livemood.errors import UsageError
 from livemood.model.features import FeatureSettings
-from livemood.training.build import use_threads, write_json
+from livemood.training.build import Where, use_threads, write_json
 from livemood.training.cache import FeatureCache
 from livemood.training.clips import Clip
-from livemood.training.data import read_unlabelled, write_predictions
+from livemood.training.data import read_data, read_unlabelled, write_predictions
 from livemood.training.manifest import read_manifest
 from livemood.training.metrics import confusion_matrix, uar
 from livemood.training.network import DcRnn
-from livemood.training.recipe import NetworkPart
+from livemood.training.recipe import NetworkPart, read_recipe
+from livemood.training.runs import summary
 from livemood.training.splits import check_folds, make_folds
 from livemood.training.trained import save_source
 from livemood.training.transfer.networks import ByolS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
+CACHE = Path("runs/cache")
 Sources = Annotated[Path | None, typer.Option(help="Folder of weights and livemood models.")]
 
 
@@ -110,6 +112,46 @@ def teach_by_sources(
         typer.echo(f"written: {path}, UAR {100 * uar(confusion_matrix(truth, said)):.1f} %")
 
 
+@app.command("tune")
+def tune_source(
+    recipe: Annotated[Path, typer.Argument(help="Names the source, network.source, and the rest.")],
+    corpora: Annotated[Path, typer.Option(help="Folder with one folder for each corpus.")],
+    out: Annotated[Path, typer.Option(help="The run's folder; what was cut short goes on in it.")],
+    folds: Annotated[str, typer.Option(help="ravdess, speaker, group:K, corpus, held-out:A,B")],
+    only: Annotated[str | None, typer.Option(help="These folds alone, as 1,2.")] = None,
+    sources: Sources = None,
+    cache: Annotated[Path, typer.Option(help="Where sound and maps are kept.")] = CACHE,
+    seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Train a source's upper layers by fold, and write what it says of clips: a teacher's table."""
+    from livemood.training.transfer.tune import tune_folds
+
+    use_threads(threads)
+    parsed = read_recipe(recipe)
+    if seed is not None:
+        parsed = parsed.model_copy(update={"seed": seed})
+    where = Where(corpora, cache, sources, device)
+    where.torch_device()
+    data = read_data(parsed, corpora)
+    names = only.split(",") if only else ()
+    parts = make_folds(folds, [*data.train, *data.test])
+    figures = tune_folds(parsed, data, parts, where, out, _epoch, names)
+    if figures:
+        typer.echo(summary(figures))
+        typer.echo(f"written: {out / 'figures.json'}")
+
+
+def _epoch(row: dict[str, Any]) -> None:
+    right = 100 * row["accuracy"]
+    typer.echo(
+        f"epoch {row['epoch']}/{row['epochs']} loss {row['loss']:.4f}, right {right:.1f} %, "
+        f"{row['seconds']:.1f} s",
+        err=True,
+    )
+
+
 @app.command("lean")
 def make_lean(
     speech: Annotated[
@@ -121,7 +163,7 @@ def make_lean(
     steps: Annotated[int, typer.Option(min=20)] = 500,
     seed: int = 1,
     sources: Sources = None,
-    cache: Annotated[Path, typer.Option(help="Where features are kept.")] = Path("runs/cache"),
+    cache: Annotated[Path, typer.Option(help="Where features are kept.")] = CACHE,
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Factor a source's convolutions so that on speech they say what the whole ones said."""

@@ -109,7 +109,7 @@ def train(
     data = data.with_validation(recipe.fit.validation, recipe.seed)
     sounds = SoundCache(where.cache, recipe.features.sample_rate)
     data.check(sounds.digest)
-    _same_recipe(recipe, run)
+    same_recipe(recipe, run)
     write_json(run / "versions.json", versions() | {"device": str(device)})
     cache = FeatureCache(where.cache, recipe.features)
     changed = _changed(recipe, data, where, sounds)
@@ -122,7 +122,7 @@ def train(
         if recipe.augment.views:
             views = _views(recipe, where, examples)
             for part in (examples, *tasks):
-                part.keep(views, recipe.fit.kept)
+                part.keep(views, 0.5**recipe.fit.kept)
         longest = recipe.features.frames_in(
             round(recipe.fit.longest_s * recipe.features.sample_rate)
         )
@@ -182,7 +182,7 @@ def _changed(recipe: Recipe, data: Data, where: Where, sounds: SoundCache) -> Ch
     return ChangedSound(sounds, augmenter, recipe.features, where.workers)
 
 
-def _same_recipe(recipe: Recipe, run: Path) -> None:
+def same_recipe(recipe: Recipe, run: Path) -> None:
     """Write the recipe into the run, or see that the run there is by the same one."""
     path, text = run / RECIPE, recipe.model_dump_json(indent=2) + "\n"
     begun = path.is_file() and (run / CHECKPOINT).is_file()

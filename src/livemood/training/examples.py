@@ -14,7 +14,7 @@ from livemood.training.changed import ChangedSound
 from livemood.training.clips import Clip
 from livemood.training.metrics import Probs
 from livemood.training.recipe import AugmentPart, FitPart
-from livemood.training.views import Change, Maps, Views
+from livemood.training.views import Change, KeptViews, Maps
 
 UNLABELLED = "(unlabelled)"
 """Label of clips that have none: they are learnt from by what teachers say of them."""
@@ -71,7 +71,7 @@ class Examples:
         self._asked = _labels_of_corpora(clips, labels) if fit.by_corpus else None
         self._shares = np.array(shares)
         self._augment, self._fit = augment, fit
-        self._views: Views | None = None
+        self._views: KeptViews | None = None
         self._rows_a_frame = 1.0
         self._frames_a_second = settings.sample_rate / settings.hop_length
         plain = np.concatenate([f[0].astype(np.float32) for f in self.features])
@@ -102,7 +102,7 @@ class Examples:
         """The features of a clip as it was recorded, before standardisation."""
         return self.features[index][self._plain if self._changed_sound is None else 0]
 
-    def keep(self, views: Views, frozen: int) -> None:
+    def keep(self, views: KeptViews, rows_a_frame: float) -> None:
         """Draw from changed versions that are made now or were before, not from new ones.
 
         They stay on disk: what several runs read is in memory once.
@@ -111,7 +111,7 @@ class Examples:
         for i in np.random.default_rng().permutation(len(self._clips)):
             for n in range(views.count):
                 views.make(self._clips[i], n, self._changer(i, n))
-        self._views, self._rows_a_frame = views, 0.5**frozen
+        self._views, self._rows_a_frame = views, rows_a_frame
 
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch. Examples of similar length share a batch, cut to one length: no padding."""
@@ -147,7 +147,8 @@ class Examples:
             changed = self._changed(cut.astype(np.float32), rng)
             return ((changed - self.mean) / self.deviation).astype(np.float32)
         maps = cut.astype(np.float32)
-        return maps if maps.ndim == 2 else maps.transpose(2, 0, 1)
+        order = self._views.order
+        return maps.transpose(order) if order and maps.ndim == len(order) else maps
 
     def _changer(self, index: int, number: int) -> Change:
         """Makes a version of the clip at `index`; version 0 is as it was recorded."""

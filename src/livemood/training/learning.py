@@ -73,7 +73,7 @@ def loss_of(
 ) -> tuple[Tensor, Tensor]:
     """The loss of a batch, and the logits of its first head. `task` is a further one's number."""
     device = batch.features.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=_fast_bfloat16(device)):
+    with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
         heads, steps = network.read(batch.features, task)
     soft, near = teacher(batch.features) if teacher and task < 0 else (None, None)
     labelled = batch.targets.sum(dim=1)
@@ -110,7 +110,7 @@ def _losses(
     terms: list[tuple[Tensor, Tensor, bool]],
 ) -> Tensor:
     """The loss of each example, by its label and by what teachers say of it."""
-    hard = _by_label(recipe, logits.float(), batch)
+    hard = by_label(recipe, logits.float(), batch)
     if not terms:
         return hard
     hard = hard * labelled
@@ -124,7 +124,7 @@ def _losses(
     return total / len(terms)
 
 
-def _by_label(recipe: Recipe, logits: Tensor, batch: Batch) -> Tensor:
+def by_label(recipe: Recipe, logits: Tensor, batch: Batch) -> Tensor:
     """Cross entropy of each example among the labels that it is asked about."""
     smoothing, targets = recipe.fit.label_smoothing, batch.targets
     if batch.asked is not None:
@@ -141,7 +141,7 @@ def _warmed(soft: Tensor, told: Tensor, heat: float) -> Tensor:
     return powered / powered.sum(dim=1, keepdim=True) * told.unsqueeze(1)
 
 
-def _fast_bfloat16(device: torch.device) -> bool:
+def fast_bfloat16(device: torch.device) -> bool:
     """Whether this device computes in bfloat16; emulated, it is several times slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())

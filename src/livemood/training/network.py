@@ -184,7 +184,12 @@ class CausalHead(nn.Module):
             part.step_width, part.recurrent, part.recurrent_layers, batch_first=True
         )
         self.layers, self.units, self.lstm = part.recurrent_layers, part.recurrent, kind is nn.LSTM
-        self.pooling = _Pooling(part.recurrent, part.recurrent // 2, part.dropout, labels)
+        heard = part.recurrent + part.step_width
+        self.readout = (
+            nn.Sequential(nn.Linear(heard, part.readout), nn.ReLU()) if part.readout else None
+        )
+        width = part.readout or part.recurrent
+        self.pooling = _Pooling(width, part.recurrent // 2, part.dropout, labels)
 
     @property
     def width(self) -> int:
@@ -204,10 +209,19 @@ class CausalHead(nn.Module):
         states, (hidden, cells) = self.recurrent(steps, given)
         return states, torch.cat((*hidden.unbind(0), *cells.unbind(0)), 1)
 
+    def read(self, steps: Tensor, states: Tensor) -> Tensor:
+        """What is pooled of each step: its state, or what the readout makes of both."""
+        if self.readout is None:
+            return states
+        out: Tensor = self.readout(torch.cat((states, steps), dim=2))
+        return out
+
     def forward(self, steps: Tensor, state: Tensor) -> Tensor:
         """Logits of a window from its steps; `state` (batch, width) is what came before."""
-        states, _ = self.run(self.dropout(steps), state)
-        logits: Tensor = self.pooling(states, self.pooling.scores(states))
+        steps = self.dropout(steps)
+        states, _ = self.run(steps, state)
+        pooled = self.read(steps, states)
+        logits: Tensor = self.pooling(pooled, self.pooling.scores(pooled))
         return logits
 
 

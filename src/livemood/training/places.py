@@ -12,7 +12,7 @@ from livemood.training.recipe import Recipe
 
 
 def read_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """`PLACE=VALUE` each, the value as TOML writes it; words need no quotes.
+    """`PLACE=VALUE` each, the value as TOML writes it; words need no quotes, and nothing is none.
 
     Raises `UsageError` for one without `=`.
     """
@@ -21,6 +21,9 @@ def read_settings(settings: Sequence[str]) -> dict[str, Any]:
         place, sign, text = setting.partition("=")
         if not sign or not place:
             raise UsageError(f"{setting!r} is no setting: write PLACE=VALUE, as in fit.epochs=12")
+        if not text.strip():
+            out[place.strip()] = None
+            continue
         try:
             out[place.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

@@ -45,6 +45,9 @@ class NetworkPart(Part):
     cell: Literal["gru", "lstm"] = "gru"
     """Its kind."""
     recurrent_layers: int = Field(1, gt=0, le=4)
+    readout: int = Field(0, ge=0)
+    """Units of a layer that reads each step beside the recurrent state it led to, and is what is
+    pooled; with 0 the states are. What a step says then need not pass the recurrence."""
     bands: Literal[1, 3, 5, 7] = 3
     """Mel bands that a convolution's kernel sees; in time it sees three frames."""
     pooling: Literal["max", "mean"] = "max"

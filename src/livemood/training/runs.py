@@ -107,7 +107,7 @@ def train_folds(
             predictions["bidirectional"].append(compared)
     figures = crossvalidation_figures(predictions, recipe.labels, recipe.seed)
     for values in figures["models"].values():
-        values["uar_deviation"] = _deviation(values["uar_by_fold"])
+        values["uar_deviation"] = deviation(values["uar_by_fold"])
     write_json(out / "figures.json", figures | {"folds": names})
     return figures
 
@@ -125,7 +125,8 @@ def _train_fold(
     return run, folders
 
 
-def _deviation(scores: list[float]) -> float:
+def deviation(scores: list[float]) -> float:
+    """Sample deviation of the scores of folds; 0 for a single one."""
     return round(float(np.std(scores, ddof=1)), 2) if len(scores) > 1 else 0.0
 
 

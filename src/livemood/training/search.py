@@ -69,7 +69,9 @@ def multiply_adds(recipe: Recipe, seconds: float = 3.0) -> int:
     gates = 4 if part.cell == "lstm" else 3
     each = gates * units * (part.step_width + units)
     each += (part.recurrent_layers - 1) * gates * units * 2 * units
-    each += units * (units // 2) + units // 2 + units * len(recipe.labels)
+    each += part.readout * (part.step_width + units)
+    pooled = part.readout or units
+    each += pooled * (units // 2) + units // 2 + pooled * len(recipe.labels)
     convolutions: int = counter.get_total_flops() // 2
     return convolutions + steps * each
 

@@ -102,6 +102,7 @@ def shape_of(folder: Path) -> NetworkPart:
             hidden=layers.linear[0][0].shape[0],
             width=layers.linear[1][0].shape[0],
             recurrent=layers.recurrent[1].shape[2],
+            readout=len(layers.readout[0]) if layers.readout else 0,
         )
     except (IndexError, ValueError) as error:
         raise ModelError(f"{path} is not a livemood model of a shape known here: {error}") from None
@@ -160,9 +161,15 @@ def _load_front(front: Front, layers: "_Layers") -> None:
 def _load_head(head: CausalHead, layers: "_Layers", outputs: Tensor) -> None:
     """Take the recurrent layer and the pooling of an earlier model, reading `outputs` alone."""
     inner, outer, output = layers.linear[2:]
+    parts = [("attention.0", inner), ("attention.2", outer), ("output", output)]
+    named = [(f"pooling.{name}", found) for name, found in parts]
+    if layers.readout:
+        units = head.units
+        columns = torch.cat((torch.arange(units), units + outputs))
+        named.append(("readout.0", [layers.readout[0][:, columns], layers.readout[1]]))
     state = {
-        f"pooling.{name}.{kind}": value
-        for name, found in (("attention.0", inner), ("attention.2", outer), ("output", output))
+        f"{name}.{kind}": value
+        for name, found in named
         for kind, value in zip(("weight", "bias"), found, strict=True)
     }
     weight, recurrent, bias = layers.recurrent
@@ -201,6 +208,8 @@ class _Layers:
                 linear[layer].append(values[0])
         last = ("attention.0", "attention.2", "output")
         order = {name: 1 + last.index(x) for name in linear for x in last if name.endswith(x)}
+        own = [name for name in linear if name.endswith("readout.0")]
+        self.readout = linear.pop(own[0]) if own else []
         # The front's two, then attention and output: optimizers do not keep to an order.
         self.linear = [linear[name] for name in sorted(linear, key=lambda n: order.get(n, 0))]
 

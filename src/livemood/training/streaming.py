@@ -49,9 +49,10 @@ class Streaming(nn.Module):
         kept1 = torch.cat((rows1, self.blocks[0](features.unsqueeze(1))), 2)
         kept2 = torch.cat((rows2, self.blocks[1](kept1)), 2)
         maps: Tensor = self.linear(self.blocks[2](kept2))
-        states, last = self.causal.run(maps.squeeze(3).permute(2, 0, 1), state[0])
-        pooling = self.causal.pooling
-        scores, votes = pooling.scores(states), pooling.output(states)
+        steps = maps.squeeze(3).permute(2, 0, 1)
+        states, last = self.causal.run(steps, state[0])
+        pooling, pooled = self.causal.pooling, self.causal.read(steps, states)
+        scores, votes = pooling.scores(pooled), pooling.output(pooled)
         return votes, scores, last.unsqueeze(0), kept1[:, :, -2:], kept2[:, :, -2:]
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,21 @@ Change = Callable[[Clip, np.random.Generator], NDArray[np.float32]]
 """Makes standardised, changed features of a clip."""
 
 
+class KeptViews(Protocol):
+    """Changed versions of clips on disk."""
+
+    count: int
+    """Versions of each clip."""
+    order: tuple[int, ...] | None
+    """How the axes of maps with as many are put for the network; on disk rows are first."""
+
+    def make(self, clip: Clip, number: int, change: Change) -> None:
+        """See that version `number` of `clip` is there."""
+
+    def get(self, clip: Clip, number: int) -> Maps:
+        """Version `number` of `clip`, which was made."""
+
+
 class Views:
     """A number of changed versions of each clip; the first is not changed.
 
@@ -26,6 +41,9 @@ class Views:
     the weights of the frozen blocks. Runs that share these share the files, as folds do; those that
     have other blocks share the changed features.
     """
+
+    order: tuple[int, ...] | None = (2, 0, 1)
+    """Maps become (channels, rows, bands)."""
 
     def __init__(
         self, folder: Path, count: int, shared: str, seed: int, front: Front, frozen: int

@@ -27,8 +27,21 @@ class SourceModel(nn.Module, ABC):
         return self.layers[-1]
 
     @abstractmethod
+    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Sound (batch, samples) in [-1, 1] to maps (batch, rows in time, ...) between the layers.
+
+        These layers stay as they are when the source is tuned. Beside the maps, what the layers
+        give, each (batch, frames, width).
+        """
+
+    @abstractmethod
+    def above(self, maps: Tensor) -> list[Tensor]:
+        """What the other layers make of the maps, (batch, frames, width) of each."""
+
     def forward(self, sound: Tensor) -> list[Tensor]:
         """Sound (batch, samples) in [-1, 1] to (batch, frames, width) of each layer."""
+        maps, found = self.below(sound)
+        return [*found, *self.above(maps)]
 
     @torch.no_grad()
     def embed(self, sound: Tensor) -> Tensor:

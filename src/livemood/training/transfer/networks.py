@@ -1,5 +1,6 @@
 """Networks for sound whose weights are published as tensors: BYOL-S, EfficientAT, GPVAD."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -38,11 +39,16 @@ class ByolS(SourceModel):
             n_fft=1024, win_length=400, hop_length=160, n_mels=64, f_min=60, f_max=7800
         )
 
-    def forward(self, sound: Tensor) -> list[Tensor]:
-        """Each block of convolution, its mean over mel bands, then both linear layers."""
+    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The first block of convolution; its mean over mel bands."""
         maps = (self._mel(sound, 16000, EPS) - self.mean) / self.deviation
-        maps, found = maps.unsqueeze(1), []
-        for number, layer in enumerate(self.features):
+        maps = self.features[:4](maps.unsqueeze(1))
+        return maps.movedim(3, 1), [maps.mean(2).transpose(1, 2)]
+
+    def above(self, maps: Tensor) -> list[Tensor]:
+        """The other blocks, each its mean over mel bands, then both linear layers."""
+        maps, found = maps.movedim(1, 3), []
+        for number, layer in enumerate(list(self.features)[4:]):
             maps = layer(maps)
             if number % 4 == 3:
                 found.append(maps.mean(2).transpose(1, 2))
@@ -62,6 +68,8 @@ class EfficientAt(SourceModel):
     layers = (16, 16, 32, 48, 64, 64, 384)
     after = (3, 6, 10, 12, 13, 15, 16)
     """The blocks whose maps are given."""
+    kept = 7
+    """Blocks that stay as they are when it is tuned: more than half of its work."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,15 +93,22 @@ class EfficientAt(SourceModel):
         banks, _ = get_mel_banks(128, 1024, 32000.0, 0.0, 15000.0, 100.0, -500.0, 1.0)
         self._banks = _Kept(nn.functional.pad(banks, (0, 1)))
 
-    def forward(self, sound: Tensor) -> list[Tensor]:
-        """Blocks at which the maps shrink or widen, each its mean over mel bands."""
-        maps = self._log_mel(sound).unsqueeze(1)
+    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The lower blocks; those at which the maps shrink or widen, as means over mel bands."""
+        maps, found = self._passed(self._log_mel(sound).unsqueeze(1), range(self.kept))
+        return maps.movedim(3, 1), found
+
+    def above(self, maps: Tensor) -> list[Tensor]:
+        """The same of the upper blocks."""
+        return self._passed(maps.movedim(1, 3), range(self.kept, len(self.features)))[1]
+
+    def _passed(self, maps: Tensor, blocks: range) -> tuple[Tensor, list[Tensor]]:
         found = []
-        for number, layer in enumerate(self.features):
-            maps = layer(maps)
+        for number in blocks:
+            maps = self.features[number](maps)
             if number in self.after:
                 found.append(maps.mean(2).transpose(1, 2))
-        return found
+        return maps, found
 
     def tags(self, sound: Tensor) -> Tensor:
         """Logits of the 527 AudioSet classes, (batch, 527)."""
@@ -114,6 +129,8 @@ class Gpvad(SourceModel):
     sample_rate = 22050
     frames_per_second = 12.5
     layers = (32, 128, 128, 128, 128, 256)
+    kept = 4
+    """Convolutions and poolings that stay as they are when it is tuned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,16 +147,25 @@ class Gpvad(SourceModel):
             n_fft=2048, hop_length=441, n_mels=64, f_max=11025, norm="slaney", mel_scale="slaney"
         )
 
-    def forward(self, sound: Tensor) -> list[Tensor]:
-        """Each convolution, its mean over mel bands, then the recurrent layer."""
+    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The first three convolutions, each its mean over mel bands."""
         maps = self._mel(sound, 22050, EPS).transpose(1, 2).unsqueeze(1)
+        maps, found = self._passed(maps, list(self.features)[: self.kept])
+        return maps.transpose(1, 2), found
+
+    def above(self, maps: Tensor) -> list[Tensor]:
+        """The same of the other two, then the recurrent layer."""
+        maps, found = self._passed(maps.transpose(1, 2), list(self.features)[self.kept :])
+        states, _ = self.gru(maps.transpose(1, 2).flatten(2))
+        return [*found, states]
+
+    def _passed(self, maps: Tensor, layers: Sequence[nn.Module]) -> tuple[Tensor, list[Tensor]]:
         found = []
-        for layer in self.features:
+        for layer in layers:
             maps = layer(maps)
             if isinstance(layer, _Block):
                 found.append(maps.mean(3).transpose(1, 2))
-        states, _ = self.gru(maps.transpose(1, 2).flatten(2))
-        return [*found, states]
+        return maps, found
 
 
 class _Block(nn.Module):

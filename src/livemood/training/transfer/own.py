@@ -43,13 +43,17 @@ class Earlier(SourceModel):
             f_max=features.high_hz,
         )
 
-    def forward(self, sound: Tensor) -> list[Tensor]:
-        """Each block of convolution, its mean over mel bands; steps; states of the GRU."""
+    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The first block of convolution; its mean over mel bands."""
         mean, deviation, offset = self._scale
         features = (self._mel(sound, self.sample_rate, offset) - mean) / deviation
-        features = features.transpose(1, 2)
-        maps, found = features.unsqueeze(1), []
-        for block in self.network.front.layers()[:3]:
+        maps = self.network.front.layers()[0](features.transpose(1, 2).unsqueeze(1))
+        return maps.transpose(1, 2), [maps.mean(3).transpose(1, 2)]
+
+    def above(self, maps: Tensor) -> list[Tensor]:
+        """The other blocks, each its mean over mel bands; steps; states of the GRU."""
+        maps, found = maps.transpose(1, 2), []
+        for block in self.network.front.layers()[1:3]:
             maps = block(maps)
             found.append(maps.mean(3).transpose(1, 2))
         steps = self.network.front.linear(maps.permute(0, 2, 3, 1).flatten(2))

@@ -19,7 +19,11 @@ class SpeechTransformer(SourceModel):
         found = network.encoder.transformer.layers
         self.layers = tuple(int(layer.final_layer_norm.normalized_shape[0]) for layer in found)
 
-    def forward(self, sound: Tensor) -> list[Tensor]:
+    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The convolutions, which nobody tunes (Baevski et al. 2020); nothing of them is given."""
+        return self.network.feature_extractor(sound, None)[0], []
+
+    def above(self, maps: Tensor) -> list[Tensor]:
         """The output of each layer of the transformer."""
-        found: list[Tensor] = self.network.extract_features(sound)[0]
+        found: list[Tensor] = self.network.encoder.extract_features(maps, None)
         return found

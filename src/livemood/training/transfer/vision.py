@@ -40,11 +40,16 @@ class Picture(SourceModel):
         self.frames_per_second = 100 / 32
         self._mel = _Mel(n_fft=1024, win_length=400, hop_length=160, n_mels=128, f_max=8000)
 
-    def forward(self, sound: Tensor) -> list[Tensor]:
-        """Stages of the network, each its mean over mel bands."""
+    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The picture alone: all layers learn when it is tuned."""
         picture = self._mel(sound, 16000, EPS)
         scale = picture.std((1, 2), keepdim=True).clamp_min(1e-3)
         picture = (picture - picture.mean((1, 2), keepdim=True)) / scale
+        return picture.transpose(1, 2), []
+
+    def above(self, maps: Tensor) -> list[Tensor]:
+        """Stages of the network, each its mean over mel bands."""
+        picture = maps.transpose(1, 2)
         # Inception's smallest picture is 75 points wide.
         picture = nn.functional.pad(picture, (0, max(0, 75 - picture.shape[2])))
         maps = self.network(picture.unsqueeze(1).expand(-1, 3, -1, -1))

@@ -1,0 +1,164 @@
+"""Training the upper layers of a source model, and writing down what it then says of clips."""
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from livemood.errors import UsageError
+from livemood.training.augment import Augmenter
+from livemood.training.build import Where, same_recipe, versions, write_json
+from livemood.training.cache import FeatureCache, SoundCache
+from livemood.training.clips import Clip
+from livemood.training.data import Data, write_predictions
+from livemood.training.degrade import NoiseBank
+from livemood.training.evaluate import crossvalidation_figures
+from livemood.training.examples import Examples
+from livemood.training.fit import Report, State, begin
+from livemood.training.learning import by_label, fast_bfloat16
+from livemood.training.metrics import Probs, Truth
+from livemood.training.recipe import Recipe
+from livemood.training.runs import deviation
+from livemood.training.splits import Fold, check_folds
+from livemood.training.trained import CHECKPOINT
+from livemood.training.transfer.base import SourceModel
+from livemood.training.transfer.catalogue import open_source
+from livemood.training.transfer.tuned import SoundViews, Tuned
+
+TABLE = "table.csv"
+"""What the tuned source says of all clips that its fold may be learnt from."""
+
+
+def tune_folds(
+    recipe: Recipe,
+    data: Data,
+    folds: Sequence[Fold],
+    where: Where,
+    out: Path,
+    report: Report | None = None,
+    only: Sequence[str] = (),
+) -> dict[str, Any] | None:
+    """Tune the source once for each fold, without its speakers; figures on them, in percent.
+
+    Each fold's folder has `table.csv`, for `distill.table`: the mean of what is said of all
+    versions of each clip of the other speakers and of `distill.unlabelled` corpora. With `only`
+    the folds of these names are tuned and nothing is measured yet. Raises `UsageError` for a
+    recipe that does not say what is to be tuned.
+    """
+    check_folds(folds, [*data.train, *data.test])
+    if not recipe.network.source or not recipe.augment.views:
+        raise UsageError("to tune a source a recipe names it, network.source, and augment.views")
+    predictions: list[tuple[Truth, Probs]] = []
+    for fold in folds:
+        if only and fold.name not in only:
+            continue
+        part = data.without(fold.speakers)
+        predictions.append(_tuned(recipe, part, where, out / f"fold{fold.name}", report))
+    if only:
+        return None
+    figures = crossvalidation_figures({"float32": predictions}, recipe.labels, recipe.seed)
+    for values in figures["models"].values():
+        values["uar_deviation"] = deviation(values["uar_by_fold"])
+    write_json(out / "figures.json", figures | {"folds": [fold.name for fold in folds]})
+    return figures
+
+
+def _tuned(
+    recipe: Recipe, data: Data, where: Where, run: Path, report: Report | None
+) -> tuple[Truth, Probs]:
+    """Tune on `data`, going on from what is in `run`; what is said of its test clips."""
+    run.mkdir(parents=True, exist_ok=True)
+    same_recipe(recipe, run)
+    device = where.torch_device()
+    write_json(run / "versions.json", versions() | {"device": str(device)})
+    sounds = SoundCache(where.cache, recipe.features.sample_rate)
+    data.check(sounds.digest)
+    source = open_source(str(recipe.network.source), where.sources)
+    views = _views(recipe, data, where, sounds, source)
+    parts = (
+        recipe.features,
+        recipe.augment,
+        recipe.fit,
+        FeatureCache(where.cache, recipe.features),
+    )
+    examples = Examples(data.train, data.shares, recipe.labels, *parts)
+    features = recipe.features
+    examples.keep(views, views.rows_a_second * features.hop_length / features.sample_rate)
+    torch.manual_seed(recipe.seed)
+    network = Tuned(source, len(recipe.labels), recipe.network.dropout).to(device)
+    network = _fit(recipe, network, examples, run, report)
+    if not (run / TABLE).is_file():
+        told = [*data.train, *data.unlabelled]
+        said = (_said(network, views, clip, range(views.count)) for clip in told)
+        write_predictions(run / TABLE, recipe.labels, zip(told, said, strict=True))
+    truth = np.array([recipe.labels.index(clip.label) for clip in data.test])
+    return truth, np.array([_said(network, views, clip, range(1)) for clip in data.test])
+
+
+def _views(
+    recipe: Recipe, data: Data, where: Where, sounds: SoundCache, source: SourceModel
+) -> SoundViews:
+    augment, augmenter = recipe.augment, None
+    if augment.sound:
+        noise = NoiseBank(where.corpora / augment.noise, augment.noise_folds)
+        augmenter = Augmenter(augment.sound, noise, tuple(data.train))
+    shared = f"{recipe.network.source} {augment.sound!r} {augment.speeds} {recipe.seed}"
+    folder = where.cache / f"tuned-{hashlib.sha256(shared.encode()).hexdigest()[:12]}"
+    return SoundViews(folder, source, sounds, augmenter, augment.speeds, augment.views, recipe.seed)
+
+
+def _fit(
+    recipe: Recipe, network: Tuned, examples: Examples, run: Path, report: Report | None
+) -> Tuned:
+    """Train it as `recipe.fit` says, or go on; the mean of its weights."""
+    rate, device = recipe.fit.learning_rate, next(network.parameters()).device
+    groups = [
+        {"params": list(network.source.parameters()), "lr": rate * recipe.fit.source_rate},
+        {"params": list(network.head.parameters()), "lr": rate},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.fit.weight_decay)
+    state: State = begin(recipe, network, optimizer)
+    if (run / CHECKPOINT).is_file():
+        state.load(run / CHECKPOINT)
+    while state.epoch < recipe.fit.epochs:
+        began = time.monotonic()
+        torch.manual_seed(recipe.seed * 1000 + state.epoch)
+        network.train()
+        losses, hits, count = [], 0, 0
+        for on_host in examples.batches(np.random.default_rng([recipe.seed, state.epoch])):
+            batch = on_host.to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
+                logits = network(batch.features)
+            loss = (batch.weights * by_label(recipe, logits.float(), batch)).mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimizer.step()
+            state.averaged.update_parameters(network)
+            losses.append(loss.item())
+            hits += int((logits.argmax(1) == batch.targets.argmax(1)).sum())
+            count += len(logits)
+        state.schedule.step()
+        state.epoch += 1
+        row = {"epoch": state.epoch, "loss": float(np.mean(losses)), "accuracy": hits / count}
+        state.curve.append(row | {"seconds": time.monotonic() - began})
+        state.keep(run)
+        if report:
+            report(state.curve[-1] | {"epochs": recipe.fit.epochs})
+    return cast(Tuned, state.averaged.module).cpu().eval()
+
+
+@torch.no_grad()
+def _said(network: Tuned, views: SoundViews, clip: Clip, numbers: Iterable[int]) -> Probs:
+    """Probabilities of each label, the mean over these versions of the whole clip."""
+    rows = []
+    for number in numbers:
+        views.make(clip, number)
+        maps = torch.from_numpy(views.get(clip, number).astype(np.float32))[None]
+        rows.append(network(maps).softmax(1)[0].double().numpy())
+    mean: Probs = np.mean(rows, axis=0)
+    return mean

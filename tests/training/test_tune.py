@@ -1,0 +1,158 @@
+"""A source is tuned by fold, and a small network learns from what it then says."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+pytest.importorskip("sklearn", reason="needs the extra train")
+
+from livemood.errors import UsageError  # noqa: E402
+from livemood.toolkit.commands import run  # noqa: E402
+from livemood.training.data import read_table  # noqa: E402
+from livemood.training.manifest import read_manifest  # noqa: E402
+from livemood.training.splits import make_folds  # noqa: E402
+
+LABELS = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
+RECIPE = f"""
+name = "tuned"
+seed = 5
+labels = {json.dumps(LABELS)}
+
+[[corpora]]
+name = "few"
+licence = "CC BY-NC-SA 4.0"
+
+[network]
+source = "efficientat-mn04"
+
+[augment]
+views = 2
+
+[fit]
+epochs = 3
+batch_size = 8
+"""
+PUPIL = """
+name = "pupil"
+seed = 5
+labels = LABELS
+
+[[corpora]]
+name = "few"
+licence = "CC BY-NC-SA 4.0"
+
+[network]
+channels = 4
+hidden = 8
+recurrent = 4
+readout = 6
+
+[distill]
+table = "teacher/fold{fold}/table.csv"
+share = 0.5
+
+[fit]
+epochs = 1
+""".replace("LABELS", json.dumps(LABELS))
+
+
+@pytest.fixture(scope="module")
+def few(corpora, tmp_path_factory):
+    """A corpus of some clips of four speakers beside a link to the weights, and the recipes."""
+    weights = corpora.parent / "source-models"
+    weights = type(corpora)(os.environ.get("LIVEMOOD_SOURCES", weights))
+    if not (weights / "efficientat-mn04.safetensors").is_file():
+        pytest.skip(f"no source models at {weights}: set LIVEMOOD_SOURCES to their folder")
+    folder = tmp_path_factory.mktemp("tune")
+    (folder / "few").mkdir()
+    with (folder / "few" / "metadata.csv").open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["path", "speaker", "label"])
+        for clip in read_manifest(corpora / "ravdess" / "metadata.csv"):
+            if int(clip.speaker[-2:]) <= 4 and clip.path.stem[9:14] in ("01-01", "02-02"):
+                writer.writerow([clip.path, clip.speaker, clip.label])
+    (folder / "tuned.toml").write_text(RECIPE)
+    (folder / "pupil.toml").write_text(PUPIL)
+    name = "efficientat-mn04.safetensors"
+    (folder / name).symlink_to(weights / name)
+    return folder
+
+
+def call(few, *words):
+    more = ["--corpora", few, "--sources", few, "--cache", few / "cache", "--device", "cpu"]
+    with pytest.raises(SystemExit) as end:
+        run([*map(str, words), *map(str, more), "--folds", "group:2"])
+    return end.value.code
+
+
+@pytest.mark.slow
+def test_a_tuned_source_is_measured_by_fold_and_teaches_a_small_network(few, capsys):
+    out = few / "teacher"
+    tune = ["sources", "tune", few / "tuned.toml", "--out", out]
+    clips = read_manifest(few / "few" / "metadata.csv")
+    folds = make_folds("group:2", clips)
+    assert call(few, *tune, "--only", folds[0].name) == 0
+    assert not (out / "figures.json").exists()
+    kept = out / f"fold{folds[0].name}" / "checkpoint.pt"
+    written = kept.stat().st_mtime_ns
+    assert call(few, *tune) == 0
+    assert kept.stat().st_mtime_ns == written  # what was trained is not trained again
+    said = capsys.readouterr()
+    assert "epoch 3/3" in said.err
+    assert "float32        UAR" in said.out
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["folds"] == [fold.name for fold in folds]
+    assert np.sum(figures["models"]["float32"]["confusion"]) == len(clips)
+    for fold in folds:
+        table = read_table(out / f"fold{fold.name}" / "table.csv", clips, LABELS)
+        own = np.array([clip.speaker in fold.speakers for clip in clips])
+        assert not table[own].any()  # it says nothing of those it is measured on
+        assert np.allclose(table[~own].sum(axis=1), 1, atol=1e-3)
+        curve = (out / f"fold{fold.name}" / "curve.jsonl").read_text().splitlines()
+        losses = [json.loads(line)["loss"] for line in curve]
+        assert losses[-1] < losses[0]
+    assert call(few, "train", few / "pupil.toml", "--out", few / "pupil") == 0
+    assert (few / "pupil" / "figures.json").is_file()
+
+
+@pytest.mark.slow
+def test_cut_short_it_goes_on_and_ends_with_the_same_weights(few):
+    whole, cut = few / "whole", few / "cut"
+    name = make_folds("group:2", read_manifest(few / "few" / "metadata.csv"))[0].name
+    tune = ["sources", "tune", few / "tuned.toml", "--only", name, "--out"]
+    assert call(few, *tune, whole) == 0
+
+    from livemood.training.transfer import tune as module
+
+    kept, calls = module.State.keep, []
+
+    def killed(self, run):
+        kept(self, run)
+        calls.append(run)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.State, "keep", killed)
+        assert call(few, *tune, cut) == 130
+    assert call(few, *tune, cut) == 0
+    one, other = (
+        torch.load(folder / f"fold{name}" / "checkpoint.pt", weights_only=True)["averaged"]
+        for folder in (whole, cut)
+    )
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_recipe_that_names_nothing_to_tune_is_refused(few):
+    text = (few / "tuned.toml").read_text()
+    for less in ('source = "efficientat-mn04"', "views = 2"):
+        (few / "less.toml").write_text(text.replace(less, ""))
+        with pytest.raises(UsageError, match=r"network\.source, and augment\.views"):
+            call(few, "sources", "tune", few / "less.toml", "--out", few / "less")
+    (few / "less.toml").write_text(text.replace("efficientat-mn04", "nothing"))
+    with pytest.raises(UsageError, match="no source model is called 'nothing'"):
+        call(few, "sources", "tune", few / "less.toml", "--out", few / "less")
