@@ -12,7 +12,7 @@ pytest.importorskip("sklearn", reason="needs the extra train")
 
 from livemood.errors import UsageError  # noqa: E402
 from livemood.toolkit.commands import run  # noqa: E402
-from livemood.training.data import read_table  # noqa: E402
+from livemood.training.data import read_table, write_predictions  # noqa: E402
 from livemood.training.manifest import read_manifest  # noqa: E402
 from livemood.training.splits import make_folds  # noqa: E402
 
@@ -145,6 +145,23 @@ def test_cut_short_it_goes_on_and_ends_with_the_same_weights(few):
         for folder in (whole, cut)
     )
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_table_is_written_whole_or_not_at_all(few):
+    clips = read_manifest(few / "few" / "metadata.csv")[:3]
+    path, even = few / "said.csv", np.full(len(LABELS), 1 / len(LABELS))
+
+    def said(until):
+        for number, clip in enumerate(clips):
+            if number == until:
+                raise KeyboardInterrupt
+            yield clip, even
+
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(path, LABELS, said(2))
+    assert not path.exists()
+    write_predictions(path, LABELS, said(3))
+    assert np.allclose(read_table(path, clips, LABELS), even)
 
 
 def test_a_recipe_that_names_nothing_to_tune_is_refused(few):

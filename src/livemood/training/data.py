@@ -85,15 +85,17 @@ def read_data(recipe: Recipe, corpora: Path) -> Data:
 def write_predictions(
     path: Path, labels: Sequence[str], rows: Iterable[tuple[Clip, Probs]], condition: str = "clean"
 ) -> None:
-    """Write what was said of clips, one row each, as `read_table` and people read it."""
+    """Write what was said of clips, one row each, as `read_table` reads it: all rows or no file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as lines:
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines)
         writer.writerow(["condition", "path", "speaker", "label", "predicted", *labels])
         for clip, said in rows:
             best = labels[int(said.argmax())]
             where = str(clip.path.resolve())
             writer.writerow([condition, where, clip.speaker, clip.label, best, *said.round(4)])
+    partial.replace(path)
 
 
 def read_table(path: Path, clips: Sequence[Clip], labels: Sequence[str]) -> Probs:
