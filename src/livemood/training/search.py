@@ -71,7 +71,9 @@ def multiply_adds(recipe: Recipe, seconds: float = 3.0) -> int:
     each += (part.recurrent_layers - 1) * gates * units * 2 * units
     each += part.readout * (part.step_width + units)
     pooled = part.readout or units
-    each += pooled * (units // 2) + units // 2 + pooled * len(recipe.labels)
+    each += (
+        pooled * (units // 2) + units // 2 + pooled * (2 if part.readout else len(recipe.labels))
+    )
     convolutions: int = counter.get_total_flops() // 2
     return convolutions + steps * each
 
