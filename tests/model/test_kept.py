@@ -31,7 +31,7 @@ def folder(request, tmp_path_factory):
     from livemood.training.recipe import NetworkPart
 
     torch.manual_seed(1)
-    part = NetworkPart(channels=8, hidden=16, recurrent=8, readout=12)
+    part = NetworkPart(channels=8, hidden=16, recurrent=8, moments=12)
     network = DcRnn(part, 64, 7).train()
     with torch.no_grad():
         network(torch.randn(16, 98, 64))

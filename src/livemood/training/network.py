@@ -213,12 +213,14 @@ class CausalHead(nn.Module):
         )
         self.layers, self.units, self.lstm = part.recurrent_layers, part.recurrent, kind is nn.LSTM
         heard, inner = part.recurrent + part.step_width, part.recurrent // 2
-        self.readout = nn.Linear(heard, part.readout) if part.readout else None
-        self.pooling = (
-            Moments(part.readout, inner, part.dropout, labels)
-            if part.readout
-            else _Pooling(part.recurrent, inner, part.dropout, labels)
-        )
+        self.readout: nn.Module | None = None
+        if part.readout:
+            self.readout = nn.Sequential(nn.Linear(heard, part.readout), nn.ReLU())
+        elif part.moments:
+            self.readout = nn.Linear(heard, part.moments)
+        kind_of = Moments if part.moments else _Pooling
+        width = part.moments or part.readout or part.recurrent
+        self.pooling = kind_of(width, inner, part.dropout, labels)
 
     @property
     def width(self) -> int:

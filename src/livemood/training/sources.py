@@ -104,7 +104,8 @@ def shape_of(folder: Path) -> NetworkPart:
             hidden=layers.linear[0][0].shape[0],
             width=layers.linear[1][0].shape[0],
             recurrent=layers.recurrent[1].shape[2],
-            readout=len(layers.readout[0]) if layers.readout else 0,
+            readout=0 if layers.moments else layers.read,
+            moments=layers.read if layers.moments else 0,
         )
     except (IndexError, ValueError) as error:
         raise ModelError(f"{path} is not a livemood model of a shape known here: {error}") from None
@@ -165,7 +166,8 @@ def _load_head(head: CausalHead, layers: "_Layers", outputs: Tensor) -> None:
     named = list(zip(_POOLING, layers.linear[2:], strict=True))
     if layers.readout:
         columns = torch.cat((torch.arange(head.units), head.units + outputs))
-        named.append(("readout", [layers.readout[0][:, columns], layers.readout[1]]))
+        place = "readout" if layers.moments else "readout.0"
+        named.append((place, [layers.readout[0][:, columns], layers.readout[1]]))
     state = {
         f"{name}.{kind}": value
         for name, found in named
@@ -213,12 +215,13 @@ class _Layers:
                 linear[layer] = [values[0].T]
             elif node.op_type == "Add" and values and layer in linear:
                 linear[layer].append(values[0])
-        own = [name for name in linear if name.endswith("readout")]
+        own = [name for name in linear if name.endswith(("readout", "readout.0"))]
         self.readout = linear.pop(own[0]) if own else []
-        moments = OnnxNetwork(path, "cpu").moments if own else None
-        if moments is not None:
-            matrix = torch.from_numpy(moments)
-            linear["output"] = [matrix[:-1].T, matrix[-1]]
+        self.read = len(self.readout[0]) if own else 0
+        matrix = OnnxNetwork(path, "cpu").moments if own else None
+        self.moments = matrix is not None
+        if matrix is not None:
+            linear["output"] = [torch.from_numpy(matrix[:-1].T), torch.from_numpy(matrix[-1])]
         last = ("attention.0", "attention.2", "output")
         order = {name: 1 + last.index(x) for name in linear for x in last if name.endswith(x)}
         # The front's two, then attention and output: optimizers do not keep to an order.
