@@ -1,18 +1,52 @@
 """What is computed for new steps alone reads as if everything had been computed at once."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livemood.audio import Span
+from livemood.errors import ModelError
 from livemood.model.kept import Hop, Kept
-from livemood.model.model import Model
-from livemood.model.network import LARGEST_BATCH, OnnxNetwork
+from livemood.model.manifest import read_manifest, write_manifest
+from livemood.model.model import Model, load_model
+from livemood.model.network import LARGEST_BATCH, MOMENTS, OnnxNetwork, pooled
 from livemood.model.registry import find_model
 
 TOLERANCE = 1e-4
 SAMPLES = 16000 * 7
+
+
+@pytest.fixture(scope="module", params=["default", "moments"])
+def folder(request, tmp_path_factory):
+    """Of the shipped model, whose steps vote, and of one whose steps' moments are pooled."""
+    shipped = find_model("default")
+    if request.param == "default":
+        return shipped
+    torch = pytest.importorskip("torch", reason="needs the extra train")
+    from livemood.training.export import export_onnx
+    from livemood.training.network import DcRnn
+    from livemood.training.recipe import NetworkPart
+
+    torch.manual_seed(1)
+    part = NetworkPart(channels=8, hidden=16, recurrent=8, moments=12)
+    network = DcRnn(part, 64, 7).train()
+    with torch.no_grad():
+        network(torch.randn(16, 98, 64))
+        network.causal.pooling.output.weight *= 3
+    out = tmp_path_factory.mktemp("moments")
+    export_onnx(network.eval(), 64, out / "model.onnx")
+    digest = hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()
+    changes = {"sha256": digest, "precision": "float32", "name": "moments"}
+    write_manifest(read_manifest(shipped).model_copy(update=changes), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return load_model(folder, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +77,7 @@ def in_one_go(model, sound, first, end):
 
 
 def small_kept():
-    return Kept(labels=3, slots=10, units=4, frames=(2, 5), rows=())
+    return Kept(said=3, slots=10, units=4, frames=(2, 5), rows=())
 
 
 @settings(max_examples=30, deadline=None)
@@ -82,9 +116,9 @@ def test_a_window_without_new_steps_reads_as_the_one_before(model, sound):
 
 
 @pytest.mark.parametrize("provider", LARGEST_BATCH)
-def test_hops_read_together_as_alone(model, sound, provider):
+def test_hops_read_together_as_alone(folder, model, sound, provider):
     """Batches as large as on each provider; no GPU is needed, all of them run on the CPU."""
-    path, most = find_model("default") / "model.onnx", LARGEST_BATCH[provider]
+    path, most = folder / "model.onnx", LARGEST_BATCH[provider]
     wide = Model(model.manifest, OnnxNetwork(path, "cpu", largest_batch=most))
     rng = np.random.default_rng(4)
     ends = rng.choice([12, 20, 38], round(1.5 * most))
@@ -123,3 +157,28 @@ def test_forgetting_begins_afresh():
     assert kept.turn_to(3, 6) == 3
     assert kept.fresh
     assert not kept.state.any()
+
+
+def test_what_pools_is_checked_when_the_file_is_read(folder, model, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="needs the extra train")
+    network = OnnxNetwork(folder / "model.onnx", "cpu")
+    assert network.labels == 7
+    for text in ("AAAA", "no base64!"):
+        whole = onnx.load(str(folder / "model.onnx"))
+        onnx.helper.set_model_props(whole, {MOMENTS: text})
+        onnx.save(whole, str(tmp_path / "model.onnx"))
+        with pytest.raises(ModelError, match="what pools its steps does not fit"):
+            OnnxNetwork(tmp_path / "model.onnx", "cpu")
+
+
+def test_moments_are_mean_and_deviation_under_the_weights():
+    rng = np.random.default_rng(5)
+    said, weights = rng.normal(3, 2, (2, 9, 4)), rng.uniform(0, 1, (2, 9))
+    moments = rng.normal(0, 1, (9, 3))
+    given = (x.astype(np.float32) for x in (said, weights, moments))
+    got = pooled(*given)
+    for row in range(2):
+        mean = np.average(said[row], axis=0, weights=weights[row])
+        deviation = np.sqrt(np.average((said[row] - mean) ** 2, axis=0, weights=weights[row]))
+        expected = np.concatenate((mean, deviation)) @ moments[:-1] + moments[-1]
+        assert np.abs(got[row] - expected).max() < 1e-4

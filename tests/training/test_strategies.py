@@ -157,6 +157,7 @@ STRATEGIES = {
     "sampled": {"fit": {"epochs": 1, "balance": "sample", "l1": 1e-5}},
     "lstm": {"network": {"cell": "lstm", "recurrent_layers": 2, "bands": 5, "pooling": "mean"}},
     "readout": {"network": {"source": "run", "readout": 12}},
+    "moments": {"network": {"source": "run", "moments": 12}},
 }
 
 

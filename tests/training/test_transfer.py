@@ -92,23 +92,28 @@ def test_a_lean_network_is_a_source_of_its_own_shape(source, features, tmp_path)
         transferred(tmp_path, source="lean", source_head=True)
 
 
-def test_a_readout_is_part_of_the_head_that_comes_out_of_a_file(source, features, tmp_path):
+@pytest.mark.parametrize("kind", ["readout", "moments"])
+def test_a_readout_is_part_of_the_head_that_comes_out_of_a_file(kind, source, features, tmp_path):
     torch.manual_seed(4)
-    network = DcRnn(NetworkPart(**SMALL, readout=6), MELS, LABELS).eval()
+    network = DcRnn(NetworkPart(**SMALL, **{kind: 6}), MELS, LABELS).train()
+    with torch.no_grad():  # scales of mean and deviation, to be folded on export
+        network(torch.randn(16, 98, MELS))
+    network.eval()
     (tmp_path / "with").mkdir()
     export_onnx(network, MELS, tmp_path / "with" / "model.onnx")
-    assert shape_of(tmp_path / "with").readout == 6
-    assert shape_of(source[1] / "float32").readout == 0
-    again = transferred(tmp_path, source="with", source_head=True, readout=6)
+    assert getattr(shape_of(tmp_path / "with"), kind) == 6
+    assert getattr(shape_of(source[1] / "float32"), kind) == 0
+    again = transferred(tmp_path, source="with", source_head=True, **{kind: 6})
     assert difference(again, network, features) < 1e-5
     with torch.no_grad():  # it reads the steps, not only what the recurrence kept of them
         steps, states = 9 * torch.randn(2, 1, 16), torch.zeros(2, 1, SMALL["recurrent"])
         one, other = network.causal.read(steps, states)
     assert not torch.equal(one, other)
     # As many outputs as the network that goes on hands to its head.
-    lean = transferred(tmp_path, source="with", source_head=True, readout=6, width=8)
-    assert lean.causal.readout[0].weight.shape == (6, 16)
-    for other, part in ((tmp_path, {}), (source[1], {"readout": 6})):
+    lean = transferred(tmp_path, source="with", source_head=True, width=8, **{kind: 6})
+    weights = lean.causal.readout.state_dict()
+    assert next(v.shape for k, v in weights.items() if k.endswith("weight")) == (6, 16)
+    for other, part in ((tmp_path, {}), (source[1], {kind: 6})):
         name = "with" if other == tmp_path else "float32"
         with pytest.raises(ModelError, match="does not fit"):
             transferred(other, source=name, source_head=True, **part)

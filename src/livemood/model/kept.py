@@ -24,7 +24,7 @@ class Kept:
     def __init__(
         self,
         *,
-        labels: int,
+        said: int,
         slots: int,
         units: int,
         frames: tuple[int, int],
@@ -38,8 +38,8 @@ class Kept:
         """Whether the next step begins afresh: neither frames nor rows are those before it."""
         self.state = np.zeros(units, np.float32)
         """Where the recurrence goes on, shape (units,)."""
-        self.votes = np.zeros((slots, labels), np.float32)
-        """How each step sounds."""
+        self.votes = np.zeros((slots, said), np.float32)
+        """What each step says of how it sounds."""
         self.weights = np.zeros(slots, np.float32)
         """How much each counts; 0 for slots that are not part of the window."""
         self.next: int | None = None
@@ -71,7 +71,7 @@ class Kept:
         return self.next
 
     def push(self, votes: Float32, weights: Float32) -> None:
-        """Take what the next steps say: votes (steps, labels), and what each weighs (steps,)."""
+        """Take what the next steps say: votes (steps, said), and what each weighs (steps,)."""
         assert self.next is not None  # noqa: S101 - `turn_to` came before
         self.fresh = False
         count, slots = len(votes), len(self.weights)

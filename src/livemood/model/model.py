@@ -66,7 +66,7 @@ class Model:
         self._steps = steps = manifest.network
         self._overlap = steps.context_frames - steps.step_frames - steps.kept_frames
         self._largest_batch = most = network.largest_batch
-        self._votes = np.empty((most, self._slots, gives), np.float32)
+        self._votes = np.empty((most, self._slots, network.said), np.float32)
         self._weights = np.empty((most, self._slots), np.float32)
         self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
 
@@ -115,7 +115,7 @@ class Model:
     def new_kept(self) -> Kept:
         """Memory for one stream."""
         return Kept(
-            labels=len(self.labels),
+            said=self._network.said,
             slots=self._slots,
             units=self._network.units,
             frames=(self._overlap, self.manifest.features.mels),
@@ -171,7 +171,9 @@ class Model:
             kept.state[:] = batch.new_state[0, row]
             kept.push(new_votes[:, row], new_weights[:, row])
             votes[row], weights[row] = kept.votes, kept.weights
-        probabilities = _softmax(pooled(votes, weights), self.manifest.temperature)
+        probabilities = _softmax(
+            pooled(votes, weights, self._network.moments), self.manifest.temperature
+        )
         for row, hop in enumerate(hops):
             hop.kept.last = probabilities[row]
         return probabilities

@@ -1,5 +1,6 @@
 """The DC-RNN on ONNX Runtime: batches of new log-mel frames in, what each step says out."""
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,6 +20,9 @@ LARGEST_BATCH: Final = {"cpu": 8, "cuda": 64}
 _NAMES: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUTS: Final = ("features", "rows1", "rows2", "state")
 OUTPUTS: Final = ("votes", "scores", "new_state", "new_rows1", "new_rows2")
+MOMENTS: Final = "livemood.moments"
+"""Where a file carries what makes logits of mean and deviation: float32, little-endian, base64."""
+LEAST_VARIANCE: Final = np.float32(1e-5)
 ROWS: Final = 2
 """Rows that are kept of a block's output: what a kernel three rows high sees of the past."""
 
@@ -115,7 +119,13 @@ class OnnxNetwork:
         self._rows_type = np.uint8 if kinds["rows1"] == "tensor(uint8)" else np.float32
         self._batches: dict[tuple[int, int, int], Batch] = {}
         self._buffers: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
-        self.shape = Shape(inputs["features"][-1], inputs["state"][-1], outputs[0].shape[-1])
+        self.said = int(str(outputs[0].shape[-1]))
+        """Values in what one step says: as many as there are labels, or what is pooled."""
+        self.moments = _moments(self._session.get_modelmeta().custom_metadata_map, self.said, path)
+        """From mean and deviation over a window to its logits, (2 x said + 1, labels), the bias
+        last; none if steps vote for labels."""
+        labels = self.said if self.moments is None else self.moments.shape[1]
+        self.shape = Shape(inputs["features"][-1], inputs["state"][-1], labels)
 
     @property
     def provider(self) -> str:
@@ -141,7 +151,7 @@ class OnnxNetwork:
         kept, mels // 2 or 4) in a float32 network, (batch, kept, mels // 2 or 4, channels) as uint8
         in a quantized one. `state` (1, batch, units) is the recurrent state before the new steps.
 
-        Votes are (steps, batch, labels), scores (steps, batch); then come the state to go on from
+        Votes are (steps, batch, said), scores (steps, batch); then come the state to go on from
         and the rows to keep.
         """
         return tuple(self._session.run(None, dict(zip(INPUTS, inputs, strict=True))))
@@ -179,7 +189,7 @@ class OnnxNetwork:
                 self._buffer(size, "state", (self.units,))[np.newaxis],
             )
             outputs = (
-                np.empty((steps, size, self.labels), np.float32),
+                np.empty((steps, size, self.said), np.float32),
                 np.empty((steps, size), np.float32),
                 self._buffer(size, "new_state", (self.units,))[np.newaxis],
                 self._buffer(size, "new_rows1", new_first, kind),
@@ -201,7 +211,7 @@ class OnnxNetwork:
     def whole(self, windows: Frames) -> Float32:
         """Logits (batch, labels) of whole windows (batch, frames, mels), nothing kept."""
         votes, scores, *_ = self(windows, *self.nothing_kept(len(windows)).values())
-        return pooled(votes.swapaxes(0, 1), weights_of(scores.T))
+        return pooled(votes.swapaxes(0, 1), weights_of(scores.T), self.moments)
 
 
 def weights_of(scores: Float32) -> Float32:
@@ -217,11 +227,36 @@ def weights_of(scores: Float32) -> Float32:
 _STEEPEST: Final = np.float32(40.0)
 
 
-def pooled(votes: Float32, weights: Float32) -> Float32:
-    """Logits (windows, labels): the mean of votes (windows, steps, labels) by weights, some not 0.
+def pooled(votes: Float32, weights: Float32, moments: Float32 | None = None) -> Float32:
+    """Logits (windows, labels) of what steps say (windows, steps, said), by weights, some not 0.
 
-    Each window is a product of its own, so it reads the same alone and in a batch.
+    That is the mean of votes, or with `moments` what these make of mean and deviation over time
+    (statistics pooling, Okabe et al. 2018). Each window is a product of its own, so it reads the
+    same alone and in a batch.
     """
-    out: Float32 = np.matmul(weights[:, np.newaxis], votes)[:, 0]
-    out /= np.add.reduce(weights, axis=1, keepdims=True)
+    heavy, total = weights[:, np.newaxis], np.add.reduce(weights, axis=1, keepdims=True)
+    mean: Float32 = np.matmul(heavy, votes)[:, 0]
+    mean /= total
+    if moments is None:
+        return mean
+    # About the mean, not from the mean of squares: what hardly varies would drown in rounding.
+    around = votes - mean[:, np.newaxis]
+    around *= around
+    variance: Float32 = np.matmul(heavy, around)[:, 0]
+    variance /= total
+    both = np.concatenate((mean, np.sqrt(variance + LEAST_VARIANCE)), axis=1)
+    out: Float32 = np.matmul(both[:, np.newaxis], moments[:-1])[:, 0]
+    out += moments[-1]
+    return out
+
+
+def _moments(written: dict[str, str], said: int, path: Path) -> Float32 | None:
+    """The matrix that the file at `path` carries for `pooled`, if any."""
+    if MOMENTS not in written:
+        return None
+    try:
+        values = np.frombuffer(base64.b64decode(written[MOMENTS], validate=True), "<f4")
+        out: Float32 = values.reshape(2 * said + 1, -1).astype(np.float32)
+    except ValueError:
+        raise ModelError(f"{path} is damaged: what pools its steps does not fit them") from None
     return out

@@ -1,5 +1,6 @@
 """From torch to the model file: ONNX, parity, static int8 quantization with calibration."""
 
+import base64
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from livemood.errors import ModelError
 from livemood.model.features import Frames
-from livemood.model.network import INPUTS, OUTPUTS, OnnxNetwork
-from livemood.training.network import DcRnn
+from livemood.model.network import INPUTS, MOMENTS, OUTPUTS, OnnxNetwork
+from livemood.training.network import DcRnn, Moments
 from livemood.training.rows import keep_in_8_bits
 from livemood.training.streaming import Streaming
 
@@ -60,6 +61,9 @@ def export_onnx(network: DcRnn, mels: int, path: Path) -> float:
             opset_version=17,
             dynamo=False,
         )
+    pooling = network.causal.pooling
+    if isinstance(pooling, Moments):
+        carry_moments(path, pooling.matrix().numpy())
     worst = _difference(streaming, OnnxNetwork(path, "cpu"), network, mels)
     if worst > TOLERANCE:
         raise ModelError(f"the exported network differs from torch by {worst:.2g}")
@@ -78,8 +82,11 @@ def _difference(streaming: Streaming, exported: OnnxNetwork, network: DcRnn, mel
                 inputs = _inputs(network, batch, frames, rows, mels)
                 with torch.no_grad():
                     expected = streaming(*inputs)
+                    read = None if rows else network.eval()(inputs[0])
                 got = exported(*(i.numpy() for i in inputs))
-                pairs = zip(got, expected, strict=True)
+                pairs = list(zip(got, expected, strict=True))
+                if read is not None:
+                    pairs.append((exported.whole(inputs[0].numpy()), read))
                 worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in pairs))
     return worst
 
@@ -92,6 +99,15 @@ def _inputs(
     rows1 = torch.rand(batch, network.channels, rows, mels // 2)
     rows2 = torch.rand(batch, network.channels, rows, mels // 4)
     return torch.randn(batch, frames, mels), rows1, rows2, state
+
+
+def carry_moments(path: Path, matrix: NDArray[np.float32]) -> None:
+    """Write into the network at `path` what makes logits of mean and deviation of its steps."""
+    model = onnx.load(str(path))
+    text = base64.b64encode(np.ascontiguousarray(matrix, "<f4").tobytes()).decode()
+    kept = {prop.key: prop.value for prop in model.metadata_props}
+    onnx.helper.set_model_props(model, kept | {MOMENTS: text})
+    onnx.save(model, str(path))
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
@@ -131,6 +147,8 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
             nodes_to_exclude=_kept_in_float(prepared),
         )
         keep_in_8_bits(target)
+        if (moments := OnnxNetwork(source, "cpu").moments) is not None:
+            carry_moments(target, moments)
     finally:
         prepared.unlink()
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from livemood.errors import ModelError
+from livemood.model.network import LEAST_VARIANCE
 from livemood.training.frozen import first_block
 from livemood.training.recipe import NetworkPart
 
@@ -169,6 +170,33 @@ class _Pooling(nn.Module):
         return logits
 
 
+class Moments(_Pooling):
+    """The same over mean and deviation of states (Okabe et al. 2018), each put on one scale."""
+
+    def __init__(self, width: int, inner: int, dropout: float, labels: int) -> None:
+        super().__init__(width, inner, dropout, labels)
+        self.norm = nn.BatchNorm1d(2 * width)
+        self.output = nn.Linear(2 * width, labels)
+
+    def forward(self, states: Tensor, scores: Tensor) -> Tensor:
+        """Logits (batch, labels) of the states under their scores."""
+        weights = torch.softmax(scores, dim=1).unsqueeze(1)
+        mean = weights @ states
+        variance = weights @ (states - mean).square()
+        both = torch.cat((mean, (variance + float(LEAST_VARIANCE)).sqrt()), dim=2).squeeze(1)
+        logits: Tensor = self.output(self.dropout(self.norm(both)))
+        return logits
+
+    @torch.no_grad()
+    def matrix(self) -> Tensor:
+        """The norm and the last layer as one matrix (2 x width + 1, labels), the bias last."""
+        variance, mean = cast(Tensor, self.norm.running_var), cast(Tensor, self.norm.running_mean)
+        scale = self.norm.weight / (variance + self.norm.eps).sqrt()
+        shift = self.norm.bias - mean * scale
+        weight, bias = self.output.weight, self.output.bias
+        return torch.cat(((weight * scale).T, (weight @ shift + bias).unsqueeze(0)))
+
+
 class CausalHead(nn.Module):
     """A recurrent layer that runs forward only, then attentive pooling over the states of a window.
 
@@ -184,12 +212,15 @@ class CausalHead(nn.Module):
             part.step_width, part.recurrent, part.recurrent_layers, batch_first=True
         )
         self.layers, self.units, self.lstm = part.recurrent_layers, part.recurrent, kind is nn.LSTM
-        heard = part.recurrent + part.step_width
-        self.readout = (
-            nn.Sequential(nn.Linear(heard, part.readout), nn.ReLU()) if part.readout else None
-        )
-        width = part.readout or part.recurrent
-        self.pooling = _Pooling(width, part.recurrent // 2, part.dropout, labels)
+        heard, inner = part.recurrent + part.step_width, part.recurrent // 2
+        self.readout: nn.Module | None = None
+        if part.readout:
+            self.readout = nn.Sequential(nn.Linear(heard, part.readout), nn.ReLU())
+        elif part.moments:
+            self.readout = nn.Linear(heard, part.moments)
+        kind_of = Moments if part.moments else _Pooling
+        width = part.moments or part.readout or part.recurrent
+        self.pooling = kind_of(width, inner, part.dropout, labels)
 
     @property
     def width(self) -> int:
@@ -210,7 +241,7 @@ class CausalHead(nn.Module):
         return states, torch.cat((*hidden.unbind(0), *cells.unbind(0)), 1)
 
     def read(self, steps: Tensor, states: Tensor) -> Tensor:
-        """What is pooled of each step: its state, or what the readout makes of both."""
+        """What is pooled of each step: its state, or what the readout makes of state and step."""
         if self.readout is None:
             return states
         out: Tensor = self.readout(torch.cat((states, steps), dim=2))

@@ -46,8 +46,10 @@ class NetworkPart(Part):
     """Its kind."""
     recurrent_layers: int = Field(1, gt=0, le=4)
     readout: int = Field(0, ge=0)
-    """Units of a layer that reads each step beside the recurrent state it led to, and is what is
-    pooled; with 0 the states are. What a step says then need not pass the recurrence."""
+    """Units of a rectified layer that reads each step beside the recurrent state it led to, and is
+    what is pooled; with 0 the states are. What a step says then need not pass the recurrence."""
+    moments: int = Field(0, ge=0)
+    """The same without a rectifier, in its place: mean and deviation over time are pooled."""
     bands: Literal[1, 3, 5, 7] = 3
     """Mel bands that a convolution's kernel sees; in time it sees three frames."""
     pooling: Literal["max", "mean"] = "max"
@@ -67,6 +69,8 @@ class NetworkPart(Part):
     def _check(self) -> Self:
         if self.width > self.hidden:
             raise ValueError(f"width must not exceed hidden ({self.hidden})")
+        if self.readout and self.moments:
+            raise ValueError("readout and moments are one layer: set one of them")
         return self
 
     @property

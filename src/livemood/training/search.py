@@ -69,9 +69,11 @@ def multiply_adds(recipe: Recipe, seconds: float = 3.0) -> int:
     gates = 4 if part.cell == "lstm" else 3
     each = gates * units * (part.step_width + units)
     each += (part.recurrent_layers - 1) * gates * units * 2 * units
-    each += part.readout * (part.step_width + units)
-    pooled = part.readout or units
-    each += pooled * (units // 2) + units // 2 + pooled * len(recipe.labels)
+    each += (part.moments or part.readout) * (part.step_width + units)
+    pooled = part.moments or part.readout or units
+    each += (
+        pooled * (units // 2) + units // 2 + pooled * (2 if part.moments else len(recipe.labels))
+    )
     convolutions: int = counter.get_total_flops() // 2
     return convolutions + steps * each
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import onnx
 import torch
@@ -14,7 +15,8 @@ from torch.nn import BatchNorm2d, Conv2d
 from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
-from livemood.training.network import CausalHead, DcRnn, Front
+from livemood.model.network import OnnxNetwork
+from livemood.training.network import CausalHead, DcRnn, Front, Moments
 from livemood.training.recipe import NetworkPart
 from livemood.training.trained import is_run, weights_of
 
@@ -46,7 +48,7 @@ def load_source(network: DcRnn, part: NetworkPart, mels: int, sources: Path | No
         network.front.take(whole, _outputs(whole, None, part.step_width))
         return
     try:
-        layers = _Layers(onnx.load(str(path)).graph)
+        layers = _Layers(path)
         outputs = torch.arange(part.step_width)
         if _same_shape(network.front, layers):
             _load_front(network.front, layers)
@@ -92,7 +94,7 @@ def shape_of(folder: Path) -> NetworkPart:
     path = folder / "model.onnx"
     if not path.is_file():
         raise ModelError(f"no run and no model at {folder}")
-    layers = _Layers(onnx.load(str(path)).graph)
+    layers = _Layers(path)
     try:
         first, second = layers.convolutions[0][0], layers.convolutions[1][0]
         return NetworkPart(
@@ -102,7 +104,8 @@ def shape_of(folder: Path) -> NetworkPart:
             hidden=layers.linear[0][0].shape[0],
             width=layers.linear[1][0].shape[0],
             recurrent=layers.recurrent[1].shape[2],
-            readout=len(layers.readout[0]) if layers.readout else 0,
+            readout=0 if layers.moments else layers.read,
+            moments=layers.read if layers.moments else 0,
         )
     except (IndexError, ValueError) as error:
         raise ModelError(f"{path} is not a livemood model of a shape known here: {error}") from None
@@ -160,13 +163,11 @@ def _load_front(front: Front, layers: "_Layers") -> None:
 
 def _load_head(head: CausalHead, layers: "_Layers", outputs: Tensor) -> None:
     """Take the recurrent layer and the pooling of an earlier model, reading `outputs` alone."""
-    inner, outer, output = layers.linear[2:]
-    parts = [("attention.0", inner), ("attention.2", outer), ("output", output)]
-    named = [(f"pooling.{name}", found) for name, found in parts]
+    named = list(zip(_POOLING, layers.linear[2:], strict=True))
     if layers.readout:
-        units = head.units
-        columns = torch.cat((torch.arange(units), units + outputs))
-        named.append(("readout.0", [layers.readout[0][:, columns], layers.readout[1]]))
+        columns = torch.cat((torch.arange(head.units), head.units + outputs))
+        place = "readout" if layers.moments else "readout.0"
+        named.append((place, [layers.readout[0][:, columns], layers.readout[1]]))
     state = {
         f"{name}.{kind}": value
         for name, found in named
@@ -179,13 +180,21 @@ def _load_head(head: CausalHead, layers: "_Layers", outputs: Tensor) -> None:
     for name, value in zip(names, values, strict=True):
         update, reset, new = value.chunk(3)
         state[f"recurrent.{name}"] = torch.cat((reset, update, new))
+    if isinstance(head.pooling, Moments):  # export folded its norm, as those of the front
+        norm = head.pooling.norm
+        state |= {f"pooling.norm.{k}": v for k, v in norm.state_dict().items()}
+        state["pooling.norm.running_var"] = torch.full_like(norm.weight, 1.0 - norm.eps)
     head.load_state_dict(state)
+
+
+_POOLING: Final = ("pooling.attention.0", "pooling.attention.2", "pooling.output")
 
 
 class _Layers:
     """Weights and biases of a livemood network, float or int8, in the order of its file."""
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
+    def __init__(self, path: Path) -> None:
+        graph = onnx.load(str(path)).graph
         arrays = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
         self._constants = {name: torch.tensor(array) for name, array in arrays.items()}
         self._made_by = {name: node for node in graph.node for name in node.output}
@@ -206,10 +215,15 @@ class _Layers:
                 linear[layer] = [values[0].T]
             elif node.op_type == "Add" and values and layer in linear:
                 linear[layer].append(values[0])
+        own = [name for name in linear if name.endswith(("readout", "readout.0"))]
+        self.readout = linear.pop(own[0]) if own else []
+        self.read = len(self.readout[0]) if own else 0
+        matrix = OnnxNetwork(path, "cpu").moments if own else None
+        self.moments = matrix is not None
+        if matrix is not None:
+            linear["output"] = [torch.from_numpy(matrix[:-1].T), torch.from_numpy(matrix[-1])]
         last = ("attention.0", "attention.2", "output")
         order = {name: 1 + last.index(x) for name in linear for x in last if name.endswith(x)}
-        own = [name for name in linear if name.endswith("readout.0")]
-        self.readout = linear.pop(own[0]) if own else []
         # The front's two, then attention and output: optimizers do not keep to an order.
         self.linear = [linear[name] for name in sorted(linear, key=lambda n: order.get(n, 0))]
 

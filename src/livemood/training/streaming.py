@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from livemood.training.network import DcRnn
+from livemood.training.network import DcRnn, Moments
 
 
 class Streaming(nn.Module):
@@ -44,7 +44,8 @@ class Streaming(nn.Module):
         Returns for each new step its votes (steps, batch, labels) and its score (steps, batch),
         then the state to go on from. The logits of a window are the mean of its steps' votes,
         weighted by the softmax of their scores: as the last layer is linear, it may as well come
-        before the pooling, and what is kept of a step is then no more than what it says.
+        before the pooling, and what is kept of a step is then no more than what it says. With
+        moments that is no vote but what is pooled; `matrix` of the pooling makes logits of it.
         """
         kept1 = torch.cat((rows1, self.blocks[0](features.unsqueeze(1))), 2)
         kept2 = torch.cat((rows2, self.blocks[1](kept1)), 2)
@@ -52,7 +53,8 @@ class Streaming(nn.Module):
         steps = maps.squeeze(3).permute(2, 0, 1)
         states, last = self.causal.run(steps, state[0])
         pooling, pooled = self.causal.pooling, self.causal.read(steps, states)
-        scores, votes = pooling.scores(pooled), pooling.output(pooled)
+        scores = pooling.scores(pooled)
+        votes = pooled if isinstance(pooling, Moments) else pooling.output(pooled)
         return votes, scores, last.unsqueeze(0), kept1[:, :, -2:], kept2[:, :, -2:]
 
 
