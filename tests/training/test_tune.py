@@ -165,6 +165,8 @@ def test_a_table_is_written_whole_or_not_at_all(few):
 
 
 def test_a_recipe_that_names_nothing_to_tune_is_refused(few):
+    with pytest.raises(UsageError, match="no fold is called 'x'"):
+        call(few, "sources", "tune", few / "tuned.toml", "--out", few / "less", "--only", "x")
     text = (few / "tuned.toml").read_text()
     for less in ('source = "efficientat-mn04"', "views = 2"):
         (few / "less.toml").write_text(text.replace(less, ""))

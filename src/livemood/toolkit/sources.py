@@ -8,7 +8,8 @@ import typer
 
 from livemood.errors import UsageError
 from livemood.model.features import FeatureSettings
-from livemood.training.build import Where, use_threads, write_json
+from livemood.toolkit.train import make_folder, progress, where_of
+from livemood.training.build import use_threads, write_json
 from livemood.training.cache import FeatureCache
 from livemood.training.clips import Clip
 from livemood.training.data import read_data, read_unlabelled, write_predictions
@@ -132,24 +133,16 @@ def tune_source(
     parsed = read_recipe(recipe)
     if seed is not None:
         parsed = parsed.model_copy(update={"seed": seed})
-    where = Where(corpora, cache, sources, device)
-    where.torch_device()
+    where = where_of(corpora, cache, sources, device, 0)
+    make_folder(out)
     data = read_data(parsed, corpora)
     names = only.split(",") if only else ()
     parts = make_folds(folds, [*data.train, *data.test])
-    figures = tune_folds(parsed, data, parts, where, out, _epoch, names)
+    with progress(parsed) as report:
+        figures = tune_folds(parsed, data, parts, where, out, report, names)
     if figures:
         typer.echo(summary(figures))
         typer.echo(f"written: {out / 'figures.json'}")
-
-
-def _epoch(row: dict[str, Any]) -> None:
-    right = 100 * row["accuracy"]
-    typer.echo(
-        f"epoch {row['epoch']}/{row['epochs']} loss {row['loss']:.4f}, right {right:.1f} %, "
-        f"{row['seconds']:.1f} s",
-        err=True,
-    )
 
 
 @app.command("lean")

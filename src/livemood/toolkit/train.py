@@ -61,12 +61,12 @@ def train(
         parsed = with_values(parsed, read_settings(settings))
     if seed is not None:
         parsed = parsed.model_copy(update={"seed": seed})
-    where = _where(corpora, cache, sources, device, workers)
+    where = where_of(corpora, cache, sources, device, workers)
     data = read_data(parsed, corpora)
     if only and not folds:
         raise UsageError("--only names folds: say which with --folds")
-    _make(out)
-    with _progress(parsed) as report:
+    make_folder(out)
+    with progress(parsed) as report:
         figures: dict[str, Any] | None
         if folds:
             parts = make_folds(folds, [*data.train, *data.test])
@@ -92,7 +92,7 @@ def search(
     threads: Threads = 1,
 ) -> None:
     """Search for a better recipe, as [search] in RECIPE says; validation speakers decide."""
-    _make(out)
+    make_folder(out)
     arguments = (recipe, corpora, out, sources, cache, device, threads)
     if jobs > 1:
         beside = [
@@ -128,7 +128,7 @@ def _search(
 
     use_threads(threads)
     parsed = read_recipe(recipe)
-    where = _where(corpora, cache, sources, device, 0)
+    where = where_of(corpora, cache, sources, device, 0)
     console = Console(stderr=True)
 
     def report(trial: Any) -> None:  # noqa: ANN401 - Optuna's
@@ -138,13 +138,15 @@ def _search(
     return run_search(parsed, read_data(parsed, corpora), where, out, report, beside)
 
 
-def _where(corpora: Path, cache: Path, sources: Path | None, device: str, workers: int) -> Where:
+def where_of(corpora: Path, cache: Path, sources: Path | None, device: str, workers: int) -> Where:
+    """Where things are; raises `UsageError` if the device is not there."""
     where = Where(corpora, cache, sources, device, workers)
     where.torch_device()
     return where
 
 
-def _make(out: Path) -> None:
+def make_folder(out: Path) -> None:
+    """See that `out` is there and can be written into; else `LivemoodError`."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -154,7 +156,7 @@ def _make(out: Path) -> None:
 
 
 @contextmanager
-def _progress(recipe: Recipe) -> Iterator[Report]:
+def progress(recipe: Recipe) -> Iterator[Report]:
     """Each epoch on stderr: a bar where that is a terminal, a line where it is not."""
     console = Console(stderr=True)
     bar = Progress(

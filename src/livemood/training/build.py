@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import platform
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from livemood.training.data import Data, read_table
 from livemood.training.degrade import NoiseBank
 from livemood.training.examples import Examples
 from livemood.training.export import export_onnx, quantize
-from livemood.training.fit import Fitted, Report, build_network, fit, load_fitted
+from livemood.training.fit import CURVE, Fitted, Report, build_network, fit, load_fitted
 from livemood.training.metrics import Probs, Truth
 from livemood.training.network import DcRnn
 from livemood.training.recipe import CorpusPart, Recipe
@@ -83,9 +82,10 @@ def build(
     recipe: Recipe, data: Data, where: Where, run: Path, report: Report | None = None
 ) -> dict[str, Path]:
     """Train on `data`, export, quantize; the folders of the float32 and the int8 model."""
-    began = time.monotonic()
     fitted, examples = train(recipe, data, where, run, report)
-    seconds = time.monotonic() - began
+    # Of all epochs, also of those before the run was cut short.
+    lines = (run / CURVE).read_text("utf-8").splitlines()
+    seconds = sum(json.loads(line)["seconds"] for line in lines)
     folders = {name: run / name for name in ("float32", "int8")}
     for folder in folders.values():
         folder.mkdir(exist_ok=True)

@@ -86,9 +86,7 @@ def train_folds(
     or machines can share the folds, and a run over all of them then finds them trained.
     """
     check_folds(folds, [*data.train, *data.test])
-    if unknown := sorted(set(only) - {fold.name for fold in folds}):
-        known = ", ".join(fold.name for fold in folds)
-        raise UsageError(f"no fold is called {unknown[0]!r}: there are {known}")
+    check_names(only, folds)
     if only:
         for fold in folds:
             if fold.name in only:
@@ -110,6 +108,13 @@ def train_folds(
         values["uar_deviation"] = deviation(values["uar_by_fold"])
     write_json(out / "figures.json", figures | {"folds": names})
     return figures
+
+
+def check_names(names: Sequence[str], folds: Sequence[Fold]) -> None:
+    """Raise `UsageError` for a name that no fold has."""
+    if unknown := sorted(set(names) - {fold.name for fold in folds}):
+        known = ", ".join(fold.name for fold in folds)
+        raise UsageError(f"no fold is called {unknown[0]!r}: there are {known}")
 
 
 def _train_fold(

@@ -22,7 +22,7 @@ from livemood.training.fit import Report, State, begin
 from livemood.training.learning import by_label, fast_bfloat16
 from livemood.training.metrics import Probs, Truth
 from livemood.training.recipe import Recipe
-from livemood.training.runs import deviation
+from livemood.training.runs import check_names, deviation
 from livemood.training.splits import Fold, check_folds
 from livemood.training.trained import CHECKPOINT
 from livemood.training.transfer.base import SourceModel
@@ -50,6 +50,7 @@ def tune_folds(
     recipe that does not say what is to be tuned.
     """
     check_folds(folds, [*data.train, *data.test])
+    check_names(only, folds)
     if not recipe.network.source or not recipe.augment.views:
         raise UsageError("to tune a source a recipe names it, network.source, and augment.views")
     predictions: list[tuple[Truth, Probs]] = []
@@ -149,6 +150,7 @@ def _fit(
         state.keep(run)
         if report:
             report(state.curve[-1] | {"epochs": recipe.fit.epochs})
+    network.cpu()  # its layers below are still asked for what was not kept
     return cast(Tuned, state.averaged.module).cpu().eval()
 
 
