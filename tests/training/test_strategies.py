@@ -411,6 +411,9 @@ def test_data_on_both_sides_are_refused(where, few, tmp_path):
         train(made, data, where, tmp_path / "run")
     with pytest.raises(ModelError, match="no run and no model"):
         train(recipe(distill={"teacher": "x"}), few(made), where, tmp_path / "other")
+    alone = recipe(distill={"unlabelled": ["librispeech"]})
+    with pytest.raises(UsageError, match=r"distill\.teachers or distill\.table"):
+        train(alone, few(alone), where, tmp_path / "nobody")
 
 
 @pytest.mark.parametrize(
@@ -418,7 +421,7 @@ def test_data_on_both_sides_are_refused(where, few, tmp_path):
     [
         {"fit": {"patience": 2}},
         {"distill": {"features": 1.0}},
-        {"distill": {"unlabelled": ["librispeech"]}},
+        {"distill": {"unlabelled_share": 0.0}},
         {"augment": {"sound": [{"kind": "nonsense"}]}},
         {"network": {"bands": 4}},
     ],

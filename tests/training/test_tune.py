@@ -12,7 +12,7 @@ pytest.importorskip("sklearn", reason="needs the extra train")
 
 from livemood.errors import UsageError  # noqa: E402
 from livemood.toolkit.commands import run  # noqa: E402
-from livemood.training.data import read_table, write_predictions  # noqa: E402
+from livemood.training.data import read_table, read_unlabelled, write_predictions  # noqa: E402
 from livemood.training.manifest import read_manifest  # noqa: E402
 from livemood.training.splits import make_folds  # noqa: E402
 
@@ -31,6 +31,10 @@ source = "efficientat-mn04"
 
 [augment]
 views = 2
+
+[distill]
+unlabelled = ["spoken"]
+unlabelled_share = 0.5
 
 [fit]
 epochs = 3
@@ -53,6 +57,8 @@ readout = 6
 
 [distill]
 table = "teacher/fold{fold}/table.csv"
+unlabelled = ["spoken"]
+unlabelled_share = 0.5
 share = 0.5
 
 [fit]
@@ -62,7 +68,7 @@ epochs = 1
 
 @pytest.fixture(scope="module")
 def few(corpora, tmp_path_factory):
-    """A corpus of some clips of four speakers beside a link to the weights, and the recipes."""
+    """Some clips of four speakers, some without labels, a link to the weights, and the recipes."""
     weights = corpora.parent / "source-models"
     weights = type(corpora)(os.environ.get("LIVEMOOD_SOURCES", weights))
     if not (weights / "efficientat-mn04.safetensors").is_file():
@@ -75,6 +81,10 @@ def few(corpora, tmp_path_factory):
         for clip in read_manifest(corpora / "ravdess" / "metadata.csv"):
             if int(clip.speaker[-2:]) <= 4 and clip.path.stem[9:14] in ("01-01", "02-02"):
                 writer.writerow([clip.path, clip.speaker, clip.label])
+    (folder / "spoken").mkdir()
+    others = read_unlabelled(corpora / "librispeech")[-12:]
+    lines = "".join(f"{clip.path}\n" for clip in others)
+    (folder / "spoken" / "metadata.csv").write_text(f"path\n{lines}")
     (folder / "tuned.toml").write_text(RECIPE)
     (folder / "pupil.toml").write_text(PUPIL)
     name = "efficientat-mn04.safetensors"
@@ -112,6 +122,10 @@ def test_a_tuned_source_is_measured_by_fold_and_teaches_a_small_network(few, cap
         own = np.array([clip.speaker in fold.speakers for clip in clips])
         assert not table[own].any()  # it says nothing of those it is measured on
         assert np.allclose(table[~own].sum(axis=1), 1, atol=1e-3)
+        spoken = read_unlabelled(few / "spoken", 0.5)
+        assert 0 < len(spoken) < 12
+        table = read_table(out / f"fold{fold.name}" / "table.csv", spoken, LABELS)
+        assert np.allclose(table.sum(axis=1), 1, atol=1e-3)
         curve = (out / f"fold{fold.name}" / "curve.jsonl").read_text().splitlines()
         losses = [json.loads(line)["loss"] for line in curve]
         assert losses[-1] < losses[0]

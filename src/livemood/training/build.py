@@ -105,6 +105,8 @@ def train(
 ) -> tuple[Fitted, Examples]:
     """Train on `data` in the folder `run`, going on from what is there."""
     device = where.torch_device()
+    if data.unlabelled and not (recipe.teachers or recipe.distill.table):
+        raise UsageError("to learn from unlabelled speech needs distill.teachers or distill.table")
     run.mkdir(parents=True, exist_ok=True)
     data = data.with_validation(recipe.fit.validation, recipe.seed)
     sounds = SoundCache(where.cache, recipe.features.sample_rate)

@@ -1,6 +1,7 @@
 """The clips that a recipe names: to train on, to validate on, held out, of further tasks."""
 
 import csv
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,7 +79,7 @@ def read_data(recipe: Recipe, corpora: Path) -> Data:
         kept = [(c, s) for c, s in zip(clips, shares, strict=True) if c.speaker not in tested]
         data.tasks.append(([c for c, _ in kept], [s for _, s in kept]))
     for name in recipe.distill.unlabelled:
-        data.unlabelled += read_unlabelled(corpora / name)
+        data.unlabelled += read_unlabelled(corpora / name, recipe.distill.unlabelled_share)
     return data
 
 
@@ -136,8 +137,11 @@ def _parts(
     return train, shares, test
 
 
-def read_unlabelled(folder: Path) -> list[Clip]:
-    """All clips of the corpus in `folder`, whatever their labels; `UsageError` if there is none."""
+def read_unlabelled(folder: Path, share: float = 1.0) -> list[Clip]:
+    """Clips of the corpus in `folder`, whatever their labels; `UsageError` if there is none.
+
+    Which ones a `share` below 1 leaves follows from their names alone.
+    """
     table = folder / "metadata.csv"
     try:
         with table.open(encoding="utf-8", newline="") as lines:
@@ -153,4 +157,10 @@ def read_unlabelled(folder: Path) -> list[Clip]:
             row=f"{table} row {number}",
         )
         for number, row in enumerate(rows, 2)
+        if _place(row["path"]) < share
     ]
+
+
+def _place(name: str) -> float:
+    """Where a name lies between 0 and 1, as good as at random."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32

@@ -180,7 +180,9 @@ class DistillPart(Part):
     features: float = Field(0.0, ge=0)
     """Weight of the distance (one less the cosine) of each step from the first teacher's."""
     unlabelled: tuple[str, ...] = ()
-    """Corpora whose clips are learnt from without labels, by what the teachers say."""
+    """Corpora whose clips are learnt from without labels, by what teachers or the table say."""
+    unlabelled_share: float = Field(1.0, gt=0, le=1)
+    """How much of them: the same clips in every recipe with this share."""
     temperature: float = Field(2.0, gt=0)
     """Softens the teacher's probabilities and ours alike."""
     share: float = Field(0.7, ge=0, le=1)
@@ -241,8 +243,8 @@ class Recipe(Part):
             raise ValueError("patience needs validation speakers: set fit.validation")
         if self.fit.frozen and not self.network.source:
             raise ValueError("fit.frozen blocks are those of a source: set network.source")
-        if (self.distill.features or self.distill.unlabelled) and not self.teachers:
-            raise ValueError("to distil features or unlabelled speech needs a teacher")
+        if self.distill.features and not self.teachers:
+            raise ValueError("to distil features needs a teacher")
         return self
 
 

@@ -45,7 +45,8 @@ def tune_folds(
     """Tune the source once for each fold, without its speakers; figures on them, in percent.
 
     Each fold's folder has `table.csv`, for `distill.table`: the mean of what is said of all
-    versions of each clip of the other speakers and of `distill.unlabelled` corpora. With `only`
+    versions of each clip of the other speakers, and what is said of each clip of
+    `distill.unlabelled` corpora as it was recorded. With `only`
     the folds of these names are tuned and nothing is measured yet. Raises `UsageError` for a
     recipe that does not say what is to be tuned.
     """
@@ -93,9 +94,10 @@ def _tuned(
     network = Tuned(source, len(recipe.labels), recipe.network.dropout).to(device)
     network = _fit(recipe, network, examples, run, report)
     if not (run / TABLE).is_file():
-        told = [*data.train, *data.unlabelled]
-        said = (_said(network, views, clip, range(views.count)) for clip in told)
-        write_predictions(run / TABLE, recipe.labels, zip(told, said, strict=True))
+        told = [(clip, views.count) for clip in data.train]
+        told += [(clip, 1) for clip in data.unlabelled]
+        said = ((clip, _said(network, views, clip, range(count))) for clip, count in told)
+        write_predictions(run / TABLE, recipe.labels, said)
     truth = np.array([recipe.labels.index(clip.label) for clip in data.test])
     return truth, np.array([_said(network, views, clip, range(1)) for clip in data.test])
 
