@@ -6,6 +6,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
+from livemood.audio.block import Samples
 from livemood.audio.resample import resample
 from livemood.model.features import FeatureSettings, LogMel
 from livemood.speech.bounds import speech_bounds
@@ -13,6 +14,16 @@ from livemood.speech.vad import WebRtcVad
 from livemood.training.augment import Augmenter
 from livemood.training.cache import Features, SoundCache
 from livemood.training.clips import Clip
+
+
+def speech_of(sound: Samples, sample_rate: int, speed: float = 1.0) -> Samples:
+    """The speech in `sound`, shape (n,), played `speed` times as fast, before anything is changed.
+
+    Where speech lies is told from the clean sound: so much a gate hears in noise, too.
+    """
+    own = np.array(sound)
+    span = speech_bounds(own, WebRtcVad())
+    return resample(own[span.start : span.end], sample_rate * speed, sample_rate)
 
 
 class ChangedSound:
@@ -60,10 +71,7 @@ class _Work:
     def __call__(self, clip: Clip, speed: float, seed: int) -> Features:
         sounds, augmenter, raw = self._parts
         self._front_end = self._front_end or LogMel(raw)
-        sound = np.array(sounds.get(clip))
-        # Where speech lies is told from the clean sound: so much a gate hears in noise, too.
-        span = speech_bounds(sound, WebRtcVad())
-        sound = resample(sound[span.start : span.end], raw.sample_rate * speed, raw.sample_rate)
+        sound = speech_of(sounds.get(clip), raw.sample_rate, speed)
         sound = augmenter(sound, (seed,))
         missing = raw.samples_for(24) - len(sound)
         return self._front_end(np.pad(sound, (0, max(0, missing)))).astype(np.float16)

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from livemood.audio.resample import resample
-from livemood.speech.bounds import speech_bounds
-from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
+from livemood.speech.vad import SAMPLE_RATE
 from livemood.training.augment import Augmenter
 from livemood.training.cache import SoundCache, keep_array
+from livemood.training.changed import speech_of
 from livemood.training.clips import Clip
 from livemood.training.transfer.base import SourceModel
 from livemood.training.views import Maps
@@ -75,7 +75,6 @@ class SoundViews:
         self.count, self._seed = count, seed
         self._folder, self._source, self._sounds = folder, source, sounds
         self._augmenter, self._speeds = augmenter, speeds
-        self._detector = WebRtcVad()
         with torch.no_grad():
             rows = source.below(torch.zeros(1, 2 * source.sample_rate))[0].shape[1]
         self.rows_a_second = rows / 2
@@ -96,14 +95,10 @@ class SoundViews:
     @torch.no_grad()
     def _maps(self, clip: Clip, number: int) -> NDArray[np.float16]:
         rng = np.random.default_rng([self._seed, number, int(clip.identity[:8], 16)])
-        sound = np.array(self._sounds.get(clip))
-        span = speech_bounds(sound, self._detector)
-        sound = sound[span.start : span.end]
-        if number:
-            speed = self._speeds[int(rng.integers(len(self._speeds)))]
-            sound = resample(sound, SAMPLE_RATE * speed, SAMPLE_RATE)
-            if self._augmenter:
-                sound = self._augmenter(sound, (int(rng.integers(2**31)),))
+        speed = self._speeds[int(rng.integers(len(self._speeds)))] if number else 1.0
+        sound = speech_of(self._sounds.get(clip), SAMPLE_RATE, speed)
+        if number and self._augmenter:
+            sound = self._augmenter(sound, (int(rng.integers(2**31)),))
         sound = np.pad(sound, (0, max(0, round(SHORTEST_S * SAMPLE_RATE) - len(sound))))
         other = resample(sound, SAMPLE_RATE, self._source.sample_rate)
         maps, _ = self._source.below(torch.from_numpy(np.ascontiguousarray(other))[None])
