@@ -362,6 +362,9 @@ def test_a_teacher_can_be_asked_beforehand(where, few, tmp_path):
     assert soft[1:].sum() == len(data.train) - 1
     fitted, _ = train(made, data, where, tmp_path / "run")
     assert all(p.isfinite().all() for p in fitted.network.parameters())
+    more = recipe(distill={"table": "said.csv", "unlabelled": ["librispeech"]})
+    with pytest.raises(UsageError, match="says nothing of 8 unlabelled clips"):
+        train(more, few(more), where, tmp_path / "more")
     (where.sources / "said.csv").write_text("path,happy\nx,1\n")
     with pytest.raises(UsageError, match="predictions"):
         read_table(where.sources / "said.csv", data.train, LABELS)

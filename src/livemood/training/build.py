@@ -154,7 +154,14 @@ def _examples(
     shares = [*data.shares, *([1.0] * len(data.unlabelled))]
     soft = None
     if recipe.distill.table:
-        soft = read_table((where.sources or Path()) / recipe.distill.table, clips, recipe.labels)
+        table = (where.sources or Path()) / recipe.distill.table
+        soft = read_table(table, clips, recipe.labels)
+        unsaid = int((soft[len(data.train) :].sum(axis=1) == 0).sum())
+        if unsaid and not recipe.teachers:
+            raise UsageError(
+                f"{table} says nothing of {unsaid} unlabelled clips: make it with the same "
+                "distill.unlabelled and distill.unlabelled_share"
+            )
     parts = (recipe.features, recipe.augment, recipe.fit, cache)
     yield Examples(clips, shares, recipe.labels, *parts, changed=changed, soft=soft)
     for part, (own, own_shares) in zip(recipe.tasks, data.tasks, strict=True):
