@@ -15,7 +15,7 @@ from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.training.build import Where, build, predict_clips, train  # noqa: E402
 from livemood.training.cache import FeatureCache  # noqa: E402
-from livemood.training.data import Data, read_data, read_table  # noqa: E402
+from livemood.training.data import Data, read_data, read_table, read_unlabelled  # noqa: E402
 from livemood.training.examples import Batch, Examples  # noqa: E402
 from livemood.training.export import export_onnx, quantize  # noqa: E402
 from livemood.training.learning import (  # noqa: E402
@@ -432,3 +432,15 @@ def test_data_on_both_sides_are_refused(where, few, tmp_path):
 def test_recipes_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValidationError):
         recipe(**wrong)
+
+
+def test_a_share_of_speech_without_labels_follows_from_names_and_is_never_empty(tmp_path):
+    names = [f"{n}.wav" for n in range(400)]
+    (tmp_path / "metadata.csv").write_text("\n".join(["path", *names]))
+    quarter, half = ([c.path.name for c in read_unlabelled(tmp_path, s)] for s in (0.25, 0.5))
+    assert 70 < len(quarter) < 130
+    assert set(quarter) < set(half) < set(names)
+    (tmp_path / "metadata.csv").write_text("\n".join(["path", *reversed(names)]))
+    assert {c.path.name for c in read_unlabelled(tmp_path, 0.25)} == set(quarter)
+    with pytest.raises(UsageError, match="leaves no clip"):
+        read_unlabelled(tmp_path, 1e-6)

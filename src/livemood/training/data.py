@@ -138,7 +138,7 @@ def _parts(
 
 
 def read_unlabelled(folder: Path, share: float = 1.0) -> list[Clip]:
-    """Clips of the corpus in `folder`, whatever their labels; `UsageError` if there is none.
+    """Clips of the corpus in `folder`, whatever their labels; `UsageError` if none is left.
 
     Which ones a `share` below 1 leaves follows from their names alone.
     """
@@ -148,7 +148,7 @@ def read_unlabelled(folder: Path, share: float = 1.0) -> list[Clip]:
             rows = list(csv.DictReader(lines))
     except OSError as error:
         raise UsageError(f"the corpus {table} cannot be read: {error}") from None
-    return [
+    clips = [
         Clip(
             folder / row["path"],
             folder.name,
@@ -159,6 +159,9 @@ def read_unlabelled(folder: Path, share: float = 1.0) -> list[Clip]:
         for number, row in enumerate(rows, 2)
         if _place(row["path"]) < share
     ]
+    if not clips:
+        raise UsageError(f"a share of {share:g} of {table} leaves no clip")
+    return clips
 
 
 def _place(name: str) -> float:
