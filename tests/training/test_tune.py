@@ -129,8 +129,32 @@ def test_a_tuned_source_is_measured_by_fold_and_teaches_a_small_network(few, cap
         curve = (out / f"fold{fold.name}" / "curve.jsonl").read_text().splitlines()
         losses = [json.loads(line)["loss"] for line in curve]
         assert losses[-1] < losses[0]
+    table = read_table(out / "table.csv", clips, LABELS)  # each by the fold that did not hear it
+    assert np.allclose(table.sum(axis=1), 1, atol=1e-3)
+    truth = [LABELS.index(clip.label) for clip in clips]
+    expected = np.zeros((len(LABELS), len(LABELS)), int)
+    np.add.at(expected, (truth, table.argmax(axis=1)), 1)
+    assert expected.tolist() == figures["models"]["float32"]["confusion"]
     assert call(few, "train", few / "pupil.toml", "--out", few / "pupil") == 0
     assert (few / "pupil" / "figures.json").is_file()
+
+
+@pytest.mark.slow
+def test_speakers_that_the_recipe_holds_out_take_no_part(few):
+    clips = read_manifest(few / "few" / "metadata.csv")
+    held = clips[0].speaker
+    part = '[[corpora]]\nname = "few"'
+    text = RECIPE.replace(part, f'{part}\nheld_out = ["{held}"]').replace(
+        "epochs = 3", "epochs = 1"
+    )
+    (few / "held.toml").write_text(text)
+    out = few / "held"
+    assert call(few, "sources", "tune", few / "held.toml", "--out", out) == 0
+    for path in [out / "table.csv", *out.glob("fold*/table.csv")]:
+        table = read_table(path, clips, LABELS)
+        own = np.array([clip.speaker == held for clip in clips])
+        assert not table[own].any()
+        assert table[~own].any()
 
 
 @pytest.mark.slow

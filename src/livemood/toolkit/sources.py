@@ -137,7 +137,7 @@ def tune_source(
     make_folder(out)
     data = read_data(parsed, corpora)
     names = only.split(",") if only else ()
-    parts = make_folds(folds, [*data.train, *data.test])
+    parts = make_folds(folds, data.train)
     with progress(parsed) as report:
         figures = tune_folds(parsed, data, parts, where, out, report, names)
     if figures:

@@ -1,5 +1,6 @@
 """The card of a model that `livemood train` made: all of it from its recipe and measurements."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,24 +41,34 @@ def _head(m: Manifest, recipe: Recipe) -> str:
     origin = (
         f"It begins with the weights of {recipe.network.source}. " if recipe.network.source else ""
     )
-    taught = f"It also learnt from {', '.join(recipe.teachers)}. " if recipe.teachers else ""
+    asked = [*recipe.teachers, *filter(None, [recipe.distill.table])]
+    taught = f"It also learnt from what {', '.join(asked)} says of its clips. " if asked else ""
     held = sorted({name for part in recipe.corpora for name in part.held_out})
-    out = f"Held out: {', '.join(held)}. " if held else "No speaker was held out. "
+    out = f"Held out: {', '.join(held)}." if held else "No speaker was held out."
+    what = f"""A DC-RNN of {m.parameters:,} parameters, {m.precision}, for windows of
+{m.window.shortest_s:g} to {m.window.longest_s:g} s of 16 kHz sound.
+Labels: {", ".join(m.labels)}."""
+    made = f"""Seed {recipe.seed}; the recipe is in `recipe.json` of its run, the versions in
+`versions.json`. {m.metrics.get("training_minutes", 0):g} minutes of training. ONNX differs from
+torch by {m.metrics["onnx_parity"]:.1g} at most."""
     return f"""# Model card: {m.name} {m.version}
 
-A DC-RNN of {m.parameters:,} parameters, {m.precision}, for windows of {m.window.shortest_s:g} to
-{m.window.longest_s:g} s of 16 kHz sound. Labels: {", ".join(m.labels)}.
+{_filled(what)}
 
-{origin}{taught}Trained on
+{_filled(origin + taught + "Trained on")}
 
 {corpora}
 
-{out}Seed {recipe.seed}; the recipe is in `recipe.json` of its run, the versions in
-`versions.json`. {m.metrics.get("training_minutes", 0):g} minutes of training. ONNX differs from
-torch by {m.metrics["onnx_parity"]:.1g} at most.
+{_filled(out)}
+
+{_filled(made)}
 
 **Licence of the weights: {m.licence}.**
 """
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), 100, break_on_hyphens=False)
 
 
 def _measured(m: Manifest, evaluation: Mapping[str, Any]) -> str:

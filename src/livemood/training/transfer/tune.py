@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +31,8 @@ from livemood.training.transfer.catalogue import open_source
 from livemood.training.transfer.tuned import SoundViews, Tuned
 
 TABLE = "table.csv"
-"""What the tuned source says of all clips that its fold may be learnt from."""
+"""What the tuned source says: in a fold's folder of all clips that may be learnt from, beside
+them of all clips by the fold that did not hear them."""
 
 
 def tune_folds(
@@ -46,25 +48,31 @@ def tune_folds(
 
     Each fold's folder has `table.csv`, for `distill.table`: the mean of what is said of all
     versions of each clip of the other speakers, and what is said of each clip of
-    `distill.unlabelled` corpora as it was recorded. With `only`
-    the folds of these names are tuned and nothing is measured yet. Raises `UsageError` for a
-    recipe that does not say what is to be tuned.
+    `distill.unlabelled` corpora as it was recorded. `out/table.csv` has what is said of each
+    clip, as it was recorded, by the source that was tuned without its speaker. Speakers that the
+    recipe holds out take no part. With `only` the folds of these names are tuned and nothing is
+    measured yet. Raises `UsageError` for a recipe that does not say what is to be tuned.
     """
-    check_folds(folds, [*data.train, *data.test])
+    data = replace(data, test=[])
+    check_folds(folds, data.train)
     check_names(only, folds)
     if not recipe.network.source or not recipe.augment.views:
         raise UsageError("to tune a source a recipe names it, network.source, and augment.views")
     predictions: list[tuple[Truth, Probs]] = []
+    told: list[tuple[Clip, Probs]] = []
     for fold in folds:
         if only and fold.name not in only:
             continue
         part = data.without(fold.speakers)
-        predictions.append(_tuned(recipe, part, where, out / f"fold{fold.name}", report))
+        truth, said = _tuned(recipe, part, where, out / f"fold{fold.name}", report)
+        predictions.append((truth, said))
+        told += zip(part.test, said, strict=True)
     if only:
         return None
     figures = crossvalidation_figures({"float32": predictions}, recipe.labels, recipe.seed)
     for values in figures["models"].values():
         values["uar_deviation"] = deviation(values["uar_by_fold"])
+    write_predictions(out / TABLE, recipe.labels, told)
     write_json(out / "figures.json", figures | {"folds": [fold.name for fold in folds]})
     return figures
 
