@@ -22,7 +22,7 @@ class SmootherSettings(BaseModel):
     """How long an emotion lasts on average, where `dwells_s` does not say."""
     dwells_s: dict[str, float] = {}
     """The same for single labels."""
-    evidence_s: float = Field(1.0, gt=0, le=30)
+    evidence_s: float = Field(0.5, gt=0, le=30)
     """New sound that weighs as much as one independent reading.
 
     Windows overlap, so their readings repeat each other; counting each in full would make the

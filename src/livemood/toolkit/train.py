@@ -69,7 +69,7 @@ def train(
     with progress(parsed) as report:
         figures: dict[str, Any] | None
         if folds:
-            parts = make_folds(folds, [*data.train, *data.test])
+            parts = make_folds(folds, data.train)
             names = only.split(",") if only else ()
             figures = train_folds(parsed, data, parts, where, out, report, names)
         else:

@@ -82,10 +82,12 @@ def train_folds(
 
     `{fold}` in the recipe and in the folder of sources becomes the name of the fold: a source or a
     teacher that was itself trained by fold has then not heard the speakers it is measured on.
+    Speakers that the recipe holds out take no part: they stay unheard, whatever folds decide.
     With `only` the folds of these names are trained and nothing is measured yet: several processes
     or machines can share the folds, and a run over all of them then finds them trained.
     """
-    check_folds(folds, [*data.train, *data.test])
+    data = replace(data, test=[])
+    check_folds(folds, data.train)
     check_names(only, folds)
     if only:
         for fold in folds:
