@@ -140,6 +140,12 @@ def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path)
     assert made["distill"]["teacher"] == "folds/fold02"
 
 
+@pytest.mark.parametrize("folds", ["held-out:ravdess-02,ravdess-03", "ravdess"])
+def test_folds_that_test_whom_the_recipe_holds_out_are_refused(few, tmp_path, folds):
+    with pytest.raises(UsageError, match=r"tests ravdess-0[12], whom the recipe holds out"):
+        call(few, tmp_path / "folds", "--folds", folds)
+
+
 @pytest.mark.slow
 def test_processes_can_share_the_folds(few, tmp_path, capsys):
     """Trained one at a time, in any order, they give what one run over all of them gives."""

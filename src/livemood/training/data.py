@@ -15,7 +15,7 @@ from livemood.training.examples import UNLABELLED
 from livemood.training.manifest import read_manifest
 from livemood.training.metrics import Probs
 from livemood.training.recipe import CorpusPart, Recipe
-from livemood.training.splits import check_apart, validation_speakers
+from livemood.training.splits import Fold, check_apart, check_folds, validation_speakers
 
 
 @dataclass
@@ -45,6 +45,21 @@ class Data:
         return replace(
             self, train=train, shares=[shares.get(c, 1.0) for c in train], test=test, tasks=tasks
         )
+
+    def for_folds(self, folds: Sequence[Fold]) -> "Data":
+        """The same less the held-out speakers: they stay unheard, whatever folds decide.
+
+        Raises `UsageError` if a fold tests one of them, or the folds are wrong otherwise.
+        """
+        held = {clip.speaker for clip in self.test}
+        for fold in folds:
+            if both := sorted(held & set(fold.speakers)):
+                raise UsageError(
+                    f"fold {fold.name} tests {both[0]}, whom the recipe holds out: choose other "
+                    "folds, or take the speaker out of held_out"
+                )
+        check_folds(folds, self.train)
+        return replace(self, test=[])
 
     def check(self, digest: Callable[[Clip], str] | None = None) -> None:
         """Raise `UsageError` if a speaker or a sound is both tested and trained on."""

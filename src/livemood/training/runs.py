@@ -27,7 +27,7 @@ from livemood.training.fit import Report
 from livemood.training.metrics import Probs, Truth, confusion_matrix, uar
 from livemood.training.recipe import Recipe
 from livemood.training.runcard import write_run_card
-from livemood.training.splits import Fold, check_classes, check_folds
+from livemood.training.splits import Fold, check_classes
 
 MOST_LOST = 0.5
 """Points of UAR that int8 may lose against float32 to be chosen."""
@@ -86,8 +86,7 @@ def train_folds(
     With `only` the folds of these names are trained and nothing is measured yet: several processes
     or machines can share the folds, and a run over all of them then finds them trained.
     """
-    data = replace(data, test=[])
-    check_folds(folds, data.train)
+    data = data.for_folds(folds)
     check_names(only, folds)
     if only:
         for fold in folds:

@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +23,7 @@ from livemood.training.learning import by_label, fast_bfloat16
 from livemood.training.metrics import Probs, Truth
 from livemood.training.recipe import Recipe
 from livemood.training.runs import check_names, deviation
-from livemood.training.splits import Fold, check_folds
+from livemood.training.splits import Fold
 from livemood.training.trained import CHECKPOINT
 from livemood.training.transfer.base import SourceModel
 from livemood.training.transfer.catalogue import open_source
@@ -53,8 +52,7 @@ def tune_folds(
     recipe holds out take no part. With `only` the folds of these names are tuned and nothing is
     measured yet. Raises `UsageError` for a recipe that does not say what is to be tuned.
     """
-    data = replace(data, test=[])
-    check_folds(folds, data.train)
+    data = data.for_folds(folds)
     check_names(only, folds)
     if not recipe.network.source or not recipe.augment.views:
         raise UsageError("to tune a source a recipe names it, network.source, and augment.views")
