@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("selenium", reason="selenium is not installed")
 from relay import Relay
 from services import ended_session, live_session, row, serving
+from test_page_view import DRAWN
 from websockets.exceptions import ConnectionClosed
 
 pytestmark = pytest.mark.e2e
@@ -203,8 +204,10 @@ def test_axe_finds_no_violation(browser, service, talk, axe, theme):
         browser.choose("#theme", theme)
         if path == "/":
             browser.until("document.querySelector('[data-session]')")
-        elif path != "/speak":
-            browser.until("document.querySelector('.panel')")
+        else:
+            if path != "/speak":
+                browser.until("document.querySelector('.panel')")
+            browser.later(DRAWN)
         assert axe(browser) == [], path
         for dialog in ("#token-dialog", "#delete-dialog" if path == "/" else "#token-dialog"):
             browser.js("document.querySelector(arguments[0]).showModal()", dialog)

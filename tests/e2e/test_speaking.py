@@ -66,6 +66,11 @@ def hidden(browser, selector):
     return browser.js("return document.querySelector(arguments[0]).hidden", selector)
 
 
+def stands(browser, name):
+    """Wait until the page says that this is the state: it draws at the next frame."""
+    browser.until(f"document.querySelector('#state').innerText === '{name}'")
+
+
 def records(service):
     return [record for _, record in service.archive.store.find(limit=99)]
 
@@ -82,7 +87,7 @@ def test_speaking_into_the_page_makes_a_timeline(browser, service, axe):
     browser.until("document.querySelector('#speak:not([hidden])')")
     browser.find("#speak").click()
     browser.until("document.querySelectorAll('#speak-form option').length > 3")
-    assert browser.text("#state") == "not started"
+    stands(browser, "not started")
     browser.find("#speak-form button").click()
     # Without consent nothing happens.
     assert hidden(browser, "#recording")
@@ -124,7 +129,7 @@ def test_speaking_into_the_page_makes_a_timeline(browser, service, axe):
     browser.find("#again").click()
     assert not hidden(browser, "#speak-form")
     assert browser.js("return document.querySelector('[name=consent]').checked") is False
-    assert browser.text("#state") == "not started"
+    stands(browser, "not started")
 
 
 def test_the_sign_is_there_as_soon_as_the_microphone_is_on(browser, network, service):

@@ -25,7 +25,8 @@ export class Panel {
     this.affect = el("span", { class: "affect" });
     this.of = el("p", { class: "of", hidden: true });
     this.bars = channel.labels.map((label) => bar(label));
-    this.canvas = el("canvas", { class: "chart", tabIndex: 0, role: "slider" });
+    const slider = { role: "slider", "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0" };
+    this.canvas = el("canvas", { class: "chart", tabIndex: 0, ...slider });
     this.tip = el("div", { class: "tip", hidden: true });
     this.root = el(
       "section",
@@ -47,6 +48,13 @@ export class Panel {
   /** Once the panel is on the page. */
   attach() {
     this.chart = new Chart(this.canvas, this.channel.labels);
+    this.#name();
+  }
+
+  /** Whose panel it is, known before its chart is drawn: that may take some frames. */
+  #name() {
+    say(this.title, this.who());
+    set(this.canvas, "aria-label", t("timeline_of", { who: this.who() }));
   }
 
   #listen(touched) {
@@ -72,6 +80,7 @@ export class Panel {
   draw(store, now, colours) {
     this.now = now;
     this.chart.draw(this.channel, store, this.view, now, colours);
+    this.#name();
     this.#current(store);
     this.#cursor(store);
   }
@@ -81,7 +90,6 @@ export class Panel {
     const { ended } = store;
     const silent = !speaking && !ended;
     const said = spoken(emotion, ended?.summary[this.channel.number]?.session);
-    say(this.title, this.who());
     say(this.speech, ended ? t("mostly") : silent ? this.#silence() : t("speech"));
     this.speech.classList.toggle("on", speaking && !ended);
     this.root.classList.toggle("silent", silent);
@@ -126,8 +134,6 @@ export class Panel {
   #cursor({ markers, ended }) {
     const { canvas, tip, view } = this;
     const ms = view.cursorMs;
-    set(canvas, "aria-label", t("timeline_of", { who: this.who() }));
-    set(canvas, "aria-valuemin", "0");
     tip.hidden = ms === null || !this.pointed;
     if (ms !== this.told) {
       this.told = ms;
