@@ -10,11 +10,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("sklearn", reason="needs the extra train")
 
-from livemood.errors import UsageError  # noqa: E402
+from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.toolkit.commands import run  # noqa: E402
 from livemood.training.data import read_table, read_unlabelled, write_predictions  # noqa: E402
 from livemood.training.manifest import read_manifest  # noqa: E402
 from livemood.training.splits import make_folds  # noqa: E402
+from livemood.training.transfer.catalogue import first_source, known, open_source  # noqa: E402
 
 LABELS = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
 RECIPE = f"""
@@ -92,10 +93,10 @@ def few(corpora, tmp_path_factory):
     return folder
 
 
-def call(few, *words):
+def call(few, *words, folds=("--folds", "group:2")):
     more = ["--corpora", few, "--sources", few, "--cache", few / "cache", "--device", "cpu"]
     with pytest.raises(SystemExit) as end:
-        run([*map(str, words), *map(str, more), "--folds", "group:2"])
+        run([*map(str, words), *map(str, more), *folds])
     return end.value.code
 
 
@@ -158,6 +159,41 @@ def test_speakers_that_the_recipe_holds_out_take_no_part(few):
 
 
 @pytest.mark.slow
+def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
+    clips = read_manifest(few / "few" / "metadata.csv")
+    held = clips[0].speaker
+    part = '[[corpora]]\nname = "few"'
+    text = RECIPE.replace("epochs = 3", "epochs = 1")
+    (few / "first.toml").write_text(text.replace(part, f'{part}\nheld_out = ["{held}"]'))
+    assert "first" not in known(few)
+    out = few / "first"
+    assert call(few, "sources", "tune", few / "first.toml", "--out", out, folds=()) == 0
+    assert "float32        UAR" in capsys.readouterr().out
+    figures = json.loads((out / "figures.json").read_text())
+    measured = np.sum(figures["models"]["float32"]["confusion"])
+    assert measured == sum(clip.speaker == held for clip in clips)
+    assert "first" in known(few)
+    # Its layers have learnt, and those below have not: their maps serve once more.
+    source, untuned = (open_source(name, few) for name in ("first", "efficientat-mn04"))
+    sound = torch.randn(1, 2 * source.sample_rate) * 0.1
+    with torch.no_grad():
+        assert torch.equal(source.below(sound)[0], untuned.below(sound)[0])
+        assert not torch.equal(source(sound)[-1], untuned(sound)[-1])
+    made = sorted((few / "cache").glob("tuned-*"))
+    name = make_folds("group:2", clips)[0].name
+    (few / "further.toml").write_text(text.replace("efficientat-mn04", "first"))
+    tune = ["sources", "tune", few / "further.toml", "--only", name, "--out", few / "further"]
+    assert call(few, *tune) == 0
+    assert sorted((few / "cache").glob("tuned-*")) == made
+    assert first_source("first", few) == "efficientat-mn04"
+    # A DC-RNN cannot begin with it, and says so.
+    named = PUPIL.partition("[distill]")[0].replace("[network]", '[network]\nsource = "first"')
+    (few / "wrong.toml").write_text(named)
+    with pytest.raises(ModelError, match="does not fit this network"):
+        call(few, "train", few / "wrong.toml", "--out", few / "wrong")
+
+
+@pytest.mark.slow
 def test_cut_short_it_goes_on_and_ends_with_the_same_weights(few):
     whole, cut = few / "whole", few / "cut"
     name = make_folds("group:2", read_manifest(few / "few" / "metadata.csv"))[0].name
@@ -203,6 +239,9 @@ def test_a_table_is_written_whole_or_not_at_all(few):
 
 
 def test_a_recipe_that_names_nothing_to_tune_is_refused(few):
+    tune = ["sources", "tune", few / "tuned.toml", "--out", few / "less", "--only", "1"]
+    with pytest.raises(UsageError, match="--only names folds: give --folds"):
+        call(few, *tune, folds=())
     with pytest.raises(UsageError, match="no fold is called 'x'"):
         call(few, "sources", "tune", few / "tuned.toml", "--out", few / "less", "--only", "x")
     text = (few / "tuned.toml").read_text()

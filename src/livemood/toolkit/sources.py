@@ -118,7 +118,10 @@ def tune_source(
     recipe: Annotated[Path, typer.Argument(help="Names the source, network.source, and the rest.")],
     corpora: Annotated[Path, typer.Option(help="Folder with one folder for each corpus.")],
     out: Annotated[Path, typer.Option(help="The run's folder; what was cut short goes on in it.")],
-    folds: Annotated[str, typer.Option(help="ravdess, speaker, group:K, corpus, held-out:A,B")],
+    folds: Annotated[
+        str | None,
+        typer.Option(help="ravdess, speaker, group:K, corpus, held-out:A,B; none: all clips."),
+    ] = None,
     only: Annotated[str | None, typer.Option(help="These folds alone, as 1,2.")] = None,
     sources: Sources = None,
     cache: Annotated[Path, typer.Option(help="Where sound and maps are kept.")] = CACHE,
@@ -126,8 +129,11 @@ def tune_source(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
-    """Train a source's upper layers by fold, and write what it says of clips: a teacher's table."""
-    from livemood.training.transfer.tune import tune_folds
+    """Train a source's upper layers, and write what it says of clips: a teacher's table.
+
+    By fold it is measured; without folds it is one source, to tune further on other sound.
+    """
+    from livemood.training.transfer.tune import tune_folds, tune_once
 
     use_threads(threads)
     parsed = read_recipe(recipe)
@@ -136,10 +142,15 @@ def tune_source(
     where = where_of(corpora, cache, sources, device, 0)
     make_folder(out)
     data = read_data(parsed, corpora)
+    if only and not folds:
+        raise UsageError("--only names folds: give --folds")
     names = only.split(",") if only else ()
-    parts = make_folds(folds, data.train)
+    parts = make_folds(folds, data.train) if folds else []
     with progress(parsed) as report:
-        figures = tune_folds(parsed, data, parts, where, out, report, names)
+        if parts:
+            figures = tune_folds(parsed, data, parts, where, out, report, names)
+        else:
+            figures = tune_once(parsed, data, where, out, report)
     if figures:
         typer.echo(summary(figures))
         typer.echo(f"written: {out / 'figures.json'}")

@@ -5,7 +5,7 @@ import json
 import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,13 @@ class Where:
             raise UsageError("torch finds no GPU here: use --device cpu")
         cuda = self.device != "cpu" and torch.cuda.is_available()
         return torch.device("cuda" if cuda else "cpu")
+
+
+def of_fold(recipe: Recipe, where: Where, name: str) -> tuple[Recipe, Where]:
+    """The same with `{fold}`, in the recipe and in the folder of sources, as the fold's name."""
+    named = recipe.model_dump_json().replace("{fold}", name)
+    sources = where.sources and Path(str(where.sources).replace("{fold}", name))
+    return Recipe.model_validate_json(named), replace(where, sources=sources)
 
 
 def use_threads(count: int) -> None:

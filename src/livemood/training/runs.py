@@ -4,7 +4,6 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from livemood.training.build import (
     Where,
     build,
     finish,
+    of_fold,
     predict_clips,
     predict_compared,
     write_json,
@@ -123,10 +123,8 @@ def _train_fold(
 ) -> tuple[Path, dict[str, Path]]:
     """Train on `data`, which lacks the fold's speakers: the run's folder, and the models'."""
     run = out / f"fold{fold.name}"
-    own = where.sources and Path(str(where.sources).replace("{fold}", fold.name))
-    named = recipe.model_dump_json().replace("{fold}", fold.name)
-    by_fold = Recipe.model_validate_json(named)
-    folders = build(by_fold, data, replace(where, sources=own), run, report)
+    own, there = of_fold(recipe, where, fold.name)
+    folders = build(own, data, there, run, report)
     write_curves(run)
     return run, folders
 

@@ -9,11 +9,19 @@ from torch import Tensor, nn
 
 RECIPE: Final = "recipe.json"
 CHECKPOINT: Final = "checkpoint.pt"
+TABLE: Final = "table.csv"
+"""What a tuned source says: in a fold's folder of all clips that may be learnt from, beside the
+folds' of all clips by the fold that did not hear them."""
 
 
 def is_run(folder: Path) -> bool:
     """Whether a run left its weights in `folder`."""
     return (folder / CHECKPOINT).is_file() and (folder / RECIPE).is_file()
+
+
+def is_tuned(folder: Path) -> bool:
+    """Whether `folder` holds a tuned source, that is done."""
+    return is_run(folder) and (folder / TABLE).is_file()
 
 
 def recipe_of(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torchaudio
 from torchaudio.models import Wav2Vec2Model
 
 from livemood.errors import LivemoodError, ModelError, UsageError
+from livemood.training.trained import is_tuned, recipe_of, weights_of
 from livemood.training.transfer.base import SourceModel, load_weights
 from livemood.training.transfer.networks import ByolS, EfficientAt, Gpvad
 from livemood.training.transfer.own import Earlier
@@ -34,9 +35,9 @@ PIPELINES: Final = {
 
 
 def known(sources: Path | None) -> list[str]:
-    """Names of all source models, earlier livemood models in the folder `sources` among them."""
+    """Names of all source models: in the folder `sources` livemood models and tuned sources."""
     folders = sorted(sources.iterdir()) if sources and sources.is_dir() else []
-    earlier = [f.name for f in folders if (f / "model.onnx").is_file()]
+    earlier = [f.name for f in folders if (f / "model.onnx").is_file() or is_tuned(f)]
     return [*TENSORS, *earlier, *PIPELINES, *NODES]
 
 
@@ -54,6 +55,8 @@ def open_source(name: str, sources: Path | None, *, weights: bool = True) -> Sou
             load_weights(source, folder / f"{name}.safetensors", sha256)
     elif (folder / name / "model.onnx").is_file():
         source = Earlier(folder / name, weights=weights)
+    elif is_tuned(folder / name):
+        source = _tuned(folder, name, weights)
     elif name in PIPELINES:
         source = SpeechTransformer(_pipeline(name, weights))
     elif name in NODES:
@@ -61,6 +64,26 @@ def open_source(name: str, sources: Path | None, *, weights: bool = True) -> Sou
     else:
         raise UsageError(f"no source model is called {name!r}: {', '.join(known(sources))}")
     return source.eval()
+
+
+def first_source(name: str, sources: Path | None) -> str:
+    """Of a tuned source what was tuned first; of any other itself."""
+    while sources and is_tuned(sources / name):
+        name = str(recipe_of(sources / name)["network"]["source"])
+    return name
+
+
+def _tuned(sources: Path, name: str, weights: bool) -> SourceModel:
+    source = open_source(first_source(name, sources), sources, weights=False)
+    if weights:
+        own = weights_of(sources / name)
+        layers = {k.removeprefix("source."): own[k] for k in own if k.startswith("source.")}
+        try:
+            source.load_state_dict(layers)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{sources / name} does not fit its source: {reason}") from None
+    return source
 
 
 def _pipeline(name: str, weights: bool) -> Wav2Vec2Model:

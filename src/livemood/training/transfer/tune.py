@@ -11,7 +11,7 @@ import torch
 
 from livemood.errors import UsageError
 from livemood.training.augment import Augmenter
-from livemood.training.build import Where, same_recipe, versions, write_json
+from livemood.training.build import Where, of_fold, same_recipe, versions, write_json
 from livemood.training.cache import FeatureCache, SoundCache
 from livemood.training.clips import Clip
 from livemood.training.data import Data, write_predictions
@@ -24,14 +24,10 @@ from livemood.training.metrics import Probs, Truth
 from livemood.training.recipe import Recipe
 from livemood.training.runs import check_names, deviation
 from livemood.training.splits import Fold
-from livemood.training.trained import CHECKPOINT
+from livemood.training.trained import CHECKPOINT, TABLE
 from livemood.training.transfer.base import SourceModel
-from livemood.training.transfer.catalogue import open_source
+from livemood.training.transfer.catalogue import first_source, open_source
 from livemood.training.transfer.tuned import SoundViews, Tuned
-
-TABLE = "table.csv"
-"""What the tuned source says: in a fold's folder of all clips that may be learnt from, beside
-them of all clips by the fold that did not hear them."""
 
 
 def tune_folds(
@@ -50,29 +46,54 @@ def tune_folds(
     `distill.unlabelled` corpora as it was recorded. `out/table.csv` has what is said of each
     clip, as it was recorded, by the source that was tuned without its speaker. Speakers that the
     recipe holds out take no part. With `only` the folds of these names are tuned and nothing is
-    measured yet. Raises `UsageError` for a recipe that does not say what is to be tuned.
+    measured yet. `{fold}` in the recipe and in the folder of sources is the name of the fold.
+    Raises `UsageError` for a recipe that does not say what is to be tuned.
     """
     data = data.for_folds(folds)
     check_names(only, folds)
-    if not recipe.network.source or not recipe.augment.views:
-        raise UsageError("to tune a source a recipe names it, network.source, and augment.views")
+    _check(recipe)
     predictions: list[tuple[Truth, Probs]] = []
     told: list[tuple[Clip, Probs]] = []
     for fold in folds:
         if only and fold.name not in only:
             continue
         part = data.without(fold.speakers)
-        truth, said = _tuned(recipe, part, where, out / f"fold{fold.name}", report)
+        own, there = of_fold(recipe, where, fold.name)
+        truth, said = _tuned(own, part, there, out / f"fold{fold.name}", report)
         predictions.append((truth, said))
         told += zip(part.test, said, strict=True)
     if only:
         return None
+    write_predictions(out / TABLE, recipe.labels, told)
+    return _measured(recipe, predictions, out, folds=[fold.name for fold in folds])
+
+
+def tune_once(
+    recipe: Recipe, data: Data, where: Where, out: Path, report: Report | None = None
+) -> dict[str, Any] | None:
+    """Tune the source on all clips but those of held-out speakers: `out` is then a source itself.
+
+    Its `table.csv` is what a fold's folder has. Figures are those of held-out speakers, in percent;
+    without any nothing is measured. Raises `UsageError` as `tune_folds` does.
+    """
+    _check(recipe)
+    found = _tuned(recipe, data, where, out, report)
+    return _measured(recipe, [found], out) if data.test else None
+
+
+def _measured(
+    recipe: Recipe, predictions: list[tuple[Truth, Probs]], out: Path, **more: list[str]
+) -> dict[str, Any]:
     figures = crossvalidation_figures({"float32": predictions}, recipe.labels, recipe.seed)
     for values in figures["models"].values():
         values["uar_deviation"] = deviation(values["uar_by_fold"])
-    write_predictions(out / TABLE, recipe.labels, told)
-    write_json(out / "figures.json", figures | {"folds": [fold.name for fold in folds]})
+    write_json(out / "figures.json", figures | more)
     return figures
+
+
+def _check(recipe: Recipe) -> None:
+    if not recipe.network.source or not recipe.augment.views:
+        raise UsageError("to tune a source a recipe names it, network.source, and augment.views")
 
 
 def _tuned(
@@ -115,7 +136,9 @@ def _views(
     if augment.sound:
         noise = NoiseBank(where.corpora / augment.noise, augment.noise_folds)
         augmenter = Augmenter(augment.sound, noise, tuple(data.train))
-    shared = f"{recipe.network.source} {augment.sound!r} {augment.speeds} {recipe.seed}"
+    # The layers below are those of the network that was first tuned, and so are their maps.
+    first = first_source(str(recipe.network.source), where.sources)
+    shared = f"{first} {augment.sound!r} {augment.speeds} {recipe.seed}"
     folder = where.cache / f"tuned-{hashlib.sha256(shared.encode()).hexdigest()[:12]}"
     return SoundViews(folder, source, sounds, augmenter, augment.speeds, augment.views, recipe.seed)
 
