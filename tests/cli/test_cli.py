@@ -145,6 +145,7 @@ def test_ctrl_c_closes_the_segment_prints_the_summary_and_exits_0(demo_file):
     assert event.reason == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_missed_budget_is_said_and_the_hop_stretched(demo_file, tmp_path):
     sound, rate = sf.read(demo_file, dtype="float32")
     sf.write(tmp_path / "x.wav", sound[: 9 * rate, 0], rate)
@@ -161,6 +162,7 @@ def test_a_missed_budget_is_said_and_the_hop_stretched(demo_file, tmp_path):
     assert max(hops) > load[0].hop_ms >= 500
 
 
+@pytest.mark.slow
 def test_a_watcher_sees_what_the_monitor_says(demo_file):
     listener = subprocess.Popen(
         [*COMMAND, "listen", "--file", str(demo_file), "--speed", "4", "--port", "0"],
@@ -324,6 +326,7 @@ def test_a_demo_that_stays_serves_its_report_after_the_end():
     assert p.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_listen_hears_a_call(demo_file):
     if not shutil.which("ffmpeg"):
@@ -389,7 +392,7 @@ def test_a_full_disk_is_one_clear_line(wrong):
     assert "cannot write" in line
 
 
-@pytest.mark.parametrize("speed", [10, 1000])
+@pytest.mark.parametrize("speed", [pytest.param(10, marks=pytest.mark.slow), 1000])
 def test_faster_than_real_time_is_on_time_and_loses_nothing(demo_file, speed):
     done = livemood(
         *("listen", "--file", demo_file, "--speed", speed, "--json", "--no-serve"),

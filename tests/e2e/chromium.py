@@ -33,10 +33,13 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def later(self, script, *arguments):
-        """The same for the body of an async function."""
+        """The same for the body of an async function; where it throws, the test fails."""
         wrapped = "const done = arguments[arguments.length - 1]; const args = [...arguments];"
-        wrapped += f"(async () => {{ {script} }})().then(done, (e) => done('failed: ' + e));"
-        return self.driver.execute_async_script(wrapped, *arguments)
+        wrapped += f"(async () => {{ {script} }})()"
+        wrapped += ".then((value) => done([value]), (e) => done('failed: ' + e));"
+        outcome = self.driver.execute_async_script(wrapped, *arguments)
+        assert isinstance(outcome, list), outcome
+        return outcome[0]
 
     def until(self, condition, seconds=30):
         """Wait until the expression `condition` is true in the page; its value."""

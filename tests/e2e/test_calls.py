@@ -194,6 +194,7 @@ def end_of(timeline):
     return gaps[0]["start_ms"] if gaps else timeline[-1]["end_ms"]
 
 
+@pytest.mark.slow
 def test_a_source_hears_the_first_sender_and_ends_with_it(clip):
     if not shutil.which("ffmpeg"):
         pytest.skip("needs ffmpeg")

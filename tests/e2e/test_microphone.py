@@ -90,7 +90,9 @@ def dominant(labels):
     return Counter(labels).most_common(1)[0][0]
 
 
-@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize(
+    "name", [CLIPS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in CLIPS[1:])]
+)
 def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     microphone, clip, name, tmp_path
 ):
@@ -113,6 +115,7 @@ def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     assert ended.summary[0].session.dominant == channel["summary"]["dominant"]
 
 
+@pytest.mark.slow
 def test_unplugging_ends_the_session_with_an_event_and_loses_nothing(microphone, clip):
     process, _ = listening(microphone)
     subprocess.run(["paplay", "-d", "mic", str(clip(CLIPS[0]))], env=microphone, check=True)

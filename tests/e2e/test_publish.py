@@ -39,6 +39,7 @@ return place;
 """
 
 
+@pytest.mark.slow
 def test_chromium_publishes_its_microphone_and_gets_its_timeline(model, clip, tmp_path):
     samples, rate = sf.read(clip("03-01-05-02-01-01-21"), dtype="float32")
     wave = tmp_path / "speech.wav"

@@ -170,6 +170,7 @@ def test_a_report_of_a_server_that_is_away_or_of_a_session_that_was_deleted(brow
         assert len(browser.driver.window_handles) == tabs
 
 
+@pytest.mark.slow
 def test_a_session_that_somebody_else_deletes_is_gone_from_its_page(browser, service, talk):
     with suppress(ConnectionClosed), live_session(service, talk) as session:
         browser.open(f"{service.url}/sessions/{session}")
@@ -207,6 +208,7 @@ def test_axe_finds_no_violation(browser, service, talk, axe, theme):
         else:
             if path != "/speak":
                 browser.until("document.querySelector('.panel')")
+            browser.until("globalThis.livemoodPage")
             browser.later(DRAWN)
         assert axe(browser) == [], path
         for dialog in ("#token-dialog", "#delete-dialog" if path == "/" else "#token-dialog"):

@@ -77,6 +77,7 @@ def test_every_sampler_finds_something_and_goes_on(sampler, more, where, data, t
     assert search(recipe(sampler, 3, space, **more), data, where, tmp_path)["all"] == found["all"]
 
 
+@pytest.mark.slow
 def test_a_grid_is_tried_whole_and_no_more(where, data, tmp_path):
     space = {"network.recurrent": {"choices": [4, 8]}, "fit.l1": {"choices": [0.0, 1e-5]}}
     found = search(recipe("grid", 50, space), data, where, tmp_path)

@@ -75,7 +75,13 @@ def check(source, seconds=2.0):
     source.eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize("name", TENSORS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith("gpvad") else name
+        for name in TENSORS
+    ],
+)
 def test_weights_load_whole_and_are_worth_something(name, weights, clips):
     source = open_source(name, weights)  # strictly: no tensor missing, none left over
     check(source)

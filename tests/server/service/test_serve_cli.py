@@ -102,6 +102,7 @@ def certificate(tmp_path_factory):
     return folder / "cert.pem", folder / "key.pem"
 
 
+@pytest.mark.slow
 async def test_a_walk_with_tokens_and_tls(tmp_path, certificate, speech):
     cert, key = certificate
     data = tmp_path / "data"
@@ -238,6 +239,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
     assert answers[0].json()["retention_days"] == 3
 
 
+@pytest.mark.slow
 async def test_killed_it_loses_a_second_at_most_and_comes_back_with_the_rest(tmp_path, speech):
     """`benchmarks/kill.py` does so twenty times, with many sessions."""
     had = []
