@@ -121,7 +121,8 @@ class OnnxNetwork:
         self._buffers: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
         self.said = int(str(outputs[0].shape[-1]))
         """Values in what one step says: as many as there are labels, or what is pooled."""
-        self.moments = _moments(self._session.get_modelmeta().custom_metadata_map, self.said, path)
+        written = self._session.get_modelmeta().custom_metadata_map
+        self.moments = moments_of(written, self.said, path)
         """From mean and deviation over a window to its logits, (2 x said + 1, labels), the bias
         last; none if steps vote for labels."""
         labels = self.said if self.moments is None else self.moments.shape[1]
@@ -250,8 +251,11 @@ def pooled(votes: Float32, weights: Float32, moments: Float32 | None = None) -> 
     return out
 
 
-def _moments(written: dict[str, str], said: int, path: Path) -> Float32 | None:
-    """The matrix that the file at `path` carries for `pooled`, if any."""
+def moments_of(written: dict[str, str], said: int, path: Path) -> Float32 | None:
+    """The matrix for `pooled` in the metadata of the file at `path`, if any, for `said` values.
+
+    Raises `ModelError` if it is damaged.
+    """
     if MOMENTS not in written:
         return None
     try:

@@ -15,7 +15,7 @@ from torch.nn import BatchNorm2d, Conv2d
 from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
-from livemood.model.network import OnnxNetwork
+from livemood.model.network import moments_of
 from livemood.training.network import CausalHead, DcRnn, Front, Moments
 from livemood.training.recipe import NetworkPart
 from livemood.training.trained import is_run, weights_of
@@ -194,7 +194,8 @@ class _Layers:
     """Weights and biases of a livemood network, float or int8, in the order of its file."""
 
     def __init__(self, path: Path) -> None:
-        graph = onnx.load(str(path)).graph
+        model = onnx.load(str(path))
+        graph = model.graph
         arrays = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
         self._constants = {name: torch.tensor(array) for name, array in arrays.items()}
         self._made_by = {name: node for node in graph.node for name in node.output}
@@ -218,7 +219,8 @@ class _Layers:
         own = [name for name in linear if name.endswith(("readout", "readout.0"))]
         self.readout = linear.pop(own[0]) if own else []
         self.read = len(self.readout[0]) if own else 0
-        matrix = OnnxNetwork(path, "cpu").moments if own else None
+        written = {entry.key: entry.value for entry in model.metadata_props}
+        matrix = moments_of(written, self.read, path) if own else None
         self.moments = matrix is not None
         if matrix is not None:
             linear["output"] = [torch.from_numpy(matrix[:-1].T), torch.from_numpy(matrix[-1])]
