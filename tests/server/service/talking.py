@@ -2,16 +2,32 @@
 
 import asyncio
 import json
+import time
 from contextlib import suppress
 
 import httpx
+import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livemood.timeline.events import parse_event
 
 START = {"type": "start", "rate": 16000, "encoding": "s16le", "purpose": "personal"}
 START |= {"informed": True}
+SPEC = {"kind": "stream", "purpose": "personal", "informed": True}
+ROUTES = [
+    ("POST", "/v1/sessions"),
+    ("GET", "/v1/sessions"),
+    ("GET", "/v1/sessions/{}"),
+    ("GET", "/v1/sessions/{}/timeline"),
+    ("GET", "/v1/sessions/{}/report"),
+    ("GET", "/v1/sessions/{}/sound"),
+    ("POST", "/v1/sessions/{}/markers"),
+    ("POST", "/v1/sessions/{}/end"),
+    ("DELETE", "/v1/sessions/{}"),
+    ("GET", "/v1/audit"),
+    ("GET", "/metrics"),
+]
 
 
 def client(service, token=None, **options):
@@ -55,3 +71,27 @@ async def stream(service, samples, start=START, token=None, path="/v1/stream"):
         events = await received(ws)
         await sending
         return events
+
+
+def code(answer):
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+async def refusal(service, path, token=None, **options):
+    """Status and code with which a WebSocket is refused before its handshake."""
+    with pytest.raises(InvalidStatus) as refused:
+        await socket(service, path, token, **options)
+    answer = refused.value.response
+    return answer.status_code, json.loads(answer.body)["error"]["code"]
+
+
+async def alive(service, speech, token=None):
+    """The service still hears, and answers within a moment."""
+    began = time.monotonic()
+    with client(service, token) as http:
+        answer = await asyncio.to_thread(http.get, "/healthz")
+    events = await stream(service, speech, token=token)
+    assert answer.status_code == 200
+    assert events[-1].type == "session.ended"
+    assert events[-1].reason == "end"
+    return time.monotonic() - began
