@@ -163,8 +163,8 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
     clips = read_manifest(few / "few" / "metadata.csv")
     held = clips[0].speaker
     part = '[[corpora]]\nname = "few"'
-    text = RECIPE.replace("epochs = 3", "epochs = 1")
-    (few / "first.toml").write_text(text.replace(part, f'{part}\nheld_out = ["{held}"]'))
+    text = RECIPE.replace(part, f'{part}\nheld_out = ["{held}"]')
+    (few / "first.toml").write_text(text.replace("epochs = 3", "epochs = 1"))
     assert "first" not in known(few)
     out = few / "first"
     assert call(few, "sources", "tune", few / "first.toml", "--out", out, folds=()) == 0
@@ -181,9 +181,10 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
         assert not torch.equal(source(sound)[-1], untuned(sound)[-1])
     made = sorted((few / "cache").glob("tuned-*"))
     name = make_folds("group:2", clips)[0].name
-    (few / "further.toml").write_text(text.replace("efficientat-mn04", "first"))
-    tune = ["sources", "tune", few / "further.toml", "--only", name, "--out", few / "further"]
-    assert call(few, *tune) == 0
+    tune = ["sources", "tune", few / "tuned.toml", "--only", name, "--out", few / "further"]
+    assert call(few, *tune, "--set", "network.source=first", "--set", "fit.epochs=1") == 0
+    left = json.loads((few / "further" / f"fold{name}" / "recipe.json").read_text())
+    assert left["network"]["source"] == "first"
     assert sorted((few / "cache").glob("tuned-*")) == made
     assert first_source("first", few) == "efficientat-mn04"
     # A DC-RNN cannot begin with it, and says so.
@@ -240,7 +241,7 @@ def test_a_table_is_written_whole_or_not_at_all(few):
 
 def test_a_recipe_that_names_nothing_to_tune_is_refused(few):
     tune = ["sources", "tune", few / "tuned.toml", "--out", few / "less", "--only", "1"]
-    with pytest.raises(UsageError, match="--only names folds: give --folds"):
+    with pytest.raises(UsageError, match="--only names folds: say which with --folds"):
         call(few, *tune, folds=())
     with pytest.raises(UsageError, match="no fold is called 'x'"):
         call(few, "sources", "tune", few / "tuned.toml", "--out", few / "less", "--only", "x")

@@ -8,7 +8,15 @@ import typer
 
 from livemood.errors import UsageError
 from livemood.model.features import FeatureSettings
-from livemood.toolkit.train import make_folder, progress, where_of
+from livemood.toolkit.train import (
+    Device,
+    Seed,
+    Settings,
+    make_folder,
+    progress,
+    read_with,
+    where_of,
+)
 from livemood.training.build import use_threads, write_json
 from livemood.training.cache import FeatureCache
 from livemood.training.clips import Clip
@@ -16,7 +24,7 @@ from livemood.training.data import read_data, read_unlabelled, write_predictions
 from livemood.training.manifest import read_manifest
 from livemood.training.metrics import confusion_matrix, uar
 from livemood.training.network import DcRnn
-from livemood.training.recipe import NetworkPart, read_recipe
+from livemood.training.recipe import NetworkPart
 from livemood.training.runs import summary
 from livemood.training.splits import check_folds, make_folds
 from livemood.training.trained import save_source
@@ -125,8 +133,9 @@ def tune_source(
     only: Annotated[str | None, typer.Option(help="These folds alone, as 1,2.")] = None,
     sources: Sources = None,
     cache: Annotated[Path, typer.Option(help="Where sound and maps are kept.")] = CACHE,
-    seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seed: Seed = None,
+    settings: Settings = None,
+    device: Device = "auto",
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Train a source's upper layers, and write what it says of clips: a teacher's table.
@@ -136,14 +145,12 @@ def tune_source(
     from livemood.training.transfer.tune import tune_folds, tune_once
 
     use_threads(threads)
-    parsed = read_recipe(recipe)
-    if seed is not None:
-        parsed = parsed.model_copy(update={"seed": seed})
+    parsed = read_with(recipe, settings, seed)
     where = where_of(corpora, cache, sources, device, 0)
     make_folder(out)
     data = read_data(parsed, corpora)
     if only and not folds:
-        raise UsageError("--only names folds: give --folds")
+        raise UsageError("--only names folds: say which with --folds")
     names = only.split(",") if only else ()
     parts = make_folds(folds, data.train) if folds else []
     with progress(parsed) as report:

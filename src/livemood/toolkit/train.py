@@ -33,6 +33,11 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that change sound."
 Folds = Annotated[
     str | None, typer.Option(help="ravdess, speaker, group:K, corpus, column, held-out:A,B")
 ]
+Seed = Annotated[int | None, typer.Option(help="In place of the recipe's.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="PLACE=VALUE in the recipe, as fit.epochs=12; repeatable."),
+]
 
 
 def train(
@@ -45,22 +50,15 @@ def train(
     only: Annotated[
         str | None, typer.Option(help="Train these folds alone, as 1,2, and measure later.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="PLACE=VALUE in the recipe, as fit.epochs=12; repeatable."),
-    ] = None,
+    seed: Seed = None,
+    settings: Settings = None,
     device: Device = "auto",
     threads: Threads = 1,
     workers: Workers = 0,
 ) -> None:
     """Train by RECIPE, or once for each fold; measure on the speakers that are held out."""
     use_threads(threads)
-    parsed = read_recipe(recipe)
-    if settings:
-        parsed = with_values(parsed, read_settings(settings))
-    if seed is not None:
-        parsed = parsed.model_copy(update={"seed": seed})
+    parsed = read_with(recipe, settings, seed)
     where = where_of(corpora, cache, sources, device, workers)
     data = read_data(parsed, corpora)
     if only and not folds:
@@ -79,6 +77,14 @@ def train(
         return
     typer.echo(summary(figures))
     typer.echo(f"written: {out / 'figures.json'}")
+
+
+def read_with(recipe: Path, settings: list[str] | None, seed: int | None) -> Recipe:
+    """The recipe in a file with what `--set` and `--seed` say in place of its own."""
+    parsed = read_recipe(recipe)
+    if settings:
+        parsed = with_values(parsed, read_settings(settings))
+    return parsed if seed is None else parsed.model_copy(update={"seed": seed})
 
 
 def search(
