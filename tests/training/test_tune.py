@@ -183,6 +183,7 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
     name = make_folds("group:2", clips)[0].name
     tune = ["sources", "tune", few / "tuned.toml", "--only", name, "--out", few / "further"]
     assert call(few, *tune, "--set", "network.source=first", "--set", "fit.epochs=1") == 0
+    assert f"tuned: {name}; without --only all folds are measured" in capsys.readouterr().out
     left = json.loads((few / "further" / f"fold{name}" / "recipe.json").read_text())
     assert left["network"]["source"] == "first"
     assert sorted((few / "cache").glob("tuned-*")) == made

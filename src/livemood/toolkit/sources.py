@@ -158,9 +158,12 @@ def tune_source(
             figures = tune_folds(parsed, data, parts, where, out, report, names)
         else:
             figures = tune_once(parsed, data, where, out, report)
-    if figures:
-        typer.echo(summary(figures))
-        typer.echo(f"written: {out / 'figures.json'}")
+    if figures is None:
+        rest = "without --only all folds are measured" if only else "nobody is held out to measure"
+        typer.echo(f"tuned: {only or out}; {rest}")
+        return
+    typer.echo(summary(figures))
+    typer.echo(f"written: {out / 'figures.json'}")
 
 
 @app.command("lean")
