@@ -18,6 +18,8 @@ import csv  # noqa: E402
 from livemood.errors import UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.toolkit.commands import run  # noqa: E402
+from livemood.training.build import same_recipe  # noqa: E402
+from livemood.training.recipe import read_recipe  # noqa: E402
 from livemood.training.runs import choose_precision  # noqa: E402
 
 RECIPE = """
@@ -104,6 +106,25 @@ def test_a_run_leaves_all_that_one_needs(few, tmp_path, capsys):
     card = (out / "model" / "card.md").read_text("utf-8")
     assert "## Limits\n\nOnly eight people were heard.\n" in card
     assert (out / "checkpoint.pt").stat().st_mtime_ns == trained
+
+
+def test_what_a_card_needs_is_asked_before_anything_is_trained(few, tmp_path):
+    text = (few / "tiny.toml").read_text()
+    unsaid = "".join(x for x in text.splitlines(True) if not x.startswith("licence"))
+    (few / "unsaid.toml").write_text(unsaid)
+    with pytest.raises(UsageError, match="licence of the corpus few: give licence = "):
+        call(few, tmp_path / "unsaid", recipe="unsaid.toml")
+    assert not (tmp_path / "unsaid" / "checkpoint.pt").exists()
+    # Said otherwise later, it is the same run.
+    run = tmp_path / "run"
+    run.mkdir()
+    recipe = read_recipe(few / "tiny.toml")
+    same_recipe(recipe, run)
+    (run / "checkpoint.pt").touch()
+    parts = [part.model_copy(update={"licence": "other"}) for part in recipe.corpora]
+    same_recipe(recipe.model_copy(update={"corpora": parts, "licence": "other"}), run)
+    with pytest.raises(UsageError, match="another recipe"):
+        same_recipe(recipe.model_copy(update={"seed": 99}), run)
 
 
 @pytest.mark.slow

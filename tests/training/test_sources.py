@@ -168,6 +168,8 @@ def test_ranking_measures_what_is_there_and_says_why_the_rest_is_not(weights, cl
     assert [r["source"] for r in found["sources"]] == ["byol-s-d512", "efficientat-mn04"]
     assert all("no source model" in r["unavailable"] for r in found["sources"])
     assert found["recommended"] is None
+    with pytest.raises(UsageError, match="no source model is called 'nope'"):
+        rank(["nope"], clips, make_folds("group:2", clips), None)
     few = clips[::2]
     found = rank(["efficientat-mn04"], few, make_folds("group:2", few), weights)
     (row,) = found["sources"]

@@ -170,7 +170,7 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
     assert call(few, "sources", "tune", few / "first.toml", "--out", out, folds=()) == 0
     assert "float32        UAR" in capsys.readouterr().out
     figures = json.loads((out / "figures.json").read_text())
-    measured = np.sum(figures["models"]["float32"]["confusion"])
+    measured = figures["models"]["float32"]["corpora"]["few"]["clips"]
     assert measured == sum(clip.speaker == held for clip in clips)
     assert "first" in known(few)
     # Its layers have learnt, and those below have not: their maps serve once more.
@@ -254,3 +254,47 @@ def test_a_recipe_that_names_nothing_to_tune_is_refused(few):
     (few / "less.toml").write_text(text.replace("efficientat-mn04", "nothing"))
     with pytest.raises(UsageError, match="no source model is called 'nothing'"):
         call(few, "sources", "tune", few / "less.toml", "--out", few / "less")
+
+
+def test_what_tuning_does_not_know_is_refused(few):
+    for more, message in (
+        ("fit.layer_decay=0.5", r"knows no fit\.layer_decay"),
+        ("distill.table=said.csv", "tables"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            call(few, "sources", "tune", few / "tuned.toml", "--out", few / "no", "--set", more)
+    with pytest.raises(UsageError, match="no folds are called ''"):
+        call(few, "sources", "tune", few / "tuned.toml", "--out", few / "no", folds=("--folds", ""))
+
+
+def test_folds_and_a_whole_source_are_not_put_into_one_folder(few):
+    whole, by_fold = few / "as-whole", few / "as-folds"
+    (by_fold / "fold1").mkdir(parents=True)
+    whole.mkdir()
+    for name in ("recipe.json", "checkpoint.pt"):
+        (whole / name).touch()
+    with pytest.raises(UsageError, match="holds folds of a tuned source: choose another --out"):
+        call(few, "sources", "tune", few / "tuned.toml", "--out", by_fold, folds=())
+    with pytest.raises(UsageError, match="tuned without folds: choose another --out"):
+        call(few, "sources", "tune", few / "tuned.toml", "--out", whole)
+
+
+def test_damaged_sources_are_told_in_one_line(few, tmp_path):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "table.csv").touch()
+    (folder / "checkpoint.pt").write_bytes(b"no checkpoint")
+    made = json.dumps({"corpora": [], "labels": [], "network": {"source": "efficientat-mn04"}})
+    for text, message in (
+        ("{", "cannot be read"),
+        ("{}", "is no recipe of a run"),
+        (made.replace("efficientat-mn04", "broken"), "goes on from itself"),
+        (made, r"checkpoint\.pt cannot be read"),
+    ):
+        (folder / "recipe.json").write_text(text)
+        with pytest.raises(ModelError, match=message):
+            open_source("broken", tmp_path)
+    # A folder called as a source of its own changes nothing.
+    folder.rename(tmp_path / "efficientat-mn04")
+    assert first_source("efficientat-mn04", tmp_path) == "efficientat-mn04"
+    assert known(tmp_path).count("efficientat-mn04") == 1

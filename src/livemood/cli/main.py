@@ -53,6 +53,7 @@ def main() -> None:
     except LivemoodError as error:
         typer.echo(f"livemood: {error}", err=True)
         sys.exit(error.exit_code)
-    except OSError as error:  # standard output: a full disk, say
-        typer.echo(f"livemood: cannot write: {error.strerror}", err=True)
+    except OSError as error:  # standard output, say: a full disk
+        what = f"{error.filename}" if error.filename else "cannot write"
+        typer.echo(f"livemood: {what}: {error.strerror or error}", err=True)
         sys.exit(1)

@@ -28,7 +28,7 @@ def evaluate(context: typer.Context) -> None:
 
 
 def sources(context: typer.Context) -> None:
-    """List and rank source models to transfer from (extra `train`)."""
+    """Source models to transfer from: list, rank, tune and more (extra `train`)."""
     _run(context)
 
 

@@ -22,7 +22,11 @@ def root() -> None:
 
 app.command("train")(train)
 app.command("search")(search)
-app.add_typer(sources_app, name="sources", help="List and rank source models to transfer from.")
+app.add_typer(
+    sources_app,
+    name="sources",
+    help="Source models to transfer from: list, rank, tune and more.",
+)
 
 
 @app.command("evaluate")

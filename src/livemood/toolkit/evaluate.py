@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from livemood.errors import LivemoodError, UsageError
+from livemood.errors import UsageError
 from livemood.model import Model, load_model
 from livemood.speech import open_detector
 from livemood.timeline.smoother import SmootherSettings
 from livemood.toolkit.conversations import ConversationSettings, conversations
 from livemood.toolkit.streaming import streaming_figures
+from livemood.toolkit.train import make_folder
 from livemood.training.build import predict_clips, write_json
 from livemood.training.clips import Clip
 from livemood.training.conditions import parse_condition
@@ -59,10 +60,7 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
     open_detector(wanted.vad)
     conditions = [parse_condition(name, wanted.noise) for name in wanted.conditions]
     models, clips = _models_and_clips(wanted)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LivemoodError(f"cannot write into {out}: {error.strerror}") from None
+    make_folder(out)
     model = models[0][0]
     result: dict[str, Any] = {
         "schema": SCHEMA,

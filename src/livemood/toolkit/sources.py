@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from livemood.errors import UsageError
+from livemood.errors import ModelError, UsageError
 from livemood.model.features import FeatureSettings
 from livemood.toolkit.train import (
     Device,
+    Folds,
     Seed,
     Settings,
     make_folder,
@@ -17,6 +18,7 @@ from livemood.toolkit.train import (
     read_with,
     where_of,
 )
+from livemood.toolkit.train import Sources as SourcesByFold
 from livemood.training.build import use_threads, write_json
 from livemood.training.cache import FeatureCache
 from livemood.training.clips import Clip
@@ -71,11 +73,13 @@ def rank_sources(
     found = run_rank(names, clips, make_folds(folds, clips), sources, _say)
     typer.echo(
         f"{found['clips']} clips of {found['speakers']} speakers, {found['classes']} classes; "
-        f"recommended: {found['recommended'] or 'none: no weights beat random ones'}"
+        f"recommended: {found['recommended'] or 'none: no weights are seen to beat random ones'}"
     )
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, found)
+    if not any("uar" in row for row in found["sources"]):
+        raise ModelError("no source could be measured: the reason of each stands above")
 
 
 @app.command("teach")
@@ -126,21 +130,18 @@ def tune_source(
     recipe: Annotated[Path, typer.Argument(help="Names the source, network.source, and the rest.")],
     corpora: Annotated[Path, typer.Option(help="Folder with one folder for each corpus.")],
     out: Annotated[Path, typer.Option(help="The run's folder; what was cut short goes on in it.")],
-    folds: Annotated[
-        str | None,
-        typer.Option(help="ravdess, speaker, group:K, corpus, held-out:A,B; none: all clips."),
-    ] = None,
+    folds: Folds = None,
     only: Annotated[str | None, typer.Option(help="These folds alone, as 1,2.")] = None,
-    sources: Sources = None,
+    sources: SourcesByFold = None,
     cache: Annotated[Path, typer.Option(help="Where sound and maps are kept.")] = CACHE,
     seed: Seed = None,
     settings: Settings = None,
     device: Device = "auto",
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
-    """Train a source's upper layers, and write what it says of clips: a teacher's table.
+    """Train a source's upper layers by fold, and write what it says of clips: a teacher's table.
 
-    By fold it is measured; without folds it is one source, to tune further on other sound.
+    Without --folds it is tuned once, on all speakers that are not held out: a source to go on from.
     """
     from livemood.training.transfer.tune import tune_folds, tune_once
 
@@ -152,12 +153,12 @@ def tune_source(
     if only and not folds:
         raise UsageError("--only names folds: say which with --folds")
     names = only.split(",") if only else ()
-    parts = make_folds(folds, data.train) if folds else []
+    parts = None if folds is None else make_folds(folds, data.train)
     with progress(parsed) as report:
-        if parts:
-            figures = tune_folds(parsed, data, parts, where, out, report, names)
-        else:
+        if parts is None:
             figures = tune_once(parsed, data, where, out, report)
+        else:
+            figures = tune_folds(parsed, data, parts, where, out, report, names)
     if figures is None:
         rest = "without --only all folds are measured" if only else "nobody is held out to measure"
         typer.echo(f"tuned: {only or out}; {rest}")
@@ -222,7 +223,7 @@ def _tables(clips: list[Clip], for_folds: str | None, out: Path) -> dict[Path, l
 
 def _say(row: dict[str, Any]) -> None:
     if "unavailable" in row:
-        typer.echo(f"| {row['source']} | – | | | | | | {row['unavailable']}", err=True)
+        typer.echo(f"{row['source']}: {row['unavailable']}", err=True)
         return
     typer.echo(
         f"| {row['source']} | {row['uar']:.1f} | {row['uar_error']:.1f} | {row['uar_random']:.1f} "

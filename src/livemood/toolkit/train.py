@@ -66,7 +66,7 @@ def train(
     make_folder(out)
     with progress(parsed) as report:
         figures: dict[str, Any] | None
-        if folds:
+        if folds is not None:
             parts = make_folds(folds, data.train)
             names = only.split(",") if only else ()
             figures = train_folds(parsed, data, parts, where, out, report, names)
@@ -97,7 +97,7 @@ def search(
     device: Device = "auto",
     threads: Threads = 1,
 ) -> None:
-    """Search for a better recipe, as [search] in RECIPE says; validation speakers decide."""
+    """Search for a better recipe, as the part search of RECIPE says; validation speakers decide."""
     make_folder(out)
     arguments = (recipe, corpora, out, sources, cache, device, threads)
     if jobs > 1:

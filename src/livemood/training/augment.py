@@ -5,6 +5,7 @@ Transforms are audiomentations' and torchaudio's where they have one; what lines
 generator from which all that is random in it follows. Needs the extra `augment`.
 """
 
+import hashlib
 import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,17 @@ class Augmenter:
             if rng.random() < part.p:
                 sound = transform(np.ascontiguousarray(sound, np.float32), rng)
         return np.nan_to_num(np.asarray(sound, np.float32))
+
+    @property
+    def mixed_in(self) -> str:
+        """Names the clips that are mixed in; empty if none are.
+
+        What was changed for one fold must not serve another, whose test speakers it may hold.
+        """
+        if not any(part.kind == "mixing" for part in self._parts):
+            return ""
+        names = " ".join(sorted(clip.identity for clip in self._others))
+        return f" {hashlib.sha256(names.encode()).hexdigest()}"
 
     def __reduce__(self) -> tuple[type["Augmenter"], tuple[object, ...]]:
         """As it was made: processes that work beside this one make their own."""

@@ -31,7 +31,7 @@ from livemood.training.metrics import Probs, Truth
 from livemood.training.network import DcRnn
 from livemood.training.recipe import CorpusPart, Recipe
 from livemood.training.sources import source_scale
-from livemood.training.trained import CHECKPOINT, RECIPE
+from livemood.training.trained import CHECKPOINT, RECIPE, recipe_of
 from livemood.training.validate import Validation
 from livemood.training.views import Views
 from livemood.version import __version__
@@ -88,7 +88,12 @@ def use_threads(count: int) -> None:
 def build(
     recipe: Recipe, data: Data, where: Where, run: Path, report: Report | None = None
 ) -> dict[str, Path]:
-    """Train on `data`, export, quantize; the folders of the float32 and the int8 model."""
+    """Train on `data`, export, quantize; the folders of the float32 and the int8 model.
+
+    Raises `UsageError`, before anything is trained, if a card could not be written.
+    """
+    for part in recipe.corpora:
+        _trained_on(part)
     fitted, examples = train(recipe, data, where, run, report)
     # Of all epochs, also of those before the run was cut short.
     lines = (run / CURVE).read_text("utf-8").splitlines()
@@ -129,7 +134,8 @@ def train(
         for task in tasks:
             task.mean, task.deviation = examples.mean, examples.deviation
         if recipe.augment.views:
-            views = _views(recipe, where, examples)
+            mixed_in = Augmenter(recipe.augment.sound, None, tuple(data.train)).mixed_in
+            views = _views(recipe, where, examples, mixed_in)
             for part in (examples, *tasks):
                 part.keep(views, 0.5**recipe.fit.kept)
         longest = recipe.features.frames_in(
@@ -181,11 +187,11 @@ def _own_scale(recipe: Recipe) -> tuple[float, float] | None:
     return None if scale == (0.0, 1.0) else scale
 
 
-def _views(recipe: Recipe, where: Where, examples: Examples) -> Views:
+def _views(recipe: Recipe, where: Where, examples: Examples, mixed_in: str) -> Views:
     # Neither how many there are nor what is done to batches of them makes a version another one.
     changes = recipe.augment.model_copy(update={"views": 0, "mixup": 0.0})
     raw = recipe.features.model_copy(update={"mean": 0.0, "deviation": 1.0})
-    shared = f"{changes!r} {raw!r} {examples.mean} {examples.deviation}"
+    shared = f"{changes!r} {raw!r} {examples.mean} {examples.deviation}{mixed_in}"
     front = build_network(recipe, where.sources).front
     return Views(where.cache, recipe.augment.views, shared, recipe.seed, front, recipe.fit.kept)
 
@@ -202,16 +208,16 @@ def same_recipe(recipe: Recipe, run: Path) -> None:
     """Write the recipe into the run, or see that the run there is by the same one."""
     path, text = run / RECIPE, recipe.model_dump_json(indent=2) + "\n"
     begun = path.is_file() and (run / CHECKPOINT).is_file()
-    if begun and _deciding(path.read_text("utf-8")) != _deciding(text):
+    if begun and _deciding(recipe_of(run)) != _deciding(json.loads(text)):
         raise UsageError(f"{run} holds a run by another recipe: choose another --out")
     path.write_text(text, "utf-8")
 
 
-def _deciding(recipe: str) -> dict[str, Any]:
-    """The recipe in JSON, less what only its card says."""
-    out: dict[str, Any] = json.loads(recipe)
-    out.pop("limits", None)
-    return out
+def _deciding(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe less what only its card says."""
+    told = {"limits", "licence", "reference"}
+    corpora = [{k: v for k, v in part.items() if k not in told} for part in recipe["corpora"]]
+    return {k: v for k, v in recipe.items() if k not in told} | {"corpora": corpora}
 
 
 def versions() -> dict[str, str]:
@@ -320,7 +326,10 @@ def _trained_on(part: CorpusPart) -> TrainedOn:
     if part.licence:
         return TrainedOn(corpus=part.name, licence=part.licence, reference=part.reference)
     if part.name not in CORPORA:
-        raise UsageError(f"the recipe must say the licence of the corpus {part.name}")
+        raise UsageError(
+            f"the card must say the licence of the corpus {part.name}: "
+            'give licence = "..." below its name in the recipe'
+        )
     return CORPORA[part.name]
 
 

@@ -88,6 +88,8 @@ def read_data(recipe: Recipe, corpora: Path) -> Data:
     Raises `UsageError` with the row for manifests that are wrong.
     """
     data = Data(*_parts(recipe.corpora, recipe.label_map, recipe.labels, corpora))
+    if not data.train:
+        raise UsageError("nothing is left to train on: the recipe holds out every speaker")
     for task in recipe.tasks:
         clips, shares, _ = _parts(task.corpora, task.label_map, task.labels, corpora)
         tested = {clip.speaker for clip in data.test}
@@ -163,6 +165,8 @@ def read_unlabelled(folder: Path, share: float = 1.0) -> list[Clip]:
             rows = list(csv.DictReader(lines))
     except OSError as error:
         raise UsageError(f"the corpus {table} cannot be read: {error}") from None
+    if rows and "path" not in rows[0]:
+        raise UsageError(f"{table} has no column path")
     clips = [
         Clip(
             folder / row["path"],

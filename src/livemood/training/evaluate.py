@@ -71,10 +71,8 @@ def held_out_figures(folders: Mapping[str, Path], clips: Sequence[Clip]) -> dict
     return {name: _held_out(folder, clips) for name, folder in folders.items()}
 
 
-def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
-    model = load_model(folder, "cpu")
-    truth, probabilities = predict_clips(model, clips)
-    probabilities = tempered(probabilities, 1 / model.manifest.temperature)  # as if it were 1
+def corpus_figures(truth: Truth, probabilities: Probs, clips: Sequence[Clip]) -> dict[str, Any]:
+    """What was read right of the clips of each corpus, in percent."""
     corpora = {}
     for corpus in dict.fromkeys(clip.corpus for clip in clips):
         rows = np.array([clip.corpus == corpus for clip in clips])
@@ -91,6 +89,14 @@ def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
             "accuracy": _percent(accuracy(confusion)),
             "confusion": confusion.tolist(),
         }
+    return corpora
+
+
+def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
+    model = load_model(folder, "cpu")
+    truth, probabilities = predict_clips(model, clips)
+    probabilities = tempered(probabilities, 1 / model.manifest.temperature)  # as if it were 1
+    corpora = corpus_figures(truth, probabilities, clips)
     speakers = sorted({clip.speaker for clip in clips})
     half = np.array([speakers.index(clip.speaker) % 2 == 0 for clip in clips])
     temperatures, errors = [], []

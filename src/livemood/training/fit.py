@@ -20,7 +20,7 @@ from livemood.training.network import DcRnn
 from livemood.training.recipe import Recipe
 from livemood.training.sources import load_source
 from livemood.training.teacher import Teacher, load_teacher
-from livemood.training.trained import CHECKPOINT, own_weights
+from livemood.training.trained import CHECKPOINT, checkpoint_of, own_weights
 from livemood.training.validate import Validation
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class State:
 
     def load(self, path: Path) -> None:
         """Go on from the checkpoint at `path`. Raises `ModelError` if it is of another network."""
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        state = checkpoint_of(path.parent)
         try:
             for name in ("network", "averaged", "optimizer", "schedule"):
                 getattr(self, name).load_state_dict(state[name])
@@ -161,7 +161,7 @@ def fit(
 def load_fitted(recipe: Recipe, run: Path) -> DcRnn:
     """The network as it stands in the checkpoint of `run`."""
     network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
-    state = torch.load(run / CHECKPOINT, weights_only=True, map_location="cpu")
+    state = checkpoint_of(run)
     network.load_state_dict(own_weights(state["best"] or state["averaged"]))
     return network.eval()
 

@@ -1,11 +1,14 @@
 """What a training run left: its recipe, its averaged weights."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+
+from livemood.errors import ModelError
 
 RECIPE: Final = "recipe.json"
 CHECKPOINT: Final = "checkpoint.pt"
@@ -25,14 +28,30 @@ def is_tuned(folder: Path) -> bool:
 
 
 def recipe_of(folder: Path) -> dict[str, Any]:
-    """The recipe of the run in `folder`, as it was written."""
-    made: dict[str, Any] = json.loads((folder / RECIPE).read_text("utf-8"))
+    """The recipe of the run in `folder`, as written. Raises `ModelError` if it is damaged."""
+    try:
+        made: dict[str, Any] = json.loads((folder / RECIPE).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / RECIPE} cannot be read: {error}") from None
+    if not (isinstance(made, dict) and {"corpora", "labels", "network"} <= set(made)):
+        raise ModelError(f"{folder / RECIPE} is no recipe of a run")
     return made
+
+
+def checkpoint_of(folder: Path) -> dict[str, Any]:
+    """What the run in `folder` goes on from. Raises `ModelError` if it is damaged."""
+    path = folder / CHECKPOINT
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ModelError(f"{path} cannot be read: {reason}") from None
+    return state
 
 
 def weights_of(folder: Path) -> dict[str, Tensor]:
     """The best averaged weights of the run in `folder`, less those that only training has."""
-    state = torch.load(folder / CHECKPOINT, weights_only=True, map_location="cpu")
+    state = checkpoint_of(folder)
     return own_weights(state.get("best") or state["averaged"])
 
 

@@ -1,5 +1,6 @@
 """All source models by name."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,9 @@ PIPELINES: Final = {
 def known(sources: Path | None) -> list[str]:
     """Names of all source models: in the folder `sources` livemood models and tuned sources."""
     folders = sorted(sources.iterdir()) if sources and sources.is_dir() else []
-    earlier = [f.name for f in folders if (f / "model.onnx").is_file() or is_tuned(f)]
+    builtin = {*TENSORS, *PIPELINES, *NODES}
+    readable = (f for f in folders if os.access(f, os.X_OK) and f.name not in builtin)
+    earlier = [f.name for f in readable if (f / "model.onnx").is_file() or is_tuned(f)]
     return [*TENSORS, *earlier, *PIPELINES, *NODES]
 
 
@@ -55,7 +58,7 @@ def open_source(name: str, sources: Path | None, *, weights: bool = True) -> Sou
             load_weights(source, folder / f"{name}.safetensors", sha256)
     elif (folder / name / "model.onnx").is_file():
         source = Earlier(folder / name, weights=weights)
-    elif is_tuned(folder / name):
+    elif _is_tuned(folder, name):
         source = _tuned(folder, name, weights)
     elif name in PIPELINES:
         source = SpeechTransformer(_pipeline(name, weights))
@@ -67,10 +70,23 @@ def open_source(name: str, sources: Path | None, *, weights: bool = True) -> Sou
 
 
 def first_source(name: str, sources: Path | None) -> str:
-    """Of a tuned source what was tuned first; of any other itself."""
-    while sources and is_tuned(sources / name):
-        name = str(recipe_of(sources / name)["network"]["source"])
+    """Of a tuned source what was tuned first; of any other itself.
+
+    Raises `ModelError` if the recipe of one of them cannot be read.
+    """
+    seen: list[str] = []
+    while sources and _is_tuned(sources, name):
+        seen.append(name)
+        name = str(recipe_of(sources / name)["network"].get("source"))
+        if name in seen:
+            raise ModelError(f"{sources / name} goes on from itself: {' from '.join(seen)}")
     return name
+
+
+def _is_tuned(sources: Path, name: str) -> bool:
+    """Whether `name` is a tuned source, and no other kind that comes first."""
+    others = name in TENSORS or name in PIPELINES or name in NODES
+    return not others and not (sources / name / "model.onnx").is_file() and is_tuned(sources / name)
 
 
 def _tuned(sources: Path, name: str, weights: bool) -> SourceModel:

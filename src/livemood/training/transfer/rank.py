@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from livemood.audio.resample import resample
-from livemood.errors import LivemoodError
+from livemood.errors import ModelError
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
 from livemood.training.clips import Clip, read_clip
@@ -44,7 +44,7 @@ def rank(
     for name in names:
         try:
             row = _measured(name, clips, folds, sources)
-        except LivemoodError as error:
+        except ModelError as error:
             row = {"source": name, "unavailable": str(error)}
         rows.append(row)
         if report:

@@ -16,17 +16,17 @@ from livemood.training.cache import FeatureCache, SoundCache
 from livemood.training.clips import Clip
 from livemood.training.data import Data, write_predictions
 from livemood.training.degrade import NoiseBank
-from livemood.training.evaluate import crossvalidation_figures
+from livemood.training.evaluate import corpus_figures, crossvalidation_figures
 from livemood.training.examples import Examples
 from livemood.training.fit import Report, State, begin
 from livemood.training.learning import by_label, fast_bfloat16
 from livemood.training.metrics import Probs, Truth
-from livemood.training.recipe import Recipe
+from livemood.training.recipe import FitPart, Recipe
 from livemood.training.runs import check_names, deviation
-from livemood.training.splits import Fold
-from livemood.training.trained import CHECKPOINT, TABLE
+from livemood.training.splits import Fold, check_classes
+from livemood.training.trained import CHECKPOINT, TABLE, is_run
 from livemood.training.transfer.base import SourceModel
-from livemood.training.transfer.catalogue import first_source, open_source
+from livemood.training.transfer.catalogue import open_source
 from livemood.training.transfer.tuned import SoundViews, Tuned
 
 
@@ -52,6 +52,8 @@ def tune_folds(
     data = data.for_folds(folds)
     check_names(only, folds)
     _check(recipe)
+    if is_run(out):
+        raise UsageError(f"{out} holds a source tuned without folds: choose another --out")
     predictions: list[tuple[Truth, Probs]] = []
     told: list[tuple[Clip, Probs]] = []
     for fold in folds:
@@ -65,7 +67,11 @@ def tune_folds(
     if only:
         return None
     write_predictions(out / TABLE, recipe.labels, told)
-    return _measured(recipe, predictions, out, folds=[fold.name for fold in folds])
+    figures = crossvalidation_figures({"float32": predictions}, recipe.labels, recipe.seed)
+    for values in figures["models"].values():
+        values["uar_deviation"] = deviation(values["uar_by_fold"])
+    write_json(out / "figures.json", figures | {"folds": [fold.name for fold in folds]})
+    return figures
 
 
 def tune_once(
@@ -77,23 +83,28 @@ def tune_once(
     without any nothing is measured. Raises `UsageError` as `tune_folds` does.
     """
     _check(recipe)
-    found = _tuned(recipe, data, where, out, report)
-    return _measured(recipe, [found], out) if data.test else None
-
-
-def _measured(
-    recipe: Recipe, predictions: list[tuple[Truth, Probs]], out: Path, **more: list[str]
-) -> dict[str, Any]:
-    figures = crossvalidation_figures({"float32": predictions}, recipe.labels, recipe.seed)
-    for values in figures["models"].values():
-        values["uar_deviation"] = deviation(values["uar_by_fold"])
-    write_json(out / "figures.json", figures | more)
+    if any(out.glob("fold*")):
+        raise UsageError(f"{out} holds folds of a tuned source: choose another --out")
+    if data.test:
+        check_classes(data.train, data.test)
+    truth, said = _tuned(recipe, data, where, out, report)
+    if not data.test:
+        return None
+    models = {"float32": {"corpora": corpus_figures(truth, said, data.test)}}
+    figures = {"measured_on": "held-out", "labels": recipe.labels, "models": models}
+    write_json(out / "figures.json", figures)
     return figures
 
 
 def _check(recipe: Recipe) -> None:
     if not recipe.network.source or not recipe.augment.views:
         raise UsageError("to tune a source a recipe names it, network.source, and augment.views")
+    fit, usual = recipe.fit, FitPart()
+    for name in ("validation", "patience", "layer_decay", "unfreeze_every", "frozen", "head_rate"):
+        if getattr(fit, name) != getattr(usual, name):
+            raise UsageError(f"to tune a source knows no fit.{name}: leave it out")
+    if recipe.tasks or recipe.teachers or recipe.distill.table:
+        raise UsageError("to tune a source knows no tasks, teachers or tables: leave them out")
 
 
 def _tuned(
@@ -136,9 +147,13 @@ def _views(
     if augment.sound:
         noise = NoiseBank(where.corpora / augment.noise, augment.noise_folds)
         augmenter = Augmenter(augment.sound, noise, tuple(data.train))
-    # The layers below are those of the network that was first tuned, and so are their maps.
-    first = first_source(str(recipe.network.source), where.sources)
-    shared = f"{first} {augment.sound!r} {augment.speeds} {recipe.seed}"
+    shared = f"{augment.sound!r} {augment.speeds} {recipe.seed}"
+    if augmenter:
+        shared += f" {augment.noise} {augment.noise_folds}{augmenter.mixed_in}"
+    # What the layers below give is theirs, whatever the source is called and however it was tuned.
+    sound = torch.randn(1, source.sample_rate, generator=torch.Generator().manual_seed(0)) * 0.1
+    with torch.no_grad():
+        shared += hashlib.sha256(source.below(sound)[0].numpy().tobytes()).hexdigest()
     folder = where.cache / f"tuned-{hashlib.sha256(shared.encode()).hexdigest()[:12]}"
     return SoundViews(folder, source, sounds, augmenter, augment.speeds, augment.views, recipe.seed)
 
