@@ -75,7 +75,7 @@ def test_the_demo_plays_and_the_page_shows_the_label_within_a_second(browser):
     shown = browser.js("return [...window.shown]")
     readings = [event for event in heard if event["type"] == "emotion"]
     assert len(readings) > 20  # fewer than there could be where a slow machine falls behind
-    waits = []
+    waits, same = [], 0
     for event in readings:
         # Readings that come within one frame are shown as one: the newest of each channel.
         later = [
@@ -88,6 +88,8 @@ def test_the_demo_plays_and_the_page_shows_the_label_within_a_second(browser):
         waits.append(at - event["at"])
         if seq == event["seq"] and label:
             assert label == event["label"]
+            same += 1
+    assert same > 5
     waits.sort()
     assert waits[round(0.95 * len(waits))] < 1000
     assert [event["seq"] for event in heard] == list(range(1, len(heard) + 1))

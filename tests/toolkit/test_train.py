@@ -121,7 +121,7 @@ def test_what_a_card_needs_is_asked_before_anything_is_trained(few, tmp_path):
     recipe = read_recipe(few / "tiny.toml")
     same_recipe(recipe, run)
     (run / "checkpoint.pt").touch()
-    parts = [part.model_copy(update={"licence": "other"}) for part in recipe.corpora]
+    parts = tuple(p.model_copy(update={"licence": "other"}) for p in recipe.corpora)
     same_recipe(recipe.model_copy(update={"corpora": parts, "licence": "other"}), run)
     with pytest.raises(UsageError, match="another recipe"):
         same_recipe(recipe.model_copy(update={"seed": 99}), run)
