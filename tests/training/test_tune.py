@@ -161,9 +161,9 @@ def test_speakers_that_the_recipe_holds_out_take_no_part(few):
 @pytest.mark.slow
 def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
     clips = read_manifest(few / "few" / "metadata.csv")
-    held = clips[0].speaker
+    fold, other = make_folds("group:2", clips)
     part = '[[corpora]]\nname = "few"'
-    text = RECIPE.replace(part, f'{part}\nheld_out = ["{held}"]')
+    text = RECIPE.replace(part, f"{part}\nheld_out = {json.dumps(fold.speakers)}")
     (few / "first.toml").write_text(text.replace("epochs = 3", "epochs = 1"))
     assert "first" not in known(few)
     out = few / "first"
@@ -171,7 +171,7 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
     assert "float32        UAR" in capsys.readouterr().out
     figures = json.loads((out / "figures.json").read_text())
     measured = figures["models"]["float32"]["corpora"]["few"]["clips"]
-    assert measured == sum(clip.speaker == held for clip in clips)
+    assert measured == sum(clip.speaker in fold.speakers for clip in clips)
     assert "first" in known(few)
     # Its layers have learnt, and those below have not: their maps serve once more.
     source, untuned = (open_source(name, few) for name in ("first", "efficientat-mn04"))
@@ -180,9 +180,11 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
         assert torch.equal(source.below(sound)[0], untuned.below(sound)[0])
         assert not torch.equal(source(sound)[-1], untuned(sound)[-1])
     made = sorted((few / "cache").glob("tuned-*"))
-    name = make_folds("group:2", clips)[0].name
-    tune = ["sources", "tune", few / "tuned.toml", "--only", name, "--out", few / "further"]
-    assert call(few, *tune, "--set", "network.source=first", "--set", "fit.epochs=1") == 0
+    name, tune = fold.name, ["sources", "tune", few / "tuned.toml", "--out", few / "further"]
+    tune += ["--set", "network.source=first", "--set", "fit.epochs=1", "--only"]
+    assert call(few, *tune, name) == 0
+    with pytest.raises(UsageError, match=f"first has heard {other.speakers[0]}, who is to be"):
+        call(few, *tune, other.name)
     assert f"tuned: {name}; without --only all folds are measured" in capsys.readouterr().out
     left = json.loads((few / "further" / f"fold{name}" / "recipe.json").read_text())
     assert left["network"]["source"] == "first"

@@ -1,5 +1,6 @@
 """All source models by name."""
 
+import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ import torchaudio
 from torchaudio.models import Wav2Vec2Model
 
 from livemood.errors import LivemoodError, ModelError, UsageError
-from livemood.training.trained import is_tuned, recipe_of, weights_of
+from livemood.training.examples import UNLABELLED
+from livemood.training.trained import TABLE, is_tuned, recipe_of, weights_of
 from livemood.training.transfer.base import SourceModel, load_weights
 from livemood.training.transfer.networks import ByolS, EfficientAt, Gpvad
 from livemood.training.transfer.own import Earlier
@@ -74,13 +76,28 @@ def first_source(name: str, sources: Path | None) -> str:
 
     Raises `ModelError` if the recipe of one of them cannot be read.
     """
-    seen: list[str] = []
-    while sources and _is_tuned(sources, name):
-        seen.append(name)
-        name = str(recipe_of(sources / name)["network"].get("source"))
-        if name in seen:
-            raise ModelError(f"{sources / name} goes on from itself: {' from '.join(seen)}")
-    return name
+    return _chain(name, sources)[-1]
+
+
+def heard(name: str, sources: Path | None) -> set[str]:
+    """Speakers that a tuned source, or one that it goes on from, learnt from by their labels."""
+    out: set[str] = set()
+    for each in _chain(name, sources)[:-1]:
+        with ((sources or Path()) / each / TABLE).open(encoding="utf-8", newline="") as lines:
+            rows = csv.DictReader(lines)
+            out |= {row["speaker"] for row in rows if row["label"] != UNLABELLED}
+    return out
+
+
+def _chain(name: str, sources: Path | None) -> list[str]:
+    """The source, what it goes on from, and so on to what was tuned first."""
+    seen = [name]
+    while sources and _is_tuned(sources, seen[-1]):
+        below = str(recipe_of(sources / seen[-1])["network"].get("source"))
+        if below in seen:
+            raise ModelError(f"{sources / below} goes on from itself: {' from '.join(seen)}")
+        seen.append(below)
+    return seen
 
 
 def _is_tuned(sources: Path, name: str) -> bool:

@@ -26,7 +26,7 @@ from livemood.training.runs import check_names, deviation
 from livemood.training.splits import Fold, check_classes
 from livemood.training.trained import CHECKPOINT, TABLE, is_run
 from livemood.training.transfer.base import SourceModel
-from livemood.training.transfer.catalogue import open_source
+from livemood.training.transfer.catalogue import heard, open_source
 from livemood.training.transfer.tuned import SoundViews, Tuned
 
 
@@ -118,6 +118,12 @@ def _tuned(
     sounds = SoundCache(where.cache, recipe.features.sample_rate)
     data.check(sounds.digest)
     source = open_source(str(recipe.network.source), where.sources)
+    tested = {clip.speaker for clip in data.test}
+    if known := sorted(tested & heard(str(recipe.network.source), where.sources)):
+        raise UsageError(
+            f"{recipe.network.source} has heard {known[0]}, who is to be measured: tune it first "
+            "without these speakers ({fold} in its name is the fold's)"
+        )
     views = _views(recipe, data, where, sounds, source)
     parts = (
         recipe.features,
