@@ -1,6 +1,7 @@
 """Which source to transfer from: frozen probes, beside the same networks with random weights."""
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -118,7 +120,7 @@ def probe(rows: NDArray[np.float32], clips: Sequence[Clip], folds: Sequence[Fold
     scores = []
     for fold in folds:
         test = np.isin(speakers, fold.speakers)
-        said = _probe().fit(rows[~test], labels[~test]).predict(rows[test])
+        said = _probe(rows[~test], labels[~test]).predict(rows[test])
         recalls = [(said[labels[test] == x] == x).mean() for x in np.unique(labels[test])]
         scores.append(100 * float(np.mean(recalls)))
     return scores
@@ -144,17 +146,21 @@ def teach(
     for fold in folds:
         test = np.isin(speakers, fold.speakers)
         for of_source in rows:
-            model = _probe().fit(of_source[~test], own[~test])
+            model = _probe(of_source[~test], own[~test])
             columns = np.array([labels.index(str(label)) for label in model.classes_])
             said = model.predict_proba(of_source[test])
             out[np.flatnonzero(test)[:, None], columns] += said / len(rows)
     return out
 
 
-def _probe() -> Any:  # noqa: ANN401 - scikit-learn has no types
-    return make_pipeline(
+def _probe(rows: NDArray[Any], labels: NDArray[Any]) -> Any:  # noqa: ANN401 - no types there
+    made = make_pipeline(
         StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=300)
     )
+    with warnings.catch_warnings():
+        # Each source gets as many steps, whether or not they are its last.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return made.fit(rows, labels)
 
 
 def cost_ms(model: SourceModel, seconds: float = 3.0, runs: int = 5) -> float:
