@@ -12,8 +12,11 @@ from livemood.timeline.events import Gap, Marker
 
 pytestmark = pytest.mark.e2e
 
-DRAWN = "await livemoodPage.drawn();"
-"""Await that the page has drawn all that it knows."""
+DRAWN = """
+for (const _ of [...livemoodPage.store.channels, "its size", "all of it"])
+    await new Promise(requestAnimationFrame);
+"""
+"""Await that the page has drawn all that it knows: one chart a frame, before what asks later."""
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,6 @@ let waiting = false;
 let gone = false;
 /** Channels whose panels are to be drawn. */
 const dirty = new Set();
-/** To be called after the next drawing. */
-const awaited = [];
 let feed = null;
 let speaker = null;
 
@@ -92,7 +90,6 @@ function draw() {
   table.draw(store, who, currentLanguage());
   announce();
   if (dirty.size) touched(dirty.values().next().value);
-  for (const done of awaited.splice(0)) done();
 }
 
 function rebuild() {
@@ -204,21 +201,4 @@ if (speaking) {
 touched();
 
 /** For whoever looks inside from the console, and for tests. */
-globalThis.livemoodPage = {
-  store,
-  view,
-  feed,
-  speaking: speaker,
-  take,
-  now,
-  panels: () => panels,
-  /** When all that is known now has been drawn, one chart a frame. */
-  drawn: async () => {
-    for (let frames = store.channels.length; frames >= 0; frames -= 1) {
-      await new Promise((done) => {
-        awaited.push(done);
-        touched();
-      });
-    }
-  },
-};
+globalThis.livemoodPage = { store, view, feed, speaking: speaker, take, now, panels: () => panels };

@@ -102,9 +102,9 @@ def _check(recipe: Recipe) -> None:
     fit, usual = recipe.fit, FitPart()
     for name in ("validation", "patience", "layer_decay", "unfreeze_every", "frozen", "head_rate"):
         if getattr(fit, name) != getattr(usual, name):
-            raise UsageError(f"to tune a source knows no fit.{name}: leave it out")
+            raise UsageError(f"tuning a source knows no fit.{name}: leave it out")
     if recipe.tasks or recipe.teachers or recipe.distill.table:
-        raise UsageError("to tune a source knows no tasks, teachers or tables: leave them out")
+        raise UsageError("tuning a source knows no tasks, teachers or tables: leave them out")
 
 
 def _tuned(
