@@ -22,7 +22,7 @@ import opensmile
 from livemood.audio import AudioBlock, Span
 from livemood.engine import Monitor, MonitorSettings
 from livemood.model import load_model
-from livemood.model.kept import Hop
+from livemood.model.streaming_state import InferenceRequest
 from livemood.speech import open_detector
 
 AIM, LEAST = 100.0, 50.0
@@ -121,7 +121,7 @@ def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
         span = model.sound_of(Span(first, 3 * number + 3), fresh=kept.fresh)
         new = sound[start : start + len(span)]
         timed("features", model.front_end, new)
-        timed("features_and_network", model.read, [Hop(kept, new)])
+        timed("features_and_network", model.read, [InferenceRequest(kept, new)])
     return {name: common.quantiles(values[10:], 25, 50, 75) for name, values in spent.items()}
 
 

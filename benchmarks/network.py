@@ -33,7 +33,7 @@ from livemood.engine import Hub, MonitorSettings
 from livemood.model import load_model
 from livemood.sources.rtp import (
     STATIC,
-    Reorder,
+    JitterBuffer,
     RtpPort,
     RtpReceiver,
     RtpStream,
@@ -160,7 +160,7 @@ class Call:
         head = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * SIZE & 0xFFFFFFFF, 7)
         self._take(self.stream.push(parse_packet(head + self.payload(number)), at), at)
         patience = self.stream.packets.patience_s
-        if self.stream.deadline is not None or patience > Reorder.SHORTEST_S:
+        if self.stream.deadline is not None or patience > JitterBuffer.SHORTEST_S:
             self.unsettled = at
         return swept
 
@@ -192,7 +192,7 @@ def simulated(name: str, conditions: Conditions, sound: bytes, seconds: float, s
     longest = max(call.holds)
     if settled > SETTLE_S:
         failed.append(f"{name}: {settled:.1f} s until the delay was back")
-    if longest > Reorder.LONGEST_S + 1e-9:
+    if longest > JitterBuffer.LONGEST_S + 1e-9:
         failed.append(f"{name}: a packet was held for {1000 * longest:.0f} ms")
     return {
         "scenario": name,

@@ -22,7 +22,7 @@ from livemood.timeline import Timeline
 from livemood.timeline.events import Gap, Marker
 from livemood.timeline.export import to_json, to_jsonl
 from livemood.timeline.look import looks
-from livemood.timeline.reading import read_timeline
+from livemood.timeline.parse import read_timeline
 
 
 @pytest.fixture(scope="module")

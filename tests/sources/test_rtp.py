@@ -20,7 +20,7 @@ from livemood.errors import SourceError, UsageError
 from livemood.sources.rtp import (
     STATIC,
     MalformedPacket,
-    Reorder,
+    JitterBuffer,
     RtpFormat,
     RtpPort,
     RtpReceiver,
@@ -104,7 +104,7 @@ def in_order(reorder, arrivals):
 
 
 def test_packets_in_order_never_wait():
-    reorder = Reorder(8000)
+    reorder = JitterBuffer(8000)
     for n in range(65530, 65530 + 20):  # over the wrap
         assert len(reorder.push(packet(n), n * 0.02)) == 1
         assert reorder.deadline is None
@@ -122,7 +122,7 @@ def test_all_that_comes_in_time_is_handed_on_once_and_in_order(first, seed, loss
             # Jitter below the shortest patience: nothing can be late.
             sent.append((packet(n), n * 0.02 + rng.uniform(0, 0.019)))
     sent.sort(key=lambda pair: pair[1])
-    reorder = Reorder(8000)
+    reorder = JitterBuffer(8000)
     got = in_order(reorder, sent)
     numbers = [a.packet.sequence for a in got]
     present = sorted({(p.sequence - first) & 0xFFFF for p, _ in sent})
@@ -134,18 +134,18 @@ def test_all_that_comes_in_time_is_handed_on_once_and_in_order(first, seed, loss
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 400), st.floats(0, 1)), max_size=120))
 def test_nothing_waits_longer_than_the_bound_whatever_comes(arrivals):
-    reorder, now = Reorder(8000), 0.0
+    reorder, now = JitterBuffer(8000), 0.0
     for sequence, passed in arrivals:
         now += passed
         for out in reorder.push(packet(sequence), now):
             assert out.arrived <= now
         reorder.due(now)
         deadline = reorder.deadline
-        assert deadline is None or now < deadline <= now + Reorder.LONGEST_S
+        assert deadline is None or now < deadline <= now + JitterBuffer.LONGEST_S
 
 
 def test_a_burst_does_not_deepen_the_buffer_for_good():
-    reorder = Reorder(8000)
+    reorder = JitterBuffer(8000)
     at = 0.0
     for n in range(2000):
         jitter = 0.15 * (n % 2) if 500 <= n < 600 else 0.0
@@ -154,9 +154,9 @@ def test_a_burst_does_not_deepen_the_buffer_for_good():
         if n != 1900:
             reorder.push(packet(n), at)
         if n == 600:
-            assert reorder.patience_s > 3 * Reorder.SHORTEST_S
+            assert reorder.patience_s > 3 * JitterBuffer.SHORTEST_S
         if n == 600 + 250:  # five seconds later
-            assert reorder.patience_s == Reorder.SHORTEST_S
+            assert reorder.patience_s == JitterBuffer.SHORTEST_S
 
 
 def blocks_of(stream, arrivals):

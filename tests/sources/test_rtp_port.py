@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livemood.sources.rtp import Reorder, RtpPacket, RtpPort
+from livemood.sources.rtp import JitterBuffer, RtpPacket, RtpPort
 from livemood.sources.rtp.rtcp import Reception, is_rtcp, read_rtcp, receiver_report
 
 HERE, THERE, ELSEWHERE = ("192.0.2.1", 4000), ("192.0.2.1", 5000), ("192.0.2.9", 4000)
@@ -168,7 +168,7 @@ def fields(report):
 
 
 def test_a_report_says_what_was_lost():
-    reorder, reception = Reorder(8000), Reception(7, 8000)
+    reorder, reception = JitterBuffer(8000), Reception(7, 8000)
     for n in range(65530, 65530 + 100):
         if n % 4:
             reorder.push(RtpPacket(0, False, n & 0xFFFF, 160 * n, 7, b""), 0.02 * n)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livemood.sources.rtp import STATIC, PayloadTypes, Reorder, RtpPacket, RtpStream
+from livemood.sources.rtp import STATIC, PayloadTypes, JitterBuffer, RtpPacket, RtpStream
 
 PCMU, LENGTH = STATIC.sound[0], 160
 TYPES = PayloadTypes(STATIC.sound, STATIC.noise | {98}, frozenset({101}))
@@ -78,7 +78,7 @@ def test_gaps_are_what_was_lost_to_the_sample(seed, loss, misordered, twice):
 
 
 def test_a_late_packet_is_none_that_was_had_before():
-    reorder = Reorder(8000)
+    reorder = JitterBuffer(8000)
     for n in (0, 1, 3):
         reorder.push(packet(n), n * 0.02)
     assert [a.packet.sequence for a in reorder.due(1.0)] == [3]
@@ -88,7 +88,7 @@ def test_a_late_packet_is_none_that_was_had_before():
 
 
 def test_packets_that_are_overtaken_are_waited_for_once_that_has_happened():
-    reorder, late = Reorder(8000), []
+    reorder, late = JitterBuffer(8000), []
     for n in range(1000):
         at = n * 0.02
         while (deadline := reorder.deadline) is not None and deadline <= at:
@@ -101,20 +101,20 @@ def test_packets_that_are_overtaken_are_waited_for_once_that_has_happened():
 
 
 def test_what_was_waited_for_is_forgotten():
-    reorder = Reorder(8000)
+    reorder = JitterBuffer(8000)
     for n in [*range(100), 103, 100, 101, 102, *range(104, 104 + 250)]:
         reorder.push(packet(n), max(n, 0) * 0.02 + (0.1 if n in (100, 101, 102) else 0))
         if n == 104:
-            assert reorder.patience_s > 2 * Reorder.SHORTEST_S
-    assert reorder.patience_s == Reorder.SHORTEST_S
+            assert reorder.patience_s > 2 * JitterBuffer.SHORTEST_S
+    assert reorder.patience_s == JitterBuffer.SHORTEST_S
 
 
 def test_many_holes_at_once_take_no_longer_than_few():
-    reorder = Reorder(8000)
+    reorder = JitterBuffer(8000)
     reorder.push(packet(0), 0.0)
-    for n in range(2, Reorder.DROPOUT, 2):
+    for n in range(2, JitterBuffer.DROPOUT, 2):
         reorder.push(packet(n), 0.001)
-    assert len(reorder.due(10.0)) == Reorder.DROPOUT // 2 - 1
+    assert len(reorder.due(10.0)) == JitterBuffer.DROPOUT // 2 - 1
     assert reorder.deadline is None
 
 
@@ -281,7 +281,7 @@ def test_whatever_comes_the_clock_goes_on_and_nothing_piles_up(sent):
         # No further ahead of the time that has passed than the bounds allow.
         assert end / 8000 <= now * RtpStream.DRIFT + RtpStream.AHEAD_S + 3.0
         deadline = stream.deadline
-        assert deadline is None or deadline <= now + Reorder.LONGEST_S
+        assert deadline is None or deadline <= now + JitterBuffer.LONGEST_S
 
 
 def test_blocks_follow_each_other_after_a_restart():

@@ -13,7 +13,7 @@ from livemood.cli import options
 from livemood.cli.output import EventFile, Printer, SessionOutput
 from livemood.cli.view import open_view
 from livemood.engine import BackgroundSession, MonitorSettings
-from livemood.engine.monitor import About, Sink
+from livemood.engine.session import About, Sink
 from livemood.errors import UsageError
 from livemood.model import Model
 from livemood.sources import FileSource, Microphone, Source

@@ -53,7 +53,7 @@ def report(
 
 def _from_file(path: Path, language: str) -> str:
     from livemood.report import make_report
-    from livemood.timeline.reading import read_timeline
+    from livemood.timeline.parse import read_timeline
 
     try:
         return make_report(read_timeline(path.read_text("utf-8")), language)

@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Generator, Sequence
 
-from livemood.engine.monitor import About, Sink
-from livemood.engine.queue import EventQueue
-from livemood.engine.run import run
+from livemood.engine.session import About, Sink
+from livemood.engine.event_queue import EventQueue
+from livemood.engine.threads import run
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Model
 from livemood.sources import Source

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livemood.audio import Overrun, Span
-from livemood.engine.budget import LatencyBudget, LoadChange
+from livemood.engine.latency_budget import LatencyBudget, LoadChange
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
-from livemood.engine.stream import GateOpened, Stream, StreamItem, WindowReady
+from livemood.engine.segmenter import GateOpened, SpeechSegmenter, StreamItem, WindowReady
 from livemood.model import Model
-from livemood.model.kept import Hop
+from livemood.model.streaming_state import InferenceRequest
 from livemood.speech import SpeechEnded
 from livemood.timeline.events import (
     ChannelSummary,
@@ -26,13 +26,13 @@ from livemood.timeline.events import (
     SpeechStarted,
 )
 from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
-from livemood.timeline.smoother import Reading as Smoothed
+from livemood.timeline.smoother import SmoothedReading
 from livemood.timeline.smoother import Smoother
 from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
 
 Float64 = NDArray[np.float64]
 
-Reading = Generator[Hop, Float64, None]
+Inference = Generator[InferenceRequest, Float64, None]
 """Yields windows to be read and is sent the probabilities of each, shape (labels,)."""
 
 Emit = Callable[[type[Event], dict[str, Any]], object]
@@ -64,7 +64,7 @@ class Channel:
         self._intake = Intake(source_rate, self._rate, buffer_s, number)
         self.take = self._intake.push
         """Take the channel's part of a block, never waiting; whether it is time to listen."""
-        self._stream = Stream(self._intake, model, settings)
+        self._stream = SpeechSegmenter(self._intake, model, settings)
         self._budget = LatencyBudget(settings.budget_s) if live else None
         self._smoother = Smoother(model.labels, model.manifest.priors, settings.smoother)
         self._segmenter = Segmenter()
@@ -102,7 +102,7 @@ class Channel:
         """The same at the end of the sound: what is open is closed."""
         return self._stream.finish()
 
-    def read(self, found: list[StreamItem]) -> Reading:
+    def read(self, found: list[StreamItem]) -> Inference:
         """Emit what follows from what was found.
 
         A generator: it yields each window to be read and is sent its probabilities, so that
@@ -133,7 +133,7 @@ class Channel:
             last_30s=self._summarizer.recent(end),
         )
 
-    def _item(self, item: StreamItem, given_up: int = 0) -> Reading:
+    def _item(self, item: StreamItem, given_up: int = 0) -> Inference:
         if isinstance(item, WindowReady):
             yield from self._window(item.span, given_up)
         elif isinstance(item, GateOpened):
@@ -152,7 +152,7 @@ class Channel:
         self._lost += len(lost.span)
         self._emit(Gap, lost.span, cause=lost.cause, samples=len(lost.span))
 
-    def _window(self, window: Span, given_up: int) -> Reading:
+    def _window(self, window: Span, given_up: int) -> Inference:
         began = time.monotonic()
         try:
             hop = self._stream.hop(window)
@@ -181,7 +181,7 @@ class Channel:
         if change:
             self._changed_load(window, change)
 
-    def _read(self, window: Span, raw: Float64, reading: Smoothed, latency: Latency) -> None:
+    def _read(self, window: Span, raw: Float64, reading: SmoothedReading, latency: Latency) -> None:
         smoothed, unsmoothed = np.array((reading.probabilities, raw)).round(4).tolist()
         valence, arousal = self._model.affect(reading.probabilities.tolist())
         valence, arousal = round(valence, 4), round(arousal, 4)

@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from typing import Literal
 
 from livemood.audio import AudioBlock
-from livemood.engine.channel import Reading
-from livemood.engine.monitor import About, Monitor, Sink
-from livemood.engine.reading import read_together
+from livemood.engine.channel import Inference
+from livemood.engine.session import About, Monitor, Sink
+from livemood.engine.batching import run_together
 from livemood.engine.settings import MonitorSettings
 from livemood.errors import LivemoodError
 from livemood.model import Model
@@ -91,12 +91,12 @@ class Session:
             self._ending = (reason, failure, code)
             self._tell()
 
-    def readings(self) -> list[Reading]:
+    def inferences(self) -> list[Inference]:
         """What has come in, to be read by the hub's thread alone."""
         self._has_news = False  # before looking: what comes from now on is told again
         # Taken before the sound is looked at: all that was pushed before the end is read.
         self._to_end = self._ending
-        return self._monitor.readings()
+        return self._monitor.inferences()
 
     def settle(self) -> None:
         """After reading: note what was asked for, and end if that was asked for before."""
@@ -236,14 +236,14 @@ class Hub:
         readings, owners = [], []
         for session in sessions:
             try:
-                for reading in session.readings():
+                for reading in session.inferences():
                     readings.append(reading)
                     owners.append(session)
             except Exception:  # one session's fault is no other's
                 log.exception("listening to a session failed")
                 session.finish(failure="listening failed; the log has the details")
         try:
-            failed = read_together(readings, self.model)
+            failed = run_together(readings, self.model)
         except Exception:
             log.exception("the network failed")
             failed = list(range(len(owners)))

@@ -12,7 +12,7 @@ from livemood.audio.block import Samples, Span
 from livemood.audio.resample import resample
 from livemood.errors import ModelError, UsageError
 from livemood.model.features import Frames, LogMel
-from livemood.model.kept import Hop, Kept
+from livemood.model.streaming_state import InferenceRequest, StreamingState
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, read_manifest
 from livemood.model.network import (
@@ -112,9 +112,9 @@ class Model:
         start = first * features.hop_length
         return Span(start, start + features.samples_for(end - first))
 
-    def new_kept(self) -> Kept:
+    def new_kept(self) -> StreamingState:
         """Memory for one stream."""
-        return Kept(
+        return StreamingState(
             said=self._network.said,
             slots=self._slots,
             units=self._network.units,
@@ -122,7 +122,7 @@ class Model:
             rows=self._network.no_rows(),
         )
 
-    def batch_of(self, hop: Hop) -> int:
+    def batch_of(self, hop: InferenceRequest) -> int:
         """How many hops like this one are best read together, at most.
 
         The first window of a speech brings as much sound as four hops, and fills a batch as they
@@ -131,7 +131,7 @@ class Model:
         room = self._largest_batch * _HOP_S * self.manifest.features.sample_rate
         return max(1, min(self._largest_batch, int(room / max(1, len(hop.sound)))))
 
-    def read(self, hops: Sequence[Hop]) -> Probabilities:
+    def read(self, hops: Sequence[InferenceRequest]) -> Probabilities:
         """Probabilities, shape (hops, labels), of windows of different streams.
 
         Hops with as much new sound run as one batch. A window that brings no new step reads as
@@ -153,7 +153,7 @@ class Model:
                 out[picked] = self._read_batch([hops[i] for i in picked])
         return out
 
-    def _read_batch(self, hops: Sequence[Hop]) -> Probabilities:
+    def _read_batch(self, hops: Sequence[InferenceRequest]) -> Probabilities:
         """Read hops with as much sound, all fresh or none."""
         batch = self._fill(hops)
         batch.run()
@@ -178,7 +178,7 @@ class Model:
             hop.kept.last = probabilities[row]
         return probabilities
 
-    def _fill(self, hops: Sequence[Hop]) -> Batch:
+    def _fill(self, hops: Sequence[InferenceRequest]) -> Batch:
         """A batch with the inputs of `hops` in it."""
         network, fresh = self._steps, hops[0].kept.fresh
         overlap = 0 if fresh else self._overlap

@@ -45,7 +45,7 @@ class SmootherSettings(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SmoothedReading:
     """What the smoother says after a window."""
 
     label: str
@@ -83,7 +83,7 @@ class Smoother:
         self._belief = self._priors
         self._label = UNCERTAIN
 
-    def update(self, probabilities: ArrayLike, elapsed_s: float, new_s: float) -> Reading:
+    def update(self, probabilities: ArrayLike, elapsed_s: float, new_s: float) -> SmoothedReading:
         """Take the reading of a window.
 
         `probabilities`, shape (labels,), sum to 1. `elapsed_s` is the time since the last window's
@@ -102,7 +102,7 @@ class Smoother:
         best = max(range(len(belief)), key=self._belief.__getitem__)
         self._label = self._decide(best)
         confidence = self._of(self._label) if self._label != UNCERTAIN else self._belief[best]
-        return Reading(self._label, confidence, np.array(self._belief))
+        return SmoothedReading(self._label, confidence, np.array(self._belief))
 
     def _predict(self, elapsed_s: float) -> list[float]:
         if self._leaving[0] != elapsed_s:  # nearly always one hop

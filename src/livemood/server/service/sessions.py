@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from livemood.engine import Busy, Hub, MonitorSettings
-from livemood.engine.monitor import About
+from livemood.engine.session import About
 from livemood.errors import UsageError
 from livemood.server.service.admission import Admission
 from livemood.server.service.archive import Archive

@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final
 
-from livemood.sources.rtp.reorder import Reorder
+from livemood.sources.rtp.jitter_buffer import JitterBuffer
 
 INTERVAL_S: Final = (2.5 / 1.21828, 7.5 / 1.21828)
 """Between one report and the next, chosen at random between these: 5 s on average (6.2, 6.3.1)."""
@@ -58,7 +58,7 @@ class Reception:
         """A sender report came."""
         self._reported = (ntp_middle, now)
 
-    def block(self, packets: Reorder, now: float) -> bytes:
+    def block(self, packets: JitterBuffer, now: float) -> bytes:
         """The report block on `packets`, since the one before."""
         if packets.first != self._first:  # a new start
             self._first, self._expected, self._received = packets.first, 0, 0

@@ -10,7 +10,7 @@ from livemood.sources.rtp.clock import SenderClock
 from livemood.sources.rtp.codec import Decode, Undecodable
 from livemood.sources.rtp.packet import RtpPacket
 from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
-from livemood.sources.rtp.reorder import Arrival, Reorder
+from livemood.sources.rtp.jitter_buffer import Arrival, JitterBuffer
 
 
 class RtpStream:
@@ -42,7 +42,7 @@ class RtpStream:
         self._types = types
         self._decoders: dict[int, Decode] = {}
         self._open_decoders()
-        self.packets = Reorder(form.clock)
+        self.packets = JitterBuffer(form.clock)
         self._clock = SenderClock(form.rate, form.clock, begin)
         self._next = begin
         self._missing = self._longest = 0
@@ -109,7 +109,7 @@ class RtpStream:
         out = self.flush()
         self._counts = self.counters
         self._counts["sender"] += 1
-        self.packets = Reorder(self.format.clock)
+        self.packets = JitterBuffer(self.format.clock)
         self._open_decoders()
         self._anew = True
         return out

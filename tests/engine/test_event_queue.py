@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from livemood.engine import analyze_file
-from livemood.engine.queue import EventQueue
+from livemood.engine.event_queue import EventQueue
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from livemood.audio import Span
 from livemood.errors import ModelError
-from livemood.model.kept import Hop, Kept
+from livemood.model.streaming_state import InferenceRequest, StreamingState
 from livemood.model.manifest import read_manifest, write_manifest
 from livemood.model.model import Model, load_model
 from livemood.model.network import LARGEST_BATCH, MOMENTS, OnnxNetwork, pooled
@@ -58,9 +58,9 @@ def hop(model, kept, sound, first, end):
     """What reads the window of the steps from `first` to `end`."""
     start = kept.turn_to(first, end)
     if start == end:
-        return Hop(kept, sound[:0])
+        return InferenceRequest(kept, sound[:0])
     span = model.sound_of(Span(start, end), fresh=kept.fresh)
-    return Hop(kept, sound[span.start : span.end])
+    return InferenceRequest(kept, sound[span.start : span.end])
 
 
 def read(model, kept, sound, first, end):
@@ -77,7 +77,7 @@ def in_one_go(model, sound, first, end):
 
 
 def small_kept():
-    return Kept(said=3, slots=10, units=4, frames=(2, 5), rows=())
+    return StreamingState(said=3, slots=10, units=4, frames=(2, 5), rows=())
 
 
 @settings(max_examples=30, deadline=None)
@@ -112,7 +112,7 @@ def test_a_window_without_new_steps_reads_as_the_one_before(model, sound):
     kept = model.new_kept()
     before = read(model, kept, sound, 0, 12)
     assert kept.turn_to(0, 12) == 12
-    assert (model.read([Hop(kept, sound[:0])])[0] == before).all()
+    assert (model.read([InferenceRequest(kept, sound[:0])])[0] == before).all()
 
 
 @pytest.mark.parametrize("provider", LARGEST_BATCH)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from livemood.audio import AudioBlock
-from livemood.engine.channel import Channel, Reading
-from livemood.engine.reading import read_alone
+from livemood.engine.channel import Channel, Inference
+from livemood.engine.batching import run_alone
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Model
 from livemood.timeline.events import (
@@ -94,10 +94,10 @@ class Monitor:
 
     def process(self) -> None:
         """Read what has been pushed since, and emit what follows."""
-        for reading in self.readings():
-            read_alone(reading, self._model)
+        for reading in self.inferences():
+            run_alone(reading, self._model)
 
-    def readings(self) -> list[Reading]:
+    def inferences(self) -> list[Inference]:
         """Listen to what has been pushed since; what is to be read, for whoever reads many."""
         return [c.read(found) for c in self._channels if (found := c.listen())]
 
@@ -128,7 +128,7 @@ class Monitor:
         self._ended = True
         for channel in self._channels:
             channel.flush()
-            read_alone(channel.read(channel.close()), self._model)
+            run_alone(channel.read(channel.close()), self._model)
         summaries = tuple(channel.summary() for channel in self._channels)
         end_ms = max(summary.duration_ms for summary in summaries)
         if failure is not None:

@@ -3,41 +3,41 @@
 import logging
 from collections.abc import Sequence
 
-from livemood.engine.channel import Reading
+from livemood.engine.channel import Inference
 from livemood.model import Model
-from livemood.model.kept import Hop
+from livemood.model.streaming_state import InferenceRequest
 
 log = logging.getLogger(__name__)
 
-Waiting = list[tuple[int, Hop]]
+Waiting = list[tuple[int, InferenceRequest]]
 """Hops to be read, each with the place of its channel."""
 
 
-def read_alone(reading: Reading, model: Model) -> None:
-    """Read every window that `reading` yields, one after the other.
+def run_alone(inference: Inference, model: Model) -> None:
+    """Read every window that `inference` yields, one after the other.
 
     Batches of one give the same results to the last bit whatever else is going on.
     """
     try:
-        hop = next(reading)
+        hop = next(inference)
         while True:
-            hop = reading.send(model.read([hop])[0])
+            hop = inference.send(model.read([hop])[0])
     except StopIteration:
         pass
 
 
-def read_together(readings: Sequence[Reading], model: Model) -> list[int]:
+def run_together(inferences: Sequence[Inference], model: Model) -> list[int]:
     """Read the windows of many channels in turns, each turn the next window of every channel.
 
     Turns are cut into batches of hops alike, so that events leave while others are being read.
-    Returns the places of readings that failed; each failure is logged and stops no other.
+    Returns the places of the inferences that failed; each failure is logged and stops no other.
     """
     failed: list[int] = []
     waiting: Waiting = []
 
     def step(place: int, result: object) -> None:
         try:
-            hop = readings[place].send(result)  # type: ignore[arg-type]  # None starts it
+            hop = inferences[place].send(result)  # type: ignore[arg-type]  # None starts it
             waiting.append((place, hop))
         except StopIteration:
             pass
@@ -45,7 +45,7 @@ def read_together(readings: Sequence[Reading], model: Model) -> list[int]:
             log.exception("reading a channel failed")
             failed.append(place)
 
-    for place in range(len(readings)):
+    for place in range(len(inferences)):
         step(place, None)
     while waiting:
         batch, waiting = _alike(waiting, model.batch_of(waiting[0][1]))

@@ -8,7 +8,7 @@ from livemood.audio import Overrun, Samples, Span
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Model
-from livemood.model.kept import Hop
+from livemood.model.streaming_state import InferenceRequest
 from livemood.speech import (
     SpeechEnded,
     SpeechGate,
@@ -41,7 +41,7 @@ class GateOpened:
 StreamItem = GateOpened | SpeechEnded | LostSound | WindowReady
 
 
-class Stream:
+class SpeechSegmenter:
     """Gate and windows of one channel, all positions absolute samples at the model's rate."""
 
     AT_ONCE = 16000
@@ -122,7 +122,7 @@ class Stream:
         """Another speech begins: what the network keeps of the one before does not count."""
         self._kept.forget()
 
-    def hop(self, window: Span) -> Hop:
+    def hop(self, window: Span) -> InferenceRequest:
         """What the network needs to read `window`: the sound of its new steps.
 
         Raises `Overrun` if some of it has been overwritten.
@@ -130,10 +130,10 @@ class Stream:
         steps = self._model.steps(window)
         first = self._kept.turn_to(steps.start, steps.end)
         if first == steps.end:
-            return Hop(self._kept, self._nothing)
+            return InferenceRequest(self._kept, self._nothing)
         new = self._model.sound_of(Span(first, steps.end), fresh=self._kept.fresh)
         try:
-            return Hop(self._kept, self._ring.read(new))
+            return InferenceRequest(self._kept, self._ring.read(new))
         except Overrun:
             self._kept.forget()
             raise

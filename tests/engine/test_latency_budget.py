@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livemood.engine.budget import LatencyBudget, LoadChange
+from livemood.engine.latency_budget import LatencyBudget, LoadChange
 
 BUDGET = 0.15
 HOP = 0.25

@@ -27,7 +27,7 @@ class Arrival(NamedTuple):
     """Whether the sender started anew: its sequence and timestamps say nothing of before."""
 
 
-class Reorder:
+class JitterBuffer:
     """The packets of one sender, in order, each once.
 
     Sequence numbers are extended by the times they wrapped (RFC 3550, A.1).

@@ -12,7 +12,7 @@ from livemood.audio.block import Samples
 Float32 = NDArray[np.float32]
 
 
-class Kept:
+class StreamingState:
     """Frames, rows of the convolutions, a recurrent state, and what steps said, in fixed memory.
 
     Steps count from the beginning of the stream, 80 ms each. Step k lies in slot k modulo the
@@ -83,10 +83,10 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
+class InferenceRequest:
     """One window to be read: what is kept of it, and the sound that it adds."""
 
-    kept: Kept
+    kept: StreamingState
     sound: Samples
     """Of the frames of its new steps, shape (n,); empty if the window brings no new step."""
 

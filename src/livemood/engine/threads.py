@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from livemood.engine.monitor import About, Monitor, Sink
+from livemood.engine.session import About, Monitor, Sink
 from livemood.engine.settings import MonitorSettings
 from livemood.errors import SourceError
 from livemood.model import Model
