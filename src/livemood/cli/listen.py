@@ -43,7 +43,7 @@ def listen(
     sdp: Annotated[
         Path | None, typer.Option(help="What the call's payload types mean: an SDP file.")
     ] = None,
-    window: options.WindowS = 3.0,
+    window: options.WindowS = None,
     hop: options.HopS = 0.25,
     budget_ms: options.BudgetMs = 150.0,
     vad: options.Vad = "webrtc",
