@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from livemood.errors import UsageError
-from livemood.timeline.alert_rules import AlertRule, AlertRules, Range, load_alert_rules
+from livemood.timeline.alert_rules import AlertRule, AlertRules
 from livemood.timeline.alerts import AlertWatch
 from livemood.timeline.events import Emotion, Latency, SpeechEnded, SpeechStarted
 
@@ -222,41 +221,6 @@ def test_alerts_alternate_never_come_early_and_keep_their_distance(steps, rule):
 def test_a_rule_that_means_nothing_is_refused(fields, words):
     with pytest.raises(ValidationError, match=words):
         AlertRule(name="r", **fields)
-
-
-def test_rules_come_from_a_file(tmp_path):
-    path = tmp_path / "alerts.toml"
-    path.write_text(
-        '[[alerts]]\nname = "angry-customer"\nchannel = 1\nlabels = ["angry"]\nfor_s = 20\n'
-        '[[alerts]]\nname = "dead air"\nsilent = true\nfor_s = 30\npurposes = ["demonstration"]\n'
-        "[[alerts]]\nname = 'calm'\narousal = {below = 0.0, above = -0.5}\n"
-    )
-    rules = load_alert_rules(path)
-    assert [rule.name for rule in rules.for_purpose("telehealth")] == ["angry-customer", "calm"]
-    assert len(rules.for_purpose("demonstration")) == 3
-    assert rules.alerts[2].arousal == Range(below=0.0, above=-0.5)
-    rules.check_labels(("neutral", "angry"))
-    with pytest.raises(UsageError, match="waits for 'angry', which the model never says"):
-        rules.check_labels(("neutral", "sad"))
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("[[alerts]\n", "are not TOML"),
-        ('[[alerts]]\nname = "a"\n', "alerts.0: Value error, give conditions"),
-        ('[[alerts]]\nname = "a"\nlabels = ["sad"]\n' * 2, "two rules have the name 'a'"),
-        ('[[alert]]\nname = "a"\n', "alert: Extra inputs"),
-    ],
-)
-def test_a_wrong_file_is_one_line(tmp_path, text, words):
-    path = tmp_path / "alerts.toml"
-    path.write_text(text)
-    with pytest.raises(UsageError, match=words) as caught:
-        load_alert_rules(path)
-    assert "\n" not in str(caught.value)
-    with pytest.raises(UsageError, match="cannot read the alert rules"):
-        load_alert_rules(tmp_path / "none.toml")
 
 
 def test_all_rules_of_one_session_are_one_set():

@@ -1,10 +1,8 @@
 """Alert rules: what a user writes in TOML, in JSON or in Python."""
 
-import tomllib
-from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from livemood.errors import UsageError
 
@@ -123,21 +121,3 @@ class AlertRules(BaseModel):
     def for_purpose(self, purpose: str | None) -> tuple[AlertRule, ...]:
         """The rules that hold in a session of `purpose`."""
         return tuple(r for r in self.alerts if not r.purposes or purpose in r.purposes)
-
-
-def load_alert_rules(path: str | Path) -> AlertRules:
-    """The rules of a TOML file with a table `[[alerts]]` for each.
-
-    Raises `UsageError` with one line for a file that cannot be read or a rule that is wrong.
-    """
-    path = Path(path)
-    try:
-        return AlertRules.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read the alert rules {path}: {error.strerror}") from None
-    except (UnicodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"the alert rules {path} are not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "alerts"
-        raise UsageError(f"the alert rules {path}: {where}: {first['msg']}") from None

@@ -39,9 +39,7 @@ class AlertWatch:
     def __init__(self, rules: Sequence[AlertRule], channels: int) -> None:
         self._channels = [_Voice() for _ in range(channels)]
         self._runs = [
-            _Run(rule, channel)
-            for rule in rules
-            for channel in _channels_of(rule, channels)
+            _Run(rule, channel) for rule in rules for channel in _channels_of(rule, channels)
         ]
         self._now_ms = 0
 
