@@ -14,7 +14,7 @@ from livemood.training.augment import Augmenter
 from livemood.training.clips import read_clip
 from livemood.training.degrade import NoiseBank
 from livemood.training.manifest import read_manifest
-from livemood.training.parts import KINDS, SoundPart
+from livemood.training.recipe.parts import KINDS, SoundPart
 
 LENGTHENS = {"time_stretch", "speed"}
 

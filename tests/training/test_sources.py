@@ -21,7 +21,7 @@ from livemood.training.cache import FeatureCache  # noqa: E402
 from livemood.training.data import read_table, read_unlabelled  # noqa: E402
 from livemood.training.manifest import read_manifest  # noqa: E402
 from livemood.training.network import DcRnn, Front  # noqa: E402
-from livemood.training.recipe import NetworkPart  # noqa: E402
+from livemood.training.recipe.schema import NetworkPart  # noqa: E402
 from livemood.training.sources import load_source  # noqa: E402
 from livemood.training.splits import make_folds  # noqa: E402
 from livemood.training.transfer.catalogue import TENSORS, known, open_source  # noqa: E402

@@ -25,7 +25,7 @@ from livemood.training.learning import (  # noqa: E402
     transferred,
 )
 from livemood.training.network import DcRnn  # noqa: E402
-from livemood.training.recipe import DistillPart, NetworkPart, Recipe  # noqa: E402
+from livemood.training.recipe.schema import DistillPart, NetworkPart, Recipe  # noqa: E402
 from livemood.training.sources import load_source  # noqa: E402
 from livemood.training.trained import weights_of  # noqa: E402
 

@@ -21,7 +21,7 @@ from livemood.training.corpora import (  # noqa: E402
 )
 from livemood.training.data import Data, read_data  # noqa: E402
 from livemood.training.network import DcRnn  # noqa: E402
-from livemood.training.recipe import NetworkPart, Recipe, read_recipe  # noqa: E402
+from livemood.training.recipe.schema import NetworkPart, Recipe, read_recipe  # noqa: E402
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")

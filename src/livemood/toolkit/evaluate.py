@@ -23,7 +23,7 @@ from livemood.training.degrade import NoiseBank
 from livemood.training.figures import figures
 from livemood.training.manifest import read_manifest
 from livemood.training.metrics import Probs, Truth
-from livemood.training.recipe import read_recipe
+from livemood.training.recipe.schema import read_recipe
 from livemood.training.report import html_report
 from livemood.training.splits import make_folds
 

@@ -26,7 +26,7 @@ from livemood.training.data import read_data, read_unlabelled, write_predictions
 from livemood.training.manifest import read_manifest
 from livemood.training.metrics import confusion_matrix, uar
 from livemood.training.network import DcRnn
-from livemood.training.recipe import NetworkPart
+from livemood.training.recipe.schema import NetworkPart
 from livemood.training.runs import summary
 from livemood.training.splits import check_folds, make_folds
 from livemood.training.trained import save_source

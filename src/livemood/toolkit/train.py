@@ -15,8 +15,8 @@ from livemood.errors import LivemoodError, UsageError
 from livemood.training.build import Where, use_threads
 from livemood.training.data import read_data
 from livemood.training.fit import Report
-from livemood.training.places import read_settings, with_values
-from livemood.training.recipe import Recipe, read_recipe
+from livemood.training.recipe.overrides import read_settings, with_values
+from livemood.training.recipe.schema import Recipe, read_recipe
 from livemood.training.runs import summary, train_folds, train_once
 from livemood.training.splits import make_folds
 

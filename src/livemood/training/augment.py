@@ -22,7 +22,7 @@ from livemood.errors import LivemoodError
 from livemood.speech.vad import SAMPLE_RATE
 from livemood.training.clips import Clip, read_clip
 from livemood.training.degrade import NoiseBank, coded, with_losses, with_noise
-from livemood.training.parts import KINDS, SoundPart
+from livemood.training.recipe.parts import KINDS, SoundPart
 
 Transform = Callable[[Samples, np.random.Generator], Samples]
 

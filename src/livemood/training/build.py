@@ -29,7 +29,7 @@ from livemood.training.export import export_onnx, quantize
 from livemood.training.fit import CURVE, Fitted, Report, build_network, fit, load_fitted
 from livemood.training.metrics import Probs, Truth
 from livemood.training.network import DcRnn
-from livemood.training.recipe import CorpusPart, Recipe
+from livemood.training.recipe.schema import CorpusPart, Recipe
 from livemood.training.sources import source_scale
 from livemood.training.trained import CHECKPOINT, RECIPE, recipe_of
 from livemood.training.validate import Validation

@@ -14,7 +14,7 @@ from livemood.training.corpora import read_corpus, split_by_speaker
 from livemood.training.examples import UNLABELLED
 from livemood.training.manifest import read_manifest
 from livemood.training.metrics import Probs
-from livemood.training.recipe import CorpusPart, Recipe
+from livemood.training.recipe.schema import CorpusPart, Recipe
 from livemood.training.splits import Fold, check_apart, check_folds, validation_speakers
 
 

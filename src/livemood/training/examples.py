@@ -13,7 +13,7 @@ from livemood.training.cache import FeatureCache, Features
 from livemood.training.changed import ChangedSound
 from livemood.training.clips import Clip
 from livemood.training.metrics import Probs
-from livemood.training.recipe import AugmentPart, FitPart
+from livemood.training.recipe.schema import AugmentPart, FitPart
 from livemood.training.views import Change, KeptViews, Maps
 
 UNLABELLED = "(unlabelled)"

@@ -17,7 +17,7 @@ from livemood.errors import ModelError
 from livemood.training.examples import Batch, Examples
 from livemood.training.learning import loss_of, optimizer_of, set_learning
 from livemood.training.network import DcRnn
-from livemood.training.recipe import Recipe
+from livemood.training.recipe.schema import Recipe
 from livemood.training.sources import load_source
 from livemood.training.teacher import Teacher, load_teacher
 from livemood.training.trained import CHECKPOINT, checkpoint_of, own_weights

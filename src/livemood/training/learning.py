@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from livemood.training.examples import Batch
 from livemood.training.network import DcRnn
-from livemood.training.recipe import Recipe
+from livemood.training.recipe.schema import Recipe
 from livemood.training.teacher import Teacher, distilled
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from livemood.errors import ModelError
 from livemood.model.network import LEAST_VARIANCE
 from livemood.training.frozen import first_block
-from livemood.training.recipe import NetworkPart
+from livemood.training.recipe.schema import NetworkPart
 
 
 class Front(nn.Module):

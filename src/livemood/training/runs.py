@@ -25,7 +25,7 @@ from livemood.training.data import Data
 from livemood.training.evaluate import crossvalidation_figures, held_out_figures
 from livemood.training.fit import Report
 from livemood.training.metrics import Probs, Truth, confusion_matrix, uar
-from livemood.training.recipe import Recipe
+from livemood.training.recipe.schema import Recipe
 from livemood.training.runcard import write_run_card
 from livemood.training.splits import Fold, check_classes
 

@@ -17,9 +17,9 @@ from livemood.errors import UsageError
 from livemood.training.build import Where, train, write_json
 from livemood.training.data import Data
 from livemood.training.network import DcRnn
-from livemood.training.parts import SearchPart, SpacePart, Value
-from livemood.training.places import with_values
-from livemood.training.recipe import Recipe
+from livemood.training.recipe.overrides import with_values
+from livemood.training.recipe.parts import SearchPart, SpacePart, Value
+from livemood.training.recipe.schema import Recipe
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)

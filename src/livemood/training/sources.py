@@ -17,7 +17,7 @@ from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
 from livemood.model.network import moments_of
 from livemood.training.network import CausalHead, DcRnn, Front, Moments
-from livemood.training.recipe import NetworkPart
+from livemood.training.recipe.schema import NetworkPart
 from livemood.training.trained import is_run, weights_of
 
 

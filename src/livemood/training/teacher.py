@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from livemood.errors import ModelError
 from livemood.training.network import DcRnn, Front
-from livemood.training.recipe import NetworkPart, Recipe
+from livemood.training.recipe.schema import NetworkPart, Recipe
 from livemood.training.sources import load_source, shape_of
 from livemood.training.trained import is_run, recipe_of, weights_of
 

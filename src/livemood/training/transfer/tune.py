@@ -21,7 +21,7 @@ from livemood.training.examples import Examples
 from livemood.training.fit import Report, State, begin
 from livemood.training.learning import by_label, fast_bfloat16
 from livemood.training.metrics import Probs, Truth
-from livemood.training.recipe import FitPart, Recipe
+from livemood.training.recipe.schema import FitPart, Recipe
 from livemood.training.runs import check_names, deviation
 from livemood.training.splits import Fold, check_classes
 from livemood.training.trained import CHECKPOINT, TABLE, is_run

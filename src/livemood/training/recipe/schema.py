@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from livemood.errors import UsageError
 from livemood.model.features import FeatureSettings
-from livemood.training.parts import Part, SearchPart, SoundPart
+from livemood.training.recipe.parts import Part, SearchPart, SoundPart
 
 
 class CorpusPart(Part):

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from livemood.errors import UsageError
-from livemood.training.recipe import Recipe
+from livemood.training.recipe.schema import Recipe
 
 
 def read_settings(settings: Sequence[str]) -> dict[str, Any]:
