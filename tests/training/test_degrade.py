@@ -10,8 +10,8 @@ pytest.importorskip("av", reason="needs the extra train")
 from livemood.errors import UsageError
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
-from livemood.training.clips import read_clip
 from livemood.training.conditions import parse_condition
+from livemood.training.data.clips import read_clip
 from livemood.training.degrade import (
     CODECS,
     NoiseBank,

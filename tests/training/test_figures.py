@@ -7,7 +7,7 @@ pytest.importorskip("sklearn", reason="needs the extra train")
 
 from pathlib import Path
 
-from livemood.training.clips import Clip
+from livemood.training.data.clips import Clip
 from livemood.training.figures import figures, interval
 from livemood.training.metrics import confusion_matrix, uar
 from livemood.training.report import html_report

@@ -10,16 +10,16 @@ import soundfile as sf
 pytest.importorskip("sklearn", reason="needs the extra train")
 
 from livemood.errors import UsageError
-from livemood.training.cache import SoundCache
-from livemood.training.clips import read_clip
-from livemood.training.manifest import read_manifest
-from livemood.training.splits import (
+from livemood.training.data.cache import SoundCache
+from livemood.training.data.clips import read_clip
+from livemood.training.data.folds import (
     check_apart,
     check_classes,
     check_folds,
     make_folds,
     validation_speakers,
 )
+from livemood.training.data.manifest import read_manifest
 
 HEADER = ["path", "speaker", "label", "channel", "start", "end", "valence", "weight", "fold"]
 SOUNDS = ("03-01-03-01-01-01-01", "03-01-05-01-01-01-02", "03-01-03-01-02-01-07")

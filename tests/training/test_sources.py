@@ -17,13 +17,14 @@ from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.model.features import FeatureSettings  # noqa: E402
 from livemood.toolkit.commands import run  # noqa: E402
-from livemood.training.cache import FeatureCache  # noqa: E402
-from livemood.training.data import read_table, read_unlabelled  # noqa: E402
-from livemood.training.manifest import read_manifest  # noqa: E402
+from livemood.training.data.cache import FeatureCache  # noqa: E402
+from livemood.training.data.dataset import read_unlabelled  # noqa: E402
+from livemood.training.data.folds import make_folds  # noqa: E402
+from livemood.training.data.manifest import read_manifest  # noqa: E402
+from livemood.training.data.predictions import read_table  # noqa: E402
 from livemood.training.network import DcRnn, Front  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart  # noqa: E402
 from livemood.training.sources import load_source  # noqa: E402
-from livemood.training.splits import make_folds  # noqa: E402
 from livemood.training.transfer.catalogue import TENSORS, known, open_source  # noqa: E402
 from livemood.training.transfer.networks import ByolS  # noqa: E402
 from livemood.training.transfer.own import Earlier  # noqa: E402

@@ -14,8 +14,9 @@ from pydantic import ValidationError  # noqa: E402
 from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.training.build import Where, build, predict_clips, train  # noqa: E402
-from livemood.training.cache import FeatureCache  # noqa: E402
-from livemood.training.data import Data, read_data, read_table, read_unlabelled  # noqa: E402
+from livemood.training.data.cache import FeatureCache  # noqa: E402
+from livemood.training.data.dataset import Data, read_data, read_unlabelled  # noqa: E402
+from livemood.training.data.predictions import read_table  # noqa: E402
 from livemood.training.examples import Batch, Examples  # noqa: E402
 from livemood.training.export import export_onnx, quantize  # noqa: E402
 from livemood.training.learning import (  # noqa: E402

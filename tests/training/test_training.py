@@ -13,13 +13,13 @@ from livemood.errors import UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.training import fit as fitting  # noqa: E402
 from livemood.training.build import Where, build, predict_clips  # noqa: E402
-from livemood.training.corpora import (  # noqa: E402
+from livemood.training.data.corpora import (  # noqa: E402
     RAVDESS_FOLDS,
     ravdess_speakers,
     read_corpus,
     split_by_speaker,
 )
-from livemood.training.data import Data, read_data  # noqa: E402
+from livemood.training.data.dataset import Data, read_data  # noqa: E402
 from livemood.training.network import DcRnn  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart, Recipe, read_recipe  # noqa: E402
 

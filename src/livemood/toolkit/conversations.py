@@ -9,7 +9,7 @@ import numpy as np
 from livemood.audio.block import Samples
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
-from livemood.training.clips import Clip, read_clip
+from livemood.training.data.clips import Clip, read_clip
 from livemood.training.degrade import NoiseBank, with_noise
 
 

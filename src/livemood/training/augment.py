@@ -20,7 +20,7 @@ from livemood.audio.block import Samples
 from livemood.audio.resample import resample
 from livemood.errors import LivemoodError
 from livemood.speech.vad import SAMPLE_RATE
-from livemood.training.clips import Clip, read_clip
+from livemood.training.data.clips import Clip, read_clip
 from livemood.training.degrade import NoiseBank, coded, with_losses, with_noise
 from livemood.training.recipe.parts import KINDS, SoundPart
 

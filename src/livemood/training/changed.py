@@ -12,8 +12,8 @@ from livemood.model.features import FeatureSettings, LogMel
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
 from livemood.training.augment import Augmenter
-from livemood.training.cache import Features, SoundCache
-from livemood.training.clips import Clip
+from livemood.training.data.cache import Features, SoundCache
+from livemood.training.data.clips import Clip
 
 
 def speech_of(sound: Samples, sample_rate: int, speed: float = 1.0) -> Samples:

@@ -19,7 +19,7 @@ from livemood.audio.resample import resample
 from livemood.errors import UsageError
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
-from livemood.training.clips import read_clip
+from livemood.training.data.clips import read_clip
 
 CODECS: Final = {
     "mulaw": ("pcm_mulaw", "pcm_mulaw", 8000),

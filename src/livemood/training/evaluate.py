@@ -8,10 +8,9 @@ import numpy as np
 
 from livemood.model.model import load_model
 from livemood.training.build import predict_clips
-from livemood.training.clips import Clip
+from livemood.training.data.clips import Clip
+from livemood.training.data.predictions import Probs, Truth
 from livemood.training.metrics import (
-    Probs,
-    Truth,
     accuracy,
     calibration_error,
     confusion_matrix,

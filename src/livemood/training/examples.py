@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livemood.model.features import FeatureSettings
-from livemood.training.cache import FeatureCache, Features
 from livemood.training.changed import ChangedSound
-from livemood.training.clips import Clip
-from livemood.training.metrics import Probs
+from livemood.training.data.cache import FeatureCache, Features
+from livemood.training.data.clips import UNLABELLED, Clip
+from livemood.training.data.predictions import Probs
 from livemood.training.recipe.schema import AugmentPart, FitPart
 from livemood.training.views import Change, KeptViews, Maps
-
-UNLABELLED = "(unlabelled)"
-"""Label of clips that have none: they are learnt from by what teachers say of them."""
 
 
 @dataclass(frozen=True, slots=True)

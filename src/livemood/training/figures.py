@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score, roc_curve
 
-from livemood.training.clips import Clip
+from livemood.training.data.clips import Clip
+from livemood.training.data.predictions import Probs, Truth
 from livemood.training.metrics import (
-    Probs,
-    Truth,
     accuracy,
     calibration_error,
     confusion_matrix,

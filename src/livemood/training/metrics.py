@@ -5,10 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Truth = NDArray[np.intp]
-"""Index of the true label of each clip, shape (clips,)."""
-Probs = NDArray[np.float64]
-"""Probability of each label, shape (clips, labels)."""
+from livemood.training.data.predictions import Probs, Truth
 
 
 def confusion_matrix(truth: Truth, probabilities: Probs) -> NDArray[np.intp]:

@@ -21,13 +21,14 @@ from livemood.training.build import (
     write_json,
 )
 from livemood.training.curves import write_curves
-from livemood.training.data import Data
+from livemood.training.data.dataset import Data
+from livemood.training.data.folds import Fold, check_classes
+from livemood.training.data.predictions import Probs, Truth
 from livemood.training.evaluate import crossvalidation_figures, held_out_figures
 from livemood.training.fit import Report
-from livemood.training.metrics import Probs, Truth, confusion_matrix, uar
+from livemood.training.metrics import confusion_matrix, uar
 from livemood.training.recipe.schema import Recipe
 from livemood.training.runcard import write_run_card
-from livemood.training.splits import Fold, check_classes
 
 MOST_LOST = 0.5
 """Points of UAR that int8 may lose against float32 to be chosen."""

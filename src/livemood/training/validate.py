@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from livemood.training.cache import FeatureCache
-from livemood.training.clips import Clip
-from livemood.training.metrics import Probs, Truth, confusion_matrix, uar
+from livemood.training.data.cache import FeatureCache
+from livemood.training.data.clips import Clip
+from livemood.training.data.predictions import Probs, Truth
+from livemood.training.metrics import confusion_matrix, uar
 from livemood.training.network import DcRnn
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from livemood.training.cache import keep_array, kept_array
-from livemood.training.clips import Clip
+from livemood.training.data.cache import keep_array, kept_array
+from livemood.training.data.clips import Clip
 from livemood.training.network import Front
 
 Maps = NDArray[np.float16]

@@ -18,9 +18,9 @@ from livemood.audio.resample import resample
 from livemood.errors import ModelError
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
-from livemood.training.clips import Clip, read_clip
-from livemood.training.metrics import Probs
-from livemood.training.splits import Fold, check_folds
+from livemood.training.data.clips import Clip, read_clip
+from livemood.training.data.folds import Fold, check_folds
+from livemood.training.data.predictions import Probs
 from livemood.training.transfer.base import SourceModel
 from livemood.training.transfer.catalogue import open_source
 

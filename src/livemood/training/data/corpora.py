@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from livemood.errors import UsageError
-from livemood.training.clips import Clip
-from livemood.training.manifest import read_manifest
+from livemood.training.data.clips import Clip
+from livemood.training.data.manifest import read_manifest
 
 RAVDESS_FOLDS: Final[tuple[tuple[int, ...], ...]] = (
     (1, 11, 20, 21),

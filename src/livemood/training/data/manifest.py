@@ -15,7 +15,7 @@ from pathlib import Path
 import soundfile as sf
 
 from livemood.errors import UsageError
-from livemood.training.clips import Clip
+from livemood.training.data.clips import Clip
 
 log = logging.getLogger(__name__)
 

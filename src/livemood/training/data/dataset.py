@@ -2,20 +2,16 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from livemood.errors import UsageError
-from livemood.training.clips import Clip
-from livemood.training.corpora import read_corpus, split_by_speaker
-from livemood.training.examples import UNLABELLED
-from livemood.training.manifest import read_manifest
-from livemood.training.metrics import Probs
+from livemood.training.data.clips import UNLABELLED, Clip
+from livemood.training.data.corpora import read_corpus, split_by_speaker
+from livemood.training.data.folds import Fold, check_apart, check_folds, validation_speakers
+from livemood.training.data.manifest import read_manifest
 from livemood.training.recipe.schema import CorpusPart, Recipe
-from livemood.training.splits import Fold, check_apart, check_folds, validation_speakers
 
 
 @dataclass
@@ -98,42 +94,6 @@ def read_data(recipe: Recipe, corpora: Path) -> Data:
     for name in recipe.distill.unlabelled:
         data.unlabelled += read_unlabelled(corpora / name, recipe.distill.unlabelled_share)
     return data
-
-
-def write_predictions(
-    path: Path, labels: Sequence[str], rows: Iterable[tuple[Clip, Probs]], condition: str = "clean"
-) -> None:
-    """Write what was said of clips, one row each, as `read_table` reads it: all rows or no file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.writer(lines)
-        writer.writerow(["condition", "path", "speaker", "label", "predicted", *labels])
-        for clip, said in rows:
-            best = labels[int(said.argmax())]
-            where = str(clip.path.resolve())
-            writer.writerow([condition, where, clip.speaker, clip.label, best, *said.round(4)])
-    partial.replace(path)
-
-
-def read_table(path: Path, clips: Sequence[Clip], labels: Sequence[str]) -> Probs:
-    """What `predictions.csv` says of clips, (clips, labels); zero where it says nothing.
-
-    Raises `UsageError` if it has other labels, or says nothing of any clip.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines))
-        said = {
-            Path(row["path"]).resolve(): [float(row[label]) for label in labels] for row in rows
-        }
-    except (OSError, KeyError, ValueError) as error:
-        raise UsageError(f"{path} does not hold predictions of these labels: {error}") from None
-    nothing = [0.0] * len(labels)
-    out = np.array([said.get(clip.path.resolve(), nothing) for clip in clips])
-    if not out.any():
-        raise UsageError(f"{path} says nothing of the clips that are trained on")
-    return out
 
 
 def _parts(

@@ -14,7 +14,7 @@ from livemood.audio.block import Samples
 from livemood.model.features import FeatureSettings, LogMel
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
-from livemood.training.clips import Clip, read_clip
+from livemood.training.data.clips import Clip, read_clip
 
 Features = NDArray[np.float16]
 """Log-mel features before standardisation, shape (frames, mels)."""

@@ -11,6 +11,9 @@ from livemood.audio.block import Samples
 from livemood.audio.resample import resample
 from livemood.errors import UsageError
 
+UNLABELLED = "(unlabelled)"
+"""Label of clips that have none: they are learnt from by what teachers say of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:

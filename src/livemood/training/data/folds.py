@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from livemood.errors import UsageError
-from livemood.training.clips import Clip
-from livemood.training.corpora import RAVDESS_FOLDS, ravdess_speakers, split_by_speaker
+from livemood.training.data.clips import Clip
+from livemood.training.data.corpora import RAVDESS_FOLDS, ravdess_speakers, split_by_speaker
 
 KINDS = "ravdess, speaker, group:K, corpus, column, or held-out:SPEAKER,..."
 
