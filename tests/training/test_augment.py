@@ -10,10 +10,10 @@ pytest.importorskip("audiomentations", reason="needs the extra augment")
 
 from pydantic import ValidationError
 
-from livemood.training.augment import Augmenter
+from livemood.training.augment.degradation import NoiseBank
+from livemood.training.augment.waveform import Augmenter
 from livemood.training.data.clips import read_clip
 from livemood.training.data.manifest import read_manifest
-from livemood.training.degrade import NoiseBank
 from livemood.training.recipe.parts import KINDS, SoundPart
 
 LENGTHENS = {"time_stretch", "speed"}

@@ -10,15 +10,15 @@ pytest.importorskip("av", reason="needs the extra train")
 from livemood.errors import UsageError
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
-from livemood.training.conditions import parse_condition
-from livemood.training.data.clips import read_clip
-from livemood.training.degrade import (
+from livemood.training.augment.conditions import parse_condition
+from livemood.training.augment.degradation import (
     CODECS,
     NoiseBank,
     coded,
     with_losses,
     with_noise,
 )
+from livemood.training.data.clips import read_clip
 
 
 @pytest.fixture(scope="module")

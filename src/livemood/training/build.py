@@ -18,13 +18,13 @@ from livemood.errors import UsageError
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
 from livemood.model.model import Model, load_model
-from livemood.training.augment import Augmenter
-from livemood.training.changed import ChangedSound
+from livemood.training.augment.degradation import NoiseBank
+from livemood.training.augment.waveform import Augmenter
+from livemood.training.augment.workers import ChangedSound
 from livemood.training.data.cache import FeatureCache, SoundCache
 from livemood.training.data.clips import Clip, read_clip
 from livemood.training.data.dataset import Data
 from livemood.training.data.predictions import Probs, Truth, read_table
-from livemood.training.degrade import NoiseBank
 from livemood.training.examples import Examples
 from livemood.training.export import export_onnx, quantize
 from livemood.training.fit import CURVE, Fitted, Report, build_network, fit, load_fitted

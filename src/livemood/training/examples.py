@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livemood.model.features import FeatureSettings
-from livemood.training.changed import ChangedSound
+from livemood.training.augment.workers import ChangedSound
 from livemood.training.data.cache import FeatureCache, Features
 from livemood.training.data.clips import UNLABELLED, Clip
 from livemood.training.data.predictions import Probs

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from livemood.errors import UsageError
-from livemood.training.augment import Augmenter
+from livemood.training.augment.degradation import NoiseBank
+from livemood.training.augment.waveform import Augmenter
 from livemood.training.build import Where, of_fold, same_recipe, versions, write_json
 from livemood.training.data.cache import FeatureCache, SoundCache
 from livemood.training.data.clips import Clip
 from livemood.training.data.dataset import Data
 from livemood.training.data.folds import Fold, check_classes
 from livemood.training.data.predictions import Probs, Truth, write_predictions
-from livemood.training.degrade import NoiseBank
 from livemood.training.evaluate import corpus_figures, crossvalidation_figures
 from livemood.training.examples import Examples
 from livemood.training.fit import Report, State, begin

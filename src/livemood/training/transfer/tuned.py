@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from livemood.audio.resample import resample
 from livemood.speech.vad import SAMPLE_RATE
-from livemood.training.augment import Augmenter
-from livemood.training.changed import speech_of
+from livemood.training.augment.waveform import Augmenter
+from livemood.training.augment.workers import speech_of
 from livemood.training.data.cache import SoundCache, keep_array
 from livemood.training.data.clips import Clip
 from livemood.training.transfer.base import SourceModel

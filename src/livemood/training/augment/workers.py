@@ -11,7 +11,7 @@ from livemood.audio.resample import resample
 from livemood.model.features import FeatureSettings, LogMel
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
-from livemood.training.augment import Augmenter
+from livemood.training.augment.waveform import Augmenter
 from livemood.training.data.cache import Features, SoundCache
 from livemood.training.data.clips import Clip
 

@@ -1,7 +1,7 @@
 """Changes made to the sound of training examples: library transforms, each seeded.
 
 Transforms are audiomentations' and torchaudio's where they have one; what lines do is
-`livemood.training.degrade`. Every transform takes 16 kHz sound, float32 of shape (n,), and a
+`livemood.training.augment.degradation`. Every transform takes 16 kHz sound, float32 of shape (n,), and a
 generator from which all that is random in it follows. Needs the extra `augment`.
 """
 
@@ -20,8 +20,8 @@ from livemood.audio.block import Samples
 from livemood.audio.resample import resample
 from livemood.errors import LivemoodError
 from livemood.speech.vad import SAMPLE_RATE
+from livemood.training.augment.degradation import NoiseBank, coded, with_losses, with_noise
 from livemood.training.data.clips import Clip, read_clip
-from livemood.training.degrade import NoiseBank, coded, with_losses, with_noise
 from livemood.training.recipe.parts import KINDS, SoundPart
 
 Transform = Callable[[Samples, np.random.Generator], Samples]

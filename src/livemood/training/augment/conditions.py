@@ -8,7 +8,7 @@ import numpy as np
 from livemood.audio.block import Samples
 from livemood.errors import UsageError
 from livemood.speech.vad import SAMPLE_RATE
-from livemood.training.degrade import CODECS, NoiseBank, coded, with_losses, with_noise
+from livemood.training.augment.degradation import CODECS, NoiseBank, coded, with_losses, with_noise
 
 FORMS = "mulaw, alaw, opus, noise=DB, loss=PERCENT, joined by +"
 
