@@ -27,7 +27,7 @@ def folder(request, tmp_path_factory):
         return shipped
     torch = pytest.importorskip("torch", reason="needs the extra train")
     from livemood.training.export import export_onnx
-    from livemood.training.network import DcRnn
+    from livemood.training.network.dcrnn import DcRnn
     from livemood.training.recipe.schema import NetworkPart
 
     torch.manual_seed(1)

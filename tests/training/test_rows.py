@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from livemood.model.network import OnnxNetwork  # noqa: E402
 from livemood.training import export  # noqa: E402
-from livemood.training.network import DcRnn  # noqa: E402
+from livemood.training.network.dcrnn import DcRnn  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart  # noqa: E402
 from livemood.training.rows import keep_in_8_bits  # noqa: E402
 

@@ -22,9 +22,9 @@ from livemood.training.data.dataset import read_unlabelled  # noqa: E402
 from livemood.training.data.folds import make_folds  # noqa: E402
 from livemood.training.data.manifest import read_manifest  # noqa: E402
 from livemood.training.data.predictions import read_table  # noqa: E402
-from livemood.training.network import DcRnn, Front  # noqa: E402
+from livemood.training.network.dcrnn import DcRnn, Front  # noqa: E402
+from livemood.training.network.initial_weights import load_source  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart  # noqa: E402
-from livemood.training.sources import load_source  # noqa: E402
 from livemood.training.transfer.catalogue import TENSORS, known, open_source  # noqa: E402
 from livemood.training.transfer.networks import ByolS  # noqa: E402
 from livemood.training.transfer.own import Earlier  # noqa: E402

@@ -25,10 +25,10 @@ from livemood.training.learning import (  # noqa: E402
     set_learning,
     transferred,
 )
-from livemood.training.network import DcRnn  # noqa: E402
+from livemood.training.network.checkpoint import weights_of  # noqa: E402
+from livemood.training.network.dcrnn import DcRnn  # noqa: E402
+from livemood.training.network.initial_weights import load_source  # noqa: E402
 from livemood.training.recipe.schema import DistillPart, NetworkPart, Recipe  # noqa: E402
-from livemood.training.sources import load_source  # noqa: E402
-from livemood.training.trained import weights_of  # noqa: E402
 
 LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
 SMALL = {"channels": 8, "hidden": 16, "recurrent": 8}
@@ -124,7 +124,7 @@ def test_a_frozen_source_stays_as_it_was(where, few, tmp_path):
     made = recipe(network={"source": "float32"}, fit={"epochs": 1, "source_rate": 0})
     fitted, _ = train(made, few(made), where, tmp_path / "run")
     before = DcRnn(made.network, 64, 7)
-    from livemood.training.sources import load_source
+    from livemood.training.network.initial_weights import load_source
 
     load_source(before, made.network, 64, where.sources)
     for name, value in before.front.state_dict().items():

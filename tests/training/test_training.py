@@ -20,7 +20,7 @@ from livemood.training.data.corpora import (  # noqa: E402
     split_by_speaker,
 )
 from livemood.training.data.dataset import Data, read_data  # noqa: E402
-from livemood.training.network import DcRnn  # noqa: E402
+from livemood.training.network.dcrnn import DcRnn  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart, Recipe, read_recipe  # noqa: E402
 
 RECIPES = Path(__file__).parents[2] / "recipes"

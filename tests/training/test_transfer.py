@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 from livemood.errors import ModelError  # noqa: E402
 from livemood.model.network import pooled, weights_of  # noqa: E402
 from livemood.training.export import export_onnx, quantize  # noqa: E402
-from livemood.training.network import DcRnn  # noqa: E402
+from livemood.training.network.dcrnn import DcRnn  # noqa: E402
+from livemood.training.network.initial_weights import load_source, shape_of  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart, Recipe  # noqa: E402
-from livemood.training.sources import load_source, shape_of  # noqa: E402
 from livemood.training.streaming import Streaming  # noqa: E402
 from livemood.training.teacher import distilled, load_teacher  # noqa: E402
 

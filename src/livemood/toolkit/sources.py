@@ -27,10 +27,10 @@ from livemood.training.data.folds import check_folds, make_folds
 from livemood.training.data.manifest import read_manifest
 from livemood.training.data.predictions import write_predictions
 from livemood.training.metrics import confusion_matrix, uar
-from livemood.training.network import DcRnn
+from livemood.training.network.checkpoint import save_source
+from livemood.training.network.dcrnn import DcRnn
 from livemood.training.recipe.schema import NetworkPart
 from livemood.training.runs import summary
-from livemood.training.trained import save_source
 from livemood.training.transfer.networks import ByolS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -183,8 +183,8 @@ def make_lean(
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Factor a source's convolutions so that on speech they say what the whole ones said."""
-    from livemood.training.lean import fit_lean
-    from livemood.training.sources import load_source, source_scale
+    from livemood.training.network.initial_weights import load_source, source_scale
+    from livemood.training.network.low_rank import fit_lean
 
     use_threads(threads)
     features = FeatureSettings()

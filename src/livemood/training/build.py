@@ -28,10 +28,10 @@ from livemood.training.data.predictions import Probs, Truth, read_table
 from livemood.training.examples import Examples
 from livemood.training.export import export_onnx, quantize
 from livemood.training.fit import CURVE, Fitted, Report, build_network, fit, load_fitted
-from livemood.training.network import DcRnn
+from livemood.training.network.checkpoint import CHECKPOINT, RECIPE, recipe_of
+from livemood.training.network.dcrnn import DcRnn
+from livemood.training.network.initial_weights import source_scale
 from livemood.training.recipe.schema import CorpusPart, Recipe
-from livemood.training.sources import source_scale
-from livemood.training.trained import CHECKPOINT, RECIPE, recipe_of
 from livemood.training.validate import Validation
 from livemood.training.views import Views
 from livemood.version import __version__

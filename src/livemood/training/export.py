@@ -23,7 +23,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from livemood.errors import ModelError
 from livemood.model.features import Frames
 from livemood.model.network import INPUTS, MOMENTS, OUTPUTS, OnnxNetwork
-from livemood.training.network import DcRnn, Moments
+from livemood.training.network.dcrnn import DcRnn, Moments
 from livemood.training.rows import keep_in_8_bits
 from livemood.training.streaming import Streaming
 

@@ -16,11 +16,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from livemood.errors import ModelError
 from livemood.training.examples import Batch, Examples
 from livemood.training.learning import loss_of, optimizer_of, set_learning
-from livemood.training.network import DcRnn
+from livemood.training.network.checkpoint import CHECKPOINT, checkpoint_of, own_weights
+from livemood.training.network.dcrnn import DcRnn
+from livemood.training.network.initial_weights import load_source
 from livemood.training.recipe.schema import Recipe
-from livemood.training.sources import load_source
 from livemood.training.teacher import Teacher, load_teacher
-from livemood.training.trained import CHECKPOINT, checkpoint_of, own_weights
 from livemood.training.validate import Validation
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from livemood.training.examples import Batch
-from livemood.training.network import DcRnn
+from livemood.training.network.dcrnn import DcRnn
 from livemood.training.recipe.schema import Recipe
 from livemood.training.teacher import Teacher, distilled
 

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from livemood.errors import UsageError
 from livemood.training.build import Where, train, write_json
 from livemood.training.data.dataset import Data
-from livemood.training.network import DcRnn
+from livemood.training.network.dcrnn import DcRnn
 from livemood.training.recipe.overrides import with_values
 from livemood.training.recipe.parts import SearchPart, SpacePart, Value
 from livemood.training.recipe.schema import Recipe

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from livemood.training.network import DcRnn, Moments
+from livemood.training.network.dcrnn import DcRnn, Moments
 
 
 class Streaming(nn.Module):

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from livemood.errors import ModelError
-from livemood.training.network import DcRnn, Front
+from livemood.training.network.checkpoint import is_run, recipe_of, weights_of
+from livemood.training.network.dcrnn import DcRnn, Front
+from livemood.training.network.initial_weights import load_source, shape_of
 from livemood.training.recipe.schema import NetworkPart, Recipe
-from livemood.training.sources import load_source, shape_of
-from livemood.training.trained import is_run, recipe_of, weights_of
 
 
 class Teacher:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from livemood.training.data.cache import keep_array, kept_array
 from livemood.training.data.clips import Clip
-from livemood.training.network import Front
+from livemood.training.network.dcrnn import Front
 
 Maps = NDArray[np.float16]
 """Standardised features (frames, mels), or maps (rows, bands, channels) of frozen blocks."""

@@ -12,7 +12,7 @@ from torchaudio.models import Wav2Vec2Model
 
 from livemood.errors import LivemoodError, ModelError, UsageError
 from livemood.training.data.clips import UNLABELLED
-from livemood.training.trained import TABLE, is_tuned, recipe_of, weights_of
+from livemood.training.network.checkpoint import TABLE, is_tuned, recipe_of, weights_of
 from livemood.training.transfer.base import SourceModel, load_weights
 from livemood.training.transfer.networks import ByolS, EfficientAt, Gpvad
 from livemood.training.transfer.own import Earlier

@@ -9,8 +9,8 @@ from torch import Tensor
 from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
-from livemood.training.network import DcRnn
-from livemood.training.sources import load_source, shape_of
+from livemood.training.network.dcrnn import DcRnn
+from livemood.training.network.initial_weights import load_source, shape_of
 from livemood.training.transfer.base import SourceModel
 from livemood.training.transfer.networks import _Mel
 

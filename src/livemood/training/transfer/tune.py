@@ -22,9 +22,9 @@ from livemood.training.evaluate import corpus_figures, crossvalidation_figures
 from livemood.training.examples import Examples
 from livemood.training.fit import Report, State, begin
 from livemood.training.learning import by_label, fast_bfloat16
+from livemood.training.network.checkpoint import CHECKPOINT, TABLE, is_run
 from livemood.training.recipe.schema import FitPart, Recipe
 from livemood.training.runs import check_names, deviation
-from livemood.training.trained import CHECKPOINT, TABLE, is_run
 from livemood.training.transfer.base import SourceModel
 from livemood.training.transfer.catalogue import heard, open_source
 from livemood.training.transfer.tuned import SoundViews, Tuned

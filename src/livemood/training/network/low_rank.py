@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livemood.training.network import Front
+from livemood.training.network.dcrnn import Front
 
 FRAMES: Final = 300
 """Of each example, 3 s."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from livemood.errors import ModelError
 from livemood.model.network import LEAST_VARIANCE
-from livemood.training.frozen import first_block
+from livemood.training.network.first_block import first_block
 from livemood.training.recipe.schema import NetworkPart
 
 

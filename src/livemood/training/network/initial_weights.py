@@ -16,9 +16,9 @@ from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
 from livemood.model.network import moments_of
-from livemood.training.network import CausalHead, DcRnn, Front, Moments
+from livemood.training.network.checkpoint import is_run, weights_of
+from livemood.training.network.dcrnn import CausalHead, DcRnn, Front, Moments
 from livemood.training.recipe.schema import NetworkPart
-from livemood.training.trained import is_run, weights_of
 
 
 def load_source(network: DcRnn, part: NetworkPart, mels: int, sources: Path | None) -> None:
