@@ -8,9 +8,9 @@ pytest.importorskip("sklearn", reason="needs the extra train")
 from pathlib import Path
 
 from livemood.training.data.clips import Clip
-from livemood.training.figures import figures, interval
-from livemood.training.metrics import confusion_matrix, uar
-from livemood.training.report import html_report
+from livemood.training.evaluation.html_report import html_report
+from livemood.training.evaluation.metrics import confusion_matrix, uar
+from livemood.training.evaluation.statistics import figures, interval
 
 LABELS = ("calm", "loud", "never")
 SAID = [(0, 0.9), (0, 0.6), (1, 0.7), (1, 0.8), (0, 0.5), (1, 0.9)]  # what, and how surely

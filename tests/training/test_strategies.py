@@ -13,10 +13,11 @@ from pydantic import ValidationError  # noqa: E402
 
 from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
-from livemood.training.build import Where, build, predict_clips, train  # noqa: E402
+from livemood.training.build import build, train  # noqa: E402
 from livemood.training.data.cache import FeatureCache  # noqa: E402
 from livemood.training.data.dataset import Data, read_data, read_unlabelled  # noqa: E402
 from livemood.training.data.predictions import read_table  # noqa: E402
+from livemood.training.evaluation.predict import predict_clips  # noqa: E402
 from livemood.training.examples import Batch, Examples  # noqa: E402
 from livemood.training.export import export_onnx, quantize  # noqa: E402
 from livemood.training.learning import (  # noqa: E402
@@ -29,6 +30,7 @@ from livemood.training.network.checkpoint import weights_of  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
 from livemood.training.network.initial_weights import load_source  # noqa: E402
 from livemood.training.recipe.schema import DistillPart, NetworkPart, Recipe  # noqa: E402
+from livemood.training.run_folder import Where  # noqa: E402
 
 LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
 SMALL = {"channels": 8, "hidden": 16, "recurrent": 8}

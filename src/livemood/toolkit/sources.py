@@ -19,17 +19,17 @@ from livemood.toolkit.train import (
     where_of,
 )
 from livemood.toolkit.train import Sources as SourcesByFold
-from livemood.training.build import use_threads, write_json
 from livemood.training.data.cache import FeatureCache
 from livemood.training.data.clips import Clip
 from livemood.training.data.dataset import read_data, read_unlabelled
 from livemood.training.data.folds import check_folds, make_folds
 from livemood.training.data.manifest import read_manifest
 from livemood.training.data.predictions import write_predictions
-from livemood.training.metrics import confusion_matrix, uar
+from livemood.training.evaluation.metrics import confusion_matrix, uar
 from livemood.training.network.checkpoint import save_source
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.recipe.schema import NetworkPart
+from livemood.training.run_folder import use_threads, write_json
 from livemood.training.runs import summary
 from livemood.training.transfer.networks import ByolS
 

@@ -3,17 +3,12 @@
 import hashlib
 import json
 import logging
-import platform
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-import torch
 
-from livemood.audio.block import Samples
 from livemood.errors import UsageError
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
@@ -22,19 +17,22 @@ from livemood.training.augment.degradation import NoiseBank
 from livemood.training.augment.waveform import Augmenter
 from livemood.training.augment.workers import ChangedSound
 from livemood.training.data.cache import FeatureCache, SoundCache
-from livemood.training.data.clips import Clip, read_clip
 from livemood.training.data.dataset import Data
-from livemood.training.data.predictions import Probs, Truth, read_table
+from livemood.training.data.predictions import read_table
 from livemood.training.examples import Examples
 from livemood.training.export import export_onnx, quantize
-from livemood.training.fit import CURVE, Fitted, Report, build_network, fit, load_fitted
-from livemood.training.network.checkpoint import CHECKPOINT, RECIPE, recipe_of
+from livemood.training.fit import CURVE, Fitted, Report, build_network, fit
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.network.initial_weights import source_scale
 from livemood.training.recipe.schema import CorpusPart, Recipe
+from livemood.training.run_folder import (
+    Where,
+    same_recipe,
+    versions,
+    write_json,
+)
 from livemood.training.validate import Validation
 from livemood.training.views import Views
-from livemood.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -50,39 +48,6 @@ CORPORA = {
         corpus="emospeech-in", licence="CC BY-NC-SA 4.0", reference="Banga 2019"
     ),
 }
-
-
-@dataclass(frozen=True)
-class Where:
-    """Where things are, and what computes: nothing of it decides how a model comes out on a CPU."""
-
-    corpora: Path
-    cache: Path
-    sources: Path | None = None
-    device: str = "auto"
-    workers: int = 0
-    """Processes that change sound."""
-
-    def torch_device(self) -> torch.device:
-        """The device. Raises `UsageError` if it is not there."""
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise UsageError(f"no device is called {self.device!r}: use auto, cpu or cuda")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise UsageError("torch finds no GPU here: use --device cpu")
-        cuda = self.device != "cpu" and torch.cuda.is_available()
-        return torch.device("cuda" if cuda else "cpu")
-
-
-def of_fold(recipe: Recipe, where: Where, name: str) -> tuple[Recipe, Where]:
-    """The same with `{fold}`, in the recipe and in the folder of sources, as the fold's name."""
-    named = recipe.model_dump_json().replace("{fold}", name)
-    sources = where.sources and Path(str(where.sources).replace("{fold}", name))
-    return Recipe.model_validate_json(named), replace(where, sources=sources)
-
-
-def use_threads(count: int) -> None:
-    """Compute on so many threads of the processor."""
-    torch.set_num_threads(count)
 
 
 def build(
@@ -204,66 +169,6 @@ def _changed(recipe: Recipe, data: Data, where: Where, sounds: SoundCache) -> Ch
     return ChangedSound(sounds, augmenter, recipe.features, where.workers)
 
 
-def same_recipe(recipe: Recipe, run: Path) -> None:
-    """Write the recipe into the run, or see that the run there is by the same one."""
-    path, text = run / RECIPE, recipe.model_dump_json(indent=2) + "\n"
-    begun = path.is_file() and (run / CHECKPOINT).is_file()
-    if begun and _deciding(recipe_of(run)) != _deciding(json.loads(text)):
-        raise UsageError(f"{run} holds a run by another recipe: choose another --out")
-    path.write_text(text, "utf-8")
-
-
-def _deciding(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The recipe less what only its card says."""
-    told = {"limits", "licence", "reference"}
-    corpora = [{k: v for k, v in part.items() if k not in told} for part in recipe["corpora"]]
-    return {k: v for k, v in recipe.items() if k not in told} | {"corpora": corpora}
-
-
-def versions() -> dict[str, str]:
-    """What a run was made with."""
-    return {
-        "livemood": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def predict_clips(
-    model: Model, clips: Iterable[Clip], change: Callable[[Samples, str], Samples] | None = None
-) -> tuple[Truth, Probs]:
-    """True labels and predicted probabilities through the product's own `predict`.
-
-    `change` is what happens to a clip's sound before, given that sound and the clip's file name.
-    """
-    rate = model.manifest.features.sample_rate
-    truth, rows = [], []
-    for clip in clips:
-        sound = read_clip(clip, rate)
-        prediction = model.predict(change(sound, clip.path.name) if change else sound, rate)
-        rows.append([prediction.probabilities[label] for label in model.labels])
-        truth.append(model.labels.index(clip.label))
-    return np.array(truth), np.array(rows)
-
-
-def predict_compared(
-    recipe: Recipe, run: Path, folder: Path, clips: Iterable[Clip]
-) -> tuple[Truth, Probs]:
-    """The same by the head that `run` trained for comparison, in torch; `folder` holds its twin."""
-    model, network = load_model(folder, "cpu"), load_fitted(recipe, run)
-    rate = model.manifest.features.sample_rate
-    truth, rows = [], []
-    for clip in clips:
-        windows = torch.from_numpy(np.stack(model.windows(read_clip(clip, rate), rate)))
-        with torch.no_grad():
-            rows.append(network.heads(windows)[1].softmax(1).mean(0).double().numpy())
-        truth.append(model.labels.index(clip.label))
-    return np.array(truth), np.array(rows)
-
-
 def finish(folder: Path, temperature: float, metrics: dict[str, Any]) -> Model:
     """Write temperature and figures into the manifest of the model in `folder`; load it again."""
     manifest = load_model(folder, "cpu").manifest
@@ -331,8 +236,3 @@ def _trained_on(part: CorpusPart) -> TrainedOn:
             'give licence = "..." below its name in the recipe'
         )
     return CORPORA[part.name]
-
-
-def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    """Write `content` as indented JSON."""
-    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from livemood.errors import ModelError
 from livemood.training.examples import Batch, Examples
 from livemood.training.learning import loss_of, optimizer_of, set_learning
-from livemood.training.network.checkpoint import CHECKPOINT, checkpoint_of, own_weights
+from livemood.training.network.checkpoint import CHECKPOINT, checkpoint_of
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.network.initial_weights import load_source
 from livemood.training.recipe.schema import Recipe
@@ -156,14 +156,6 @@ def fit(
     network = cast(DcRnn, state.averaged.module).cpu().eval()
     network.tasks, network.nearer = torch.nn.ModuleList(), None
     return Fitted(network, examples.mean, examples.deviation)
-
-
-def load_fitted(recipe: Recipe, run: Path) -> DcRnn:
-    """The network as it stands in the checkpoint of `run`."""
-    network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
-    state = checkpoint_of(run)
-    network.load_state_dict(own_weights(state["best"] or state["averaged"]))
-    return network.eval()
 
 
 def begin(recipe: Recipe, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State:

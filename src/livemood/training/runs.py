@@ -9,26 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from livemood.errors import UsageError
 from livemood.model.model import Model, load_model
-from livemood.training.build import (
-    Where,
-    build,
-    finish,
-    of_fold,
-    predict_clips,
-    predict_compared,
-    write_json,
-)
+from livemood.training.build import build, finish
 from livemood.training.curves import write_curves
 from livemood.training.data.dataset import Data
-from livemood.training.data.folds import Fold, check_classes
+from livemood.training.data.folds import Fold, check_classes, check_names
 from livemood.training.data.predictions import Probs, Truth
-from livemood.training.evaluate import crossvalidation_figures, held_out_figures
+from livemood.training.evaluation.cross_validation import (
+    crossvalidation_figures,
+    deviation,
+    held_out_figures,
+)
+from livemood.training.evaluation.metrics import confusion_matrix, uar
+from livemood.training.evaluation.model_card import write_run_card
+from livemood.training.evaluation.predict import predict_clips, predict_compared
 from livemood.training.fit import Report
-from livemood.training.metrics import confusion_matrix, uar
 from livemood.training.recipe.schema import Recipe
-from livemood.training.runcard import write_run_card
+from livemood.training.run_folder import Where, of_fold, write_json
 
 MOST_LOST = 0.5
 """Points of UAR that int8 may lose against float32 to be chosen."""
@@ -61,7 +58,9 @@ def train_once(
     write_json(out / "figures.json", figures)
     evaluation = None
     if tested:
-        from livemood.training.figures import figures as measure  # takes seconds to load
+        from livemood.training.evaluation.statistics import (
+            figures as measure,
+        )  # takes seconds to load
 
         model = load_model(chosen, "cpu")
         evaluation = measure(*predict_clips(model, tested), tested, model.labels, recipe.seed)
@@ -112,13 +111,6 @@ def train_folds(
     return figures
 
 
-def check_names(names: Sequence[str], folds: Sequence[Fold]) -> None:
-    """Raise `UsageError` for a name that no fold has."""
-    if unknown := sorted(set(names) - {fold.name for fold in folds}):
-        known = ", ".join(fold.name for fold in folds)
-        raise UsageError(f"no fold is called {unknown[0]!r}: there are {known}")
-
-
 def _train_fold(
     recipe: Recipe, data: Data, fold: Fold, where: Where, out: Path, report: Report | None
 ) -> tuple[Path, dict[str, Path]]:
@@ -128,11 +120,6 @@ def _train_fold(
     folders = build(own, data, there, run, report)
     write_curves(run)
     return run, folders
-
-
-def deviation(scores: list[float]) -> float:
-    """Sample deviation of the scores of folds; 0 for a single one."""
-    return round(float(np.std(scores, ddof=1)), 2) if len(scores) > 1 else 0.0
 
 
 def choose_precision(folders: Mapping[str, Path], clips: list[Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from livemood.training.data.cache import FeatureCache
 from livemood.training.data.clips import Clip
 from livemood.training.data.predictions import Probs, Truth
-from livemood.training.metrics import confusion_matrix, uar
+from livemood.training.evaluation.metrics import confusion_matrix, uar
 from livemood.training.network.dcrnn import DcRnn
 
 

@@ -1,8 +1,8 @@
 """Changes made to the sound of training examples: library transforms, each seeded.
 
-Transforms are audiomentations' and torchaudio's where they have one; what lines do is
-`livemood.training.augment.degradation`. Every transform takes 16 kHz sound, float32 of shape (n,), and a
-generator from which all that is random in it follows. Needs the extra `augment`.
+Transforms are audiomentations' and torchaudio's where they have one; what lines do is in
+`livemood.training.augment.degradation`. Every transform takes 16 kHz sound, float32 of shape (n,),
+and a generator from which all that is random in it follows. Needs the extra `augment`.
 """
 
 import hashlib

@@ -104,6 +104,13 @@ def check_folds(
     check_classes(clips, tested)
 
 
+def check_names(names: Sequence[str], folds: Sequence[Fold]) -> None:
+    """Raise `UsageError` for a name that no fold has."""
+    if unknown := sorted(set(names) - {fold.name for fold in folds}):
+        known = ", ".join(fold.name for fold in folds)
+        raise UsageError(f"no fold is called {unknown[0]!r}: there are {known}")
+
+
 def validation_speakers(clips: Sequence[Clip], share: float, seed: int) -> list[str]:
     """Speakers with about `share` of the clips of each corpus, drawn by `seed`.
 

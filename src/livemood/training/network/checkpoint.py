@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from livemood.errors import ModelError
+from livemood.training.network.dcrnn import DcRnn
+from livemood.training.recipe.schema import Recipe
 
 RECIPE: Final = "recipe.json"
 CHECKPOINT: Final = "checkpoint.pt"
@@ -67,3 +69,11 @@ def save_source(folder: Path, network: nn.Module, made: dict[str, Any]) -> None:
     state = {f"module.{name}": value for name, value in network.state_dict().items()}
     torch.save({"averaged": state}, folder / CHECKPOINT)
     (folder / RECIPE).write_text(json.dumps(made, indent=2) + "\n", "utf-8")
+
+
+def load_fitted(recipe: Recipe, run: Path) -> DcRnn:
+    """The network as it stands in the checkpoint of `run`."""
+    network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
+    state = checkpoint_of(run)
+    network.load_state_dict(own_weights(state["best"] or state["averaged"]))
+    return network.eval()

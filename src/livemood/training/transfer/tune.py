@@ -12,19 +12,22 @@ import torch
 from livemood.errors import UsageError
 from livemood.training.augment.degradation import NoiseBank
 from livemood.training.augment.waveform import Augmenter
-from livemood.training.build import Where, of_fold, same_recipe, versions, write_json
 from livemood.training.data.cache import FeatureCache, SoundCache
 from livemood.training.data.clips import Clip
 from livemood.training.data.dataset import Data
-from livemood.training.data.folds import Fold, check_classes
+from livemood.training.data.folds import Fold, check_classes, check_names
 from livemood.training.data.predictions import Probs, Truth, write_predictions
-from livemood.training.evaluate import corpus_figures, crossvalidation_figures
+from livemood.training.evaluation.cross_validation import (
+    corpus_figures,
+    crossvalidation_figures,
+    deviation,
+)
 from livemood.training.examples import Examples
 from livemood.training.fit import Report, State, begin
 from livemood.training.learning import by_label, fast_bfloat16
 from livemood.training.network.checkpoint import CHECKPOINT, TABLE, is_run
 from livemood.training.recipe.schema import FitPart, Recipe
-from livemood.training.runs import check_names, deviation
+from livemood.training.run_folder import Where, of_fold, same_recipe, versions, write_json
 from livemood.training.transfer.base import SourceModel
 from livemood.training.transfer.catalogue import heard, open_source
 from livemood.training.transfer.tuned import SoundViews, Tuned

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_s
 
 from livemood.training.data.clips import Clip
 from livemood.training.data.predictions import Probs, Truth
-from livemood.training.metrics import (
+from livemood.training.evaluation.metrics import (
     accuracy,
     calibration_error,
     confusion_matrix,

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from livemood.model.model import load_model
-from livemood.training.build import predict_clips
 from livemood.training.data.clips import Clip
 from livemood.training.data.predictions import Probs, Truth
-from livemood.training.metrics import (
+from livemood.training.evaluation.metrics import (
     accuracy,
     calibration_error,
     confusion_matrix,
@@ -19,6 +18,7 @@ from livemood.training.metrics import (
     uar,
     uar_among_its_labels,
 )
+from livemood.training.evaluation.predict import predict_clips
 
 
 def crossvalidation_figures(
@@ -68,6 +68,11 @@ def held_out_figures(folders: Mapping[str, Path], clips: Sequence[Clip]) -> dict
     than the shares of right answers bear out.
     """
     return {name: _held_out(folder, clips) for name, folder in folders.items()}
+
+
+def deviation(scores: list[float]) -> float:
+    """Sample deviation of the scores of folds; 0 for a single one."""
+    return round(float(np.std(scores, ddof=1)), 2) if len(scores) > 1 else 0.0
 
 
 def corpus_figures(truth: Truth, probabilities: Probs, clips: Sequence[Clip]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from livemood.model.manifest import Manifest, read_manifest
-from livemood.training.metrics import markdown_confusion
+from livemood.training.evaluation.metrics import markdown_confusion
 from livemood.training.recipe.schema import Recipe
 
 NOT_FOR = """## What it is not for
