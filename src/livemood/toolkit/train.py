@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from livemood.errors import LivemoodError, UsageError
 from livemood.training.data.dataset import read_data
 from livemood.training.data.folds import make_folds
-from livemood.training.fit import Report
+from livemood.training.fit.trainer import Report
 from livemood.training.recipe.overrides import read_settings, with_values
 from livemood.training.recipe.schema import Recipe, read_recipe
 from livemood.training.run_folder import Where, use_threads

@@ -19,9 +19,11 @@ from livemood.training.augment.workers import ChangedSound
 from livemood.training.data.cache import FeatureCache, SoundCache
 from livemood.training.data.dataset import Data
 from livemood.training.data.predictions import read_table
-from livemood.training.examples import Examples
 from livemood.training.export import export_onnx, quantize
-from livemood.training.fit import CURVE, Fitted, Report, build_network, fit
+from livemood.training.fit.batches import Examples
+from livemood.training.fit.copies import Views
+from livemood.training.fit.trainer import CURVE, Fitted, Report, build_network, fit
+from livemood.training.fit.validation import Validation
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.network.initial_weights import source_scale
 from livemood.training.recipe.schema import CorpusPart, Recipe
@@ -31,8 +33,6 @@ from livemood.training.run_folder import (
     versions,
     write_json,
 )
-from livemood.training.validate import Validation
-from livemood.training.views import Views
 
 log = logging.getLogger(__name__)
 

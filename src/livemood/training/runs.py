@@ -11,7 +11,6 @@ import numpy as np
 
 from livemood.model.model import Model, load_model
 from livemood.training.build import build, finish
-from livemood.training.curves import write_curves
 from livemood.training.data.dataset import Data
 from livemood.training.data.folds import Fold, check_classes, check_names
 from livemood.training.data.predictions import Probs, Truth
@@ -23,7 +22,8 @@ from livemood.training.evaluation.cross_validation import (
 from livemood.training.evaluation.metrics import confusion_matrix, uar
 from livemood.training.evaluation.model_card import write_run_card
 from livemood.training.evaluation.predict import predict_clips, predict_compared
-from livemood.training.fit import Report
+from livemood.training.fit.curves import write_curves
+from livemood.training.fit.trainer import Report
 from livemood.training.recipe.schema import Recipe
 from livemood.training.run_folder import Where, of_fold, write_json
 

@@ -22,9 +22,9 @@ from livemood.training.evaluation.cross_validation import (
     crossvalidation_figures,
     deviation,
 )
-from livemood.training.examples import Examples
-from livemood.training.fit import Report, State, begin
-from livemood.training.learning import by_label, fast_bfloat16
+from livemood.training.fit.batches import Examples
+from livemood.training.fit.losses import by_label, fast_bfloat16
+from livemood.training.fit.trainer import Report, State, begin
 from livemood.training.network.checkpoint import CHECKPOINT, TABLE, is_run
 from livemood.training.recipe.schema import FitPart, Recipe
 from livemood.training.run_folder import Where, of_fold, same_recipe, versions, write_json

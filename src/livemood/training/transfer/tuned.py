@@ -13,8 +13,8 @@ from livemood.training.augment.waveform import Augmenter
 from livemood.training.augment.workers import speech_of
 from livemood.training.data.cache import SoundCache, keep_array
 from livemood.training.data.clips import Clip
+from livemood.training.fit.copies import Maps
 from livemood.training.transfer.base import SourceModel
-from livemood.training.views import Maps
 
 SHORTEST_S = 0.5
 """Shorter speech is filled with silence: sources shrink time by up to 32."""

@@ -13,8 +13,8 @@ from livemood.training.augment.workers import ChangedSound
 from livemood.training.data.cache import FeatureCache, Features
 from livemood.training.data.clips import UNLABELLED, Clip
 from livemood.training.data.predictions import Probs
+from livemood.training.fit.copies import Change, KeptViews, Maps
 from livemood.training.recipe.schema import AugmentPart, FitPart
-from livemood.training.views import Change, KeptViews, Maps
 
 
 @dataclass(frozen=True, slots=True)

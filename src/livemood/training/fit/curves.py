@@ -6,7 +6,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from livemood.training.fit import CURVE
+from livemood.training.fit.trainer import CURVE
 
 
 def write_curves(run: Path) -> None:

@@ -14,14 +14,15 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from livemood.errors import ModelError
-from livemood.training.examples import Batch, Examples
-from livemood.training.learning import loss_of, optimizer_of, set_learning
+from livemood.training.fit.batches import Batch, Examples
+from livemood.training.fit.losses import loss_of
+from livemood.training.fit.optimizer import optimizer_of, set_learning
+from livemood.training.fit.teacher import Teacher, load_teacher
+from livemood.training.fit.validation import Validation
 from livemood.training.network.checkpoint import CHECKPOINT, checkpoint_of
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.network.initial_weights import load_source
 from livemood.training.recipe.schema import Recipe
-from livemood.training.teacher import Teacher, load_teacher
-from livemood.training.validate import Validation
 
 log = logging.getLogger(__name__)
 
