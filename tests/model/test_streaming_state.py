@@ -26,7 +26,7 @@ def folder(request, tmp_path_factory):
     if request.param == "default":
         return shipped
     torch = pytest.importorskip("torch", reason="needs the extra train")
-    from livemood.training.export import export_onnx
+    from livemood.training.export.onnx import export_onnx
     from livemood.training.network.dcrnn import DcRnn
     from livemood.training.recipe.schema import NetworkPart
 

@@ -8,10 +8,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from livemood.model.network import OnnxNetwork  # noqa: E402
-from livemood.training import export  # noqa: E402
+from livemood.training.export import int8  # noqa: E402
+from livemood.training.export.onnx import export_onnx  # noqa: E402
+from livemood.training.export.int8 import keep_in_8_bits  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart  # noqa: E402
-from livemood.training.rows import keep_in_8_bits  # noqa: E402
 
 MELS = 64
 
@@ -23,11 +24,11 @@ def networks(tmp_path_factory):
     network = DcRnn(NetworkPart(channels=8, hidden=16, recurrent=8, rank=4), MELS, 5).eval()
     folder = tmp_path_factory.mktemp("rows")
     before, after, source = (folder / f"{n}.onnx" for n in ("before", "after", "float"))
-    export.export_onnx(network, MELS, source)
+    export_onnx(network, MELS, source)
     windows = [w.numpy() for w in torch.randn(8, 150, MELS)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "keep_in_8_bits", lambda _: None)
-        export.quantize(source, before, windows)
+        patch.setattr(int8, "keep_in_8_bits", lambda _: None)
+        int8.quantize(source, before, windows)
     shutil.copy(before, after)
     keep_in_8_bits(after)
     return OnnxNetwork(before, "cpu"), OnnxNetwork(after, "cpu")

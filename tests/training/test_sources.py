@@ -24,14 +24,14 @@ from livemood.training.data.manifest import read_manifest  # noqa: E402
 from livemood.training.data.predictions import read_table  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn, Front  # noqa: E402
 from livemood.training.network.initial_weights import load_source  # noqa: E402
+from livemood.training.pretrained.audio import ByolS  # noqa: E402
+from livemood.training.pretrained.livemood import Earlier  # noqa: E402
+from livemood.training.pretrained.probe import embeddings, probe, rank, recommended  # noqa: E402
+from livemood.training.pretrained.registry import TENSORS, known, open_source  # noqa: E402
+from livemood.training.pretrained.speech import SpeechTransformer  # noqa: E402
+from livemood.training.pretrained.trainable import Tuned  # noqa: E402
+from livemood.training.pretrained.vision import NODES  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart  # noqa: E402
-from livemood.training.transfer.catalogue import TENSORS, known, open_source  # noqa: E402
-from livemood.training.transfer.networks import ByolS  # noqa: E402
-from livemood.training.transfer.own import Earlier  # noqa: E402
-from livemood.training.transfer.rank import embeddings, probe, rank, recommended  # noqa: E402
-from livemood.training.transfer.speech import SpeechTransformer  # noqa: E402
-from livemood.training.transfer.tuned import Tuned  # noqa: E402
-from livemood.training.transfer.vision import NODES  # noqa: E402
 
 MODELS = Path(__file__).parents[2] / "models"
 

@@ -18,7 +18,8 @@ from livemood.training.data.cache import FeatureCache  # noqa: E402
 from livemood.training.data.dataset import Data, read_data, read_unlabelled  # noqa: E402
 from livemood.training.data.predictions import read_table  # noqa: E402
 from livemood.training.evaluation.predict import predict_clips  # noqa: E402
-from livemood.training.export import export_onnx, quantize  # noqa: E402
+from livemood.training.export.int8 import quantize  # noqa: E402
+from livemood.training.export.onnx import export_onnx  # noqa: E402
 from livemood.training.fit.batches import Batch, Examples  # noqa: E402
 from livemood.training.fit.losses import loss_of  # noqa: E402
 from livemood.training.fit.optimizer import optimizer_of, set_learning, transferred  # noqa: E402

@@ -9,12 +9,13 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from livemood.errors import ModelError  # noqa: E402
 from livemood.model.network import pooled, weights_of  # noqa: E402
-from livemood.training.export import export_onnx, quantize  # noqa: E402
+from livemood.training.export.int8 import quantize  # noqa: E402
+from livemood.training.export.onnx import export_onnx  # noqa: E402
+from livemood.training.export.streaming_module import Streaming  # noqa: E402
 from livemood.training.fit.teacher import distilled, load_teacher  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
 from livemood.training.network.initial_weights import load_source, shape_of  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart, Recipe  # noqa: E402
-from livemood.training.streaming import Streaming  # noqa: E402
 
 SMALL = {"channels": 8, "hidden": 16, "recurrent": 8}
 MELS, LABELS = 64, 5

@@ -16,7 +16,7 @@ from livemood.training.data.dataset import read_unlabelled  # noqa: E402
 from livemood.training.data.folds import make_folds  # noqa: E402
 from livemood.training.data.manifest import read_manifest  # noqa: E402
 from livemood.training.data.predictions import read_table, write_predictions  # noqa: E402
-from livemood.training.transfer.catalogue import first_source, known, open_source  # noqa: E402
+from livemood.training.pretrained.registry import first_source, known, open_source  # noqa: E402
 
 LABELS = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
 RECIPE = f"""

@@ -18,7 +18,7 @@ from livemood.training.fit.trainer import Report
 from livemood.training.recipe.overrides import read_settings, with_values
 from livemood.training.recipe.schema import Recipe, read_recipe
 from livemood.training.run_folder import Where, use_threads
-from livemood.training.runs import summary, train_folds, train_once
+from livemood.training.pipeline import summary, train_folds, train_once
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe: TOML, or JSON as runs leave it.")]
 Corpora = Annotated[Path, typer.Option(help="Folder with one folder for each corpus.")]

@@ -1,6 +1,5 @@
 """From a recipe to a model folder, and from a model folder to figures."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -10,23 +9,22 @@ from typing import Any
 import numpy as np
 
 from livemood.errors import UsageError
-from livemood.model.labels import CIRCUMPLEX
-from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
-from livemood.model.model import Model, load_model
+from livemood.model.manifest import write_manifest
 from livemood.training.augment.degradation import NoiseBank
 from livemood.training.augment.waveform import Augmenter
 from livemood.training.augment.workers import ChangedSound
 from livemood.training.data.cache import FeatureCache, SoundCache
 from livemood.training.data.dataset import Data
 from livemood.training.data.predictions import read_table
-from livemood.training.export import export_onnx, quantize
+from livemood.training.export.int8 import quantize
+from livemood.training.export.model_folder import make_manifest, trained_on
+from livemood.training.export.onnx import export_onnx
 from livemood.training.fit.batches import Examples
 from livemood.training.fit.copies import Views
 from livemood.training.fit.trainer import CURVE, Fitted, Report, build_network, fit
 from livemood.training.fit.validation import Validation
-from livemood.training.network.dcrnn import DcRnn
 from livemood.training.network.initial_weights import source_scale
-from livemood.training.recipe.schema import CorpusPart, Recipe
+from livemood.training.recipe.schema import Recipe
 from livemood.training.run_folder import (
     Where,
     same_recipe,
@@ -35,19 +33,6 @@ from livemood.training.run_folder import (
 )
 
 log = logging.getLogger(__name__)
-
-CORPORA = {
-    "ravdess": TrainedOn(
-        corpus="RAVDESS", licence="CC BY-NC-SA 4.0", reference="Livingstone & Russo 2018"
-    ),
-    "nemo": TrainedOn(corpus="nEMO", licence="CC BY-NC-SA 4.0", reference="Christop 2024"),
-    "tess": TrainedOn(
-        corpus="TESS", licence="CC BY-NC-ND 4.0", reference="Pichora-Fuller & Dupuis 2020"
-    ),
-    "emospeech-in": TrainedOn(
-        corpus="emospeech-in", licence="CC BY-NC-SA 4.0", reference="Banga 2019"
-    ),
-}
 
 
 def build(
@@ -58,7 +43,7 @@ def build(
     Raises `UsageError`, before anything is trained, if a card could not be written.
     """
     for part in recipe.corpora:
-        _trained_on(part)
+        trained_on(part)
     fitted, examples = train(recipe, data, where, run, report)
     # Of all epochs, also of those before the run was cut short.
     lines = (run / CURVE).read_text("utf-8").splitlines()
@@ -72,7 +57,7 @@ def build(
     quantize(files["float32"], files["int8"], _calibration(recipe, examples))
     for name, file in files.items():
         metrics = {"onnx_parity": parity, "training_minutes": round(seconds / 60, 1)}
-        manifest = _manifest(recipe, fitted, file, name, metrics)
+        manifest = make_manifest(recipe, fitted, file, name, metrics)
         write_manifest(manifest, folders[name])
     return folders
 
@@ -169,16 +154,6 @@ def _changed(recipe: Recipe, data: Data, where: Where, sounds: SoundCache) -> Ch
     return ChangedSound(sounds, augmenter, recipe.features, where.workers)
 
 
-def finish(folder: Path, temperature: float, metrics: dict[str, Any]) -> Model:
-    """Write temperature and figures into the manifest of the model in `folder`; load it again."""
-    manifest = load_model(folder, "cpu").manifest
-    merged = {**manifest.metrics, **metrics}
-    write_manifest(
-        manifest.model_copy(update={"temperature": temperature, "metrics": merged}), folder
-    )
-    return load_model(folder, "cpu")
-
-
 def _calibration(recipe: Recipe, examples: Examples, count: int = 240) -> list[Any]:
     """Windows of training speakers at the lengths that live windows have."""
     rng = np.random.default_rng(recipe.seed)
@@ -188,51 +163,3 @@ def _calibration(recipe: Recipe, examples: Examples, count: int = 240) -> list[A
         (examples.plain(i)[:longest].astype(np.float32) - examples.mean) / examples.deviation
         for i in picked
     ]
-
-
-def _manifest(
-    recipe: Recipe, fitted: Fitted, file: Path, precision: str, metrics: dict[str, Any]
-) -> Manifest:
-    unplaced = set(recipe.labels) - set(CIRCUMPLEX)
-    if unplaced:
-        log.warning("no circumplex coordinates for %s: they count as neutral", sorted(unplaced))
-    features = recipe.features.model_copy(
-        update={"mean": fitted.mean, "deviation": fitted.deviation}
-    )
-    return Manifest.model_validate(
-        {
-            "schema": "livemood.model/1",
-            "name": recipe.name,
-            "version": recipe.version,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "precision": precision,
-            "parameters": sum(p.numel() for p in fitted.network.parameters()),
-            "labels": recipe.labels,
-            "features": features.model_dump(),
-            "network": Network(
-                step_frames=DcRnn.step_frames,
-                context_frames=DcRnn.context_frames,
-                kept_frames=DcRnn.kept_frames,
-            ).model_dump(),
-            "window": Window(
-                shortest_s=recipe.fit.shortest_s, longest_s=recipe.fit.longest_s
-            ).model_dump(),
-            "temperature": 1.0,
-            # Training weights every label the same, so that is what probabilities assume.
-            "priors": [1 / len(recipe.labels)] * len(recipe.labels),
-            "trained_on": [_trained_on(part).model_dump() for part in recipe.corpora],
-            "licence": recipe.licence,
-            "metrics": {**metrics, "seed": recipe.seed, "made_with": versions()},
-        }
-    )
-
-
-def _trained_on(part: CorpusPart) -> TrainedOn:
-    if part.licence:
-        return TrainedOn(corpus=part.name, licence=part.licence, reference=part.reference)
-    if part.name not in CORPORA:
-        raise UsageError(
-            f"the card must say the licence of the corpus {part.name}: "
-            'give licence = "..." below its name in the recipe'
-        )
-    return CORPORA[part.name]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from livemood.model.model import Model, load_model
-from livemood.training.build import build, finish
+from livemood.training.build import build
 from livemood.training.data.dataset import Data
 from livemood.training.data.folds import Fold, check_classes, check_names
 from livemood.training.data.predictions import Probs, Truth
@@ -22,6 +22,7 @@ from livemood.training.evaluation.cross_validation import (
 from livemood.training.evaluation.metrics import confusion_matrix, uar
 from livemood.training.evaluation.model_card import write_run_card
 from livemood.training.evaluation.predict import predict_clips, predict_compared
+from livemood.training.export.model_folder import finish
 from livemood.training.fit.curves import write_curves
 from livemood.training.fit.trainer import Report
 from livemood.training.recipe.schema import Recipe

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torchaudio.models import Wav2Vec2Model
 
-from livemood.training.transfer.base import SourceModel
+from livemood.training.pretrained.base import SourceModel
 
 
 class SpeechTransformer(SourceModel):

@@ -10,7 +10,7 @@ from torchaudio.compliance.kaldi import get_mel_banks
 from torchaudio.transforms import MelSpectrogram
 from torchvision.models.mobilenetv3 import InvertedResidual, MobileNetV3, _mobilenet_v3_conf
 
-from livemood.training.transfer.base import SourceModel
+from livemood.training.pretrained.base import SourceModel
 
 EPS: Final = float(torch.finfo(torch.float32).eps)
 

@@ -14,7 +14,7 @@ from livemood.training.augment.workers import speech_of
 from livemood.training.data.cache import SoundCache, keep_array
 from livemood.training.data.clips import Clip
 from livemood.training.fit.copies import Maps
-from livemood.training.transfer.base import SourceModel
+from livemood.training.pretrained.base import SourceModel
 
 SHORTEST_S = 0.5
 """Shorter speech is filled with silence: sources shrink time by up to 32."""

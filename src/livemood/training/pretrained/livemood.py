@@ -11,8 +11,8 @@ from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.network.initial_weights import load_source, shape_of
-from livemood.training.transfer.base import SourceModel
-from livemood.training.transfer.networks import _Mel
+from livemood.training.pretrained.audio import _Mel
+from livemood.training.pretrained.base import SourceModel
 
 
 class Earlier(SourceModel):

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from livemood.training.transfer.base import SourceModel
-from livemood.training.transfer.networks import EPS, _Mel
+from livemood.training.pretrained.audio import EPS, _Mel
+from livemood.training.pretrained.base import SourceModel
 
 NODES: Final = {
     "vgg11_bn": ("features.7", "features.14", "features.21", "features.28"),

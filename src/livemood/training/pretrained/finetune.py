@@ -26,11 +26,11 @@ from livemood.training.fit.batches import Examples
 from livemood.training.fit.losses import by_label, fast_bfloat16
 from livemood.training.fit.trainer import Report, State, begin
 from livemood.training.network.checkpoint import CHECKPOINT, TABLE, is_run
+from livemood.training.pretrained.base import SourceModel
+from livemood.training.pretrained.registry import heard, open_source
+from livemood.training.pretrained.trainable import SoundViews, Tuned
 from livemood.training.recipe.schema import FitPart, Recipe
 from livemood.training.run_folder import Where, of_fold, same_recipe, versions, write_json
-from livemood.training.transfer.base import SourceModel
-from livemood.training.transfer.catalogue import heard, open_source
-from livemood.training.transfer.tuned import SoundViews, Tuned
 
 
 def tune_folds(

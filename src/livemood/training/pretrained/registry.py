@@ -13,11 +13,11 @@ from torchaudio.models import Wav2Vec2Model
 from livemood.errors import LivemoodError, ModelError, UsageError
 from livemood.training.data.clips import UNLABELLED
 from livemood.training.network.checkpoint import TABLE, is_tuned, recipe_of, weights_of
-from livemood.training.transfer.base import SourceModel, load_weights
-from livemood.training.transfer.networks import ByolS, EfficientAt, Gpvad
-from livemood.training.transfer.own import Earlier
-from livemood.training.transfer.speech import SpeechTransformer
-from livemood.training.transfer.vision import NODES, Picture
+from livemood.training.pretrained.audio import ByolS, EfficientAt, Gpvad
+from livemood.training.pretrained.base import SourceModel, load_weights
+from livemood.training.pretrained.livemood import Earlier
+from livemood.training.pretrained.speech import SpeechTransformer
+from livemood.training.pretrained.vision import NODES, Picture
 
 TENSORS: Final[dict[str, tuple[Callable[[], SourceModel], str]]] = {
     "byol-s-d512": (ByolS, "d59dba47669f79c34e62ae82f952b543f4f0115de88ed02114f67311b7c2b8fd"),

@@ -21,8 +21,8 @@ from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
 from livemood.training.data.clips import Clip, read_clip
 from livemood.training.data.folds import Fold, check_folds
 from livemood.training.data.predictions import Probs
-from livemood.training.transfer.base import SourceModel
-from livemood.training.transfer.catalogue import open_source
+from livemood.training.pretrained.base import SourceModel
+from livemood.training.pretrained.registry import open_source
 
 LONGEST_S = 4.0
 """Of the speech of a clip that is embedded."""
