@@ -18,9 +18,9 @@ import csv  # noqa: E402
 from livemood.errors import UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.toolkit.commands import run  # noqa: E402
+from livemood.training.pipeline import choose_precision  # noqa: E402
 from livemood.training.recipe.schema import read_recipe  # noqa: E402
 from livemood.training.run_folder import same_recipe  # noqa: E402
-from livemood.training.pipeline import choose_precision  # noqa: E402
 
 RECIPE = """
 name = "tiny"

@@ -28,10 +28,10 @@ from livemood.training.data.predictions import write_predictions
 from livemood.training.evaluation.metrics import confusion_matrix, uar
 from livemood.training.network.checkpoint import save_source
 from livemood.training.network.dcrnn import DcRnn
+from livemood.training.pipeline import summary
 from livemood.training.pretrained.audio import ByolS
 from livemood.training.recipe.schema import NetworkPart
 from livemood.training.run_folder import use_threads, write_json
-from livemood.training.pipeline import summary
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

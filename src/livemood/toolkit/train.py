@@ -15,10 +15,10 @@ from livemood.errors import LivemoodError, UsageError
 from livemood.training.data.dataset import read_data
 from livemood.training.data.folds import make_folds
 from livemood.training.fit.trainer import Report
+from livemood.training.pipeline import summary, train_folds, train_once
 from livemood.training.recipe.overrides import read_settings, with_values
 from livemood.training.recipe.schema import Recipe, read_recipe
 from livemood.training.run_folder import Where, use_threads
-from livemood.training.pipeline import summary, train_folds, train_once
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe: TOML, or JSON as runs leave it.")]
 Corpora = Annotated[Path, typer.Option(help="Folder with one folder for each corpus.")]

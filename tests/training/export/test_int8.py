@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from livemood.model.network import OnnxNetwork  # noqa: E402
 from livemood.training.export import int8  # noqa: E402
-from livemood.training.export.onnx import export_onnx  # noqa: E402
 from livemood.training.export.int8 import keep_in_8_bits  # noqa: E402
+from livemood.training.export.onnx import export_onnx  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart  # noqa: E402
 

@@ -33,7 +33,7 @@ from livemood.training.pretrained.trainable import Tuned  # noqa: E402
 from livemood.training.pretrained.vision import NODES  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart  # noqa: E402
 
-MODELS = Path(__file__).parents[2] / "models"
+MODELS = Path(__file__).parents[3] / "models"
 
 
 @pytest.fixture(scope="module")
