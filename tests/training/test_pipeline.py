@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from livemood.errors import UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
-from livemood.training import fit as fitting  # noqa: E402
+from livemood.training.fit import trainer as fitting  # noqa: E402
 from livemood.training.build import build  # noqa: E402
 from livemood.training.data.corpora import (  # noqa: E402
     RAVDESS_FOLDS,
