@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from livemood.errors import UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
-from livemood.training.fit import trainer as fitting  # noqa: E402
 from livemood.training.build import build  # noqa: E402
 from livemood.training.data.corpora import (  # noqa: E402
     RAVDESS_FOLDS,
@@ -21,6 +20,7 @@ from livemood.training.data.corpora import (  # noqa: E402
 )
 from livemood.training.data.dataset import Data, read_data  # noqa: E402
 from livemood.training.evaluation.predict import predict_clips  # noqa: E402
+from livemood.training.fit import trainer as fitting  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
 from livemood.training.recipe.schema import NetworkPart, Recipe, read_recipe  # noqa: E402
 from livemood.training.run_folder import Where  # noqa: E402
