@@ -5,7 +5,6 @@ protocol has a script of its own, `make_protocol.py`; this one runs it too.
 """
 
 import ast
-import importlib
 import inspect
 import re
 import textwrap
@@ -138,6 +137,7 @@ def recipe() -> str:
 def settings() -> str:
     """The page of the settings of a session and of a server."""
     from livemood.engine import MonitorSettings
+    from livemood.server.serve.settings import ServeSettings
 
     lead = (
         "Two things have settings. `MonitorSettings` says how one session is listened to; give it "
@@ -146,19 +146,8 @@ def settings() -> str:
         "file; [Servers](../guides/servers.md) shows how. A name that livemood does not know is "
         "refused."
     )
-    server = {"MonitorSettings": MonitorSettings, "livemood serve": _serve_settings()}
+    server = {"MonitorSettings": MonitorSettings, "livemood serve": ServeSettings}
     return _models("Settings", lead, server)
-
-
-def _serve_settings() -> type[BaseModel]:
-    for home in ("livemood.server.serve.settings", "livemood.server.service.settings"):
-        try:
-            found = importlib.import_module(home).ServeSettings
-        except ModuleNotFoundError:
-            continue
-        assert isinstance(found, type)
-        return found
-    raise ModuleNotFoundError("ServeSettings")
 
 
 def _models(title: str, lead: str, roots: dict[str, type[BaseModel]]) -> str:
