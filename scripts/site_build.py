@@ -1,8 +1,8 @@
 """Builds the documentation as a site, into `site/`; any warning is an error.
 
-`python scripts/site_build.py`, then open `site/index.html`. Documents link to each other as files of the
-repository, so that you can read them there as plain Markdown. On the site some files from outside
-of `docs/` are pages too, and links to the rest (source code, say) become plain text.
+`python scripts/site_build.py`, then open `site/index.html`. Documents link to each other as files
+of the repository, so that you can read them there as plain Markdown. On the site some files from
+outside of `docs/` are pages too, and links to the rest (source code, say) become plain text.
 """
 
 import posixpath

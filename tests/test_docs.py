@@ -40,6 +40,12 @@ def test_generated_pages_are_up_to_date(scripts, page):
     assert (ROOT / "docs" / "reference" / page).read_text("utf-8") == made, told
 
 
+def test_the_figures_of_the_readme_are_up_to_date(scripts):
+    made = scripts("make_figures").document()
+    told = "run: python scripts/make_figures.py"
+    assert (ROOT / "README.md").read_text("utf-8") == made, told
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_links_between_documents_lead_somewhere(document):
     text = CODE.sub("", document.read_text("utf-8"))
