@@ -26,9 +26,9 @@ def folder(request, tmp_path_factory):
     if request.param == "default":
         return shipped
     torch = pytest.importorskip("torch", reason="needs the extra train")
-    from livemood.training.export import export_onnx
-    from livemood.training.network import DcRnn
-    from livemood.training.recipe import NetworkPart
+    from livemood.training.export.onnx import export_onnx
+    from livemood.training.network.dcrnn import DcRnn
+    from livemood.training.recipe.schema import NetworkPart
 
     torch.manual_seed(1)
     part = NetworkPart(channels=8, hidden=16, recurrent=8, moments=12)
