@@ -124,7 +124,7 @@ def _default(value: object) -> str:
 
 def recipe() -> str:
     """The page of a recipe's fields."""
-    from livemood.training.recipe import Recipe
+    from livemood.training.recipe.schema import Recipe
 
     lead = (
         "A recipe is one TOML file that decides how a model comes out. "
