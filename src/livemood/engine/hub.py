@@ -11,6 +11,7 @@ from typing import Literal
 from livemood.audio import AudioBlock
 from livemood.engine.batching import run_together
 from livemood.engine.channel import Inference
+from livemood.engine.inference import WindowReader
 from livemood.engine.session import About, SessionCore, Sink
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
@@ -122,7 +123,7 @@ class Hub:
     PACE_S = 0.02
     """The longest wait between rounds, with sound waiting."""
 
-    def __init__(self, model: AnyModel, *, busiest: float = 0.8) -> None:
+    def __init__(self, model: AnyModel | WindowReader, *, busiest: float = 0.8) -> None:
         self.model = model
         self._reader = reader_of(model)
         self._busiest = busiest

@@ -9,18 +9,20 @@ from livemood.engine.session import About, SessionCore, Sink
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import SourceError
-from livemood.sources import FileSource, Source
+from livemood.sources import BlockSource, FileSource
+from livemood.speech import DetectorFactory
 from livemood.timeline.events import AnyEvent
 from livemood.timeline.timeline import Timeline
 
 
 def run(
-    source: Source,
+    source: BlockSource,
     model: AnyModel,
     settings: MonitorSettings,
     sinks: Sequence[Sink],
     stop: threading.Event | None = None,
     about: About | None = None,
+    vad: DetectorFactory | None = None,
 ) -> SourceError | None:
     """Listen to `source` to its end, or until `stop` is set.
 
@@ -36,6 +38,7 @@ def run(
         live=source.live,
         sinks=sinks,
         about=about,
+        vad=vad,
     )
     stop = stop or threading.Event()
     bring = _run_live if source.live else _run_all
@@ -53,6 +56,7 @@ def analyze_file(
     model: AnyModel,
     settings: MonitorSettings | None = None,
     progress: Callable[[float], None] | None = None,
+    vad: DetectorFactory | None = None,
 ) -> tuple[Timeline, SourceError | None]:
     """The timeline of a whole file, by the same objects as live, as fast as possible.
 
@@ -64,7 +68,7 @@ def analyze_file(
     sinks: list[Sink] = [timeline.add]
     if progress:
         sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / source.duration_s)))
-    failure = run(source, model, settings or MonitorSettings(), sinks)
+    failure = run(source, model, settings or MonitorSettings(), sinks, vad=vad)
     return timeline, failure
 
 
@@ -73,11 +77,12 @@ class BackgroundSession:
 
     def __init__(
         self,
-        source: Source,
+        source: BlockSource,
         model: AnyModel,
         settings: MonitorSettings,
         sinks: Sequence[Sink] = (),
         about: About | None = None,
+        vad: DetectorFactory | None = None,
     ) -> None:
         settings.for_model(reader_of(model))  # refused here, not in the thread
         self._events = EventQueue(live=source.live)
@@ -89,7 +94,7 @@ class BackgroundSession:
         every = (*sinks, self._events.put)
         self._thread = threading.Thread(
             target=self._work,
-            args=(source, model, settings, every, about),
+            args=(source, model, settings, every, about, vad),
             name="livemood",
             daemon=True,
         )
@@ -119,21 +124,22 @@ class BackgroundSession:
 
     def _work(
         self,
-        source: Source,
+        source: BlockSource,
         model: AnyModel,
         settings: MonitorSettings,
         sinks: Sequence[Sink],
         about: About | None,
+        vad: DetectorFactory | None,
     ) -> None:
         try:
-            self.failure = run(source, model, settings, sinks, self._stop, about)
+            self.failure = run(source, model, settings, sinks, self._stop, about, vad)
         except Exception as error:
             self.failure = error
         finally:
             self._events.close()
 
 
-def _run_all(source: Source, core: SessionCore, stop: threading.Event) -> SourceError | None:
+def _run_all(source: BlockSource, core: SessionCore, stop: threading.Event) -> SourceError | None:
     """One thread: each block is read before the next is fetched, so nothing is ever late."""
     try:
         for block in source.blocks():
@@ -146,7 +152,7 @@ def _run_all(source: Source, core: SessionCore, stop: threading.Event) -> Source
     return None
 
 
-def _run_live(source: Source, core: SessionCore, stop: threading.Event) -> SourceError | None:
+def _run_live(source: BlockSource, core: SessionCore, stop: threading.Event) -> SourceError | None:
     """Two threads, so that sound is taken from the source whatever reading does."""
     news, taken, over = threading.Event(), threading.Event(), threading.Event()
     failures: list[Exception] = []

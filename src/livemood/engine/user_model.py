@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from livemood.audio import Samples, Span
 from livemood.engine.inference import ModelReader, ReadSound, WindowReader
-from livemood.errors import ModelError
-from livemood.model import Model
+from livemood.errors import ModelError, UsageError
+from livemood.model import Model, load_model, shipped_models
 from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
+from livemood.plugins import find_plugin, make_plugin
 from livemood.speech.vad import SAMPLE_RATE
 from livemood.timeline.events import ModelInfo
 
@@ -86,12 +88,37 @@ class StreamingEmotionModel(Protocol):
 AnyModel = Model | EmotionModel | StreamingEmotionModel
 
 
+def open_model(name: str | Path, provider: str = "auto") -> AnyModel:
+    """The shipped model `name`, the model in the folder `name`, or the plug-in's of that name.
+
+    `provider` is `auto`, `cpu` or `cuda`. Raises `ModelError` or `PluginError` if there is none,
+    or if it cannot be used.
+    """
+    if provider not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"no provider is called {provider!r}: use auto, cpu or cuda")
+    plugin = str(name).partition(":")[0]
+    given: Any = name
+    if not is_shipped(name) and find_plugin("models", plugin) is not None:
+        given = make_plugin("models", str(name))
+    if isinstance(given, str | Path):
+        given = load_model(given, provider)  # type: ignore[arg-type]  # checked above
+    reader_of(given)  # says what is wrong with it
+    if isinstance(given, Model):
+        given.warm_up()
+    return given  # type: ignore[no-any-return]  # as was just checked
+
+
+def is_shipped(name: str | Path) -> bool:
+    """Whether this is a shipped model or a folder."""
+    return str(name) in shipped_models() or Path(name).is_dir()
+
+
 def reader_of(model: AnyModel | WindowReader) -> WindowReader:
     """The model as the engine sees it. Raises `ModelError` if it is none."""
     if isinstance(model, Model):
         return ModelReader(model)
-    if isinstance(model, ModelReader | _UserReader):
-        return model
+    if hasattr(model, "request"):
+        return model  # type: ignore[return-value]  # a reader already
     if isinstance(model, StreamingEmotionModel):
         return _StepReader(model)
     if isinstance(model, EmotionModel):
