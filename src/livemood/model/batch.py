@@ -54,8 +54,7 @@ class Batch:
         self.features = of(size, FEATURES, (frames, interface.mels))
         """Shape (size, frames, mels)."""
         self.states = [
-            of(size, s.name, s.fresh_shape if fresh else s.shape, s.dtype)
-            for s in interface.states
+            of(size, s.name, s.fresh_shape if fresh else s.shape, s.dtype) for s in interface.states
         ]
         self.new_states = [
             of(size, s.output, (s.new, *s.shape[1:]) if s.new else s.shape, s.dtype)

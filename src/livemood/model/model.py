@@ -190,9 +190,7 @@ class Model:
         seconds = (None if b is None else b.seconds for b in baselines)
         return [Reading(*each) for each in zip(rows, not_speech, seconds, strict=True)]
 
-    def _hear(
-        self, baseline: VoiceBaseline, pooled: Float32, steps: int, reading: Reading
-    ) -> None:
+    def _hear(self, baseline: VoiceBaseline, pooled: Float32, steps: int, reading: Reading) -> None:
         """Add the new steps of a window to a voice's baseline, after the window was read."""
         neutral = float(reading.probabilities[self._neutral])
         seconds = steps * self.grid.step_s

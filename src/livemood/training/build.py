@@ -15,9 +15,9 @@ import torch
 
 from livemood.audio.block import Samples
 from livemood.errors import UsageError
+from livemood.model import Model, load_model
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
-from livemood.model.model import Model, load_model
 from livemood.training.augment import Augmenter
 from livemood.training.cache import FeatureCache, SoundCache
 from livemood.training.changed import ChangedSound

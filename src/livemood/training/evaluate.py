@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from livemood.model.model import load_model
+from livemood.model import load_model
 from livemood.training.build import predict_clips
 from livemood.training.clips import Clip
 from livemood.training.metrics import (

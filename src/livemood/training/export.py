@@ -1,6 +1,5 @@
 """From torch to the model file: ONNX, parity, static int8 quantization with calibration."""
 
-import base64
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -22,10 +21,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from livemood.errors import ModelError
 from livemood.model.features import Frames
-from livemood.model.network import INPUTS, MOMENTS, OUTPUTS, OnnxNetwork
+from livemood.model.interface import FEATURES, SCORES, VOTES
+from livemood.model.network import OnnxNetwork
+from livemood.model.pooling import MOMENTS, encoded, weights_of
 from livemood.training.network import DcRnn, Moments
 from livemood.training.rows import keep_in_8_bits
-from livemood.training.streaming import Streaming
+from livemood.training.streaming import INPUTS, OUTPUTS, Streaming
 
 TOLERANCE = 1e-4
 """Largest difference of a logit between torch and ONNX Runtime, both in float32."""
@@ -83,12 +84,19 @@ def _difference(streaming: Streaming, exported: OnnxNetwork, network: DcRnn, mel
                 with torch.no_grad():
                     expected = streaming(*inputs)
                     read = None if rows else network.eval()(inputs[0])
-                got = exported(*(i.numpy() for i in inputs))
-                pairs = list(zip(got, expected, strict=True))
+                given = (i.numpy() for i in inputs)
+                got = exported(dict(zip(INPUTS, given, strict=True)))
+                pairs = [(got[n], e) for n, e in zip(OUTPUTS, expected, strict=True)]
                 if read is not None:
-                    pairs.append((exported.whole(inputs[0].numpy()), read))
+                    pairs.append((_logits(exported, inputs[0].numpy()), read))
                 worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in pairs))
     return worst
+
+
+def _logits(network: OnnxNetwork, windows: Frames) -> NDArray[np.float32]:
+    """Logits (batch, labels) of whole windows (batch, frames, mels) that nothing precedes."""
+    got = network({FEATURES: windows, **network.fresh_state(len(windows))})
+    return network.read(network.pool(got[VOTES].swapaxes(0, 1), weights_of(got[SCORES].T)))
 
 
 def _inputs(
@@ -104,9 +112,8 @@ def _inputs(
 def carry_moments(path: Path, matrix: NDArray[np.float32]) -> None:
     """Write into the network at `path` what makes logits of mean and deviation of its steps."""
     model = onnx.load(str(path))
-    text = base64.b64encode(np.ascontiguousarray(matrix, "<f4").tobytes()).decode()
     kept = {prop.key: prop.value for prop in model.metadata_props}
-    onnx.helper.set_model_props(model, kept | {MOMENTS: text})
+    onnx.helper.set_model_props(model, kept | {MOMENTS: encoded(matrix)})
     onnx.save(model, str(path))
 
 
@@ -136,7 +143,7 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
         quantize_static(
             str(prepared),
             str(target),
-            _Calibration(calibration, OnnxNetwork(source, "cpu").nothing_kept(1)),
+            _Calibration(calibration, OnnxNetwork(source, "cpu").fresh_state(1)),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -147,7 +154,7 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
             nodes_to_exclude=_kept_in_float(prepared),
         )
         keep_in_8_bits(target)
-        if (moments := OnnxNetwork(source, "cpu").moments) is not None:
+        if (moments := OnnxNetwork(source, "cpu").pooling_matrix) is not None:
             carry_moments(target, moments)
     finally:
         prepared.unlink()

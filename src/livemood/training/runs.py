@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from livemood.errors import UsageError
-from livemood.model.model import Model, load_model
+from livemood.model import Model, load_model
 from livemood.training.build import (
     Where,
     build,

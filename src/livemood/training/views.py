@@ -79,7 +79,7 @@ class Views:
     def _maps(self, clip: Clip, number: int, change: Change) -> NDArray[Any]:
         if not self._frozen:
             return self._changed(clip, number, change)
-        # StreamingState as well: other blocks pass the same changes, which take longer than the blocks.
+        # Kept as well: other blocks pass the same changes, which take longer than the blocks.
         path = self._features / clip.corpus / f"{clip.identity}-{number}.npy"
         features = kept_array(path, lambda: self._changed(clip, number, change))
         given = torch.from_numpy(features.astype(np.float32))[None]

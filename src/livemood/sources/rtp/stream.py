@@ -8,9 +8,9 @@ import numpy as np
 from livemood.audio import AudioBlock
 from livemood.sources.rtp.clock import SenderClock
 from livemood.sources.rtp.codec import Decode, Undecodable
+from livemood.sources.rtp.jitter_buffer import Arrival, JitterBuffer
 from livemood.sources.rtp.packet import RtpPacket
 from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
-from livemood.sources.rtp.jitter_buffer import Arrival, JitterBuffer
 
 
 class RtpStream:

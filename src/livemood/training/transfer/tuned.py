@@ -55,7 +55,7 @@ class Tuned(nn.Module):
 class SoundViews:
     """Changed versions of the speech of clips, as maps of a source; the first is not changed.
 
-    A version follows from the seed, the clip and its number. StreamingState on disk, for all folds.
+    A version follows from the seed, the clip and its number. Kept on disk, for all folds.
     """
 
     order: tuple[int, ...] | None = None
