@@ -30,7 +30,9 @@ class Block(nn.Module):
         self.attn_ln, self.mlp_ln = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.value = nn.Linear(width, width), nn.Linear(width, width)
         self.key, self.out = nn.Linear(width, width, bias=False), nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
 
     def forward(self, x, keys, values, mask):
         """`keys` and `values` come before those of `x`; `mask` is added to the scores."""

@@ -36,7 +36,9 @@ def model(folder, encoder):
 
 def speech_like(seconds, seed, loudness=0.03):
     rng, count = np.random.default_rng(seed), round(seconds * RATE)
-    pitch = np.cumsum(np.interp(np.arange(count) / 3000, np.arange(count), rng.uniform(80, 300, count)))
+    pitch = np.cumsum(
+        np.interp(np.arange(count) / 3000, np.arange(count), rng.uniform(80, 300, count))
+    )
     syllables = np.abs(np.sin(np.arange(count) / 1900)) + 0.05
     voice = np.sign(np.sin(2 * np.pi * pitch / RATE)) + 0.3 * rng.standard_normal(count)
     return (loudness * syllables * voice).astype(np.float32)
@@ -90,8 +92,6 @@ def test_the_past_matters_and_it_matters_how_old_it_is(model):
         else:
             names = [s.name for s in model._network.interface.states]
             changed.tensors[names.index(change)][:] = 0
-        one, other = (model.new_state() for _ in "ab")
-        del one, other
         got = read(model, changed, sound, 20 * BLOCK).probabilities
         before = state.last.probabilities
         assert np.abs(got - before).max() > 1e-4
@@ -119,7 +119,9 @@ def test_the_last_minute_of_a_long_stream_reads_as_that_minute_alone(model, minu
         if span.start >= skipped:
             return minute[span.start - skipped : span.end - skipped]
         at = np.arange(span.start, span.end)
-        return np.where(at < skipped, before[at % len(before)], minute[(at - skipped) % len(minute)])
+        return np.where(
+            at < skipped, before[at % len(before)], minute[(at - skipped) % len(minute)]
+        )
 
     worst = 0.0
     for end in range(4 * BLOCK, minutes * 60 * RATE + 1, BLOCK):
@@ -189,7 +191,9 @@ def renamed(source, target, **names):
         ({"not_speech": "music"}, "music"),
     ],
 )
-def test_a_file_with_another_interface_is_refused_in_one_line(folder, encoder, tmp_path, names, said):
+def test_a_file_with_another_interface_is_refused_in_one_line(
+    folder, encoder, tmp_path, names, said
+):
     renamed(folder / "model.onnx", tmp_path / "model.onnx", **names)
     write_manifest(manifest_of(tmp_path / "model.onnx"), tmp_path)
     with pytest.raises(ModelError, match=said) as error:
