@@ -13,6 +13,7 @@ from livemood.engine.intake import Intake, LostSound
 from livemood.engine.latency_budget import LatencyBudget, LoadChange
 from livemood.engine.segmenter import GateOpened, SpeechSegmenter, StreamItem, WindowReady
 from livemood.engine.settings import MonitorSettings
+from livemood.model import Reading
 from livemood.speech import SpeechEnded, VoiceActivityDetector
 from livemood.timeline.events import (
     ChannelSummary,
@@ -30,8 +31,8 @@ from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summari
 
 Float64 = NDArray[np.float64]
 
-Inference = Generator[Request, Float64, None]
-"""Yields windows to be read and is sent the probabilities of each, shape (labels,)."""
+Inference = Generator[Request, Reading, None]
+"""Yields windows to be read and is sent how each sounds."""
 
 Emit = Callable[[type[Event], dict[str, Any]], object]
 """Called with an event class and its fields, less those that the session fills in."""
@@ -104,7 +105,7 @@ class Channel:
     def read(self, items: list[StreamItem]) -> Inference:
         """Emit what follows from `items`.
 
-        A generator: it yields each window to be read and is sent its probabilities, so that
+        A generator: it yields each window to be read and is sent its reading, so that
         whoever drives many channels can read their windows as one batch.
         """
         windows = [item for item in items if isinstance(item, WindowReady)]
@@ -159,7 +160,7 @@ class Channel:
             if self._budget:
                 self._budget.superseded += 1
             return
-        raw = yield request
+        raw = (yield request).probabilities
         since = window.end - self._last_window
         new = window.end - max(self._read_until, window.start)
         reading = self._smoother.update(raw, since / self._rate, new / self._rate)

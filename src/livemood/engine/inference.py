@@ -3,19 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from livemood.audio import Overrun, Samples, Span
-from livemood.model import Model
-from livemood.model.streaming_state import InferenceRequest, StreamingState
+from livemood.audio import Samples, Span
+from livemood.model import Model, Reading
+from livemood.model.streaming_state import StreamingState
 from livemood.timeline.events import ModelInfo
 
-Float64 = NDArray[np.float64]
 ReadSound = Callable[[Span], Samples]
 """The sound of a span, mono. Raises `Overrun` if some of it is gone."""
-
-_NOTHING = np.empty(0, np.float32)
 
 
 class Request(Protocol):
@@ -61,8 +55,8 @@ class WindowReader(Protocol):
     def batch_of(self, request: Any) -> int:  # noqa: ANN401
         """How many requests like this one are best read together, at most."""
 
-    def read(self, requests: Sequence[Any]) -> Float64:
-        """Probabilities, shape (requests, labels), of windows of different streams."""
+    def read(self, requests: Sequence[Any]) -> Sequence[Reading]:
+        """How windows of different streams sound."""
 
     def affect(self, probabilities: Sequence[float]) -> tuple[float, float]:
         """Valence and arousal, each in [-1, 1]."""
@@ -77,7 +71,8 @@ class ModelReader:
         self.name, self.labels, self.priors = manifest.name, model.labels, manifest.priors
         self.sample_rate = manifest.features.sample_rate
         self.shortest_s, self.longest_s = manifest.window.shortest_s, manifest.window.longest_s
-        self.new_state, self.batch_of = model.new_kept, model.batch_of
+        self.request, self.batch_of = model.request, model.batch_of
+        self.new_state = model.new_state
         self.read, self.affect = model.read, model.affect
 
     @property
@@ -96,16 +91,3 @@ class ModelReader:
     def forget(self, state: StreamingState) -> None:
         """Another speech begins."""
         state.forget()
-
-    def request(self, state: StreamingState, window: Span, read: ReadSound) -> InferenceRequest:
-        """The sound of the window's new steps."""
-        steps = self.model.steps(window)
-        first = state.turn_to(steps.start, steps.end)
-        if first == steps.end:
-            return InferenceRequest(state, _NOTHING)
-        new = self.model.sound_of(Span(first, steps.end), fresh=state.fresh)
-        try:
-            return InferenceRequest(state, read(new))
-        except Overrun:
-            state.forget()
-            raise

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from livemood.engine.hub import Hub, HubSession
-from livemood.engine.inference import Float64, WindowReader
+from livemood.engine.inference import WindowReader
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, open_model, reader_of
+from livemood.model import Reading
 
 
 class SharedModel:
@@ -80,7 +81,7 @@ class _OneAtATime:
         self.batch_of, self.affect = reader.batch_of, reader.affect
         self._read, self._lock = reader.read, threading.Lock()
 
-    def read(self, requests: Sequence[Any]) -> Float64:
-        """Probabilities, shape (requests, labels)."""
+    def read(self, requests: Sequence[Any]) -> Sequence[Reading]:
+        """How windows of different streams sound."""
         with self._lock:
             return self._read(requests)

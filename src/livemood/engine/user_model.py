@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from livemood.audio import Samples, Span
 from livemood.engine.inference import ModelReader, ReadSound, WindowReader
 from livemood.errors import ModelError, UsageError
-from livemood.model import Model, load_model, shipped_models
+from livemood.model import Model, Reading, load_model, shipped_models
 from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
 from livemood.plugins import find_plugin, make_plugin
 from livemood.speech.vad import SAMPLE_RATE
@@ -135,8 +135,8 @@ class _State:
     """The model's own; none before the first window of a speech."""
     heard: int = 0
     """The sample after the last one that it has had."""
-    last: Float64 | None = None
-    """Probabilities of the window read last."""
+    last: Reading | None = None
+    """How the window read last sounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +231,10 @@ class _WholeReader(_UserReader):
         """The whole window."""
         return _Request(state, read(window))
 
-    def read(self, requests: Sequence[_Request]) -> Float64:
-        """Probabilities, shape (requests, labels)."""
+    def read(self, requests: Sequence[_Request]) -> list[Reading]:
+        """How each window sounds."""
         given = (self._model.predict(r.sound, self.sample_rate) for r in requests)
-        return np.stack([self._checked(row, (len(self.labels),)) for row in given])
+        return [Reading(self._checked(row, (len(self.labels),))) for row in given]
 
 
 class _StepReader(_UserReader):
@@ -259,8 +259,8 @@ class _StepReader(_UserReader):
         state.heard = window.end
         return _Request(state, sound)
 
-    def read(self, requests: Sequence[_Request]) -> Float64:
-        """Probabilities, shape (requests, labels); a window without new sound reads as before."""
+    def read(self, requests: Sequence[_Request]) -> list[Reading]:
+        """How each window sounds; one without new sound reads as before."""
         new = [r.state for r in requests if len(r.sound) or r.state.last is None]
         if new:
             sounds = [r.sound for r in requests if len(r.sound) or r.state.last is None]
@@ -268,5 +268,5 @@ class _StepReader(_UserReader):
             for state, row in zip(
                 new, self._checked(given, (len(new), len(self.labels))), strict=True
             ):
-                state.last = row
-        return np.stack([r.state.last for r in requests if r.state.last is not None])
+                state.last = Reading(row)
+        return [r.state.last for r in requests if r.state.last is not None]
