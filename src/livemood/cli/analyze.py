@@ -14,7 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from livemood.cli import options
 from livemood.cli.output import safe_name, write_text
-from livemood.engine import MonitorSettings, analyze_file
+from livemood.engine import AnyModel, MonitorSettings, analyze_file
+from livemood.engine.user_model import open_model
 from livemood.errors import LivemoodError, UsageError
 from livemood.model import Model
 from livemood.timeline.export import EXPORTS
@@ -47,7 +48,7 @@ def analyze(
         raise UsageError(f"no format is called {form!r}: use one of {', '.join(EXPORTS)}")
     if out is not None:
         _make_folder(out)
-    loaded = options.load(model, provider)
+    loaded = open_model(model, provider)
     settings = options.settings(window, hop, 150.0, vad, loaded)
     worker = _Worker(settings, form, model, provider)
     failures = 0
@@ -77,7 +78,7 @@ class _Worker:
     def __call__(
         self,
         path: Path,
-        loaded: Model | None = None,
+        loaded: AnyModel | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Result:
         try:
@@ -89,19 +90,19 @@ class _Worker:
         return Result(path, EXPORTS[self.form](timeline), str(failure) if failure else None)
 
 
-_models: dict[tuple[str, str], Model] = {}
+_models: dict[tuple[str, str], AnyModel] = {}
 
 
-def _model(name: str, provider: str) -> Model:
+def _model(name: str, provider: str) -> AnyModel:
     """The model of this worker process, loaded once."""
     if (name, provider) not in _models:
-        _models[name, provider] = options.load(name, provider)
+        _models[name, provider] = open_model(name, provider)
     return _models[name, provider]
 
 
 def _results(
     worker: _Worker,
-    loaded: Model,
+    loaded: AnyModel,
     files: list[Path],
     jobs: int,
     progress: Callable[[float], None],
@@ -121,12 +122,13 @@ def _results(
                 yield Result(path, None, f"{path}: the worker process failed: {error}")
 
 
-def _start(loaded: Model) -> str:
+def _start(loaded: AnyModel) -> str:
     """How worker processes start: forked, where that is sound, they have the model at once.
 
     A model on one thread of the CPU keeps no thread of its own that a fork would lose.
     """
-    return "fork" if sys.platform == "linux" and loaded.provider == "cpu" else "spawn"
+    ours = isinstance(loaded, Model) and loaded.provider == "cpu"
+    return "fork" if sys.platform == "linux" and ours else "spawn"
 
 
 def _deliver(path: Path, text: str, form: str, out: Path | None) -> None:

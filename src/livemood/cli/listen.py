@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +12,11 @@ import typer
 from livemood.cli import options
 from livemood.cli.output import EventFile, Printer, SessionOutput
 from livemood.cli.view import open_view
-from livemood.engine import BackgroundSession, MonitorSettings
-from livemood.engine.session import About, Sink
+from livemood.engine import About, AnyModel, BackgroundSession, MonitorSettings
+from livemood.engine.sinks import Sink, SinkThreads
+from livemood.engine.user_source import block_source
 from livemood.errors import UsageError
-from livemood.model import Model
+from livemood.plugins import make_plugin
 from livemood.sources import BlockSource, FileSource, Microphone
 from livemood.sources.file import FASTEST
 from livemood.sources.rtp import RtpSource, read_sdp, split_address
@@ -43,6 +44,16 @@ def listen(
     sdp: Annotated[
         Path | None, typer.Option(help="What the call's payload types mean: an SDP file.")
     ] = None,
+    plugin: Annotated[
+        str | None,
+        typer.Option(
+            "--source", help="A plug-in's source: NAME or NAME:ARGUMENT.", show_default=False
+        ),
+    ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(help="A plug-in that takes the events: NAME or NAME:ARGUMENT; repeatable."),
+    ] = None,
     window: options.WindowS = None,
     hop: options.HopS = 0.25,
     budget_ms: options.BudgetMs = 150.0,
@@ -56,18 +67,19 @@ def listen(
     out: options.OutDir = None,
 ) -> None:
     """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
-    if sum(x is not None for x in (device, file, rtp)) > 1:
-        raise UsageError("give one of --device, --file and --rtp")
+    if sum(x is not None for x in (device, file, rtp, plugin)) > 1:
+        raise UsageError("give one of --device, --file, --rtp and --source")
     if sdp is not None and rtp is None:
         raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
     with options.Loading(model, provider) as loading:
-        source = _source(device, file, speed, rtp, sdp)
+        source = _source(device, file, speed, rtp, sdp, plugin)
         _import_server(serve)
         loaded = loading.result()
     chosen = options.settings(window, hop, budget_ms, vad, loaded)
     if isinstance(source, RtpSource):
         _wait(source)
-    _session(source, loaded, chosen, port if serve else None, as_json, out, stay)
+    sinks = [make_plugin("sinks", spec) for spec in sink or []]
+    _session(source, loaded, chosen, port if serve else None, as_json, out, stay, sinks=sinks)
 
 
 def demo(
@@ -92,8 +104,15 @@ def demo(
 
 
 def _source(
-    device: str | None, file: Path | None, speed: str, rtp: str | None, sdp: Path | None
+    device: str | None,
+    file: Path | None,
+    speed: str,
+    rtp: str | None,
+    sdp: Path | None,
+    plugin: str | None,
 ) -> BlockSource:
+    if plugin is not None:
+        return block_source(make_plugin("sources", plugin))
     if file is not None:
         return FileSource(file, _speed(speed))
     return Microphone(device) if rtp is None else _call(rtp, sdp)
@@ -135,13 +154,14 @@ def _speed(text: str) -> float | None:
 
 def _session(
     source: BlockSource,
-    model: Model,
+    model: AnyModel,
     settings: MonitorSettings,
     port: int | None,
     as_json: bool,
     out: Path | None,
     stay: bool,
     about: About | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
     with ExitStack() as stack:
@@ -154,8 +174,10 @@ def _session(
         else:
             view = open_view(server.url, server.page) if server else open_view()
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
-        sinks: list[Sink] = [server.publish] if server else []
-        session = BackgroundSession(source, model, settings, sinks, about)
+        threads = SinkThreads(sinks, live=source.live)
+        stack.callback(threads.close)
+        puts = [threads.put, *([server.publish] if server else [])]
+        session = BackgroundSession(source, model, settings, puts, about)
         with _ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:
                 for event in events:

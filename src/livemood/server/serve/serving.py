@@ -11,9 +11,8 @@ from typing import Self
 
 import uvicorn
 
-from livemood.engine import Hub, MonitorSettings
+from livemood.engine import AnyModel, Hub, MonitorSettings
 from livemood.errors import LivemoodError
-from livemood.model import Model
 from livemood.server.access.access import Access
 from livemood.server.access.connections import Connections
 from livemood.server.access.policy import load_policy
@@ -43,7 +42,7 @@ class Service:
     """
 
     def __init__(
-        self, settings: ServeSettings, model: Model, monitor: MonitorSettings | None = None
+        self, settings: ServeSettings, model: AnyModel, monitor: MonitorSettings | None = None
     ) -> None:
         self.settings = settings
         with ExitStack() as undo:
@@ -65,9 +64,9 @@ class Service:
                 Admission(settings.busiest, CHANNEL_COST),
             )
             self.sessions.default_retention_days = settings.retention_days
-            info = model.manifest
+            info = self.hub.model_info
             self.sessions.metrics.describe(
-                name=info.name, version=info.version, provider=model.provider
+                name=info.name, version=info.version, provider=info.provider
             )
             self.access = Access(
                 self.archive.tokens,
