@@ -1,5 +1,6 @@
 """Many sessions in one hub: each reads as if it were alone, and none harms another."""
 
+import sys
 import threading
 import time
 
@@ -204,3 +205,32 @@ def test_what_fails_in_one_session_ends_that_one_alone(model, sounds, monkeypatc
     assert [e.code for e in hurt if e.type == "error"] == ["source_failed"]
     assert hurt[-1].type == "session.ended"
     alike(heard, alone(model, sounds[0]))
+
+
+def test_a_session_is_queued_once_however_many_tell_of_it_at_once(model):
+    """Queued twice, it would be read twice in one round, by two inferences of one state."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    hub = Hub(model)  # its thread does not run: what is queued stays
+    session = hub.open(SETTINGS, **about(None), sinks=[])
+    together = threading.Barrier(4)
+    most = []
+
+    def tell():
+        for _ in range(1000):
+            together.wait()
+            session._tell()
+            if together.wait() == 0:
+                most.append(len(hub._queue))
+                hub._queue.clear()
+                session.inferences()
+
+    threads = [threading.Thread(target=tell) for _ in range(4)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert max(most) == 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from livemood.cli import options
+from livemood.cli.interrupt import QuietInterrupts
 from livemood.cli.output import EventFile, Printer, SessionOutput
 from livemood.cli.view import open_view
 from livemood.engine import About, AnyModel, BackgroundSession, MonitorSettings
@@ -71,7 +72,7 @@ def listen(
         raise UsageError("give one of --device, --file, --rtp and --source")
     if sdp is not None and rtp is None:
         raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
-    with options.Loading(model, provider) as loading:
+    with QuietInterrupts(), options.Loading(model, provider) as loading:
         source = _source(device, file, speed, rtp, sdp, plugin)
         _import_server(serve)
         loaded = loading.result()
@@ -92,7 +93,7 @@ def demo(
     out: options.OutDir = None,
 ) -> None:
     """The same on a bundled conversation of synthetic voices: nothing needed but this program."""
-    with options.Loading(model, "auto") as loading:
+    with QuietInterrupts(), options.Loading(model, "auto") as loading:
         source = FileSource(DEMO, _speed(speed))
         _import_server(serve)
         loaded = loading.result()

@@ -40,11 +40,11 @@ class MonitorSettings(BaseModel):
     """How steady the label is."""
     vad: str = "webrtc"
     """Voice activity detector: `webrtc`, `silero`, or the name of a plug-in."""
-    budget_s: float = Field(0.15, gt=0)
+    budget_s: float = Field(default=0.15, gt=0)
     """Latency budget of live sound."""
-    buffer_s: float = Field(4.0, gt=0)
+    buffer_s: float = Field(default=4.0, gt=0)
     """Sound kept for each channel, beyond one full window."""
-    longest_concealed_gap_s: float = Field(0.5, ge=0)
+    longest_concealed_gap_s: float = Field(default=0.5, ge=0)
     """Lost sound up to this long counts as silence; after more, speech starts afresh."""
 
     @classmethod
