@@ -1,6 +1,7 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -11,8 +12,8 @@ import typer
 
 from livemood.cli import options
 from livemood.cli.interrupt import QuietInterrupts
-from livemood.cli.output import EventFile, Printer, SessionOutput
-from livemood.cli.view import open_view
+from livemood.cli.output import EventFile, Printer, ProgressLine, SessionOutput
+from livemood.cli.view import LiveView, PlainView, open_view
 from livemood.engine import About, AnyModel, BackgroundSession, MonitorSettings
 from livemood.engine.sinks import Sink, SinkThreads
 from livemood.engine.user_source import block_source
@@ -170,6 +171,7 @@ def _session(
         outputs: list[SessionOutput] = []
         if out is not None:
             outputs.append(stack.enter_context(EventFile(out, source.name)))
+        view = None
         if as_json:
             outputs.append(stack.enter_context(Printer()))
         else:
@@ -179,6 +181,7 @@ def _session(
         stack.callback(threads.close)
         puts = [threads.put, *([server.publish] if server else [])]
         session = BackgroundSession(source, model, settings, puts, about)
+        _show_how_far(stack, source, session, view)
         with _ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:
                 for event in events:
@@ -188,6 +191,21 @@ def _session(
                 pass
     if session.failure:
         raise session.failure
+
+
+def _show_how_far(
+    stack: ExitStack,
+    source: BlockSource,
+    session: BackgroundSession,
+    view: LiveView | PlainView | None,
+) -> None:
+    """Let time go on in the view while nobody speaks, and say how much of a file was read."""
+    duration_s = getattr(source, "duration_s", None)
+    if view is not None:
+        view.follow(lambda: session.now_ms, duration_s)
+    shown = isinstance(view, LiveView) or sys.stdout.isatty()
+    if duration_s and not shown and sys.stderr.isatty():
+        stack.enter_context(ProgressLine(lambda: session.now_ms, duration_s))
 
 
 def _serve(stack: ExitStack, port: int) -> "ServerThread":

@@ -12,7 +12,9 @@ from livemood.cli.view import open_view
 
 
 def watch(
-    url: Annotated[str, typer.Argument(help="ws://HOST:PORT of a running monitor.")],
+    url: Annotated[
+        str, typer.Argument(help="Where a monitor runs: ws://HOST:PORT, or its page's address.")
+    ],
     after: Annotated[int, typer.Option(min=0, help="Only events after this number.")] = 0,
     as_json: options.AsJson = False,
     token: Annotated[

@@ -29,7 +29,19 @@ def run(
     A source that fails ends the session with an `error` event after everything heard before has
     been read; the error is returned, so that a caller can say so.
     """
-    core = SessionCore(
+    core = _core(source, model, settings, sinks, about, vad)
+    return _drive(core, source, stop or threading.Event())
+
+
+def _core(
+    source: BlockSource,
+    model: AnyModel,
+    settings: MonitorSettings,
+    sinks: Sequence[Sink],
+    about: About | None,
+    vad: DetectorFactory | None,
+) -> SessionCore:
+    return SessionCore(
         model,
         settings,
         source=source.name,
@@ -40,7 +52,9 @@ def run(
         about=about,
         vad=vad,
     )
-    stop = stop or threading.Event()
+
+
+def _drive(core: SessionCore, source: BlockSource, stop: threading.Event) -> SourceError | None:
     bring = _run_live if source.live else _run_all
     try:
         failure = bring(source, core, stop)
@@ -91,6 +105,7 @@ class BackgroundSession:
         """Whether the session was asked to end."""
         self.failure: Exception | None = None
         """Why the source, or the program, failed; known once all events have been taken."""
+        self._core: SessionCore | None = None
         every = (*sinks, self._events.put)
         self._thread = threading.Thread(
             target=self._work,
@@ -98,6 +113,11 @@ class BackgroundSession:
             name="livemood",
             daemon=True,
         )
+
+    @property
+    def now_ms(self) -> int:
+        """How much sound has come, whether anybody spoke in it or not."""
+        return self._core.now_ms if self._core else 0
 
     def stop(self) -> None:
         """End the session in order: what is open closes, and its last events still come."""
@@ -132,7 +152,8 @@ class BackgroundSession:
         vad: DetectorFactory | None,
     ) -> None:
         try:
-            self.failure = run(source, model, settings, sinks, self._stop, about, vad)
+            self._core = _core(source, model, settings, sinks, about, vad)
+            self.failure = _drive(self._core, source, self._stop)
         except Exception as error:
             self.failure = error
         finally:
