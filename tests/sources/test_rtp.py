@@ -19,8 +19,8 @@ from livemood.engine import Hub, MonitorSettings, analyze_file
 from livemood.errors import SourceError, UsageError
 from livemood.sources.rtp import (
     STATIC,
-    MalformedPacket,
     JitterBuffer,
+    MalformedPacket,
     RtpFormat,
     RtpPort,
     RtpReceiver,

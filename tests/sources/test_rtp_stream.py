@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livemood.sources.rtp import STATIC, PayloadTypes, JitterBuffer, RtpPacket, RtpStream
+from livemood.sources.rtp import STATIC, JitterBuffer, PayloadTypes, RtpPacket, RtpStream
 
 PCMU, LENGTH = STATIC.sound[0], 160
 TYPES = PayloadTypes(STATIC.sound, STATIC.noise | {98}, frozenset({101}))

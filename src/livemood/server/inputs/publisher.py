@@ -12,8 +12,8 @@ from livemood.audio import AudioBlock
 from livemood.server.service.live import LiveSession, OpenSession
 from livemood.server.service.refused import Refused
 from livemood.server.service.sessions import Sessions
+from livemood.sources.frames import samples_of
 from livemood.sources.rtp.clock import SenderClock
-from livemood.sources.rtp.codec import samples_of
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCPeerConnection

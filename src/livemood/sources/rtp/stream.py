@@ -8,9 +8,9 @@ import numpy as np
 from livemood.audio import AudioBlock
 from livemood.sources.rtp.clock import SenderClock
 from livemood.sources.rtp.codec import Decode, Undecodable
+from livemood.sources.rtp.jitter_buffer import Arrival, JitterBuffer
 from livemood.sources.rtp.packet import RtpPacket
 from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
-from livemood.sources.rtp.jitter_buffer import Arrival, JitterBuffer
 
 
 class RtpStream:
@@ -36,7 +36,7 @@ class RtpStream:
     def __init__(self, form: RtpFormat, types: PayloadTypes, begin: int = 0) -> None:
         """Hear `form` and what `types` knows of the same rate; the first sample is `begin`.
 
-        Raises `UsageError` if a decoder that `form` needs is not installed.
+        Raises `UsageError` if there is no decoder for `form`.
         """
         self.format = form
         self._types = types
