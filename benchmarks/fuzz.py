@@ -29,9 +29,8 @@ if "--atheris" in sys.argv:  # libFuzzer must see what is imported
     with atheris.instrument_imports(include=["livemood", "sdp_transform"]):
         import sdp_transform  # noqa: F401
 
-        import livemood.server.service  # noqa: F401
 
-from livemood.server.service import Refused  # first: it imports the others in their order
+from livemood.server.refused import Refused
 
 # isort: split
 from livemood.server.inputs import stream as stream_input

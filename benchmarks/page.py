@@ -187,7 +187,7 @@ def folder_server(folder, policy):
 
 def measure_plotly(browser, seconds):
     """The same timeline of two minutes and two channels by plotly.js."""
-    from livemood.server.page import CONTENT_SECURITY
+    from livemood.server.monitor.page import CONTENT_SECURITY
 
     spec = find_spec("plotly")
     if spec is None:

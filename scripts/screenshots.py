@@ -23,8 +23,8 @@ from livemood.engine import MonitorSettings
 from livemood.model import load_model
 from livemood.report import make_report
 from livemood.server import ServerThread
-from livemood.server.service import Service
-from livemood.server.service.settings import ServeSettings
+from livemood.server.serve import Service
+from livemood.server.serve.settings import ServeSettings
 from livemood.timeline import Timeline
 
 ROOT = Path(__file__).resolve().parent.parent

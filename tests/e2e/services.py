@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from websockets.sync.client import connect as open_socket
 
 from livemood.engine import MonitorSettings
-from livemood.server.service import Service
-from livemood.server.service.settings import ServeSettings
+from livemood.server.serve import Service
+from livemood.server.serve.settings import ServeSettings
 
 START = {"type": "start", "rate": 16000, "encoding": "s16le", "channels": 2, "informed": True}
 

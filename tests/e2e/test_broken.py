@@ -16,7 +16,7 @@ from websockets.sync.client import connect as open_socket
 from livemood.cli.main import app
 from livemood.client import connect
 from livemood.server import ServerThread
-from livemood.server.service.refused import Refused
+from livemood.server.refused import Refused
 from livemood.timeline.events import parse_event
 
 pytestmark = pytest.mark.e2e

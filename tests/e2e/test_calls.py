@@ -12,9 +12,9 @@ import soundfile as sf
 
 from livemood.engine import MonitorSettings, analyze_file
 from livemood.errors import SourceError
-from livemood.server.service import Service
-from livemood.server.service.admission import Admission
-from livemood.server.service.settings import ServeSettings
+from livemood.server.serve import Service
+from livemood.server.serve.settings import ServeSettings
+from livemood.server.sessions.admission import Admission
 from livemood.sources.rtp import RtpSource
 
 pytestmark = pytest.mark.e2e

@@ -10,7 +10,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from chromium import before_each_page
 from selenium.webdriver.common.action_chains import ActionChains
 
-from livemood.server.page import ASSETS, STATIC
+from livemood.server.monitor.page import ASSETS, STATIC
 
 pytestmark = pytest.mark.e2e
 

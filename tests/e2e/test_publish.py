@@ -8,8 +8,8 @@ pytest.importorskip("aiortc", reason="needs the extra webrtc")
 from chromium import chromium
 
 from livemood.engine import MonitorSettings, analyze_file
-from livemood.server.service import Service
-from livemood.server.service.settings import ServeSettings
+from livemood.server.serve import Service
+from livemood.server.serve.settings import ServeSettings
 
 pytestmark = pytest.mark.e2e
 

@@ -194,7 +194,7 @@ def test_what_fails_in_one_session_ends_that_one_alone(model, sounds, monkeypatc
         def fail():
             raise RuntimeError("what nobody thought of")
 
-        monkeypatch.setattr(broken._monitor, "readings", fail)
+        monkeypatch.setattr(broken._monitor, "inferences", fail)
         for block in blocks(sounds[0]):
             broken.push(block)
             whole.push(block)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from livemood.audio import Span
 from livemood.errors import ModelError
-from livemood.model.streaming_state import InferenceRequest, StreamingState
 from livemood.model.manifest import read_manifest, write_manifest
 from livemood.model.model import Model, load_model
 from livemood.model.network import LARGEST_BATCH, MOMENTS, OnnxNetwork, pooled
 from livemood.model.registry import find_model
+from livemood.model.streaming_state import InferenceRequest, StreamingState
 
 TOLERANCE = 1e-4
 SAMPLES = 16000 * 7
@@ -26,9 +26,9 @@ def folder(request, tmp_path_factory):
     if request.param == "default":
         return shipped
     torch = pytest.importorskip("torch", reason="needs the extra train")
-    from livemood.training.export import export_onnx
-    from livemood.training.network import DcRnn
-    from livemood.training.recipe import NetworkPart
+    from livemood.training.export.onnx import export_onnx
+    from livemood.training.network.dcrnn import DcRnn
+    from livemood.training.recipe.schema import NetworkPart
 
     torch.manual_seed(1)
     part = NetworkPart(channels=8, hidden=16, recurrent=8, moments=12)

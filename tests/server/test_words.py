@@ -10,9 +10,9 @@ import pytest
 import livemood.report
 import livemood.server
 from livemood.report.words import languages
-from livemood.server.page import ASSETS, STATIC
-from livemood.server.service.policy import load_policy
-from livemood.server.service.spec import State
+from livemood.server.access.policy import load_policy
+from livemood.server.monitor.page import ASSETS, STATIC
+from livemood.server.spec import State
 from livemood.timeline.events import SessionEnded
 
 WORDS = json.loads((ASSETS / "strings.json").read_text("utf-8"))

@@ -34,9 +34,9 @@ def serve(
     ] = None,
 ) -> None:
     """Take sound from many sources at once, keep timelines, serve them over HTTP and WebSocket."""
-    from livemood.server.service.exposure import check_settings
-    from livemood.server.service.serving import Service
-    from livemood.server.service.settings import read_settings
+    from livemood.server.serve.exposure import check_settings
+    from livemood.server.serve.serving import Service
+    from livemood.server.serve.settings import read_settings
 
     given = {
         "host": host,

@@ -10,7 +10,7 @@ import typer
 from livemood.errors import LivemoodError, UsageError
 
 if TYPE_CHECKING:
-    from livemood.server.service.tokens import Tokens
+    from livemood.server.storage.tokens import Tokens
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and revoke the tokens of a server.")
 Data = Annotated[
@@ -57,9 +57,9 @@ def revoke(number: int, data: Data = None) -> None:
 
 
 def _tokens(data: Path | None) -> "Tokens":
-    from livemood.server.service.archive import default_folder
-    from livemood.server.service.database import Database
-    from livemood.server.service.tokens import Tokens
+    from livemood.server.storage.archive import default_folder
+    from livemood.server.storage.database import Database
+    from livemood.server.storage.tokens import Tokens
 
     return Tokens(Database(data or default_folder()))
 

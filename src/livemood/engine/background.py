@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Generator, Sequence
 
-from livemood.engine.session import About, Sink
 from livemood.engine.event_queue import EventQueue
-from livemood.engine.threads import run
+from livemood.engine.session import About, Sink
 from livemood.engine.settings import MonitorSettings
+from livemood.engine.threads import run
 from livemood.model import Model
 from livemood.sources import Source
 from livemood.timeline.events import AnyEvent

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livemood.audio import Overrun, Span
-from livemood.engine.latency_budget import LatencyBudget, LoadChange
 from livemood.engine.intake import Intake, LostSound
-from livemood.engine.settings import MonitorSettings
+from livemood.engine.latency_budget import LatencyBudget, LoadChange
 from livemood.engine.segmenter import GateOpened, SpeechSegmenter, StreamItem, WindowReady
+from livemood.engine.settings import MonitorSettings
 from livemood.model import Model
 from livemood.model.streaming_state import InferenceRequest
 from livemood.speech import SpeechEnded
@@ -26,8 +26,7 @@ from livemood.timeline.events import (
     SpeechStarted,
 )
 from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
-from livemood.timeline.smoother import SmoothedReading
-from livemood.timeline.smoother import Smoother
+from livemood.timeline.smoother import SmoothedReading, Smoother
 from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
 
 Float64 = NDArray[np.float64]

@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from typing import Literal
 
 from livemood.audio import AudioBlock
+from livemood.engine.batching import run_together
 from livemood.engine.channel import Inference
 from livemood.engine.session import About, Monitor, Sink
-from livemood.engine.batching import run_together
 from livemood.engine.settings import MonitorSettings
 from livemood.errors import LivemoodError
 from livemood.model import Model

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from livemood.audio import AudioBlock
-from livemood.engine.channel import Channel, Inference
 from livemood.engine.batching import run_alone
+from livemood.engine.channel import Channel, Inference
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Model
 from livemood.timeline.events import (

@@ -12,7 +12,6 @@ from livemood.audio.block import Samples, Span
 from livemood.audio.resample import resample
 from livemood.errors import ModelError, UsageError
 from livemood.model.features import Frames, LogMel
-from livemood.model.streaming_state import InferenceRequest, StreamingState
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, read_manifest
 from livemood.model.network import (
@@ -24,6 +23,7 @@ from livemood.model.network import (
     weights_of,
 )
 from livemood.model.registry import DEFAULT, find_model
+from livemood.model.streaming_state import InferenceRequest, StreamingState
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
 

@@ -1,6 +1,6 @@
-"""The doors: HTTP and WebSocket."""
+"""The doors: HTTP and WebSocket. `monitor` serves one session, `serve` many."""
 
-from livemood.server.log import EventLog
-from livemood.server.serving import ServerThread
+from livemood.server.monitor.log import EventLog
+from livemood.server.monitor.serving import ServerThread
 
 __all__ = ["EventLog", "ServerThread"]

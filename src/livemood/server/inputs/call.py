@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from livemood.audio import AudioBlock
-from livemood.server.service.live import LiveSession
-from livemood.server.service.refused import Refused
-from livemood.server.service.sessions import Sessions
-from livemood.server.service.spec import MOST_CHANNELS
+from livemood.server.refused import Refused
+from livemood.server.sessions.live import LiveSession
+from livemood.server.sessions.sessions import Sessions
+from livemood.server.spec import MOST_CHANNELS
 from livemood.sources.rtp import RtpFormat, RtpPort, Take
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import numpy as np
 
 from livemood.audio import Samples
 from livemood.errors import UsageError
-from livemood.server.service.refused import Refused
+from livemood.server.refused import Refused
 from livemood.sources.rtp import RtpFormat
 from livemood.sources.rtp.codec import Undecodable, open_decoder
 

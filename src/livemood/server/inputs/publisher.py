@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 
 from livemood.audio import AudioBlock
-from livemood.server.service.live import LiveSession, OpenSession
-from livemood.server.service.refused import Refused
-from livemood.server.service.sessions import Sessions
+from livemood.server.refused import Refused
+from livemood.server.sessions.live import LiveSession, OpenSession
+from livemood.server.sessions.sessions import Sessions
 from livemood.sources.frames import samples_of
 from livemood.sources.rtp.clock import SenderClock
 

@@ -6,10 +6,10 @@ from typing import Self
 
 from livemood.errors import LivemoodError, SourceError, UsageError
 from livemood.server.inputs.call import Call, RtpPlace, RtpWish
-from livemood.server.service.refused import Refused
-from livemood.server.service.sessions import Sessions
-from livemood.server.service.settings import RtpSettings
-from livemood.server.service.spec import SessionRecord
+from livemood.server.inputs.settings import RtpSettings
+from livemood.server.refused import Refused
+from livemood.server.sessions.sessions import Sessions
+from livemood.server.spec import SessionRecord
 from livemood.sources.rtp import STATIC, PayloadTypes, RtpFormat, RtpPort, RtpReceiver, Take
 from livemood.sources.rtp import described as described_by
 

@@ -13,16 +13,16 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livemood.audio import AudioBlock
 from livemood.errors import LivemoodError
+from livemood.server.access.connections import Connections, accept
+from livemood.server.access.principal import Principal
+from livemood.server.access.replies import refuse_socket
 from livemood.server.inputs.decoding import Decode, Encoding, open_decoding
-from livemood.server.service.connections import Connections, accept
-from livemood.server.service.live import LiveSession, OpenSession
-from livemood.server.service.principal import Principal
-from livemood.server.service.refused import Refused
-from livemood.server.service.replies import refuse_socket
-from livemood.server.service.sessions import Sessions
-from livemood.server.service.settings import Limits
-from livemood.server.service.spec import MOST_CHANNELS, Name, SessionRecord, SessionSpec
-from livemood.server.service.watch import follow
+from livemood.server.refused import Refused
+from livemood.server.sessions.follow import follow
+from livemood.server.sessions.limits import Limits
+from livemood.server.sessions.live import LiveSession, OpenSession
+from livemood.server.sessions.sessions import Sessions
+from livemood.server.spec import MOST_CHANNELS, Name, SessionRecord, SessionSpec
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from livemood.audio import AudioBlock
-from livemood.server.service.refused import Refused
-from livemood.server.service.spec import SessionSpec
+from livemood.server.refused import Refused
+from livemood.server.spec import SessionSpec
 from livemood.sources.rtp import STATIC, RtpPacket, RtpStream
 
 RATE = 8000

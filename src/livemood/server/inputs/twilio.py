@@ -8,15 +8,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from livemood.server.access.access import Access, has_token
+from livemood.server.access.connections import Connections, accept
+from livemood.server.access.principal import Principal
+from livemood.server.access.replies import refuse_socket
 from livemood.server.inputs.tracks import RATE, MediaMessage, StartMessage, Tracks, parse, spec_of
-from livemood.server.service.access import Access, has_token
-from livemood.server.service.connections import Connections, accept
-from livemood.server.service.live import LiveSession
-from livemood.server.service.principal import Principal
-from livemood.server.service.refused import Refused
-from livemood.server.service.replies import refuse_socket
-from livemood.server.service.sessions import Sessions
-from livemood.server.service.settings import Limits
+from livemood.server.refused import Refused
+from livemood.server.sessions.limits import Limits
+from livemood.server.sessions.live import LiveSession
+from livemood.server.sessions.sessions import Sessions
 
 log = logging.getLogger(__name__)
 

@@ -8,15 +8,15 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from livemood.server.access.access import Access
+from livemood.server.access.principal import Principal
+from livemood.server.access.replies import SessionId, answers
 from livemood.server.inputs.candidates import own_candidates
 from livemood.server.inputs.publisher import Publisher
-from livemood.server.service.access import Access
-from livemood.server.service.live import OpenSession
-from livemood.server.service.principal import Principal
-from livemood.server.service.refused import Refused, not_found
-from livemood.server.service.rest import SessionId, answers
-from livemood.server.service.sessions import Sessions
-from livemood.server.service.spec import SessionSpec
+from livemood.server.refused import Refused, not_found
+from livemood.server.sessions.live import OpenSession
+from livemood.server.sessions.sessions import Sessions
+from livemood.server.spec import SessionSpec
 
 SDP = "application/sdp"
 _BODY = {"requestBody": {"required": True, "content": {SDP: {"schema": {"type": "string"}}}}}

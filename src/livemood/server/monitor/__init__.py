@@ -1,0 +1,1 @@
+"""The server of one session, and the log, pages and metrics that both servers share."""

@@ -1,0 +1,248 @@
+"""REST under `/v1`: sessions, their timelines, markers, deletion, the audit log."""
+
+import threading
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import FileResponse
+
+from livemood.server.access.access import Access
+from livemood.server.access.principal import Principal
+from livemood.server.access.replies import SessionId, answers
+from livemood.server.inputs.call import RtpPlace, RtpWish
+from livemood.server.inputs.rtp import RtpInput
+from livemood.server.monitor.page import report_of
+from livemood.server.refused import Refused
+from livemood.server.sessions.sessions import Sessions
+from livemood.server.spec import SessionRecord, SessionSpec, State
+from livemood.timeline.events import Marker
+from livemood.timeline.export import EXPORTS
+from livemood.version import __version__
+
+Form = Literal["json", "jsonl", "csv", "vtt", "emotionml"]
+MEDIA = {
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "csv": "text/csv; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+    "emotionml": "application/emotionml+xml",
+}
+LONGEST_MS = 10**12
+
+
+class Page(BaseModel):
+    """Some sessions, newest first."""
+
+    sessions: list[SessionRecord]
+    next: str | None
+    """Give it as `before` to get the next ones; none if there are no more."""
+
+
+class Note(BaseModel):
+    """What to note on a timeline."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: str = Field(min_length=1, max_length=1000)
+    at_ms: int | None = Field(None, ge=0, le=LONGEST_MS)
+    """Where, in ms since the stream began; by default where the sound is now."""
+
+
+class Features(BaseModel):
+    """What a server can do."""
+
+    sessions: bool
+    stream: bool
+    whip: bool
+    tokens: bool
+    markers: bool
+    report: bool
+
+
+class AboutServer(BaseModel):
+    """What a server is."""
+
+    version: str
+    mode: Literal["service"]
+    session: None
+    features: Features
+    auth_required: bool
+    purposes: list[str]
+
+
+class AuditLine(BaseModel):
+    """One line of the audit log."""
+
+    n: int
+    time: str
+    who: str
+    action: str
+    session: str | None
+    detail: dict[str, Any]
+    policy: str
+
+
+class AuditPage(BaseModel):
+    """Some lines of the audit log, newest first."""
+
+    lines: list[AuditLine]
+
+
+class NewSession(SessionSpec):
+    """A session, and how it takes its sound."""
+
+    rtp: RtpWish | None = None
+    """Of kind `rtp` alone."""
+
+
+class CreatedSession(SessionRecord):
+    """A session, and where to send its sound."""
+
+    rtp: RtpPlace | None = None
+    """Of kind `rtp` alone."""
+
+
+def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: RtpInput) -> APIRouter:
+    """The routes."""
+    router = APIRouter(prefix="/v1")
+    archive = sessions.archive
+    exporting = threading.Semaphore(2)  # a long timeline takes a second of this process' time
+
+    def who(request: Request) -> Principal:
+        return access.principal(request)
+
+    By = Annotated[Principal, Depends(who)]  # noqa: N806 - a type
+
+    @router.get("/about", responses=answers())
+    def about() -> AboutServer:
+        """What this server is; asks for no token."""
+        return AboutServer(
+            version=__version__,
+            mode="service",
+            session=None,
+            features=features,
+            auth_required=access.required,
+            purposes=sessions.policy.allowed,
+        )
+
+    @router.post("/sessions", status_code=201, responses=answers(503))
+    def create(new: NewSession, by: By) -> CreatedSession:
+        """Create a session that waits for its sound; one of kind `rtp` is given ports."""
+        if new.rtp is not None and new.kind != "rtp":
+            raise Refused("bad_request", f"rtp: the session is one of kind {new.kind}", 422)
+        spec = SessionSpec(**new.model_dump(exclude={"rtp"}))
+        record = sessions.create(spec, by)
+        place = rtp.place(record, new.rtp or RtpWish()) if new.kind == "rtp" else None
+        return CreatedSession(**record.model_dump(), rtp=place)
+
+    @router.get("/sessions", responses=answers())
+    def find(
+        by: By,
+        state: State | None = None,
+        purpose: Annotated[str | None, Query(max_length=100)] = None,
+        q: Annotated[
+            str | None,
+            Query(max_length=200, description="In id, source, participants or consent."),
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    ) -> Page:
+        """Sessions, newest first."""
+        by.require("watch", "manage", session=by.session)
+        found = archive.store.find(
+            state=state, purpose=purpose, text=q, session=by.session, before=before, limit=limit
+        )
+        records = [opened.record if (opened := sessions.open(r.id)) else r for _, r in found]
+        return Page(sessions=records, next=str(found[-1][0]) if len(found) == limit else None)
+
+    @router.get("/sessions/{session}", responses=answers(404))
+    def read(session: SessionId, by: By) -> SessionRecord:
+        """One session."""
+        by.require("watch", "manage", session=session)
+        record = sessions.record(session)
+        archive.audit.note(by.name, "read", session)
+        return record
+
+    @router.get(
+        "/sessions/{session}/timeline",
+        responses=answers(404, 503)
+        | {200: {"content": {media.partition(";")[0]: {} for media in MEDIA.values()}}},
+        response_class=Response,
+    )
+    def export(session: SessionId, by: By, format: Form = "json") -> Response:  # noqa: A002
+        """The timeline as it is by now, in one of five formats."""
+        by.require("watch", "manage", session=session)
+        record = sessions.record(session)
+        if record.state == "live":
+            archive.writer.flush()
+        archive.audit.note(by.name, "export", session, format=format)
+        with exporting:
+            if format == "jsonl":
+                text = "".join(f"{line}\n" for _, line in archive.events(session))
+            else:
+                text = EXPORTS[format](archive.timeline(session))
+        name = f'attachment; filename="{record.id}.{format}"'
+        return Response(text, headers={"Content-Disposition": name, "Content-Type": MEDIA[format]})
+
+    @router.get(
+        "/sessions/{session}/report",
+        responses=answers(404, 409, 503) | {200: {"content": {"text/html": {}}}},
+        response_class=Response,
+    )
+    def report(session: SessionId, by: By, language: Literal["en", "zh"] = "en") -> Response:
+        """The session on paper: one HTML file that holds everything it needs."""
+        by.require("watch", "manage", session=session)
+        record = sessions.record(session)
+        if record.state == "live":
+            archive.writer.flush()
+        archive.audit.note(by.name, "export", session, format="report")
+        events = [text for _, text in archive.events(session)]
+        if not events:
+            raise Refused("no_sound", "no sound has come of this session", 409)
+        with exporting:
+            return report_of(events, language, record.retention_days)
+
+    @router.get(
+        "/sessions/{session}/sound",
+        responses=answers(404) | {200: {"content": {"audio/ogg": {}}}},
+        response_class=FileResponse,
+    )
+    def sound(session: SessionId, by: By) -> FileResponse:
+        """The sound of a session that asked for it to be kept, once it has ended."""
+        by.require("manage", session=session)
+        record = sessions.record(session)
+        path = archive.recorder.path(record.id)
+        if record.state != "ended" or not path.is_file():
+            raise Refused("no_sound", "no sound is kept of this session", 404)
+        archive.audit.note(by.name, "export", session, format="sound")
+        return FileResponse(path, media_type="audio/ogg")
+
+    @router.post("/sessions/{session}/markers", status_code=201, responses=answers(404, 409))
+    def mark(session: SessionId, note: Note, by: By) -> Marker:
+        """Note something on the timeline of a live session."""
+        return sessions.mark(session, note.note, note.at_ms, by)
+
+    @router.post("/sessions/{session}/end", responses=answers(404, 409))
+    def end(session: SessionId, by: By) -> SessionRecord:
+        """End a session in order."""
+        return sessions.end(session, by)
+
+    @router.delete("/sessions/{session}", status_code=204, responses=answers(404, 503))
+    def delete(session: SessionId, by: By) -> Response:
+        """Delete a session; nothing of it stays in the data folder but its id in the audit log."""
+        sessions.delete(session, by)
+        return Response(status_code=204)
+
+    @router.get("/audit", responses=answers())
+    def audit(
+        by: By,
+        before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> AuditPage:
+        """Who created, read, exported and deleted what, newest first."""
+        by.require("manage")
+        return AuditPage(lines=[AuditLine(**line) for line in archive.audit.lines(before, limit)])
+
+    return router

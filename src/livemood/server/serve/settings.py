@@ -1,0 +1,84 @@
+"""Settings of `livemood serve`: flags, then the environment, then one TOML file."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from livemood.errors import UsageError
+from livemood.server.inputs.settings import RtpSettings
+from livemood.server.sessions.limits import Limits
+from livemood.server.storage.archive import default_folder
+
+
+class ServeSettings(BaseSettings):
+    """Everything about a server."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LIVEMOOD_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+    _file: ClassVar[Path | None] = None
+
+    host: str = "127.0.0.1"
+    port: int = Field(8765, ge=0, le=65535)
+    data: Path = Field(default_factory=default_folder)
+    policy: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    insecure_proxy: bool = False
+    """A reverse proxy in front does TLS: do without, though others can reach this server."""
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses of such proxies: only their word on who asks is taken."""
+    hosts: tuple[str, ...] = ()
+    """Names by which the server may be asked, besides this machine's own."""
+    origins: tuple[str, ...] = ()
+    """Origins of web pages, besides the server's own, that may use it."""
+    model: str = "default"
+    provider: str = "auto"
+    window: float = 3.0
+    hop: float = 0.25
+    budget_ms: float = 150.0
+    vad: str = "webrtc"
+    retention_days: float = Field(30.0, gt=0)
+    """How long sessions are kept that do not say so themselves."""
+    busiest: float = Field(0.7, gt=0, le=1)
+    """The load above which no more sessions are taken."""
+    limits: Limits = Limits()
+    rtp: RtpSettings = RtpSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags win over the environment, that over the file."""
+        del dotenv_settings, file_secret_settings
+        file = TomlConfigSettingsSource(settings_cls, cls._file) if cls._file else None
+        return (init_settings, env_settings, *([file] if file else []))
+
+
+def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
+    """The settings. Raises `UsageError` for values that make no sense, and for unknown names."""
+    if file is not None and not file.is_file():
+        raise UsageError(f"no settings file {file}: check the path")
+    reader = type("_Reader", (ServeSettings,), {"_file": file, "__doc__": ServeSettings.__doc__})
+    try:
+        found = reader(**flags)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "settings"
+        raise UsageError(f"{name}: {first['msg'].lower()}") from None
+    except ValueError as error:  # the file is no TOML, or a variable no JSON
+        raise UsageError(f"the settings cannot be read: {error}") from None
+    assert isinstance(found, ServeSettings)  # noqa: S101 - a subclass of it
+    return found

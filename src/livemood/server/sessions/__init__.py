@@ -1,0 +1,1 @@
+"""Sessions from their creation to their end: registry, admission, housekeeping."""

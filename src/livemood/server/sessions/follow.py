@@ -1,0 +1,125 @@
+"""The events of a session, from any place on, to a WebSocket."""
+
+import asyncio
+
+from starlette.concurrency import run_in_threadpool
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from livemood.server.monitor.log import Subscription
+from livemood.server.refused import Refused
+from livemood.server.sessions.live import OpenSession
+from livemood.server.sessions.sessions import Sessions
+from livemood.timeline.events import client_notice
+
+CHUNK = 256
+"""Events read from disk at once."""
+EMOTION = '"type":"emotion"'
+"""How an event says that it is one: inside strings the quotes would be escaped."""
+QUEUE = 256
+"""Events that a client may fall behind before it loses `emotion` events."""
+
+
+async def send_from(socket: WebSocket, sessions: Sessions, session: str, after: int | None) -> None:
+    """Send every event after number `after`; without a number, those from now on."""
+    try:
+        opened = sessions.open(session)
+        if opened is None:
+            last = await run_in_threadpool(sessions.archive.timelines.last, session)
+            if after is None:
+                after = last
+            elif after >= max(last, 1):
+                after = await _rewound(socket, sessions, session, after, last)
+            await _send_kept(socket, sessions, session, after, last)
+        else:
+            await _send_live(
+                socket, sessions, opened, opened.log.last_seq if after is None else after
+            )
+        await socket.close(1000, "the session has ended")
+    except WebSocketDisconnect:
+        pass
+
+
+async def _rewound(
+    socket: WebSocket, sessions: Sessions, session: str, after: int, last: int
+) -> int:
+    """Where a client goes on that has had everything, or more than was kept.
+
+    Events are handed out before they are written. Those that a killed program did not write any
+    more are lost, and the session's end, made at the next start, has a number that one of them
+    had. The client is told how many, and gets the end.
+    """
+    reason = (await run_in_threadpool(sessions.record, session)).reason
+    if reason in ("interrupted", "unused"):
+        kept = max(0, last - 1)
+        notice = client_notice("rewound", "the newest events were not kept", after - kept)
+        await socket.send_text(notice.model_dump_json())
+        return kept
+    if after > last:
+        raise Refused("bad_request", f"after={after} lies ahead: the last is {last}", 400)
+    return after
+
+
+async def _send_kept(
+    socket: WebSocket, sessions: Sessions, session: str, after: int, until: int
+) -> int:
+    """Send what is on disk up to number `until`; the number of the last one sent."""
+    while after < until:
+        rows = await run_in_threadpool(sessions.archive.events, session, after, CHUNK)
+        if not rows:
+            break
+        for _, text in rows:
+            await socket.send_text(text)
+        after = rows[-1][0]
+    return after
+
+
+async def _send_live(
+    socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int
+) -> None:
+    log = opened.log
+    if after > log.last_seq:
+        raise Refused("bad_request", f"after={after} lies ahead: the last is {log.last_seq}", 400)
+    if after + 1 < log.first_seq:
+        after = await _send_kept(socket, sessions, opened.record.id, after, log.first_seq - 1)
+    await follow(socket, sessions, opened, after)
+
+
+async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int) -> None:
+    """Send the events of a session as they come, to its end. Raises `WebSocketDisconnect`."""
+    log = opened.log
+    subscription = Subscription(log, after, QUEUE)
+    news = asyncio.Event()
+    log.add_listener(news.set)
+    try:
+        while True:
+            news.clear()
+            dropped = subscription.dropped
+            messages = await _left_behind(sessions, opened, subscription)
+            messages += subscription.take()
+            sessions.metrics.dropped.inc(subscription.dropped - dropped)
+            for message in messages:
+                await socket.send_text(message)
+            if subscription.at_end:
+                if log.closed:
+                    return
+                await news.wait()
+    finally:
+        log.remove_listener(news.set)
+
+
+async def _left_behind(
+    sessions: Sessions, opened: OpenSession, subscription: Subscription
+) -> list[str]:
+    """What a client missed that memory does not hold any more: from disk, less emotions."""
+    messages = list[str]()
+    if subscription.lost:
+        await run_in_threadpool(sessions.archive.writer.flush)
+    while subscription.lost:
+        rows = await run_in_threadpool(
+            sessions.archive.events, opened.record.id, subscription.had, CHUNK
+        )
+        if not rows:  # they could not be written: the client is told by what follows
+            break
+        kept = [text for _, text in rows if EMOTION not in text]
+        messages += subscription.skip(rows[-1][0], len(rows) - len(kept)) + kept
+    return messages

@@ -1,0 +1,101 @@
+"""What must be done every second: idle sessions, retention, load, revoked tokens."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from livemood.server.refused import Refused
+from livemood.server.sessions.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+
+class Housekeeper:
+    """A thread that looks after the sessions."""
+
+    EVERY_S = 1.0
+    RETENTION_EVERY_S = 60.0
+
+    def __init__(self, sessions: Sessions, sweep: Callable[[], None] = lambda: None) -> None:
+        self._sessions = sessions
+        self._sweep = sweep
+        self._stop = threading.Event()
+        self._retained = time.monotonic()
+        self._used = _Used()
+        self._thread = threading.Thread(target=self._work, name="livemood-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._sessions.load = self.load
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join(5.0)
+
+    def load(self) -> float:
+        """How busy reading, or the whole process, is: 1 where it can do no more."""
+        return max(self._sessions.hub.load, self._used.share)
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        self._used.measure(now)
+        sessions = self._sessions
+        sessions.measure(self.load(), now)
+        limits = sessions.limits
+        behind = waiting = live = 0
+        for opened in sessions.all_open():
+            if opened.live is None:
+                waiting += 1
+                if now - opened.since > limits.waiting_s:
+                    sessions.finish(opened, "interrupted")
+            else:
+                live += 1
+                behind += opened.record.behind
+                if now - opened.live.last_sound > limits.idle_s:
+                    opened.live.finish(
+                        failure=f"no sound came for {limits.idle_s:g} s", code="idle"
+                    )
+        metrics = sessions.metrics
+        metrics.sessions.labels("waiting").set(waiting)
+        metrics.sessions.labels("live").set(live)
+        metrics.count_behind(behind)
+        metrics.load.set(self.load())
+        metrics.queue.labels("reading").set(sessions.hub.waiting)
+        metrics.queue.labels("storage").set(sessions.archive.writer.depth)
+        metrics.lost.set(sessions.archive.writer.lost)
+        if now - self._retained > self.RETENTION_EVERY_S:
+            self._retained = now
+            sessions.archive.retain()
+        sessions.delivery.call(self._sweep)
+
+    def _work(self) -> None:
+        while not self._stop.wait(self.EVERY_S):
+            try:
+                self.tick(time.monotonic())
+            except Refused as refused:
+                log.warning("retention: %s", refused)
+            except Exception:
+                log.exception("housekeeping failed")
+
+
+class _Used:
+    """The share of its processors that this process uses."""
+
+    WEIGHT = 0.4
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        self._cores = min(2, cores)  # Python runs on one at a time; the network on another
+        self._at, self._used = time.monotonic(), time.process_time()
+
+    def measure(self, now: float) -> None:
+        used = time.process_time()
+        if now > self._at:
+            share = (used - self._used) / (now - self._at) / self._cores
+            self.share += self.WEIGHT * (share - self.share)
+        self._at, self._used = now, used

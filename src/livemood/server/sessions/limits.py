@@ -1,0 +1,30 @@
+"""What a server allows."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Limits(BaseModel):
+    """What is allowed; each limit has an error code of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sessions: int = Field(500, ge=1)
+    """Sessions waiting or live: `too_many_sessions`."""
+    clients: int = Field(1000, ge=1)
+    """Open WebSockets: `too_many_clients`."""
+    publishers: int = Field(64, ge=0)
+    """Who publish by WHIP: `too_many_clients`."""
+    message_bytes: int = Field(65_536, ge=1024)
+    """Of a WebSocket message or a request's body: close code 1009, `message_too_big`."""
+    ahead_s: float = Field(5.0, gt=0)
+    """Sound that may come ahead of real time, in seconds: `too_fast`."""
+    idle_s: float = Field(60.0, gt=0)
+    """A live session without sound for so long is ended: `idle`."""
+    waiting_s: float = Field(600.0, gt=0)
+    """A session whose sound does not begin within so long is ended."""
+    failed_logins: int = Field(10, ge=1)
+    """Of one address in a minute: `too_many_logins`."""
+    request_s: float = Field(10.0, gt=0)
+    """In which a request, or a stream's first message, must have come: `too_slow`."""
+    half_open: int = Field(512, ge=1)
+    """Connections that have not sent a request yet; the oldest give way."""

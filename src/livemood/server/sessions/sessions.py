@@ -1,0 +1,312 @@
+"""All sessions: created, started, ended; kept, found, deleted."""
+
+import logging
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from livemood.engine import Busy, Hub, MonitorSettings
+from livemood.engine.session import About
+from livemood.errors import UsageError
+from livemood.server.access.policy import Policy
+from livemood.server.access.principal import Principal
+from livemood.server.refused import Refused, busy, not_found, not_live
+from livemood.server.sessions.admission import Admission
+from livemood.server.sessions.delivery import Delivery
+from livemood.server.sessions.limits import Limits
+from livemood.server.sessions.live import LiveSession, OpenSession
+from livemood.server.sessions.metrics import ServiceMetrics
+from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, ended_fields
+from livemood.server.storage.archive import Archive
+from livemood.timeline.events import AnyEvent, Emotion, Marker, SessionEnded, utc_now
+
+log = logging.getLogger(__name__)
+
+LOWEST_RATE, HIGHEST_RATE = 4000, 192_000
+
+
+class Sessions:
+    """The sessions of a server. Every method may be called by any thread, unless it says so.
+
+    An input calls `create` and `start`, pushes sound into what it gets, and finishes it.
+    """
+
+    END_S = 10.0
+    """How long a session may take to end."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        archive: Archive,
+        policy: Policy,
+        settings: MonitorSettings,
+        limits: Limits,
+        admission: Admission,
+        metrics: ServiceMetrics | None = None,
+    ) -> None:
+        self.hub, self.archive, self.policy, self.limits = hub, archive, policy, limits
+        self.metrics = metrics or ServiceMetrics()
+        self.delivery = Delivery()
+        self.admission = admission
+        self.load: Callable[[], float] = lambda: hub.load
+        """The load that admission goes by, from 0 to 1."""
+        self.default_retention_days = 30.0
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._open: dict[str, OpenSession] = {}
+        self._stopping = False
+
+    # Before there is sound
+
+    def create(self, spec: SessionSpec, by: Principal) -> SessionRecord:
+        """A new session that waits for its sound. Raises `Refused`."""
+        by.require("ingest", "manage")
+        try:
+            self.policy.check(spec)
+            opened = self._reserve(spec, by)
+        except Refused as refused:
+            self.archive.audit.note(by.name, "refused", code=refused.code, purpose=spec.purpose)
+            raise
+        try:
+            self.archive.store.add(opened.record)
+            self.archive.audit.note(by.name, "create", opened.record.id, purpose=spec.purpose)
+        except sqlite3.Error as error:
+            with self._lock:
+                del self._open[opened.record.id]
+            raise Refused("storage_failed", f"sessions cannot be kept: {error}", 503, 30) from None
+        return opened.record
+
+    def _reserve(self, spec: SessionSpec, by: Principal) -> OpenSession:
+        record = SessionRecord(
+            id=secrets.token_hex(8),
+            state="waiting",
+            source=None,
+            created=utc_now(),
+            created_by=by.id,
+            retention_days=self.policy.retention_days(spec, self.default_retention_days),
+            **spec.model_dump(exclude={"retention_days"}),
+        )
+        with self._lock:
+            self._check_room(max(1, len(spec.participants)))
+            if len(self._open) >= self.limits.sessions:
+                raise Refused(
+                    "too_many_sessions",
+                    f"{self.limits.sessions} sessions are open, the most that are allowed",
+                    503,
+                    10,
+                )
+            opened = self._open[record.id] = OpenSession(record)
+            self.admission.promise(record.id, max(1, len(spec.participants)), opened.since)
+        return opened
+
+    def _check_room(self, channels: int) -> None:
+        if self._stopping:
+            raise Refused("stopping", "the server is being stopped", 503, 10)
+        if self.archive.writer.failing:
+            raise Refused("storage_failed", "events cannot be kept: look at the log", 503, 30)
+        wait = self.admission.wait_s(channels, self.load(), time.monotonic())
+        if wait:
+            raise busy(wait)
+
+    # While there is
+
+    def start(
+        self, session_id: str, *, source: str, sample_rate: int, channels: int
+    ) -> LiveSession:
+        """The sound of a waiting session begins. Raises `Refused`."""
+        if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+            raise Refused(
+                "bad_rate", f"the rate must be from {LOWEST_RATE} to {HIGHEST_RATE} Hz", 422
+            )
+        if not 1 <= channels <= MOST_CHANNELS:
+            raise Refused("bad_channels", f"there may be from 1 to {MOST_CHANNELS} channels", 422)
+        with self._lock:
+            opened = self._open.get(session_id)
+            if opened is None:
+                self.record(session_id)
+            if opened is None or opened.record.state != "waiting":
+                raise Refused("already_started", "the session's sound has begun already", 409)
+            waiting = opened.record
+            if waiting.participants and len(waiting.participants) != channels:
+                raise Refused(
+                    "bad_participants",
+                    f"{len(waiting.participants)} participants were named for {channels} channels",
+                    422,
+                )
+            promised = self.admission.promised(session_id, time.monotonic())
+            if channels > promised or self._stopping:
+                self._check_room(channels - promised)
+            opened.record = waiting.model_copy(
+                update={
+                    "state": "live",
+                    "source": source,
+                    "channels": channels,
+                    "started": utc_now(),
+                    "labels": (None,) * channels,
+                }
+            )
+            try:
+                opened.live = self._listen(opened, sample_rate)
+            except BaseException:
+                opened.record = waiting
+                raise
+            opened.since = time.monotonic()
+            self.admission.redeem(session_id)
+            self.admission.opened(channels, opened.since)
+            # Under the lock: the end of the session must not be kept before its beginning.
+            self.archive.writer.then(partial(self.archive.store.update, opened.record))
+        return opened.live
+
+    def _listen(self, opened: OpenSession, rate: int) -> LiveSession:
+        record = opened.record
+        assert record.source is not None  # noqa: S101 - just set
+        try:
+            session = self.hub.open(
+                self._settings,
+                source=record.source,
+                sample_rate=rate,
+                channels=record.channels,
+                sinks=[partial(self._take, opened)],
+                about=About(record.purpose, record.consent, record.participants),
+                session=record.id,
+            )
+        except Busy as error:
+            raise busy(error.retry_after_s) from None
+        except UsageError as error:
+            raise Refused("bad_rate", str(error), 422) from None
+        keep = record.keep_sound
+        recording = self.archive.recorder.open(record.id, rate, record.channels) if keep else None
+        ahead_s = self.limits.ahead_s
+        return LiveSession(session, rate, record.channels, ahead_s, recording)
+
+    def _take(self, opened: OpenSession, event: AnyEvent) -> None:
+        """The sink of every session; called by the hub's thread."""
+        assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
+        text = event.model_dump_json()
+        self.archive.writer.put(opened.record.id, event.seq, text)
+        self.delivery.call(self._deliver, opened, event, text)
+        if isinstance(event, SessionEnded):
+            self.archive.writer.then(partial(self._settle, opened, event))
+
+    def _deliver(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
+        opened.take(event, text)
+        self.metrics.count(opened, event)
+        if isinstance(event, Emotion):
+            self.admission.heard(event.latency_ms.total / 1000 / self._settings.budget_s)
+
+    def _settle(self, opened: OpenSession, event: SessionEnded) -> None:
+        """The writer's thread: everything of a session is on disk; now its record, too."""
+        session = opened.record.id
+        recorded = opened.live is None or opened.live.recorded()
+        if self.archive.writer.waits_for(session) or not recorded:
+            self.archive.writer.later(partial(self._settle, opened, event))
+            return
+        self.archive.timelines.close(session)
+        try:
+            self.archive.store.update(opened.record.model_copy(update=ended_fields(event)))
+        except sqlite3.Error:
+            log.exception("the end of a session cannot be kept: trying again")
+            self.archive.writer.later(partial(self._settle, opened, event))
+            return
+        self._forget(opened)
+
+    def _forget(self, opened: OpenSession) -> None:
+        with self._lock:
+            self._open.pop(opened.record.id, None)
+            self.admission.redeem(opened.record.id)
+            if opened.record.channels:
+                self.admission.closed(opened.record.channels, opened.since)
+        opened.settled.set()
+
+    def measure(self, load: float, now: float) -> None:
+        """Take the load of the last seconds, from 0 to 1, for what may still be let in."""
+        with self._lock:
+            self.admission.measure(load, now)
+
+    # For who asks
+
+    def open(self, session_id: str) -> OpenSession | None:
+        """The session, if it waits or is live."""
+        with self._lock:
+            return self._open.get(session_id)
+
+    def all_open(self) -> list[OpenSession]:
+        """Every session that waits or is live."""
+        with self._lock:
+            return list(self._open.values())
+
+    def record(self, session_id: str) -> SessionRecord:
+        """What is known of a session. Raises `Refused` if there is no such one."""
+        opened = self.open(session_id)
+        record = opened.record if opened else self.archive.store.get(session_id)
+        if record is None:
+            raise not_found()
+        return record
+
+    def mark(self, session_id: str, note: str, at_ms: int | None, by: Principal) -> Marker:
+        """Note something on the timeline of a live session; waits until it is there."""
+        live = self._own(session_id, by).live
+        if live is None or live.closing:
+            raise not_live()
+        self.archive.audit.note(by.name, "mark", session_id)
+        return live.mark(note, at_ms).result(self.END_S)
+
+    def end(self, session_id: str, by: Principal) -> SessionRecord:
+        """End a session in order; waits until it has ended."""
+        opened = self._own(session_id, by)
+        self.archive.audit.note(by.name, "end", session_id)
+        self.finish(opened, "end")
+        opened.settled.wait(self.END_S)
+        return self.record(session_id)
+
+    def _own(self, session_id: str, by: Principal) -> OpenSession:
+        by.require("manage", "ingest", session=session_id)
+        record = self.record(session_id)
+        by.require_own(session_id, record.created_by)
+        opened = self.open(session_id)
+        if opened is None:
+            raise not_live()
+        return opened
+
+    def finish(self, opened: OpenSession, reason: str) -> None:
+        """Ask a session to end; one that still waits ends at once, unused."""
+        with self._lock:
+            live = opened.live
+            if live is None and opened.record.state == "waiting":
+                ended = {"state": "ended", "ended": utc_now(), "reason": "unused"}
+                record = opened.record.model_copy(update=ended)
+                self.archive.store.update(record)  # first: if that fails it goes on waiting
+                opened.record = record
+                self._forget(opened)
+                self.delivery.call(opened.log.close)
+        if live is not None:
+            live.finish("end" if reason == "end" else "interrupted")
+
+    def delete(self, session_id: str, by: Principal) -> None:
+        """Leave nothing of a session; one that runs is ended first."""
+        by.require("manage", session=session_id)
+        self.record(session_id)
+        opened = self.open(session_id)
+        if opened is not None:
+            self.finish(opened, "interrupted")
+            if not opened.settled.wait(self.END_S):
+                raise Refused("busy", "the session does not end: try again", 503, 5)
+        self.archive.delete([session_id], by.name, "delete")
+
+    def close(self) -> None:
+        """End every session in order; new ones are refused. Waits until all is written."""
+        with self._lock:
+            self._stopping = True
+            opened = list(self._open.values())
+        for session in opened:
+            try:
+                self.finish(session, "interrupted")
+            except sqlite3.Error:
+                log.exception("the end of a session cannot be kept")
+                session.settled.set()
+        deadline = time.monotonic() + self.END_S
+        for session in opened:
+            session.settled.wait(max(0.0, deadline - time.monotonic()))

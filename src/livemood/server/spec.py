@@ -1,0 +1,78 @@
+"""What is said of a session: by who creates it, and to who asks for it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from livemood.timeline.events import SessionEnded
+
+Kind = Literal["stream", "rtp", "twilio", "whip"]
+State = Literal["waiting", "live", "ended"]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+MOST_CHANNELS = 8
+
+
+class SessionSpec(BaseModel):
+    """What the creator of a session says of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind
+    """How its sound comes."""
+    participants: tuple[Name, ...] = Field((), max_length=MOST_CHANNELS)
+    """Who speaks, by name: one for each channel, or none."""
+    purpose: str = Field(min_length=1, max_length=100)
+    """What it is for: one of those that the policy allows."""
+    consent: str | None = Field(None, min_length=1, max_length=500)
+    """Reference to the consent of those who speak."""
+    informed: bool = False
+    """Whether those who speak were told; a consent says so, too."""
+    retention_days: float | None = Field(None, gt=0, le=36500)
+    """How long it is kept after its end; by default as the server is set."""
+    keep_sound: bool = False
+    """Whether its sound is kept, too; needs consent."""
+
+
+class SessionRecord(BaseModel):
+    """A session, as the server knows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    kind: Kind
+    state: State
+    source: str | None
+    """Where its sound comes from; none before it does."""
+    created: str
+    """When it was created: RFC 3339, UTC."""
+    started: str | None = None
+    """When its sound began."""
+    ended: str | None = None
+    duration_ms: int = 0
+    participants: tuple[str, ...] = ()
+    purpose: str
+    consent: str | None = None
+    informed: bool = False
+    retention_days: float
+    keep_sound: bool = False
+    channels: int = 0
+    labels: tuple[str | None, ...] = ()
+    """For each channel what it sounds like now; of an ended session, the dominant label."""
+    behind: bool = False
+    """Whether its latency budget is being missed."""
+    reason: str | None = None
+    """How it ended: `end`, `interrupted` or `error`; `unused` where no sound came."""
+    created_by: str
+    """The token that created it, by number; `local` without one."""
+
+
+def ended_fields(event: SessionEnded) -> dict[str, object]:
+    """What the end of a session changes in its record."""
+    return {
+        "state": "ended",
+        "ended": event.time,
+        "duration_ms": event.end_ms,
+        "reason": event.reason,
+        "labels": tuple(summary.session.dominant for summary in event.summary),
+        "behind": False,
+    }

@@ -1,0 +1,1 @@
+"""What a server keeps: records, timelines, sound, tokens, the audit log."""

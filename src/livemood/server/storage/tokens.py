@@ -1,0 +1,113 @@
+"""Bearer tokens: made, known again by their hash, revoked."""
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from livemood.errors import UsageError
+from livemood.server.storage.database import Database
+from livemood.timeline.events import utc_now
+
+Scope = Literal["ingest", "watch", "manage"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+PREFIX = "lm_"
+"""By which secret scanners, and people, know a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """What is kept of a token."""
+
+    number: int
+    name: str
+    scopes: tuple[Scope, ...]
+    session: str | None
+    created: str
+    expires: float | None
+    """Unix time."""
+    revoked: str | None
+
+    @property
+    def state(self) -> str:
+        """Whether it can be used."""
+        if self.revoked:
+            return "revoked"
+        if self.expires is not None and self.expires <= time.time():
+            return "expired"
+        return "valid"
+
+
+class Tokens:
+    """The tokens of a database.
+
+    A token is 256 random bits, so a plain SHA-256 of it is as good to keep as a slow hash, and
+    looking it up tells nothing by its time that could lead to another.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def create(
+        self,
+        scopes: tuple[Scope, ...],
+        name: str = "",
+        session: str | None = None,
+        lifetime_s: float | None = None,
+    ) -> str:
+        """A new token. It is not kept and cannot be had again. Raises `UsageError`."""
+        if not scopes or not set(scopes) <= set(SCOPES):
+            raise UsageError(f"a token needs scopes: one or more of {', '.join(SCOPES)}")
+        if lifetime_s is not None and lifetime_s <= 0:
+            raise UsageError("a token must live for more than no time")
+        token = PREFIX + secrets.token_urlsafe(32)
+        expires = None if lifetime_s is None else time.time() + lifetime_s
+        ordered = " ".join(scope for scope in SCOPES if scope in scopes)
+        with self._db.transaction() as db:
+            db.execute(
+                "INSERT INTO tokens (name, hash, scopes, session, created, expires) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (name, _hash(token), ordered, session, utc_now(), expires),
+            )
+        return token
+
+    def find(self, token: str) -> TokenInfo | None:
+        """What is kept of `token`; none if it is unknown, expired or revoked."""
+        found = self._select("WHERE hash = ?", _hash(token))
+        return found[0] if found and found[0].state == "valid" else None
+
+    def holds(self, number: int) -> bool:
+        """Whether the token of that number can still be used."""
+        found = self._select("WHERE n = ?", number)
+        return bool(found) and found[0].state == "valid"
+
+    def revoke(self, number: int) -> bool:
+        """Make a token useless; whether there was such a one."""
+        with self._db.transaction() as db:
+            done = db.execute(
+                "UPDATE tokens SET revoked = coalesce(revoked, ?) WHERE n = ?", (utc_now(), number)
+            )
+            return done.rowcount == 1
+
+    def all(self) -> list[TokenInfo]:
+        """Every token ever made, by number."""
+        return self._select("")
+
+    @property
+    def any(self) -> bool:
+        """Whether one was ever made: from then on nobody is let in without."""
+        return bool(self._db.rows("SELECT 1 FROM tokens LIMIT 1"))
+
+    def _select(self, where: str, *values: object) -> list[TokenInfo]:
+        rows = self._db.rows(
+            "SELECT n, name, scopes, session, created, expires, revoked FROM tokens "  # noqa: S608
+            f"{where} ORDER BY n",
+            values,
+        )
+        return [TokenInfo(n, name, tuple(s.split()), *rest) for n, name, s, *rest in rows]
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

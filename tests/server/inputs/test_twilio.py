@@ -1,0 +1,308 @@
+"""`/v1/twilio`: calls as a telephony provider sends them."""
+
+import asyncio
+import base64
+import json
+from contextlib import AsyncExitStack, suppress
+
+import pytest
+import soundfile as sf
+from calling import mu_law
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from talking import client, socket
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from livemood.audio import resample
+from livemood.server.inputs.tracks import Media, Tracks, parse, spec_of
+from livemood.server.inputs.twilio import UNKNOWN
+from livemood.server.refused import Refused
+
+PARAMETERS = {"purpose": "personal", "informed": "true", "flow": "the caller's own"}
+
+
+@pytest.fixture(scope="module")
+def coded(clip):
+    names = ("03-01-05-02-01-01-20", "03-01-04-02-01-01-02")
+    sounds = (sf.read(clip(name), dtype="float32") for name in names)
+    return [mu_law(resample(sound, rate, 8000)) for sound, rate in sounds]
+
+
+def start(tracks=("inbound",), parameters=PARAMETERS, **form):
+    about = {
+        "accountSid": "AC0",
+        "streamSid": "MZ0",
+        "callSid": "CA0",
+        "tracks": list(tracks),
+        "customParameters": parameters,
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1} | form,
+    }
+    return {"event": "start", "sequenceNumber": "1", "start": about, "streamSid": "MZ0"}
+
+
+def media(track, chunk, payload, timestamp):
+    body = {
+        "track": track,
+        "chunk": str(chunk),
+        "timestamp": str(timestamp),
+        "payload": base64.b64encode(payload).decode(),
+    }
+    return {"event": "media", "sequenceNumber": str(chunk + 1), "media": body, "streamSid": "MZ0"}
+
+
+def talk(coded, track="inbound", begin=0):
+    for n in range(len(coded) // 160):
+        # The times that a provider gives are not exact.
+        timestamp = begin + 20 * n + (n * 7) % 5
+        yield media(track, n + 1, coded[160 * n : 160 * n + 160], timestamp)
+
+
+async def call(service, messages, token=None, parameters=PARAMETERS, tracks=("inbound",)):
+    """A whole call; the code and reason with which the server closes."""
+    async with socket(service, "/v1/twilio", token) as ws:
+        await ws.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
+        await ws.send(json.dumps(start(tracks, parameters)))
+        for message in messages:
+            await ws.send(json.dumps(message))
+        await ws.send(json.dumps({"event": "stop", "sequenceNumber": "9", "stop": {}}))
+        said = []
+        with suppress(ConnectionClosed):
+            async for message in ws:
+                said.append(message)
+        return ws.close_code, [json.loads(s) for s in said]
+
+
+def timeline(service, number=0):
+    with client(service) as http:
+        record = http.get("/v1/sessions").json()["sessions"][number]
+        text = http.get(f"/v1/sessions/{record['id']}/timeline?format=jsonl").text
+    return record, [json.loads(line) for line in text.splitlines()]
+
+
+def ended(service):
+    for opened in service.sessions.all_open():
+        assert opened.settled.wait(60)
+
+
+async def test_both_tracks_are_channels(serving, coded):
+    one, two = talk(coded[0]), talk(coded[1], "outbound")
+    both = [m for pair in zip(one, two, strict=False) for m in pair]
+    keys = {
+        "event": "dtmf",
+        "sequenceNumber": "5",
+        "dtmf": {"track": "inbound_track", "digit": "1"},
+    }
+    mark = {"event": "mark", "sequenceNumber": "6", "mark": {"name": "x"}}
+    with serving() as service:
+        parameters = PARAMETERS | {"participants": "Caller, Agent"}
+        closed = await call(
+            service,
+            [*both[:100], keys, mark, *both[100:]],
+            parameters=parameters,
+            tracks=("inbound", "outbound"),
+        )
+        await asyncio.to_thread(ended, service)
+        record, events = timeline(service)
+    assert closed == (1000, [])
+    assert (record["kind"], record["reason"]) == ("twilio", "end")
+    assert record["participants"] == ["Caller", "Agent"]
+    assert not [e for e in events if e["type"] in ("gap", "error")]
+    shorter = min(len(c) // 160 for c in coded) * 20
+    for channel in (0, 1):
+        assert [e for e in events if e["type"] == "emotion" and e["channel"] == channel]
+        assert events[-1]["summary"][channel]["duration_ms"] == shorter
+
+
+async def test_a_call_into_a_session_created_before(serving, coded):
+    with serving() as service:
+        with client(service) as http:
+            spec = {"kind": "twilio", "purpose": "personal", "informed": True}
+            made = http.post("/v1/sessions", json=spec).json()
+        closed = await call(service, talk(coded[0]), parameters={"session": made["id"]})
+        await asyncio.to_thread(ended, service)
+        record, _ = timeline(service)
+    assert closed == (1000, [])
+    assert (record["id"], record["state"]) == (made["id"], "ended")
+    assert record["duration_ms"] == len(coded[0]) // 160 * 20
+
+
+async def test_the_token_may_come_as_a_parameter_or_a_header(serving, coded):
+    with serving() as service:
+        tokens = service.archive.tokens
+        good, watch = tokens.create(("ingest",)), tokens.create(("watch",))
+        for header, parameter, code in (
+            (None, None, "no_token"),
+            (None, "lm_wrong", "bad_token"),
+            (None, watch, "missing_scope"),
+            (watch, None, "missing_scope"),
+        ):
+            parameters = PARAMETERS | ({"token": parameter} if parameter else {})
+            close_code, said = await call(service, [], header, parameters)
+            assert close_code == 1008
+            assert [s["code"] for s in said] == [code]
+        with pytest.raises(InvalidStatus):
+            await call(service, [], "lm_wrong")
+        assert await call(service, [], None, PARAMETERS | {"token": good}) == (1000, [])
+        assert await call(service, [], good) == (1000, [])
+
+
+async def test_what_makes_no_sense_is_refused(serving, coded):
+    with serving() as service:
+
+        async def refusal(*messages):
+            async with socket(service, "/v1/twilio") as ws:
+                for message in messages:
+                    text = message if isinstance(message, str | bytes) else json.dumps(message)
+                    await ws.send(text)
+                try:
+                    return json.loads(await ws.recv())["code"]
+                except ConnectionClosed:
+                    return None
+
+        first = next(talk(coded[0]))
+        assert await refusal("{") == "bad_request"
+        assert await refusal(b"x") == "bad_request"
+        assert await refusal({"event": "noise"}) == "bad_request"
+        assert await refusal(first | {"media": {}}) == "bad_request"
+        assert await refusal(start(encoding="audio/wav")) == "bad_request"
+        assert await refusal(start(sampleRate=16000)) == "bad_request"
+        assert await refusal(start(parameters={})) == "bad_request"
+        assert await refusal(start(parameters={"purpose": "work"})) not in (None, "bad_request")
+        assert await refusal(start(), start()) == "bad_request"
+        assert await refusal(start(), media("outbound", 1, b"", 0)) == "bad_track"
+        broken = {"event": "media", "media": first["media"] | {"payload": "?"}}
+        assert await refusal(start(), broken) == "bad_sound"
+        assert await refusal(
+            start(("inbound", "outbound"), PARAMETERS | {"participants": "A"})
+        ) == ("bad_participants")
+        # Nobody else notices.
+        assert await call(service, talk(coded[0])) == (1000, [])
+        await asyncio.to_thread(ended, service)
+        record, _ = timeline(service)
+        assert record["labels"][0]
+
+
+def pieces(numbers, timestamps=None, size=160):
+    for n in numbers:
+        at = 20 * n if timestamps is None else timestamps[n]
+        payload = base64.b64encode(b"\x90" * size).decode()
+        yield Media(chunk=n + 1, timestamp=at, payload=payload)
+
+
+def pushed(tracks, messages):
+    return [b for n, m in enumerate(messages) for b in tracks.push(m, 0.019 * n)] + tracks.flush()
+
+
+def holes(blocks):
+    out, end = [], 0
+    for block in blocks:
+        if block.start > end:
+            out.append((end, block.start, block.gap_cause))
+        end = block.end
+    return out
+
+
+def test_a_piece_that_is_missing_is_a_gap_and_one_out_of_order_is_not():
+    numbers = [*range(10), 12, 11, *range(13, 20), *range(21, 40)]
+    blocks = pushed(Tracks(("inbound",), 0.0), pieces(numbers))
+    assert holes(blocks) == [
+        (10 * 160, 11 * 160, "packet_loss"),
+        (20 * 160, 21 * 160, "packet_loss"),
+    ]
+    assert blocks[-1].end == 40 * 160
+
+
+def test_a_track_that_begins_later_is_absent_before():
+    tracks = Tracks(("inbound", "outbound"), 0.0)
+    late = Media(
+        track="outbound", chunk=1, timestamp=2000, payload=base64.b64encode(bytes(160)).decode()
+    )
+    (block,) = tracks.push(late, 2.0)
+    assert (block.start, block.channel, block.gap_cause) == (16000, 1, "absent")
+    # But not by more than time has passed.
+    (block,) = Tracks(("outbound",), 0.0).push(late.model_copy(update={"timestamp": 10**9}), 2.0)
+    assert block.start <= 3 * 8000
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("inbound", "outbound")),
+            st.none() | st.integers(0, 2**53) | st.integers(0, 30),
+            st.integers(0, 2**53) | st.integers(0, 1000),
+            st.binary(max_size=400),
+        ),
+        max_size=30,
+    )
+)
+def test_whatever_pieces_come_each_channel_goes_on(sent):
+    tracks, ends = Tracks(("inbound", "outbound"), 0.0), {0: 0, 1: 0}
+    for n, (track, chunk, timestamp, payload) in enumerate(sent):
+        text = base64.b64encode(payload).decode()
+        message = Media(track=track, chunk=chunk, timestamp=timestamp, payload=text)
+        for block in tracks.push(message, 0.02 * n):
+            assert block.start >= ends[block.channel]
+            ends[block.channel] = block.end
+    assert all(end <= 8000 * (len(sent) * 0.05 + 6) + 400 for end in ends.values())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text(max_size=100)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(("event", "start", "media", "tracks", "payload", "chunk", "x")),
+                inner | st.sampled_from(("start", "media", "stop")),
+                max_size=4,
+            )
+        ),
+        max_leaves=8,
+    ).map(json.dumps)
+)
+def test_any_message_is_read_or_refused(text):
+    with suppress(Refused):
+        assert parse(text).event
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(("purpose", "consent", "participants", "informed", "retention_days", "x")),
+        st.text(max_size=300) | st.sampled_from(("true", "30", "personal", ",,", "a,b")),
+    )
+)
+def test_any_parameters_are_read_or_refused(parameters):
+    with suppress(Refused):
+        assert all(spec_of(parameters).participants)
+
+
+async def test_a_silent_call_leaves_with_its_session(serving):
+    with serving() as service:
+        async with socket(service, "/v1/twilio") as ws:
+            await ws.send(json.dumps(start()))
+            async with asyncio.timeout(30):
+                while not any(opened.live for opened in service.sessions.all_open()):
+                    await asyncio.sleep(0.01)
+                (opened,) = service.sessions.all_open()
+                with client(service) as http:
+                    path = f"/v1/sessions/{opened.record.id}/end"
+                    assert (await asyncio.to_thread(http.post, path)).status_code == 200
+                with pytest.raises(ConnectionClosed):
+                    await ws.recv()
+        assert ws.close_code == 1000
+
+
+async def test_strangers_keep_out_strangers_alone(serving, coded):
+    with serving() as service:
+        token = service.archive.tokens.create(("ingest",))
+        async with AsyncExitStack() as strangers:
+            for _ in range(UNKNOWN):
+                await strangers.enter_async_context(socket(service, "/v1/twilio"))
+            with pytest.raises(InvalidStatus):
+                await strangers.enter_async_context(socket(service, "/v1/twilio"))
+            closed = await call(service, list(talk(coded[0]))[:20], token)
+    assert closed == (1000, [])

@@ -1,0 +1,79 @@
+"""The OpenAPI document, held against a running server by schemathesis."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from talking import client
+
+from livemood.server.sessions.admission import Admission
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+
+
+@schemathesis.serializer("application/sdp")
+def _as_sdp(_context, value):
+    return str(value).encode("utf-8", "surrogatepass")
+
+
+@pytest.fixture
+def described(serving):
+    """The schema of a running server that has sessions of its own."""
+    with serving(limits={"sessions": 100_000, "failed_logins": 10**6}) as service:
+        service.sessions.admission = Admission(busiest=1e9, guess=0.0)
+        with client(service) as http:
+
+            def another():
+                spec = {"kind": "stream", "purpose": "research", "consent": "form"}
+                return http.post("/v1/sessions", json=spec).json()["id"]
+
+            yield schemathesis.openapi.from_url(f"{service.url}/openapi.json"), another
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_every_answer_is_as_described(described, mode):
+    schema, another = described
+    tried, answered = [], set()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        tried.append(operation.label)
+
+        @settings(
+            max_examples=15 if mode is GenerationMode.POSITIVE else 6,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(operation.as_strategy(generation_mode=mode))
+        def hold(case):
+            if mode is GenerationMode.POSITIVE and "session" in case.path_parameters:
+                case.path_parameters["session"] = another()
+            answer = case.call(timeout=20)
+            answered.add((case.operation.label, answer.status_code))
+            refused = answer.status_code in (408, 413, 431)  # of which schemathesis knows nothing
+            case.validate_response(answer, checks=CHECKS[:-1] if refused else CHECKS)
+
+        try:
+            hold()
+        except Unsatisfiable:  # there is nothing wrong to say of it
+            assert mode is GenerationMode.NEGATIVE
+    assert "GET /v1/sessions/{session}/timeline" in tried
+    assert len(tried) >= 10
+    if mode is GenerationMode.POSITIVE:
+        assert ("DELETE /v1/sessions/{session}", 204) in answered
+        assert ("GET /v1/sessions/{session}/timeline", 200) in answered

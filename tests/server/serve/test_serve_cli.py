@@ -1,0 +1,270 @@
+"""The real `livemood serve` and `livemood token`, in processes of their own."""
+
+import asyncio
+import datetime
+import ipaddress
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from talking import received, send_all
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from livemood.cli.main import main
+from livemood.server.storage.database import check
+from livemood.timeline.events import parse_event
+
+COMMAND = [sys.executable, "-m", "livemood"]
+
+
+def livemood(*args, env=None):
+    return subprocess.run(
+        [*COMMAND, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | (env or {}),
+    )
+
+
+class Process:
+    """A running server."""
+
+    def __init__(self, process, url):
+        self.process, self.url = process, url
+
+    def websocket(self, path, **options):
+        return connect(self.url.replace("http", "ws", 1) + path, max_size=None, **options)
+
+
+@contextmanager
+def served(data, *args, env=None):
+    """`livemood serve` on a free port; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--data", str(data), "--port", "0", *map(str, args)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | (env or {}),
+    )
+    try:
+        line = process.stderr.readline()
+        while line and "serving at" not in line:
+            line = process.stderr.readline()
+        assert line, "the server did not start"
+        yield Process(process, line.split()[-1])
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate of our own for 127.0.0.1 and its key, as files."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "livemood test")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.mark.slow
+async def test_a_walk_with_tokens_and_tls(tmp_path, certificate, speech):
+    cert, key = certificate
+    data = tmp_path / "data"
+    made = {
+        scope: livemood(
+            "token", "create", "--scope", scope, "--name", f"the {scope}er", "--data", data
+        )
+        for scope in ("ingest", "watch", "manage")
+    }
+    assert all(m.returncode == 0 for m in made.values())
+    token = {scope: m.stdout.strip() for scope, m in made.items()}
+    trust = ssl.create_default_context(cafile=cert)
+
+    def bearer(scope):
+        return {"Authorization": f"Bearer {token[scope]}"}
+
+    with served(data, "--cert", cert, "--key", key, "--host", "0.0.0.0") as server:
+        url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert url.startswith("https://")
+        server.url = url
+        async with httpx.AsyncClient(base_url=url, verify=trust) as http:
+            assert (await http.get("/healthz")).status_code == 200
+            assert (await http.get("/v1/about")).json()["auth_required"] is True
+            assert (await http.get("/v1/sessions")).status_code == 401
+            with pytest.raises(InvalidStatus):
+                await server.websocket("/v1/stream", ssl=trust)
+            # As a browser does it: the token among the subprotocols.
+            protocols = ["livemood.v1", f"bearer.{token['ingest']}"]
+            async with server.websocket("/v1/stream", ssl=trust, subprotocols=protocols) as ws:
+                assert ws.subprotocol == "livemood.v1"
+                await send_all(ws, speech)
+                events = await received(ws)
+            assert events[-1].type == "session.ended"
+            path = f"/v1/sessions/{events[0].session}"
+            assert (await http.get(path, headers=bearer("ingest"))).status_code == 403
+            assert (await http.get(path, headers=bearer("watch"))).json()["labels"]
+            assert (await http.delete(path, headers=bearer("watch"))).status_code == 403
+            listed = livemood("token", "list", "--data", data)
+            assert "the watcher" in listed.stdout
+            assert token["watch"] not in listed.stdout
+            assert livemood("token", "revoke", "2", "--data", data).returncode == 0
+            assert (await http.get(path, headers=bearer("watch"))).status_code == 401
+            assert (await http.delete(path, headers=bearer("manage"))).status_code == 204
+            audit = (await http.get("/v1/audit", headers=bearer("manage"))).json()["lines"]
+            who = {line["action"]: line["who"] for line in audit}
+            assert who["create"] == "token:1 the ingester"
+            assert who["delete"] == "token:3 the manageer"
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(url.replace("https", "http") + "/healthz", timeout=5)
+
+
+async def test_a_stop_ends_sessions_in_order_and_tells_everybody(tmp_path, speech):
+    with served(tmp_path) as server:
+        async with server.websocket("/v1/stream") as ws:
+            await send_all(ws, speech, end=False)
+            first = parse_event(await ws.recv())
+            path = f"/v1/timeline?session={first.session}&after=0"
+            async with server.websocket(path) as watcher:
+                seen = [parse_event(await watcher.recv())]
+                server.process.send_signal(signal.SIGTERM)
+                own = [first, *await received(ws)]
+                seen += await received(watcher)
+        assert own[-1].type == "session.ended"
+        assert own[-1].reason == "interrupted"
+        assert own[-1].summary[0].windows > 0
+        assert seen == own
+        assert server.process.wait(20) == 0
+        left = server.process.stderr.read()
+        assert "Traceback" not in left
+    with served(tmp_path) as server, httpx.Client(base_url=server.url) as http:
+        record = http.get(f"/v1/sessions/{first.session}").json()
+        assert (record["state"], record["reason"]) == ("ended", "interrupted")
+        lines = http.get(f"/v1/sessions/{first.session}/timeline?format=jsonl").text.splitlines()
+        assert [parse_event(line) for line in lines] == own
+
+
+def test_wrong_settings_are_one_line(tmp_path, certificate, monkeypatch, capsys):
+    def livemood(*args):
+        monkeypatch.setattr(sys, "argv", ["livemood", *map(str, args)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, capsys.readouterr().err
+
+    cert, key = certificate
+    config = tmp_path / "livemood.toml"
+    config.write_text("[limits]\nsesions = 5\n")
+    data = ("--data", tmp_path / "data")
+    (tmp_path / "text.toml").write_text("not toml")
+    (tmp_path / "file").write_text("")
+    for args, status, said in (
+        (("--config", config), 2, "limits.sesions"),
+        (("--config", tmp_path / "text.toml"), 2, "settings cannot be read"),
+        (("--config", tmp_path / "none.toml"), 2, "no settings file"),
+        (("--set", "limits.sessions=0"), 2, "limits.sessions"),
+        (("--set", "limits"), 2, "NAME=VALUE"),
+        (("--set", "port.x=1", "--port", "1"), 2, "no group"),
+        (("--port", "70000"), 2, "port"),
+        (("--host", "0.0.0.0"), 2, "livemood token create"),
+        (("--host", "no.such.host.invalid"), 2, "livemood token create"),
+        (("--cert", cert), 2, "--cert and --key"),
+        (("--cert", key, "--key", cert), 2, "cannot be used"),
+        (("--policy", tmp_path / "none.toml"), 2, "cannot read the policy"),
+        (("--data", tmp_path / "file"), 1, "cannot keep data"),
+    ):
+        code, error = livemood("serve", *data, *args)
+        assert (code, error.count("\n")) == (status, 1), (args, error)
+        assert error.startswith("livemood: ")
+        assert said in error
+    for args in (
+        ("create", "--scope", "root"),
+        ("create", "--scope", "watch", "--expires", "soon"),
+        ("revoke", "77"),
+    ):
+        code, error = livemood("token", *args, *data)
+        assert code in (1, 2)
+        assert error.startswith("livemood: ")
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
+    config = tmp_path / "livemood.toml"
+    config.write_text("retention_days = 5\nhop = 0.5\n[limits]\nsessions = 7\nidle_s = 5\n")
+    env = {
+        "LIVEMOOD_CONFIG": str(config),
+        "LIVEMOOD_LIMITS__SESSIONS": "6",
+        "LIVEMOOD_RETENTION_DAYS": "4",
+    }
+    with (
+        served(tmp_path / "d", "--set", "retention_days=3", env=env) as server,
+        httpx.Client(base_url=server.url) as http,
+    ):
+        spec = {"kind": "stream", "purpose": "personal", "informed": True}
+        answers = [http.post("/v1/sessions", json=spec) for _ in range(8)]
+    assert [a.status_code for a in answers] == [201] * 6 + [503] * 2
+    assert answers[0].json()["retention_days"] == 3
+
+
+@pytest.mark.slow
+async def test_killed_it_loses_a_second_at_most_and_comes_back_with_the_rest(tmp_path, speech):
+    """`benchmarks/kill.py` does so twenty times, with many sessions."""
+    had = []
+    with served(tmp_path) as server:
+        async with server.websocket("/v1/stream") as ws:
+            await send_all(ws, speech, end=False)
+            while not had or had[-1].type != "speech.ended":
+                had.append(parse_event(await ws.recv()))
+            for _ in range(20):  # what was said a second ago must be there
+                await ws.send('{"type": "marker", "note": "tick"}')
+                had.append(parse_event(await ws.recv()))
+                await asyncio.sleep(0.1)
+            server.process.kill()
+            killed = time.time()
+            server.process.wait()
+    for path in [tmp_path / "livemood.db", *(tmp_path / "timelines").glob("*.db")]:
+        assert check(path) == "ok"
+    with served(tmp_path) as server, httpx.Client(base_url=server.url) as http:
+        (record,) = http.get("/v1/sessions").json()["sessions"]
+        assert (record["state"], record["reason"]) == ("ended", "interrupted")
+        url = f"/v1/sessions/{record['id']}/timeline?format=jsonl"
+        kept = [parse_event(line) for line in http.get(url).text.splitlines()]
+    assert kept[:-1] == had[: len(kept) - 1]
+    assert kept[-1].type == "session.ended"
+    made = [datetime.datetime.fromisoformat(e.time).timestamp() for e in had]
+    lost = made[len(kept) - 1 :]
+    assert not lost or killed - lost[0] <= 1.0
+    assert kept[-1].summary[0].windows == sum(e.type == "emotion" for e in kept)

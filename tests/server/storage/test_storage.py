@@ -1,0 +1,335 @@
+"""What is kept, what is not, and what is left of what was deleted."""
+
+import os
+import random
+import secrets
+import sqlite3
+import threading
+import time
+from contextlib import closing
+
+import pytest
+import soundfile as sf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livemood.audio import AudioBlock
+from livemood.engine import analyze_file
+from livemood.errors import LivemoodError, UsageError
+from livemood.server.access.principal import Principal
+from livemood.server.refused import Refused
+from livemood.server.spec import SessionRecord
+from livemood.server.storage.archive import Archive
+from livemood.server.storage.database import Database, check
+from livemood.server.storage.store import Store
+from livemood.server.storage.tokens import Tokens
+from livemood.timeline.events import parse_event
+from livemood.timeline.recover import interrupted_end
+
+
+@pytest.fixture
+def archive(tmp_path):
+    opened = Archive(tmp_path / "data", "test")
+    yield opened
+    opened.close()
+
+
+def record(**fields):
+    defaults = {
+        "id": secrets.token_hex(8),
+        "kind": "stream",
+        "state": "waiting",
+        "source": None,
+        "created": "2030-01-01T00:00:00.000Z",
+        "purpose": "research",
+        "retention_days": 30,
+        "created_by": "local",
+    }
+    return SessionRecord(**defaults | fields)
+
+
+def ended(archive, **fields):
+    """A session that has ended, kept."""
+    made = record(**fields)
+    archive.store.add(made)
+    archive.store.update(made.model_copy(update={"state": "ended"}))
+    return made
+
+
+def bytes_of(folder):
+    return b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
+
+
+def test_deleted_text_is_in_no_file(archive, tmp_path):
+    """Many sessions with text of many lengths, so that SQLite moves rows about; then, one by one,
+    each is deleted, and nothing of it may be left anywhere, while the others stay whole.
+    """
+    chance = random.Random(7)
+    texts = {}
+    for number in range(40):
+        word = f"Name{number:03}of{secrets.token_hex(8)}"
+        filler = "x" * chance.randrange(0, 1500)
+        made = ended(archive, participants=(word + filler,), consent=f"consent {word}", source=word)
+        for seq in range(1, chance.randrange(2, 300)):
+            archive.writer.put(made.id, seq, f'{{"note": "{word} {seq} {filler[:300]}"}}')
+        archive.recorder.path(made.id).write_bytes(b"OggS" + word.encode())
+        texts[made.id] = word.encode()
+    assert archive.writer.flush()
+    for session in texts:
+        archive.timelines.close(session)
+    order = list(texts)
+    chance.shuffle(order)
+    assert all(texts[session] in bytes_of(tmp_path) for session in order)
+    for place, session in enumerate(order):
+        archive.delete([session], "test", "delete")
+        # To look at every file each time would take long, and late ones are as good as early ones.
+        if place % 8 == 7 or place == len(order) - 1:
+            left = bytes_of(tmp_path)
+            gone = [texts[s] for s in order[: place + 1] if texts[s] in left]
+            assert gone == []
+            assert all(texts[s] in left for s in order[place + 1 :])
+    assert archive.store.find() == []
+    assert check(archive.database.path) == "ok"
+
+
+def test_secure_delete_alone_would_leave_traces(tmp_path):
+    """Why the main file is written anew: SQLite's copies of moved rows outlive their deletion."""
+    left_by_delete, left_by_scrub = 0, 0
+    for seed in range(6):
+        chance = random.Random(seed)
+        database = Database(tmp_path / str(seed))
+        words = {}
+        with database.transaction() as db:
+            for number in range(60):
+                words[number] = f"Word{seed}x{number:03}x{secrets.token_hex(6)}"
+                text = words[number] + "y" * chance.randrange(900)
+                db.execute(
+                    "INSERT INTO sessions (id, state, purpose, words, record) "
+                    "VALUES (?, 'ended', 'p', '', ?)",
+                    (str(number), text),
+                )
+        for number in chance.sample(range(60), 50):
+            with database.transaction() as db:
+                db.execute("DELETE FROM sessions WHERE id = ?", (str(number),))
+            del words[number]
+        database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        gone = bytes_of(tmp_path / str(seed)).count(f"Word{seed}x".encode())
+        left_by_delete += gone - len(words)
+        database.scrub()
+        left_by_scrub += bytes_of(tmp_path / str(seed)).count(f"Word{seed}x".encode()) - len(words)
+        database.close()
+    assert left_by_scrub == 0
+    assert left_by_delete > 0
+
+
+def test_retention_deletes_what_is_due_and_nothing_else(archive, monkeypatch):
+    old = ended(archive, retention_days=1.0, participants=("Old",))
+    young = ended(archive, retention_days=3.0, participants=("Young",))
+    live = record(state="live", retention_days=0.001)
+    archive.store.add(live)
+    assert archive.retain() == 0
+    later = time.time() + 2 * 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert archive.retain() == 1
+    assert archive.store.get(old.id) is None
+    assert archive.store.get(young.id).participants == ("Young",)
+    assert archive.store.get(live.id) is not None
+    assert archive.audit.lines()[0]["action"] == "expire"
+    assert archive.audit.lines()[0]["session"] == old.id
+
+
+def test_a_cut_timeline_gets_an_end_that_sums_up_what_was_heard(demo_file, model):
+    timeline, _ = analyze_file(demo_file, model)
+    assert interrupted_end([]) is None
+    end = interrupted_end(timeline.events[:-1])
+    assert end.seq == timeline.ended.seq
+    assert end.reason == "interrupted"
+    for ours, theirs in zip(end.summary, timeline.ended.summary, strict=True):
+        assert ours.session.shares == theirs.session.shares
+        assert ours.session.transitions == theirs.session.transitions
+        assert ours.session.mean_probabilities == pytest.approx(
+            theirs.session.mean_probabilities, abs=1e-3
+        )
+        assert (ours.windows, ours.speech_ms) == (theirs.windows, theirs.speech_ms)
+    for cut in range(1, len(timeline.events), 17):
+        part = interrupted_end(timeline.events[:cut])
+        assert part.seq == cut + 1
+
+
+def test_a_killed_server_leaves_sessions_that_are_ended_at_the_next_start(
+    tmp_path, demo_file, model
+):
+    timeline, _ = analyze_file(demo_file, model)
+    session = timeline.events[0].session
+    first = Archive(tmp_path, "test")
+    first.store.add(record(id=session))
+    first.store.add(never := record())
+    for event in timeline.events[:60]:
+        first.writer.put(session, event.seq, event.model_dump_json())
+    assert first.writer.flush()
+    first.database.close()  # and no more: nothing is ended
+    first._unlock()
+    again = Archive(tmp_path, "test")
+    assert again.recover() == 2
+    assert again.recover() == 0
+    kept = again.store.get(session)
+    assert (kept.state, kept.reason, kept.channels) == ("ended", "interrupted", 2)
+    assert again.store.get(never.id).reason == "unused"
+    events = [parse_event(text) for _, text in again.events(session)]
+    assert events[:60] == timeline.events[:60]
+    assert events[60].type == "session.ended"
+    assert len(events) == 61
+    again.close()
+
+
+def test_what_cannot_be_written_is_written_later(archive, monkeypatch):
+    append, full = archive.timelines.append, [True]
+
+    def failing(session, rows):
+        if full[0]:
+            raise sqlite3.OperationalError("database or disk is full")
+        append(session, rows)
+
+    monkeypatch.setattr(archive.timelines, "append", failing)
+    archive.writer.put("a", 1, "one")
+    assert archive.writer.flush()
+    assert "full" in archive.writer.failing
+    archive.writer.put("a", 2, "two")
+    full[0] = False
+    assert archive.writer.flush()
+    assert archive.writer.failing is None
+    assert archive.events("a") == [(1, "one"), (2, "two")]
+
+
+def test_one_server_a_folder(archive, tmp_path):
+    with pytest.raises(LivemoodError, match="another livemood serve"):
+        Archive(tmp_path / "data")
+
+
+def test_files_are_for_the_server_alone(archive, tmp_path):
+    made = ended(archive)
+    archive.writer.put(made.id, 1, "text")
+    archive.writer.flush()
+    if os.name == "posix":
+        modes = {p.name: p.stat().st_mode & 0o077 for p in (tmp_path / "data").rglob("*.db*")}
+        assert set(modes.values()) == {0}, modes
+
+
+def test_a_folder_that_cannot_be_used_is_one_line(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(LivemoodError, match="cannot keep data"):
+        Archive(blocked)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "livemood.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(LivemoodError, match="cannot keep data"):
+        Archive(tmp_path / "bad")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    database = Database(tmp_path_factory.mktemp("sql"))
+    yield Store(database)
+    database.close()
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXT, TEXT, TEXT)
+def test_text_of_any_kind_is_found_again_and_never_understood_as_sql(store, name, consent, asked):
+    made = record(participants=(name,), consent=consent)
+    store.add(made)
+    assert store.get(made.id) == made
+    assert made.id in [r.id for _, r in store.find(text=made.id)]
+    assert made.id in [r.id for _, r in store.find(text=name, limit=1000)]
+    store.find(text=asked, purpose=asked)
+    assert [r.id for _, r in store.find(session=made.id, purpose="research")] == [made.id]
+    assert store.find(session=asked) == []
+
+
+def test_tokens_are_kept_as_hashes_and_can_be_revoked(tmp_path):
+    database = Database(tmp_path)
+    tokens = Tokens(database)
+    assert not tokens.any
+    token = tokens.create(("watch", "ingest"), "the lobby", session="abc")
+    assert tokens.any
+    holder = tokens.find(token)
+    assert holder.scopes == ("ingest", "watch")
+    assert holder.session == "abc"
+    assert Principal.of(holder).name == "token:1 the lobby"
+    assert tokens.find(token[:-1]) is None
+    assert tokens.find("\udcff") is None
+    brief = tokens.create(("manage",), lifetime_s=1000)
+    assert tokens.find(brief)
+    with database.transaction() as db:
+        db.execute("UPDATE tokens SET expires = 1 WHERE n = 2")
+    assert tokens.find(brief) is None
+    assert tokens.revoke(1)
+    assert not tokens.revoke(9)
+    assert tokens.find(token) is None
+    assert not tokens.holds(holder.number)
+    assert [t.state for t in tokens.all()] == ["revoked", "expired"]
+    assert token.removeprefix("lm_").encode() not in bytes_of(tmp_path)
+    for wrong in ((), ("admin",)):
+        with pytest.raises(UsageError, match="scopes"):
+            tokens.create(wrong)
+    database.close()
+
+
+def test_sound_is_kept_in_opus_with_its_gaps(archive, clip):
+    samples, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32", always_2d=True)
+    recording = archive.recorder.open("abc", rate, 1)
+    for at in range(0, len(samples), 320):
+        shift = 16000 if at > 32000 else 0
+        recording.push(AudioBlock(at + shift, samples[at : at + 320], 0.0))
+    recording.finish()
+    archive.recorder.close()
+    info = sf.info(str(archive.recorder.path("abc")))
+    assert (info.subtype, info.samplerate, info.channels) == ("OPUS", 16000, 1)
+    assert info.frames == pytest.approx(len(samples) + 16000, abs=640)
+    archive.recorder.erase("abc")
+    assert not archive.recorder.path("abc").exists()
+
+
+def test_a_deletion_that_meets_a_reader_is_completed_later(archive, tmp_path):
+    word = "Name" + secrets.token_hex(8)
+    made = ended(archive, participants=(word,))
+    archive.database._connection.execute("PRAGMA busy_timeout = 50")
+    with closing(sqlite3.connect(archive.database.path)) as backup:
+        backup.execute("BEGIN")
+        backup.execute("SELECT count(*) FROM sessions").fetchone()
+        with pytest.raises(Refused, match="another program reads") as refused:
+            archive.delete([made.id], "test", "delete")
+        assert refused.value.code == "erasing"
+        assert word.encode() in bytes_of(tmp_path)
+    lines = archive.database.rows("SELECT who, action FROM audit WHERE session = ?", (made.id,))
+    assert lines == [("test", "delete")]
+    archive.retain()  # as at start, and every minute
+    assert archive.store.get(made.id) is None
+    assert word.encode() not in bytes_of(tmp_path)
+
+
+def test_a_session_that_cannot_be_erased_holds_up_no_other(archive, monkeypatch):
+    stuck, other = ended(archive), ended(archive)
+    archive.recorder.path(stuck.id).mkdir()
+    later = time.time() + 31 * 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert archive.retain() == 1
+    assert archive.store.get(other.id) is None
+    assert archive.store.get(stuck.id) is not None
+
+
+def test_reading_waits_for_no_writer(archive):
+    made = ended(archive)
+    with closing(sqlite3.connect(archive.database.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")  # another program writes
+        writing = threading.Thread(target=archive.audit.note, args=("test", "note"))
+        writing.start()
+        assert archive.store.get(made.id) is not None
+        assert not archive.tokens.any
+        assert writing.is_alive()
+        other.execute("ROLLBACK")
+        writing.join(30)
+    assert archive.database.rows("SELECT action FROM audit") == [("note",)]
