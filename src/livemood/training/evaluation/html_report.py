@@ -32,7 +32,7 @@ COLUMNS = {
 
 
 def html_report(evaluation: Mapping[str, Any]) -> str:
-    """The page for what `livemood evaluate` measured; see docs/training.md for its JSON."""
+    """The page for what `livemood evaluate` measured; see docs/guides/training.md for its JSON."""
     model = evaluation["model"]
     title = f"{model['name']} {model['version']} ({model['precision']})"
     body = [
