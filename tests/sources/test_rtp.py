@@ -5,7 +5,6 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 import threading
 from itertools import pairwise
 
