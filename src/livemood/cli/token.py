@@ -57,8 +57,8 @@ def revoke(number: int, data: Data = None) -> None:
 
 
 def _tokens(data: Path | None) -> "Tokens":
-    from livemood.server.storage.archive import default_folder
     from livemood.server.storage.database import Database
+    from livemood.server.storage.folder import default_folder
     from livemood.server.storage.tokens import Tokens
 
     return Tokens(Database(data or default_folder()))

@@ -31,7 +31,7 @@ def kept(serving, speech):
     """A server with tokens and one session, secret and ended."""
 
     async def prepare(service):
-        tokens = service.archive.tokens
+        tokens = service.storage.tokens
         made = {
             "all": tokens.create(("ingest", "watch", "manage")),
             "ingest": tokens.create(("ingest",)),
@@ -100,7 +100,7 @@ async def test_without_a_good_token_there_is_nothing(serving, kept, speech):
 async def test_another_tokens_session_is_not_to_be_touched(serving, kept):
     with serving() as service:
         _, tokens = await kept(service)
-        thief = service.archive.tokens.create(("ingest",))
+        thief = service.storage.tokens.create(("ingest",))
         with client(service, tokens["ingest"]) as mine, client(service, thief) as other:
             session = mine.post("/v1/sessions", json=SPEC).json()["id"]
             assert code(other.post(f"/v1/sessions/{session}/end")) == (403, "other_session")
@@ -117,7 +117,7 @@ async def test_another_tokens_session_is_not_to_be_touched(serving, kept):
 async def test_a_revoked_token_ends_what_it_had_open(serving, kept, speech):
     with serving() as service:
         _, tokens = await kept(service)
-        waiting = service.archive.tokens.create(("watch",))
+        waiting = service.storage.tokens.create(("watch",))
         with client(service, tokens["all"]) as http:
             made = await asyncio.to_thread(http.post, "/v1/sessions", json=SPEC)
         async with (
@@ -126,8 +126,8 @@ async def test_a_revoked_token_ends_what_it_had_open(serving, kept, speech):
         ):
             await send_all(ws, speech, end=False)
             first = parse_event(await ws.recv())
-            service.archive.tokens.revoke(2)
-            service.archive.tokens.revoke(7)
+            service.storage.tokens.revoke(2)
+            service.storage.tokens.revoke(7)
             assert [e.code for e in await received(watcher)] == ["bad_token"]
             assert (await received(ws))[-1].code == "bad_token"
         opened = service.sessions.open(first.session)
@@ -138,7 +138,7 @@ async def test_a_revoked_token_ends_what_it_had_open(serving, kept, speech):
 
 def test_guessing_tokens_is_slowed_and_locks_nobody_out(serving):
     with serving(limits={"failed_logins": 5}) as service:
-        good = service.archive.tokens.create(("watch",))
+        good = service.storage.tokens.create(("watch",))
         answers = []
         for n in range(8):
             with client(service, f"lm_guess{n}") as http:

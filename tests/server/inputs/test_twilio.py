@@ -128,7 +128,7 @@ async def test_a_call_into_a_session_created_before(serving, coded):
 
 async def test_the_token_may_come_as_a_parameter_or_a_header(serving, coded):
     with serving() as service:
-        tokens = service.archive.tokens
+        tokens = service.storage.tokens
         good, watch = tokens.create(("ingest",)), tokens.create(("watch",))
         for header, parameter, code in (
             (None, None, "no_token"),
@@ -298,7 +298,7 @@ async def test_a_silent_call_leaves_with_its_session(serving):
 
 async def test_strangers_keep_out_strangers_alone(serving, coded):
     with serving() as service:
-        token = service.archive.tokens.create(("ingest",))
+        token = service.storage.tokens.create(("ingest",))
         async with AsyncExitStack() as strangers:
             for _ in range(UNKNOWN):
                 await strangers.enter_async_context(socket(service, "/v1/twilio"))

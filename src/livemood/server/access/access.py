@@ -11,7 +11,7 @@ from livemood.server.access.logins import FailedLogins
 from livemood.server.access.principal import LOCAL, Principal
 from livemood.server.access.replies import refuse
 from livemood.server.refused import Refused
-from livemood.server.storage.tokens import Tokens
+from livemood.server.storage.interface import TokenStore
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PROTOCOL = "livemood.v1"
@@ -27,7 +27,7 @@ FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-re
 class Access:
     """Knows who asks."""
 
-    def __init__(self, tokens: Tokens, *, public: bool, failed_logins: int) -> None:
+    def __init__(self, tokens: TokenStore, *, public: bool, failed_logins: int) -> None:
         self._tokens = tokens
         self._public = public
         self._failed = FailedLogins(failed_logins)

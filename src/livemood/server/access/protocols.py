@@ -1,6 +1,7 @@
 """uvicorn's protocols, less patient: against half-open connections and endless messages."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -40,12 +41,15 @@ class HalfOpen:
         protocol.transport.abort()
 
 
-def http_protocol(half_open: HalfOpen) -> type[H11Protocol]:
+def http_protocol(
+    half_open: HalfOpen, established: Callable[[Any], None] = lambda _: None
+) -> type[H11Protocol]:
     """HTTP with a deadline for the head of every request."""
 
     class Impatient(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            established(transport.get_extra_info("peername"))
             half_open.add(self)
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -1,7 +1,6 @@
 """The ASGI application of a server of many sessions."""
 
 import logging
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,6 +29,7 @@ from livemood.server.serve.rest import Features, rest_routes
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.watch import watch_routes
 from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.database import StorageError
 from livemood.version import __version__
 
 log = logging.getLogger(__name__)
@@ -117,8 +117,8 @@ def _answer_errors(app: FastAPI, sessions: Sessions) -> None:
         answer.headers.update(error.headers or {})
         return answer
 
-    @app.exception_handler(sqlite3.Error)
-    async def _(_: Request, error: sqlite3.Error) -> JSONResponse:
+    @app.exception_handler(StorageError)
+    async def _(_: Request, error: StorageError) -> JSONResponse:
         log.error("what is kept cannot be read or written: %s", error)
         return reply(Refused("storage_failed", "what is kept cannot be used: try again", 503, 10))
 
@@ -129,7 +129,7 @@ def _answer_errors(app: FastAPI, sessions: Sessions) -> None:
 
 def _operations(app: FastAPI, sessions: Sessions, access: Access) -> None:
     def health(_: Request) -> Response:
-        failing = sessions.archive.writer.failing
+        failing = sessions.storage.failing
         body: dict[str, Any] = {
             "status": "ok" if failing is None else "degraded",
             "sessions": len(sessions.all_open()),

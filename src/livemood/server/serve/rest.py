@@ -107,7 +107,7 @@ class CreatedSession(SessionRecord):
 def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: RtpInput) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix="/v1")
-    archive = sessions.archive
+    storage = sessions.storage
     exporting = threading.Semaphore(2)  # a long timeline takes a second of this process' time
 
     def who(request: Request) -> Principal:
@@ -151,7 +151,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
     ) -> Page:
         """Sessions, newest first."""
         by.require("watch", "manage", session=by.session)
-        found = archive.store.find(
+        found = storage.sessions.find(
             state=state, purpose=purpose, text=q, session=by.session, before=before, limit=limit
         )
         records = [opened.record if (opened := sessions.open(r.id)) else r for _, r in found]
@@ -162,7 +162,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         """One session."""
         by.require("watch", "manage", session=session)
         record = sessions.record(session)
-        archive.audit.note(by.name, "read", session)
+        storage.audit.note(by.name, "read", session)
         return record
 
     @router.get(
@@ -176,13 +176,13 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         by.require("watch", "manage", session=session)
         record = sessions.record(session)
         if record.state == "live":
-            archive.writer.flush()
-        archive.audit.note(by.name, "export", session, format=format)
+            storage.writer.flush()
+        storage.audit.note(by.name, "export", session, format=format)
         with exporting:
             if format == "jsonl":
-                text = "".join(f"{line}\n" for _, line in archive.events(session))
+                text = "".join(f"{line}\n" for _, line in storage.read(session))
             else:
-                text = EXPORTS[format](archive.timeline(session))
+                text = EXPORTS[format](storage.timeline(session))
         name = f'attachment; filename="{record.id}.{format}"'
         return Response(text, headers={"Content-Disposition": name, "Content-Type": MEDIA[format]})
 
@@ -196,9 +196,9 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         by.require("watch", "manage", session=session)
         record = sessions.record(session)
         if record.state == "live":
-            archive.writer.flush()
-        archive.audit.note(by.name, "export", session, format="report")
-        events = [text for _, text in archive.events(session)]
+            storage.writer.flush()
+        storage.audit.note(by.name, "export", session, format="report")
+        events = [text for _, text in storage.read(session)]
         if not events:
             raise Refused("no_sound", "no sound has come of this session", 409)
         with exporting:
@@ -213,10 +213,10 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         """The sound of a session that asked for it to be kept, once it has ended."""
         by.require("manage", session=session)
         record = sessions.record(session)
-        path = archive.recorder.path(record.id)
+        path = storage.sound.path(record.id)
         if record.state != "ended" or not path.is_file():
             raise Refused("no_sound", "no sound is kept of this session", 404)
-        archive.audit.note(by.name, "export", session, format="sound")
+        storage.audit.note(by.name, "export", session, format="sound")
         return FileResponse(path, media_type="audio/ogg")
 
     @router.post("/sessions/{session}/markers", status_code=201, responses=answers(404, 409))
@@ -243,6 +243,6 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
     ) -> AuditPage:
         """Who created, read, exported and deleted what, newest first."""
         by.require("manage")
-        return AuditPage(lines=[AuditLine(**line) for line in archive.audit.lines(before, limit)])
+        return AuditPage(lines=[AuditLine(**line) for line in storage.audit.lines(before, limit)])
 
     return router

@@ -11,10 +11,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from livemood.engine import MonitorSettings
 from livemood.errors import UsageError
 from livemood.server.inputs.settings import RtpSettings
 from livemood.server.sessions.limits import Limits
-from livemood.server.storage.archive import default_folder
+from livemood.server.storage.folder import default_folder
 
 
 class ServeSettings(BaseSettings):
@@ -45,6 +46,8 @@ class ServeSettings(BaseSettings):
     hop: float = 0.25
     budget_ms: float = 150.0
     vad: str = "webrtc"
+    monitor: dict[str, Any] = Field(default_factory=dict)
+    """Any other setting of how sessions are listened to, by group: gate, smoother, window."""
     retention_days: float = Field(30.0, gt=0)
     """How long sessions are kept that do not say so themselves."""
     busiest: float = Field(0.7, gt=0, le=1)
@@ -82,3 +85,18 @@ def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
         raise UsageError(f"the settings cannot be read: {error}") from None
     assert isinstance(found, ServeSettings)  # noqa: S101 - a subclass of it
     return found
+
+
+def monitor_settings(settings: ServeSettings, base: MonitorSettings) -> MonitorSettings:
+    """`base` with what the group `monitor` says. Raises `UsageError` for what makes no sense."""
+    values = base.model_dump()
+    for name, value in settings.monitor.items():
+        group = values.get(name)
+        both = isinstance(group, dict) and isinstance(value, dict)
+        values[name] = group | value if both else value
+    try:
+        return MonitorSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, ("monitor", *first["loc"])))
+        raise UsageError(f"{where}: {first['msg'].lower()}") from None

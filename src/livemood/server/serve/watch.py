@@ -27,7 +27,7 @@ def watch_routes(sessions: Sessions, connections: Connections) -> list[BaseRoute
             principal.require("watch", "manage", session=session)
             record = await run_in_threadpool(sessions.record, session)
             after = _after(socket)
-            note = sessions.archive.audit.note
+            note = sessions.storage.audit.note
             await run_in_threadpool(note, principal.name, "watch", record.id)
             await accept(socket)
             with connections.held(principal):

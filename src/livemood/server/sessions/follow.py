@@ -24,7 +24,7 @@ async def send_from(socket: WebSocket, sessions: Sessions, session: str, after: 
     try:
         opened = sessions.open(session)
         if opened is None:
-            last = await run_in_threadpool(sessions.archive.timelines.last, session)
+            last = await run_in_threadpool(sessions.storage.events.last, session)
             if after is None:
                 after = last
             elif after >= max(last, 1):
@@ -64,7 +64,7 @@ async def _send_kept(
 ) -> int:
     """Send what is on disk up to number `until`; the number of the last one sent."""
     while after < until:
-        rows = await run_in_threadpool(sessions.archive.events, session, after, CHUNK)
+        rows = await run_in_threadpool(sessions.storage.read, session, after, CHUNK)
         if not rows:
             break
         for _, text in rows:
@@ -113,10 +113,10 @@ async def _left_behind(
     """What a client missed that memory does not hold any more: from disk, less emotions."""
     messages = list[str]()
     if subscription.lost:
-        await run_in_threadpool(sessions.archive.writer.flush)
+        await run_in_threadpool(sessions.storage.writer.flush)
     while subscription.lost:
         rows = await run_in_threadpool(
-            sessions.archive.events, opened.record.id, subscription.had, CHUNK
+            sessions.storage.read, opened.record.id, subscription.had, CHUNK
         )
         if not rows:  # they could not be written: the client is told by what follows
             break

@@ -46,7 +46,7 @@ class Housekeeper:
         sessions = self._sessions
         sessions.measure(self.load(), now)
         limits = sessions.limits
-        behind = waiting = live = 0
+        waiting = live = 0
         for opened in sessions.all_open():
             if opened.live is None:
                 waiting += 1
@@ -54,7 +54,6 @@ class Housekeeper:
                     sessions.finish(opened, "interrupted")
             else:
                 live += 1
-                behind += opened.record.behind
                 if now - opened.live.last_sound > limits.idle_s:
                     opened.live.finish(
                         failure=f"no sound came for {limits.idle_s:g} s", code="idle"
@@ -62,14 +61,13 @@ class Housekeeper:
         metrics = sessions.metrics
         metrics.sessions.labels("waiting").set(waiting)
         metrics.sessions.labels("live").set(live)
-        metrics.count_behind(behind)
         metrics.load.set(self.load())
         metrics.queue.labels("reading").set(sessions.hub.waiting)
-        metrics.queue.labels("storage").set(sessions.archive.writer.depth)
-        metrics.lost.set(sessions.archive.writer.lost)
+        metrics.queue.labels("storage").set(sessions.storage.writer.depth)
+        metrics.lost.set(sessions.storage.writer.lost)
         if now - self._retained > self.RETENTION_EVERY_S:
             self._retained = now
-            sessions.archive.retain()
+            sessions.storage.retain()
         sessions.delivery.call(self._sweep)
 
     def _work(self) -> None:

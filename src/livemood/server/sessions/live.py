@@ -9,7 +9,7 @@ from livemood.engine.hub import Reason, Session
 from livemood.server.monitor.log import Entry, EventLog
 from livemood.server.sessions.pace import Pace
 from livemood.server.spec import SessionRecord, ended_fields
-from livemood.server.storage.sound import Recording
+from livemood.server.storage.interface import SoundTrack
 from livemood.timeline.events import AnyEvent, Emotion, Load, Marker, SessionEnded
 
 
@@ -31,8 +31,6 @@ class OpenSession:
         self.live: LiveSession | None = None
         self.settled = threading.Event()
         """Set once everything of the session is on disk, its end included."""
-        self.superseded: dict[int | None, int] = {}
-        """Windows given up so far, by channel."""
         self._behind: dict[int | None, bool] = {}
 
     def take(self, event: AnyEvent, text: str) -> None:
@@ -68,7 +66,7 @@ class LiveSession:
         rate: int,
         channels: int,
         ahead_s: float,
-        recording: Recording | None,
+        recording: SoundTrack | None,
     ) -> None:
         self._session = session
         self._rate, self._channels = rate, channels
@@ -133,7 +131,7 @@ class LiveSession:
         if self._recording is None:
             return True
         self._recording.finish()
-        return self._recording.closed.is_set()
+        return self._recording.settled
 
     def finish(
         self, reason: Reason = "end", failure: str | None = None, code: str = "source_failed"

@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,8 @@ from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.metrics import ServiceMetrics
 from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, ended_fields
-from livemood.server.storage.archive import Archive
+from livemood.server.storage.database import StorageError
+from livemood.server.storage.interface import Storage
 from livemood.timeline.events import AnyEvent, Emotion, Marker, SessionEnded, utc_now
 
 log = logging.getLogger(__name__)
@@ -40,14 +40,14 @@ class Sessions:
     def __init__(
         self,
         hub: Hub,
-        archive: Archive,
+        storage: Storage,
         policy: Policy,
         settings: MonitorSettings,
         limits: Limits,
         admission: Admission,
         metrics: ServiceMetrics | None = None,
     ) -> None:
-        self.hub, self.archive, self.policy, self.limits = hub, archive, policy, limits
+        self.hub, self.storage, self.policy, self.limits = hub, storage, policy, limits
         self.metrics = metrics or ServiceMetrics()
         self.delivery = Delivery()
         self.admission = admission
@@ -68,12 +68,12 @@ class Sessions:
             self.policy.check(spec)
             opened = self._reserve(spec, by)
         except Refused as refused:
-            self.archive.audit.note(by.name, "refused", code=refused.code, purpose=spec.purpose)
+            self.storage.audit.note(by.name, "refused", code=refused.code, purpose=spec.purpose)
             raise
         try:
-            self.archive.store.add(opened.record)
-            self.archive.audit.note(by.name, "create", opened.record.id, purpose=spec.purpose)
-        except sqlite3.Error as error:
+            self.storage.sessions.add(opened.record)
+            self.storage.audit.note(by.name, "create", opened.record.id, purpose=spec.purpose)
+        except StorageError as error:
             with self._lock:
                 del self._open[opened.record.id]
             raise Refused("storage_failed", f"sessions cannot be kept: {error}", 503, 30) from None
@@ -105,7 +105,7 @@ class Sessions:
     def _check_room(self, channels: int) -> None:
         if self._stopping:
             raise Refused("stopping", "the server is being stopped", 503, 10)
-        if self.archive.writer.failing:
+        if self.storage.failing:
             raise Refused("storage_failed", "events cannot be kept: look at the log", 503, 30)
         wait = self.admission.wait_s(channels, self.load(), time.monotonic())
         if wait:
@@ -157,7 +157,7 @@ class Sessions:
             self.admission.redeem(session_id)
             self.admission.opened(channels, opened.since)
             # Under the lock: the end of the session must not be kept before its beginning.
-            self.archive.writer.then(partial(self.archive.store.update, opened.record))
+            self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
         return opened.live
 
     def _listen(self, opened: OpenSession, rate: int) -> LiveSession:
@@ -178,7 +178,7 @@ class Sessions:
         except UsageError as error:
             raise Refused("bad_rate", str(error), 422) from None
         keep = record.keep_sound
-        recording = self.archive.recorder.open(record.id, rate, record.channels) if keep else None
+        recording = self.storage.sound.open(record.id, rate, record.channels) if keep else None
         ahead_s = self.limits.ahead_s
         return LiveSession(session, rate, record.channels, ahead_s, recording)
 
@@ -186,14 +186,14 @@ class Sessions:
         """The sink of every session; called by the hub's thread."""
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
         text = event.model_dump_json()
-        self.archive.writer.put(opened.record.id, event.seq, text)
+        self.storage.writer.put(opened.record.id, event.seq, text)
         self.delivery.call(self._deliver, opened, event, text)
         if isinstance(event, SessionEnded):
-            self.archive.writer.then(partial(self._settle, opened, event))
+            self.storage.writer.then(partial(self._settle, opened, event))
 
     def _deliver(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
         opened.take(event, text)
-        self.metrics.count(opened, event)
+        self.metrics.count_of(opened.record.kind, event)
         if isinstance(event, Emotion):
             self.admission.heard(event.latency_ms.total / 1000 / self._settings.budget_s)
 
@@ -201,15 +201,15 @@ class Sessions:
         """The writer's thread: everything of a session is on disk; now its record, too."""
         session = opened.record.id
         recorded = opened.live is None or opened.live.recorded()
-        if self.archive.writer.waits_for(session) or not recorded:
-            self.archive.writer.later(partial(self._settle, opened, event))
+        if self.storage.writer.waits_for(session) or not recorded:
+            self.storage.writer.later(partial(self._settle, opened, event))
             return
-        self.archive.timelines.close(session)
+        self.storage.events.close(session)
         try:
-            self.archive.store.update(opened.record.model_copy(update=ended_fields(event)))
-        except sqlite3.Error:
+            self.storage.sessions.update(opened.record.model_copy(update=ended_fields(event)))
+        except StorageError:
             log.exception("the end of a session cannot be kept: trying again")
-            self.archive.writer.later(partial(self._settle, opened, event))
+            self.storage.writer.later(partial(self._settle, opened, event))
             return
         self._forget(opened)
 
@@ -241,7 +241,7 @@ class Sessions:
     def record(self, session_id: str) -> SessionRecord:
         """What is known of a session. Raises `Refused` if there is no such one."""
         opened = self.open(session_id)
-        record = opened.record if opened else self.archive.store.get(session_id)
+        record = opened.record if opened else self.storage.sessions.get(session_id)
         if record is None:
             raise not_found()
         return record
@@ -251,13 +251,13 @@ class Sessions:
         live = self._own(session_id, by).live
         if live is None or live.closing:
             raise not_live()
-        self.archive.audit.note(by.name, "mark", session_id)
+        self.storage.audit.note(by.name, "mark", session_id)
         return live.mark(note, at_ms).result(self.END_S)
 
     def end(self, session_id: str, by: Principal) -> SessionRecord:
         """End a session in order; waits until it has ended."""
         opened = self._own(session_id, by)
-        self.archive.audit.note(by.name, "end", session_id)
+        self.storage.audit.note(by.name, "end", session_id)
         self.finish(opened, "end")
         opened.settled.wait(self.END_S)
         return self.record(session_id)
@@ -278,7 +278,7 @@ class Sessions:
             if live is None and opened.record.state == "waiting":
                 ended = {"state": "ended", "ended": utc_now(), "reason": "unused"}
                 record = opened.record.model_copy(update=ended)
-                self.archive.store.update(record)  # first: if that fails it goes on waiting
+                self.storage.sessions.update(record)  # first: if that fails it goes on waiting
                 opened.record = record
                 self._forget(opened)
                 self.delivery.call(opened.log.close)
@@ -294,7 +294,7 @@ class Sessions:
             self.finish(opened, "interrupted")
             if not opened.settled.wait(self.END_S):
                 raise Refused("busy", "the session does not end: try again", 503, 5)
-        self.archive.delete([session_id], by.name, "delete")
+        self.storage.delete([session_id], by.name, "delete")
 
     def close(self) -> None:
         """End every session in order; new ones are refused. Waits until all is written."""
@@ -304,7 +304,7 @@ class Sessions:
         for session in opened:
             try:
                 self.finish(session, "interrupted")
-            except sqlite3.Error:
+            except StorageError:
                 log.exception("the end of a session cannot be kept")
                 session.settled.set()
         deadline = time.monotonic() + self.END_S
