@@ -1,4 +1,4 @@
-"""Writes docs/protocol.schema.json and the tables of docs/protocol.md from the event models.
+"""Writes protocol.schema.json and the tables of protocol.md, both in docs/reference.
 
 `python scripts/make_protocol.py`; a test checks that both are up to date.
 """
@@ -33,7 +33,7 @@ from livemood.timeline.events import (
     Transition,
 )
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
 EVENTS = [
     SessionStarted,
     SpeechStarted,
@@ -77,7 +77,7 @@ def _table(model, without):
     if not fields:
         return "No fields of its own."
     rows = [
-        f"| `{field.alias or name}` | {_type(field)} | {_doc(model, name)} |"
+        f"| `{field.alias or name}` | {_type(field)} | {field_doc(model, name)} |"
         for name, field in fields.items()
     ]
     return "\n".join(["| field | type | |", "| --- | --- | --- |", *rows])
@@ -90,15 +90,15 @@ def _type(field: FieldInfo):
     return "`" + text.replace("NoneType", "null").replace("None", "null").replace("|", "or") + "`"
 
 
-def _doc(model, name):
+def field_doc(model, name):
     """The docstring that follows the field in the source."""
     for owner in model.__mro__:
         if name in vars(owner).get("__annotations__", {}):
-            return _docstrings(owner).get(name, "")
+            return docstrings(owner).get(name, "")
     return ""
 
 
-def _docstrings(model):
+def docstrings(model):
     body = ast.parse(inspect.getsource(model)).body[0].body
     return {
         field.target.id: " ".join(text.value.value.split())

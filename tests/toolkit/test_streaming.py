@@ -16,8 +16,8 @@ from livemood.toolkit.conversations import (
     conversations,
 )
 from livemood.toolkit.streaming import Shown, hear, judge, shown, streaming_figures
-from livemood.training.degrade import NoiseBank
-from livemood.training.manifest import read_manifest
+from livemood.training.augment.degradation import NoiseBank
+from livemood.training.data.manifest import read_manifest
 
 SHORT = ConversationSettings(seconds=25.0, dwell_s=6.0)
 

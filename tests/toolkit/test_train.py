@@ -18,9 +18,9 @@ import csv  # noqa: E402
 from livemood.errors import UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.toolkit.commands import run  # noqa: E402
-from livemood.training.build import same_recipe  # noqa: E402
-from livemood.training.recipe import read_recipe  # noqa: E402
-from livemood.training.runs import choose_precision  # noqa: E402
+from livemood.training.pipeline import choose_precision  # noqa: E402
+from livemood.training.recipe.schema import read_recipe  # noqa: E402
+from livemood.training.run_folder import same_recipe  # noqa: E402
 
 RECIPE = """
 name = "tiny"
@@ -194,7 +194,7 @@ def test_int8_is_chosen_only_if_it_is_faster_and_as_good(few, tmp_path, monkeypa
     folders = {name: out / name for name in ("float32", "int8")}
     for times, chosen in (((2.0, 1.0), "int8"), ((1.0, 2.0), "float32")):
         measured = dict(zip(folders, times, strict=True))
-        monkeypatch.setattr("livemood.training.runs.milliseconds", lambda _, m=measured: m)
+        monkeypatch.setattr("livemood.training.pipeline.milliseconds", lambda _, m=measured: m)
         assert choose_precision(folders, [])["chosen"] == chosen
 
 

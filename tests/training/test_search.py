@@ -7,10 +7,10 @@ import pytest
 pytest.importorskip("optuna", reason="needs the extra train")
 
 from livemood.errors import UsageError
-from livemood.training.build import Where
-from livemood.training.data import Data, read_data
-from livemood.training.places import read_settings, with_values
-from livemood.training.recipe import Recipe, read_recipe
+from livemood.training.data.dataset import Data, read_data
+from livemood.training.recipe.overrides import read_settings, with_values
+from livemood.training.recipe.schema import Recipe, read_recipe
+from livemood.training.run_folder import Where
 from livemood.training.search import multiply_adds, search
 
 SPACE = {

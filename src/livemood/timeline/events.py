@@ -200,6 +200,19 @@ class Marker(Event):
     note: str
 
 
+class Alert(Event):
+    """The conditions of an alert rule have held for long enough, or hold no longer."""
+
+    type: Literal["alert"] = "alert"
+    rule: str
+    """Name of the rule."""
+    state: Literal["raised", "cleared"]
+    number: int
+    """Counts the alerts of this rule and channel, from 1: with them, it names an alert for good."""
+    reason: str
+    """One plain line for a person."""
+
+
 class ErrorEvent(Event):
     """Something went wrong."""
 
@@ -221,6 +234,7 @@ AnyEvent = Annotated[
     | Gap
     | Load
     | Marker
+    | Alert
     | ErrorEvent,
     Field(discriminator="type"),
 ]

@@ -10,7 +10,7 @@ from livemood.errors import UsageError
 from livemood.timeline.smoother import SmootherSettings
 from livemood.toolkit.sources import app as sources_app
 from livemood.toolkit.train import search, train
-from livemood.training.degrade import NoiseBank
+from livemood.training.augment.degradation import NoiseBank
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

@@ -9,8 +9,8 @@ import numpy as np
 from livemood.audio.block import Samples
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
-from livemood.training.clips import Clip, read_clip
-from livemood.training.degrade import NoiseBank, with_noise
+from livemood.training.augment.degradation import NoiseBank, with_noise
+from livemood.training.data.clips import Clip, read_clip
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,17 @@ from livemood.timeline.smoother import SmootherSettings
 from livemood.toolkit.conversations import ConversationSettings, conversations
 from livemood.toolkit.streaming import streaming_figures
 from livemood.toolkit.train import make_folder
-from livemood.training.build import predict_clips, write_json
-from livemood.training.clips import Clip
-from livemood.training.conditions import parse_condition
-from livemood.training.degrade import NoiseBank
-from livemood.training.figures import figures
-from livemood.training.manifest import read_manifest
-from livemood.training.metrics import Probs, Truth
-from livemood.training.recipe import read_recipe
-from livemood.training.report import html_report
-from livemood.training.splits import make_folds
+from livemood.training.augment.conditions import parse_condition
+from livemood.training.augment.degradation import NoiseBank
+from livemood.training.data.clips import Clip
+from livemood.training.data.folds import make_folds
+from livemood.training.data.manifest import read_manifest
+from livemood.training.data.predictions import Probs, Truth
+from livemood.training.evaluation.html_report import html_report
+from livemood.training.evaluation.predict import predict_clips
+from livemood.training.evaluation.statistics import figures
+from livemood.training.recipe.schema import read_recipe
+from livemood.training.run_folder import write_json
 
 SCHEMA = "livemood.evaluation/1"
 

@@ -19,18 +19,19 @@ from livemood.toolkit.train import (
     where_of,
 )
 from livemood.toolkit.train import Sources as SourcesByFold
-from livemood.training.build import use_threads, write_json
-from livemood.training.cache import FeatureCache
-from livemood.training.clips import Clip
-from livemood.training.data import read_data, read_unlabelled, write_predictions
-from livemood.training.manifest import read_manifest
-from livemood.training.metrics import confusion_matrix, uar
-from livemood.training.network import DcRnn
-from livemood.training.recipe import NetworkPart
-from livemood.training.runs import summary
-from livemood.training.splits import check_folds, make_folds
-from livemood.training.trained import save_source
-from livemood.training.transfer.networks import ByolS
+from livemood.training.data.cache import FeatureCache
+from livemood.training.data.clips import Clip
+from livemood.training.data.dataset import read_data, read_unlabelled
+from livemood.training.data.folds import check_folds, make_folds
+from livemood.training.data.manifest import read_manifest
+from livemood.training.data.predictions import write_predictions
+from livemood.training.evaluation.metrics import confusion_matrix, uar
+from livemood.training.network.checkpoint import save_source
+from livemood.training.network.dcrnn import DcRnn
+from livemood.training.pipeline import summary
+from livemood.training.pretrained.audio import ByolS
+from livemood.training.recipe.schema import NetworkPart
+from livemood.training.run_folder import use_threads, write_json
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -41,7 +42,7 @@ Sources = Annotated[Path | None, typer.Option(help="Folder of weights and livemo
 @app.command("list")
 def list_sources(sources: Sources = None) -> None:
     """List the source models by name."""
-    from livemood.training.transfer.catalogue import known  # takes seconds to load
+    from livemood.training.pretrained.registry import known  # takes seconds to load
 
     for name in known(sources):
         typer.echo(name)
@@ -61,8 +62,8 @@ def rank_sources(
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Probe every available source, frozen, beside its own network with random weights."""
-    from livemood.training.transfer.catalogue import known
-    from livemood.training.transfer.rank import rank as run_rank
+    from livemood.training.pretrained.probe import rank as run_rank
+    from livemood.training.pretrained.registry import known
 
     use_threads(threads)
     pairs = dict(text.partition("=")[::2] for text in label_map or ())
@@ -104,8 +105,8 @@ def teach_by_sources(
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """What frozen sources say of clips their probe never heard, for `distill.table`."""
-    from livemood.training.transfer.catalogue import open_source
-    from livemood.training.transfer.rank import embeddings, teach
+    from livemood.training.pretrained.probe import embeddings, teach
+    from livemood.training.pretrained.registry import open_source
 
     use_threads(threads)
     pairs = dict(text.partition("=")[::2] for text in label_map or ())
@@ -143,7 +144,7 @@ def tune_source(
 
     Without --folds it is tuned once, on all speakers that are not held out: a source to go on from.
     """
-    from livemood.training.transfer.tune import tune_folds, tune_once
+    from livemood.training.pretrained.finetune import tune_folds, tune_once
 
     use_threads(threads)
     parsed = read_with(recipe, settings, seed)
@@ -182,8 +183,8 @@ def make_lean(
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Factor a source's convolutions so that on speech they say what the whole ones said."""
-    from livemood.training.lean import fit_lean
-    from livemood.training.sources import load_source, source_scale
+    from livemood.training.network.initial_weights import load_source, source_scale
+    from livemood.training.network.low_rank import fit_lean
 
     use_threads(threads)
     features = FeatureSettings()

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from livemood.errors import LivemoodError, UsageError
-from livemood.training.build import Where, use_threads
-from livemood.training.data import read_data
-from livemood.training.fit import Report
-from livemood.training.places import read_settings, with_values
-from livemood.training.recipe import Recipe, read_recipe
-from livemood.training.runs import summary, train_folds, train_once
-from livemood.training.splits import make_folds
+from livemood.training.data.dataset import read_data
+from livemood.training.data.folds import make_folds
+from livemood.training.fit.trainer import Report
+from livemood.training.pipeline import summary, train_folds, train_once
+from livemood.training.recipe.overrides import read_settings, with_values
+from livemood.training.recipe.schema import Recipe, read_recipe
+from livemood.training.run_folder import Where, use_threads
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe: TOML, or JSON as runs leave it.")]
 Corpora = Annotated[Path, typer.Option(help="Folder with one folder for each corpus.")]

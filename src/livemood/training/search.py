@@ -14,12 +14,13 @@ from optuna.trial import TrialState
 from torch.utils.flop_counter import FlopCounterMode
 
 from livemood.errors import UsageError
-from livemood.training.build import Where, train, write_json
-from livemood.training.data import Data
-from livemood.training.network import DcRnn
-from livemood.training.parts import SearchPart, SpacePart, Value
-from livemood.training.places import with_values
-from livemood.training.recipe import Recipe
+from livemood.training.build import train
+from livemood.training.data.dataset import Data
+from livemood.training.network.dcrnn import DcRnn
+from livemood.training.recipe.overrides import with_values
+from livemood.training.recipe.parts import SearchPart, SpacePart, Value
+from livemood.training.recipe.schema import Recipe
+from livemood.training.run_folder import Where, write_json
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,13 +1,13 @@
 /**
  * livemood in a web page: the events of a monitor, each once and in order.
  *
- * It stands alone: no other file, no build step. See docs/dashboard.md.
+ * It stands alone: no other file, no build step. See docs/guides/dashboards.md.
  *
  *     import { connect } from "/static/livemood.js";
  *     const feed = connect({ onEvent: (event) => console.log(event.type, event.label) });
  *
  * @typedef {{type: string, session: string, channel: ?number, seq: ?number, start_ms: number,
- *   end_ms: number, time: string}} LivemoodEvent  With the fields of docs/protocol.md by `type`.
+ *   end_ms: number, time: string}} LivemoodEvent  With the fields of docs/reference/protocol.md by `type`.
  *   Types that a page does not know are to be passed over: there may be more one day.
  * @typedef {"connecting"|"live"|"waiting"|"ended"|"refused"|"closed"} FeedState
  * @typedef {object} FeedOptions

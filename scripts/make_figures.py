@@ -1,0 +1,99 @@
+"""Writes the figures of the README from the models' manifests and the benchmarks' results.
+
+`python scripts/make_figures.py` after a new model or a new benchmark; a test checks that the README
+is up to date.
+"""
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+CORPORA = {
+    "ravdess": "RAVDESS (English, acted)",
+    "nemo": "nEMO (Polish, acted)",
+    "emospeech-in": "emospeech-in (India, own devices)",
+}
+
+
+def hearing():
+    """One row for each shipped model and each corpus of which it holds speakers out."""
+    rows = [
+        "| model | corpus | speakers held out | emotions | chance | UAR |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for path in sorted((ROOT / "models").glob("*/manifest.json")):
+        manifest = json.loads(path.read_text("utf-8"))
+        for name, found in manifest["metrics"]["held_out"]["corpora"].items():
+            labels = found["labels"]
+            rows.append(
+                f"| `{manifest['name']}` {manifest['version']} | {CORPORA.get(name, name)} "
+                f"| {found['speakers']} | {labels} | {100 / labels:.1f} | {found['uar']:.1f} |"
+            )
+    return "\n".join(rows)
+
+
+def speed():
+    """What the benchmarks measured, with the model that each was run with."""
+    latency, hop = _result("latency"), _result("hop_cost")
+    direct, rtp = _result("density_direct"), _result("density_rtp")
+    analyze, start = _result("analyze"), _result("startup")
+    rows = [
+        (
+            "from sound to your program, in real time",
+            f"median {latency['p50_ms']:.1f} ms, 95 % within {latency['p95_ms']:.1f} ms, "
+            f"99 % within {latency['p99_ms']:.1f} ms",
+            latency,
+        ),
+        (
+            "processor and memory for one stream",
+            f"{100 * latency['cpu_share']:.1f} % of one core, {latency['peak_mb']:.0f} MB",
+            latency,
+        ),
+        (
+            "one reading (four a second)",
+            f"{hop['hop_ms']['p50']:.2f} ms: {hop['times_cheaper_than_opensmile']:.0f} times "
+            f"cheaper than openSMILE eGeMAPSv02, {hop['times_cheaper_than_silero']:.0f} times "
+            "cheaper than Silero VAD",
+            hop,
+        ),
+        (
+            "conversations on one core",
+            f"{direct['streams']} (99 % within {direct['p99_ms']:.0f} ms); as RTP calls "
+            f"{rtp['streams']} ({rtp['p99_ms']:.0f} ms)",
+            direct,
+        ),
+        (
+            "`analyze` on one core",
+            f"{analyze['times_real_time_1_jobs']['p50']:.0f} times real time",
+            analyze,
+        ),
+        ("`listen` until it listens", f"{start['listening_s']['p50']:.2f} s", start),
+    ]
+    lines = ["| what | measured | model |", "| --- | --- | --- |"]
+    lines += [f"| {what} | {found} | {_model(result)} |" for what, found, result in rows]
+    return "\n".join(lines)
+
+
+def _result(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+
+
+def _model(result):
+    model = result.get("model")
+    return f"`{model['name']}` {model['version']}" if model else ""
+
+
+def document():
+    """The README with its figures as they are now."""
+    text = README.read_text("utf-8")
+    for name, make in (("hearing", hearing), ("speed", speed)):
+        begin, end = f"<!-- figures: {name} -->", "<!-- figures: end -->"
+        block = f"{begin}\n\n{make()}\n\n{end}"
+        text = re.sub(f"(?s){begin}.*?{end}", lambda _, block=block: block, text)
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(document(), "utf-8")

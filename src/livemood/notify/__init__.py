@@ -1,0 +1,11 @@
+"""Alerts on their way to people: webhooks, MQTT and what Apprise reaches.
+
+A notifier is a sink. It writes each alert to an outbox and returns; a thread for each target
+delivers from there, in order, at least once, also after a restart.
+"""
+
+from livemood.notify.notifier import Notifier
+from livemood.notify.outbox import Outbox
+from livemood.notify.settings import NotifySettings, load_notify_settings
+
+__all__ = ["Notifier", "NotifySettings", "Outbox", "load_notify_settings"]

@@ -1,0 +1,1 @@
+"""Recordings to learn from: clips, manifests, corpora, folds, features on disk, predictions."""

@@ -1,0 +1,52 @@
+"""What a model says of clips: as arrays, and as a CSV table that runs and people read."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livemood.errors import UsageError
+from livemood.training.data.clips import Clip
+
+Truth = NDArray[np.intp]
+"""Index of the true label of each clip, shape (clips,)."""
+Probs = NDArray[np.float64]
+"""Probability of each label, shape (clips, labels)."""
+
+
+def write_predictions(
+    path: Path, labels: Sequence[str], rows: Iterable[tuple[Clip, Probs]], condition: str = "clean"
+) -> None:
+    """Write what was said of clips, one row each, as `read_table` reads it: all rows or no file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.writer(lines)
+        writer.writerow(["condition", "path", "speaker", "label", "predicted", *labels])
+        for clip, said in rows:
+            best = labels[int(said.argmax())]
+            where = str(clip.path.resolve())
+            writer.writerow([condition, where, clip.speaker, clip.label, best, *said.round(4)])
+    partial.replace(path)
+
+
+def read_table(path: Path, clips: Sequence[Clip], labels: Sequence[str]) -> Probs:
+    """What `predictions.csv` says of clips, (clips, labels); zero where it says nothing.
+
+    Raises `UsageError` if it has other labels, or says nothing of any clip.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        said = {
+            Path(row["path"]).resolve(): [float(row[label]) for label in labels] for row in rows
+        }
+    except (OSError, KeyError, ValueError) as error:
+        raise UsageError(f"{path} does not hold predictions of these labels: {error}") from None
+    nothing = [0.0] * len(labels)
+    out = np.array([said.get(clip.path.resolve(), nothing) for clip in clips])
+    if not out.any():
+        raise UsageError(f"{path} says nothing of the clips that are trained on")
+    return out

@@ -1,0 +1,1 @@
+"""How good a model is: predictions, figures, and the pages that say them."""

@@ -1,0 +1,1 @@
+"""Training: batches, losses, optimizer, teachers, validation, and the loop over epochs."""

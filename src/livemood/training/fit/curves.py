@@ -1,0 +1,35 @@
+"""The curves of a run: loss, accuracy and validation by epoch, as a page of their own."""
+
+import json
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from livemood.training.fit.trainer import CURVE
+
+
+def write_curves(run: Path) -> None:
+    """Write `curves.html` beside the run's `curve.jsonl`, if there is one."""
+    path = run / CURVE
+    if not path.is_file():
+        return
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    epochs = [row["epoch"] for row in rows]
+    plots = []
+    for title, names in (
+        ("Loss", ("loss",)),
+        ("Right, in percent", ("accuracy", "validation_uar")),
+    ):
+        figure = go.Figure(layout={"title": title, "height": 380, "template": "simple_white"})
+        for name in names:
+            values = [100 * r[name] if name == "accuracy" else r.get(name) for r in rows]
+            if any(value is not None for value in values):
+                figure.add_scatter(x=epochs, y=values, name=name.replace("_", " "))
+        figure.update_xaxes(title="epoch")
+        plots.append(figure.to_html(full_html=False, include_plotlyjs=False))
+    (run / "curves.html").write_text(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Training</title>"
+        f"<script>{get_plotlyjs()}</script><body>{''.join(plots)}</body></html>\n",
+        "utf-8",
+    )

@@ -1,0 +1,1 @@
+"""The networks in torch: their layers, the weights they begin with, what a run leaves of them."""

@@ -1,1 +1,0 @@
-"""Networks trained on much sound, behind one interface, and which of them to transfer from."""

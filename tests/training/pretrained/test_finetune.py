@@ -1,0 +1,303 @@
+"""A source is tuned by fold, and a small network learns from what it then says."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+pytest.importorskip("sklearn", reason="needs the extra train")
+
+from livemood.errors import ModelError, UsageError  # noqa: E402
+from livemood.toolkit.commands import run  # noqa: E402
+from livemood.training.data.dataset import read_unlabelled  # noqa: E402
+from livemood.training.data.folds import make_folds  # noqa: E402
+from livemood.training.data.manifest import read_manifest  # noqa: E402
+from livemood.training.data.predictions import read_table, write_predictions  # noqa: E402
+from livemood.training.pretrained.registry import first_source, known, open_source  # noqa: E402
+
+LABELS = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
+RECIPE = f"""
+name = "tuned"
+seed = 5
+labels = {json.dumps(LABELS)}
+
+[[corpora]]
+name = "few"
+licence = "CC BY-NC-SA 4.0"
+
+[network]
+source = "efficientat-mn04"
+
+[augment]
+views = 2
+
+[distill]
+unlabelled = ["spoken"]
+unlabelled_share = 0.5
+
+[fit]
+epochs = 3
+batch_size = 8
+"""
+PUPIL = """
+name = "pupil"
+seed = 5
+labels = LABELS
+
+[[corpora]]
+name = "few"
+licence = "CC BY-NC-SA 4.0"
+
+[network]
+channels = 4
+hidden = 8
+recurrent = 4
+readout = 6
+
+[distill]
+table = "teacher/fold{fold}/table.csv"
+unlabelled = ["spoken"]
+unlabelled_share = 0.5
+share = 0.5
+
+[fit]
+epochs = 1
+""".replace("LABELS", json.dumps(LABELS))
+
+
+@pytest.fixture(scope="module")
+def few(corpora, tmp_path_factory):
+    """Some clips of four speakers, some without labels, a link to the weights, and the recipes."""
+    weights = corpora.parent / "source-models"
+    weights = type(corpora)(os.environ.get("LIVEMOOD_SOURCES", weights))
+    if not (weights / "efficientat-mn04.safetensors").is_file():
+        pytest.skip(f"no source models at {weights}: set LIVEMOOD_SOURCES to their folder")
+    folder = tmp_path_factory.mktemp("tune")
+    (folder / "few").mkdir()
+    with (folder / "few" / "metadata.csv").open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["path", "speaker", "label"])
+        for clip in read_manifest(corpora / "ravdess" / "metadata.csv"):
+            if int(clip.speaker[-2:]) <= 4 and clip.path.stem[9:14] in ("01-01", "02-02"):
+                writer.writerow([clip.path, clip.speaker, clip.label])
+    (folder / "spoken").mkdir()
+    others = read_unlabelled(corpora / "librispeech")[-12:]
+    lines = "".join(f"{clip.path}\n" for clip in others)
+    (folder / "spoken" / "metadata.csv").write_text(f"path\n{lines}")
+    (folder / "tuned.toml").write_text(RECIPE)
+    (folder / "pupil.toml").write_text(PUPIL)
+    name = "efficientat-mn04.safetensors"
+    (folder / name).symlink_to(weights / name)
+    return folder
+
+
+def call(few, *words, folds=("--folds", "group:2")):
+    more = ["--corpora", few, "--sources", few, "--cache", few / "cache", "--device", "cpu"]
+    with pytest.raises(SystemExit) as end:
+        run([*map(str, words), *map(str, more), *folds])
+    return end.value.code
+
+
+@pytest.mark.slow
+def test_a_tuned_source_is_measured_by_fold_and_teaches_a_small_network(few, capsys):
+    out = few / "teacher"
+    tune = ["sources", "tune", few / "tuned.toml", "--out", out]
+    clips = read_manifest(few / "few" / "metadata.csv")
+    folds = make_folds("group:2", clips)
+    assert call(few, *tune, "--only", folds[0].name) == 0
+    assert not (out / "figures.json").exists()
+    kept = out / f"fold{folds[0].name}" / "checkpoint.pt"
+    written = kept.stat().st_mtime_ns
+    assert call(few, *tune) == 0
+    assert kept.stat().st_mtime_ns == written  # what was trained is not trained again
+    said = capsys.readouterr()
+    assert "epoch 3/3" in said.err
+    assert "float32        UAR" in said.out
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["folds"] == [fold.name for fold in folds]
+    assert np.sum(figures["models"]["float32"]["confusion"]) == len(clips)
+    for fold in folds:
+        table = read_table(out / f"fold{fold.name}" / "table.csv", clips, LABELS)
+        own = np.array([clip.speaker in fold.speakers for clip in clips])
+        assert not table[own].any()  # it says nothing of those it is measured on
+        assert np.allclose(table[~own].sum(axis=1), 1, atol=1e-3)
+        spoken = read_unlabelled(few / "spoken", 0.5)
+        assert 0 < len(spoken) < 12
+        table = read_table(out / f"fold{fold.name}" / "table.csv", spoken, LABELS)
+        assert np.allclose(table.sum(axis=1), 1, atol=1e-3)
+        curve = (out / f"fold{fold.name}" / "curve.jsonl").read_text().splitlines()
+        losses = [json.loads(line)["loss"] for line in curve]
+        assert losses[-1] < losses[0]
+    table = read_table(out / "table.csv", clips, LABELS)  # each by the fold that did not hear it
+    assert np.allclose(table.sum(axis=1), 1, atol=1e-3)
+    truth = [LABELS.index(clip.label) for clip in clips]
+    expected = np.zeros((len(LABELS), len(LABELS)), int)
+    np.add.at(expected, (truth, table.argmax(axis=1)), 1)
+    assert expected.tolist() == figures["models"]["float32"]["confusion"]
+    assert call(few, "train", few / "pupil.toml", "--out", few / "pupil") == 0
+    assert (few / "pupil" / "figures.json").is_file()
+
+
+@pytest.mark.slow
+def test_speakers_that_the_recipe_holds_out_take_no_part(few):
+    clips = read_manifest(few / "few" / "metadata.csv")
+    held = clips[0].speaker
+    part = '[[corpora]]\nname = "few"'
+    text = RECIPE.replace(part, f'{part}\nheld_out = ["{held}"]').replace(
+        "epochs = 3", "epochs = 1"
+    )
+    (few / "held.toml").write_text(text)
+    out = few / "held"
+    assert call(few, "sources", "tune", few / "held.toml", "--out", out) == 0
+    for path in [out / "table.csv", *out.glob("fold*/table.csv")]:
+        table = read_table(path, clips, LABELS)
+        own = np.array([clip.speaker == held for clip in clips])
+        assert not table[own].any()
+        assert table[~own].any()
+
+
+@pytest.mark.slow
+def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
+    clips = read_manifest(few / "few" / "metadata.csv")
+    fold, other = make_folds("group:2", clips)
+    part = '[[corpora]]\nname = "few"'
+    text = RECIPE.replace(part, f"{part}\nheld_out = {json.dumps(fold.speakers)}")
+    (few / "first.toml").write_text(text.replace("epochs = 3", "epochs = 1"))
+    assert "first" not in known(few)
+    out = few / "first"
+    assert call(few, "sources", "tune", few / "first.toml", "--out", out, folds=()) == 0
+    assert "float32        UAR" in capsys.readouterr().out
+    figures = json.loads((out / "figures.json").read_text())
+    measured = figures["models"]["float32"]["corpora"]["few"]["clips"]
+    assert measured == sum(clip.speaker in fold.speakers for clip in clips)
+    assert "first" in known(few)
+    # Its layers have learnt, and those below have not: their maps serve once more.
+    source, untuned = (open_source(name, few) for name in ("first", "efficientat-mn04"))
+    sound = torch.randn(1, 2 * source.sample_rate) * 0.1
+    with torch.no_grad():
+        assert torch.equal(source.below(sound)[0], untuned.below(sound)[0])
+        assert not torch.equal(source(sound)[-1], untuned(sound)[-1])
+    made = sorted((few / "cache").glob("tuned-*"))
+    name, tune = fold.name, ["sources", "tune", few / "tuned.toml", "--out", few / "further"]
+    tune += ["--set", "network.source=first", "--set", "fit.epochs=1", "--only"]
+    assert call(few, *tune, name) == 0
+    with pytest.raises(UsageError, match=f"first has heard {other.speakers[0]}, who is to be"):
+        call(few, *tune, other.name)
+    assert f"tuned: {name}; without --only all folds are measured" in capsys.readouterr().out
+    left = json.loads((few / "further" / f"fold{name}" / "recipe.json").read_text())
+    assert left["network"]["source"] == "first"
+    assert sorted((few / "cache").glob("tuned-*")) == made
+    assert first_source("first", few) == "efficientat-mn04"
+    # A DC-RNN cannot begin with it, and says so.
+    named = PUPIL.partition("[distill]")[0].replace("[network]", '[network]\nsource = "first"')
+    (few / "wrong.toml").write_text(named)
+    with pytest.raises(ModelError, match="does not fit this network"):
+        call(few, "train", few / "wrong.toml", "--out", few / "wrong")
+
+
+@pytest.mark.slow
+def test_cut_short_it_goes_on_and_ends_with_the_same_weights(few):
+    whole, cut = few / "whole", few / "cut"
+    name = make_folds("group:2", read_manifest(few / "few" / "metadata.csv"))[0].name
+    tune = ["sources", "tune", few / "tuned.toml", "--only", name, "--out"]
+    assert call(few, *tune, whole) == 0
+
+    from livemood.training.transfer import tune as module
+
+    kept, calls = module.State.keep, []
+
+    def killed(self, run):
+        kept(self, run)
+        calls.append(run)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.State, "keep", killed)
+        assert call(few, *tune, cut) == 130
+    assert call(few, *tune, cut) == 0
+    one, other = (
+        torch.load(folder / f"fold{name}" / "checkpoint.pt", weights_only=True)["averaged"]
+        for folder in (whole, cut)
+    )
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_table_is_written_whole_or_not_at_all(few):
+    clips = read_manifest(few / "few" / "metadata.csv")[:3]
+    path, even = few / "said.csv", np.full(len(LABELS), 1 / len(LABELS))
+
+    def said(until):
+        for number, clip in enumerate(clips):
+            if number == until:
+                raise KeyboardInterrupt
+            yield clip, even
+
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(path, LABELS, said(2))
+    assert not path.exists()
+    write_predictions(path, LABELS, said(3))
+    assert np.allclose(read_table(path, clips, LABELS), even)
+
+
+def test_a_recipe_that_names_nothing_to_tune_is_refused(few):
+    tune = ["sources", "tune", few / "tuned.toml", "--out", few / "less", "--only", "1"]
+    with pytest.raises(UsageError, match="--only names folds: say which with --folds"):
+        call(few, *tune, folds=())
+    with pytest.raises(UsageError, match="no fold is called 'x'"):
+        call(few, "sources", "tune", few / "tuned.toml", "--out", few / "less", "--only", "x")
+    text = (few / "tuned.toml").read_text()
+    for less in ('source = "efficientat-mn04"', "views = 2"):
+        (few / "less.toml").write_text(text.replace(less, ""))
+        with pytest.raises(UsageError, match=r"network\.source, and augment\.views"):
+            call(few, "sources", "tune", few / "less.toml", "--out", few / "less")
+    (few / "less.toml").write_text(text.replace("efficientat-mn04", "nothing"))
+    with pytest.raises(UsageError, match="no source model is called 'nothing'"):
+        call(few, "sources", "tune", few / "less.toml", "--out", few / "less")
+
+
+def test_what_tuning_does_not_know_is_refused(few):
+    for more, message in (
+        ("fit.layer_decay=0.5", r"knows no fit\.layer_decay"),
+        ("distill.table=said.csv", "tables"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            call(few, "sources", "tune", few / "tuned.toml", "--out", few / "no", "--set", more)
+    with pytest.raises(UsageError, match="no folds are called ''"):
+        call(few, "sources", "tune", few / "tuned.toml", "--out", few / "no", folds=("--folds", ""))
+
+
+def test_folds_and_a_whole_source_are_not_put_into_one_folder(few):
+    whole, by_fold = few / "as-whole", few / "as-folds"
+    (by_fold / "fold1").mkdir(parents=True)
+    whole.mkdir()
+    for name in ("recipe.json", "checkpoint.pt"):
+        (whole / name).touch()
+    with pytest.raises(UsageError, match="holds folds of a tuned source: choose another --out"):
+        call(few, "sources", "tune", few / "tuned.toml", "--out", by_fold, folds=())
+    with pytest.raises(UsageError, match="tuned without folds: choose another --out"):
+        call(few, "sources", "tune", few / "tuned.toml", "--out", whole)
+
+
+def test_damaged_sources_are_told_in_one_line(few, tmp_path):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "table.csv").touch()
+    (folder / "checkpoint.pt").write_bytes(b"no checkpoint")
+    made = json.dumps({"corpora": [], "labels": [], "network": {"source": "efficientat-mn04"}})
+    for text, message in (
+        ("{", "cannot be read"),
+        ("{}", "is no recipe of a run"),
+        (made.replace("efficientat-mn04", "broken"), "goes on from itself"),
+        (made, r"checkpoint\.pt cannot be read"),
+    ):
+        (folder / "recipe.json").write_text(text)
+        with pytest.raises(ModelError, match=message):
+            open_source("broken", tmp_path)
+    # A folder called as a source of its own changes nothing.
+    folder.rename(tmp_path / "efficientat-mn04")
+    assert first_source("efficientat-mn04", tmp_path) == "efficientat-mn04"
+    assert known(tmp_path).count("efficientat-mn04") == 1
