@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from livemood.cli.plain import plain
 from livemood.errors import LivemoodError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def list_tokens(data: Data = None) -> None:
             until = f"  until {datetime.fromtimestamp(token.expires, UTC):%Y-%m-%d %H:%M} UTC"
         session = f"  session {token.session}" if token.session else ""
         scopes = ",".join(token.scopes)
-        typer.echo(f"{token.number:4}  {token.state:7}  {scopes}{session}{until}  {token.name}")
+        line = f"{token.number:4}  {token.state:7}  {scopes}{session}{until}  {token.name}"
+        typer.echo(plain(line))
 
 
 @app.command()

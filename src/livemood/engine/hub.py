@@ -64,6 +64,17 @@ class Session:
         if self._ending is None and self._monitor.push(block):
             self._tell()
 
+    def pause(self) -> None:
+        """Sound has stopped coming for now: close the speech that is open. Does not wait."""
+        if self._ending is None:
+            self._monitor.pause()
+            self._tell()
+
+    @property
+    def unread(self) -> bool:
+        """Whether the hub has not come yet to what was pushed."""
+        return self._has_news
+
     def mark(self, note: str, at_ms: int | None = None) -> "Future[Marker]":
         """Ask for a marker at `at_ms`, by default where the sound is now. Does not wait.
 

@@ -65,7 +65,7 @@ class Monitor:
         self._sinks = tuple(sinks)
         self._model = model
         self._seq = 0
-        self._ended = False
+        self._ended = self._pausing = False
         self._channels = [
             Channel(n, sample_rate, model, settings, live=live, emit=self._emit)
             for n in range(channels)
@@ -97,8 +97,15 @@ class Monitor:
         for reading in self.inferences():
             run_alone(reading, self._model)
 
+    def pause(self) -> None:
+        """No sound comes for now: the next reading closes speech that is open, where it is."""
+        self._pausing = True
+
     def inferences(self) -> list[Inference]:
         """Listen to what has been pushed since; what is to be read, for whoever reads many."""
+        if self._pausing:
+            self._pausing = False
+            return [c.read(found) for c in self._channels if (found := c.pause())]
         return [c.read(found) for c in self._channels if (found := c.listen())]
 
     @property

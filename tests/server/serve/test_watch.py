@@ -149,7 +149,7 @@ async def test_the_client_asks_again_what_cannot_be_read_now(serving, speech, mo
     with serving() as service:
         events = await stream(service, speech)
         url = service.url.replace("http", "ws", 1) + f"/v1/timeline?session={events[0].session}"
-        read, asked, broken = service.storage.events, [], 2
+        read, asked, broken = service.storage.read, [], 2
 
         def failing(*about):
             asked.append(about)
@@ -157,7 +157,7 @@ async def test_the_client_asks_again_what_cannot_be_read_now(serving, speech, mo
                 raise Refused("storage_failed", "the timeline cannot be read", 503, 10)
             return read(*about)
 
-        monkeypatch.setattr(service.storage, "events", failing)
+        monkeypatch.setattr(service.storage, "read", failing)
         while service.sessions.all_open():  # till then its events come from memory
             await asyncio.sleep(0.01)
         assert [event async for event in connect(url)] == events

@@ -60,6 +60,11 @@ class Access:
         self._failed.fail(address, now)
         raise Refused("bad_token", "the token is unknown, expired or revoked", 401)
 
+    def holds_id(self, creator: str) -> bool:
+        """The same of whom a session's record names as its creator."""
+        kind, _, number = creator.partition(":")
+        return self._tokens.holds(int(number)) if kind == "token" else not self.required
+
     def holds(self, principal: Principal) -> bool:
         """Whether what let the principal in still does."""
         if principal.token is None:

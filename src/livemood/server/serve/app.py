@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from livemood.server.access.access import Access, Doorkeeper
 from livemood.server.access.connections import Connections
-from livemood.server.access.replies import reply
+from livemood.server.access.replies import Unkept, reply
 from livemood.server.access.slow import BodyLimit
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.inputs.stream import stream_routes
@@ -79,6 +79,7 @@ def build_app(
                 allow_headers=["Authorization", "Content-Type"],
                 expose_headers=["Location"],
             ),
+            Middleware(Unkept),
             Middleware(BodyLimit, most_bytes=limits.message_bytes, within_s=limits.request_s),
         ],
     )
@@ -128,7 +129,7 @@ def _answer_errors(app: FastAPI, sessions: Sessions) -> None:
 
 
 def _operations(app: FastAPI, sessions: Sessions, access: Access) -> None:
-    def health(_: Request) -> Response:
+    async def health(_: Request) -> Response:
         failing = sessions.storage.failing
         body: dict[str, Any] = {
             "status": "ok" if failing is None else "degraded",
@@ -136,7 +137,7 @@ def _operations(app: FastAPI, sessions: Sessions, access: Access) -> None:
         }
         return JSONResponse(body, 200 if failing is None else 503)
 
-    def metrics(request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
         access.principal(request).require("watch", "manage")
         return Response(sessions.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 

@@ -79,6 +79,7 @@ class Service:
                 public=is_public(settings),
                 failed_logins=settings.limits.failed_logins,
             )
+            self.sessions.holds = self.access.holds_id
             self.connections = Connections(
                 self.access, settings.limits.clients, self.sessions.metrics.clients
             )
@@ -123,7 +124,9 @@ class Service:
             log_level="error",
             access_log=False,
             http=http_protocol(
-                HalfOpen(limits.half_open, limits.request_s), self._listener.established
+                HalfOpen(limits.half_open, limits.request_s),
+                self._listener.established,
+                limits.stall_s,
             ),
             ws=WebSocketProtocol,
             ws_max_size=limits.message_bytes,

@@ -12,12 +12,14 @@ from livemood.engine.session import About
 from livemood.errors import UsageError
 from livemood.server.access.policy import Policy
 from livemood.server.access.principal import Principal
-from livemood.server.refused import Refused, busy, not_found, not_live
+from livemood.server.refused import Refused, busy, not_found, not_live, token_gone
 from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.delivery import Delivery
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.metrics import ServiceMetrics
+from livemood.server.sessions.pools import Pools
+from livemood.server.sessions.quotas import check_quota
 from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, ended_fields
 from livemood.server.storage.database import StorageError
 from livemood.server.storage.interface import Storage
@@ -36,6 +38,8 @@ class Sessions:
 
     END_S = 10.0
     """How long a session may take to end."""
+    AHEAD_S = 0.3
+    """More sound at once than this says nothing of the machine when it is read late."""
 
     def __init__(
         self,
@@ -53,6 +57,9 @@ class Sessions:
         self.admission = admission
         self.load: Callable[[], float] = lambda: hub.load
         """The load that admission goes by, from 0 to 1."""
+        self.holds: Callable[[str], bool] = lambda _: True
+        """Whether a creator, by the name in records, may still use the server."""
+        self.pools = Pools()
         self.default_retention_days = 30.0
         self._settings = settings
         self._lock = threading.RLock()
@@ -61,14 +68,18 @@ class Sessions:
 
     # Before there is sound
 
-    def create(self, spec: SessionSpec, by: Principal) -> SessionRecord:
-        """A new session that waits for its sound. Raises `Refused`."""
-        by.require("ingest", "manage")
+    def create(self, spec: SessionSpec, by: Principal, parties: int | None = None) -> SessionRecord:
+        """A new session that waits for its sound, of so many parties. Raises `Refused`.
+
+        Whether `by` may create sessions is for the route to know.
+        """
         try:
             self.policy.check(spec)
-            opened = self._reserve(spec, by)
+            opened = self._reserve(spec, by, parties or max(1, len(spec.participants)))
         except Refused as refused:
-            self.storage.audit.note(by.name, "refused", code=refused.code, purpose=spec.purpose)
+            # What is no purpose of the policy is anybody's words: it may name a person.
+            known = {"purpose": spec.purpose} if spec.purpose in self.policy.purposes else {}
+            self.storage.audit.note(by.name, "refused", code=refused.code, **known)
             raise
         try:
             self.storage.sessions.add(opened.record)
@@ -79,7 +90,7 @@ class Sessions:
             raise Refused("storage_failed", f"sessions cannot be kept: {error}", 503, 30) from None
         return opened.record
 
-    def _reserve(self, spec: SessionSpec, by: Principal) -> OpenSession:
+    def _reserve(self, spec: SessionSpec, by: Principal, parties: int) -> OpenSession:
         record = SessionRecord(
             id=secrets.token_hex(8),
             state="waiting",
@@ -90,16 +101,10 @@ class Sessions:
             **spec.model_dump(exclude={"retention_days"}),
         )
         with self._lock:
-            self._check_room(max(1, len(spec.participants)))
-            if len(self._open) >= self.limits.sessions:
-                raise Refused(
-                    "too_many_sessions",
-                    f"{self.limits.sessions} sessions are open, the most that are allowed",
-                    503,
-                    10,
-                )
-            opened = self._open[record.id] = OpenSession(record)
-            self.admission.promise(record.id, max(1, len(spec.participants)), opened.since)
+            self._check_room(parties)
+            check_quota(self._open.values(), by.id, parties, self.limits)
+            opened = self._open[record.id] = OpenSession(record, parties)
+            self.admission.promise(record.id, parties, opened.since, by.id)
         return opened
 
     def _check_room(self, channels: int) -> None:
@@ -130,6 +135,8 @@ class Sessions:
             if opened is None or opened.record.state != "waiting":
                 raise Refused("already_started", "the session's sound has begun already", 409)
             waiting = opened.record
+            if not self.holds(waiting.created_by):
+                raise token_gone()
             if waiting.participants and len(waiting.participants) != channels:
                 raise Refused(
                     "bad_participants",
@@ -185,6 +192,8 @@ class Sessions:
     def _take(self, opened: OpenSession, event: AnyEvent) -> None:
         """The sink of every session; called by the hub's thread."""
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
+        if opened.live is not None:
+            opened.live.counts(time.monotonic())
         text = event.model_dump_json()
         self.storage.writer.put(opened.record.id, event.seq, text)
         self.delivery.call(self._deliver, opened, event, text)
@@ -194,8 +203,11 @@ class Sessions:
     def _deliver(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
         opened.take(event, text)
         self.metrics.count_of(opened.record.kind, event)
-        if isinstance(event, Emotion):
-            self.admission.heard(event.latency_ms.total / 1000 / self._settings.budget_s)
+        # Windows in sound that came ahead of real time are late by themselves.
+        ahead_s = opened.live.ahead_s(time.monotonic()) if opened.live else 0.0
+        if isinstance(event, Emotion) and ahead_s < self.AHEAD_S:
+            late = event.latency_ms.total / 1000 / self._settings.budget_s
+            self.admission.heard(opened.record.id, late)
 
     def _settle(self, opened: OpenSession, event: SessionEnded) -> None:
         """The writer's thread: everything of a session is on disk; now its record, too."""
@@ -218,7 +230,7 @@ class Sessions:
             self._open.pop(opened.record.id, None)
             self.admission.redeem(opened.record.id)
             if opened.record.channels:
-                self.admission.closed(opened.record.channels, opened.since)
+                self.admission.closed(opened.record.id, opened.record.channels, opened.since)
         opened.settled.set()
 
     def measure(self, load: float, now: float) -> None:
@@ -248,28 +260,35 @@ class Sessions:
 
     def mark(self, session_id: str, note: str, at_ms: int | None, by: Principal) -> Marker:
         """Note something on the timeline of a live session; waits until it is there."""
-        live = self._own(session_id, by).live
+        live = self._running(session_id).live
         if live is None or live.closing:
             raise not_live()
+        noted = live.mark(note, at_ms)
         self.storage.audit.note(by.name, "mark", session_id)
-        return live.mark(note, at_ms).result(self.END_S)
+        return noted.result(self.END_S)
 
     def end(self, session_id: str, by: Principal) -> SessionRecord:
         """End a session in order; waits until it has ended."""
-        opened = self._own(session_id, by)
+        opened = self._running(session_id)
         self.storage.audit.note(by.name, "end", session_id)
         self.finish(opened, "end")
         opened.settled.wait(self.END_S)
         return self.record(session_id)
 
-    def _own(self, session_id: str, by: Principal) -> OpenSession:
-        by.require("manage", "ingest", session=session_id)
-        record = self.record(session_id)
-        by.require_own(session_id, record.created_by)
+    def _running(self, session_id: str) -> OpenSession:
+        self.record(session_id)
         opened = self.open(session_id)
         if opened is None:
             raise not_live()
         return opened
+
+    def revoke(self, opened: OpenSession) -> None:
+        """End a session whose creator's token was revoked or has expired."""
+        gone = token_gone()
+        if opened.live is not None:
+            opened.live.finish(failure=str(gone), code=gone.code)
+        else:
+            self.finish(opened, "interrupted")
 
     def finish(self, opened: OpenSession, reason: str) -> None:
         """Ask a session to end; one that still waits ends at once, unused."""
@@ -287,7 +306,6 @@ class Sessions:
 
     def delete(self, session_id: str, by: Principal) -> None:
         """Leave nothing of a session; one that runs is ended first."""
-        by.require("manage", session=session_id)
         self.record(session_id)
         opened = self.open(session_id)
         if opened is not None:
