@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from socket import create_connection
 
 import pytest
 from talking import (
@@ -185,9 +186,25 @@ def test_other_host_names_are_refused_while_no_token_is_asked_for(serving, host)
 
 def test_an_open_server_does_not_answer_through_a_proxy(serving):
     with serving() as service, client(service) as http:
-        for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+        for header in (
+            "X-Forwarded-For",
+            "Forwarded",
+            "Via",
+            "X-Forwarded-Proto",
+            "X-Real-IP",
+            "CF-Connecting-IP",
+            "True-Client-IP",
+            "X-Forwarded-Server",
+        ):
             answer = http.get("/v1/sessions", headers={header: "203.0.113.9"})
             assert code(answer) == (401, "no_token")
+
+
+def test_an_open_server_does_not_answer_as_nginx_asks_unless_told_otherwise(serving):
+    with serving() as service, create_connection(("127.0.0.1", service.port)) as nginx:
+        host = f"127.0.0.1:{service.port}"
+        nginx.sendall(f"GET /v1/sessions HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+        assert b" 401 " in nginx.recv(4096).split(b"\r\n")[0]
 
 
 def test_others_cannot_reach_it_unprotected(model, tmp_path):

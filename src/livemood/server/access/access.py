@@ -20,7 +20,29 @@ BEARER = "bearer."
 
 MOST_HEADERS = 16_384
 """Bytes that a request's headers may have."""
-FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+FORWARDED = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+        "x-forwarded-server",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "cf-ray",
+        "fastly-client-ip",
+        "cdn-loop",
+    }
+)
 """What proxies add: whoever comes through one is not the local user."""
 
 
@@ -126,7 +148,9 @@ class Doorkeeper:
         host = (urlsplit(f"//{asked}").hostname or "") if _plain(asked) else ""
         if host not in self._hosts and not (self._any_host and self._access.required):
             raise Refused("wrong_host", "this server does not answer to that host name", 400)
-        if not self._access.required and FORWARDED & set(connection.headers):
+        # nginx asks by HTTP/1.0 and the server's own name, unless it is told otherwise.
+        by_proxy = FORWARDED & set(connection.headers) or connection.scope["http_version"] == "1.0"
+        if not self._access.required and by_proxy:
             raise Refused(
                 "no_token", "behind a proxy tokens are needed: livemood token create", 401
             )
