@@ -130,11 +130,11 @@ async def test_a_revoked_token_ends_what_it_had_open(serving, kept, speech):
             service.storage.tokens.revoke(2)
             service.storage.tokens.revoke(7)
             assert [e.code for e in await received(watcher)] == ["bad_token"]
-            assert (await received(ws))[-1].code == "bad_token"
+            assert "bad_token" in [getattr(e, "code", None) for e in await received(ws)]
         opened = service.sessions.open(first.session)
         if opened:
             await asyncio.to_thread(opened.settled.wait, 10)
-        assert service.sessions.record(first.session).reason == "interrupted"
+        assert service.sessions.record(first.session).reason == "error"
 
 
 def test_guessing_tokens_is_slowed_and_locks_nobody_out(serving):
