@@ -53,10 +53,7 @@ def serve(
     settings = read_settings(config, _with_set(flags, values or []))
     check_settings(settings)
     loaded = options.load(settings.model, settings.provider)
-    monitor = monitor_settings(
-        settings,
-        options.settings(settings.window, settings.hop, settings.budget_ms, settings.vad, loaded),
-    )
+    monitor = monitor_settings(settings, loaded)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())

@@ -244,20 +244,21 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
     assert answers[0].json()["retention_days"] == 3
 
 
-def test_gate_window_and_smoother_can_be_set(tmp_path):
+def test_gate_window_and_smoother_can_be_set(tmp_path, model):
     file = tmp_path / "livemood.toml"
     file.write_text("[monitor.gate]\nstop_s = 0.9\n[monitor.smoother]\ndwell_s = 7.0\n")
     settings = read_settings(file, {"monitor": {"window": {"hop_s": "0.5"}}})
-    made = monitor_settings(settings, MonitorSettings(vad="webrtc", budget_s=0.3))
+    made = monitor_settings(settings, model)
     assert (made.gate.stop_s, made.smoother.dwell_s, made.window.hop_s) == (0.9, 7.0, 0.5)
-    assert (made.budget_s, made.gate.start_s) == (0.3, MonitorSettings().gate.start_s)
+    assert (made.budget_s, made.gate.start_s) == (0.15, MonitorSettings().gate.start_s)
     for wrong, where in (
-        ({"gate": {"stop_s": -1}}, "monitor.gate.stop_s"),
-        ({"gate": {"stopp_s": 1}}, "monitor.gate.stopp_s"),
-        ({"gates": {}}, "monitor.gates"),
+        ({"gate": {"stop_s": -1}}, "gate.stop_s"),
+        ({"gate": {"stopp_s": 1}}, "gate.stopp_s"),
+        ({"gates": {}}, "gates"),
+        ({"window": {"length_s": 300}}, "too long"),
     ):
         with pytest.raises(UsageError, match=where):
-            monitor_settings(read_settings(None, {"monitor": wrong}), MonitorSettings())
+            monitor_settings(read_settings(None, {"monitor": wrong}), model)
 
 
 @pytest.mark.slow

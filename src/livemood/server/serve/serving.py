@@ -17,7 +17,7 @@ from livemood.server.monitor.http_server import HttpServer
 from livemood.server.monitor.listener import listen
 from livemood.server.serve.app import build_app
 from livemood.server.serve.exposure import check_exposure, is_public
-from livemood.server.serve.settings import ServeSettings
+from livemood.server.serve.settings import ServeSettings, monitor_settings
 from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.housekeeping import Housekeeper
 from livemood.server.sessions.sessions import Sessions
@@ -65,7 +65,7 @@ class Service:
                 self.hub,
                 self.storage,
                 policy,
-                monitor or MonitorSettings(),
+                monitor or monitor_settings(settings, model),
                 settings.limits,
                 Admission(settings.busiest, CHANNEL_COST),
             )

@@ -11,11 +11,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from livemood.engine import MonitorSettings
+from livemood.engine import AnyModel, MonitorSettings
+from livemood.engine.user_model import reader_of
 from livemood.errors import UsageError
 from livemood.server.inputs.settings import RtpSettings
 from livemood.server.sessions.limits import Limits
 from livemood.server.storage.folder import default_folder
+from livemood.speech import open_detector
 
 
 class ServeSettings(BaseSettings):
@@ -42,7 +44,8 @@ class ServeSettings(BaseSettings):
     """Origins of web pages, besides the server's own, that may use it."""
     model: str = "default"
     provider: str = "auto"
-    window: float = 3.0
+    window: float | None = None
+    """Seconds of sound in a full window; the model's unless it is set."""
     hop: float = 0.25
     budget_ms: float = 150.0
     vad: str = "webrtc"
@@ -87,16 +90,22 @@ def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
     return found
 
 
-def monitor_settings(settings: ServeSettings, base: MonitorSettings) -> MonitorSettings:
-    """`base` with what the group `monitor` says. Raises `UsageError` for what makes no sense."""
-    values = base.model_dump()
+def monitor_settings(settings: ServeSettings, model: AnyModel) -> MonitorSettings:
+    """How sessions are listened to. Raises `UsageError` for what makes no sense."""
+    window = {} if settings.window is None else {"length_s": settings.window}
+    values: dict[str, Any] = {
+        "window": window | {"hop_s": settings.hop},
+        "budget_s": settings.budget_ms / 1000,
+        "vad": settings.vad,
+    }
     for name, value in settings.monitor.items():
         group = values.get(name)
         both = isinstance(group, dict) and isinstance(value, dict)
         values[name] = group | value if both else value
-    try:
-        return MonitorSettings.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, ("monitor", *first["loc"])))
-        raise UsageError(f"{where}: {first['msg'].lower()}") from None
+    open_detector(str(values["vad"]))
+    names = {
+        "window.length_s": f"window {settings.window}",
+        "window.hop_s": f"hop {settings.hop:g}",
+        "budget_s": f"budget_ms {settings.budget_ms:g}",
+    }
+    return MonitorSettings.read(values, names).for_model(reader_of(model))
