@@ -122,7 +122,10 @@ class StreamingState:
         at = self._oldest
         for tensor, spec, given in zip(self.tensors, self._interface.states, new, strict=True):
             if spec.new:
-                tensor[at : at + spec.new] = given[row]
+                into = np.moveaxis(tensor, spec.axis, 0) if spec.axis else tensor
+                into[at : at + spec.new] = (
+                    np.moveaxis(given[row], spec.axis, 0) if spec.axis else given[row]
+                )
             else:
                 tensor[...] = given[row]
         if entries := self._interface.new_entries:
