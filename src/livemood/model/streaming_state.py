@@ -26,6 +26,8 @@ class Reading:
     tell."""
     baseline_s: float | None = None
     """Seconds of this voice that the reading was related to; None without a baseline."""
+    is_speech: bool = True
+    """Whether it counts as speech; if not, no emotion is told."""
 
 
 class StreamingState:
