@@ -79,8 +79,8 @@ class Session:
 
         `rate` is in Hz, 4000 to 192000. `participants` names who speaks on each channel. `vad` is
         the name of a voice activity detector or makes one for each channel. `baselines` are those
-        of the voices on the first channels, made by the same model; they grow as those speak. `live` says that sound
-        comes at the pace of time: the latency budget of `settings` holds. With `live=False` every
+        of the voices on the first channels, made by the same model; they grow as those speak.
+        `live` says that sound comes at the pace of time: the latency budget holds. With `live=False` every
         window is read, however long that takes. `name` is what events call the source; `purpose`
         and `consent` are passed on in `session.started`.
 

@@ -1,7 +1,7 @@
 """What a model file takes and gives, as the names and shapes of its inputs and outputs say.
 
-Every input but `features`, `age` and `block` is a part of the streaming state, and the output `new_NAME`
-is what becomes of it. One dimension of each is called `batch`. There are three kinds:
+Every input but `features`, `age` and `block` is a part of the streaming state, and the output
+`new_NAME` is what becomes of it. One dimension of each is called `batch`. There are three kinds:
 
 - A ring, `kept_NAME` of shape (batch, ..., entries, ...): `new_kept_NAME`, in which that one
   dimension is smaller, takes the place of the oldest entries. Keys and values of attention are kept
