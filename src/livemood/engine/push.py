@@ -80,9 +80,9 @@ class Session:
         `rate` is in Hz, 4000 to 192000. `participants` names who speaks on each channel. `vad` is
         the name of a voice activity detector or makes one for each channel. `baselines` are those
         of the voices on the first channels, made by the same model; they grow as those speak.
-        `live` says that sound comes at the pace of time: the latency budget holds. With `live=False` every
-        window is read, however long that takes. `name` is what events call the source; `purpose`
-        and `consent` are passed on in `session.started`.
+        `live` says that sound comes at the pace of time: the latency budget holds. With
+        `live=False` every window is read, however long that takes. `name` is what events call the
+        source; `purpose` and `consent` are passed on in `session.started`.
 
         Raises `UsageError` for what cannot be, `ModelError` for a model that cannot be used, and
         `Busy` if background sessions take all the time that the machine has.

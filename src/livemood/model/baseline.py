@@ -156,11 +156,11 @@ class Baseline:
         try:
             told = _File.model_validate_json(text)
             mean = np.frombuffer(base64.b64decode(told.mean, validate=True), "<f4")
-        except ValueError as error:
-            reason = (
-                error.errors()[0]["msg"] if isinstance(error, ValidationError) else "its values"
-            )
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
             raise FileError(f"{what} is damaged or no baseline: {reason}") from None
+        except ValueError:
+            raise FileError(f"{what} is damaged: its values cannot be read") from None
         if told.sha256 != self._model.manifest.sha256:
             raise ModelError(_foreign(what, told.model, told.version, self._model))
         if mean.shape != self.voice.mean.shape or not np.isfinite(mean).all():
@@ -173,7 +173,8 @@ class Baseline:
         path = Path(path)
         part = path.with_name(f"{path.name}.part")
         try:
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            with os.fdopen(os.open(part, flags, 0o600), "w", encoding="utf-8") as file:
                 file.write(self.to_json() + "\n")
             part.replace(path)
         except OSError as error:

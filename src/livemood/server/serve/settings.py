@@ -42,7 +42,7 @@ class ServeSettings(BaseSettings):
     model: str = "default"
     provider: str = "auto"
     window: float = 3.0
-    hop: float = 0.25
+    hop: float | None = None
     budget_ms: float = 150.0
     vad: str = "webrtc"
     retention_days: float = Field(30.0, gt=0)
