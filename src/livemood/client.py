@@ -44,11 +44,13 @@ async def connect(
 
     `url` is `ws://HOST:PORT`, with or without the path `/v1/timeline`; of a server of many sessions
     `ws://HOST:PORT?session=ID`, with a `token` where one is asked for. The address of the page in
-    the browser, `http://HOST:PORT` or `http://HOST:PORT/sessions/ID`, will do. A connection that breaks is made again, and what was missed is fetched; if the monitor
-    was restarted meanwhile, its new session is told from its beginning. A server that was killed
-    may have handed out events that it had not written yet: an `error` event `rewound` says how
-    many, and what follows counts on from those before them. Ends with the session, without an
-    event if no sound ever came.
+    the browser, `http://HOST:PORT` or `http://HOST:PORT/sessions/ID`, will do.
+
+    A connection that breaks is made again, and what was missed is fetched; if the monitor was
+    restarted meanwhile, its new session is told from its beginning. A server that was killed may
+    have handed out events that it had not written yet: an `error` event `rewound` says how many,
+    and what follows counts on from those before them. Ends with the session, without an event if
+    no sound ever came.
 
     A server that cannot now, with as many clients as it takes, is asked again. Types of events and
     fields that this version does not know are passed over: the server may be newer.

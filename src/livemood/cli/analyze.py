@@ -38,7 +38,8 @@ def analyze(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Files read at once.")] = 1,
     window: options.WindowS = None,
-    hop: options.HopS = 0.25,
+    hop: options.HopS = None,
+    use_baseline: options.UseBaseline = True,
     vad: options.Vad = "webrtc",
     model: options.ModelName = "default",
     provider: options.ProviderName = "auto",
@@ -49,7 +50,7 @@ def analyze(
     if out is not None:
         _make_folder(out)
     loaded = open_model(model, provider)
-    settings = options.settings(window, hop, 150.0, vad, loaded)
+    settings = options.settings(window, hop, 150.0, vad, loaded, baseline=use_baseline)
     worker = _Worker(settings, form, model, provider)
     failures = 0
     with _ProgressBar(len(files)) as bar:

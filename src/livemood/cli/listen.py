@@ -18,6 +18,7 @@ from livemood.engine import About, AnyModel, BackgroundSession, MonitorSettings
 from livemood.engine.sinks import Sink, SinkThreads
 from livemood.engine.user_source import block_source
 from livemood.errors import UsageError
+from livemood.model import Baseline
 from livemood.plugins import make_plugin
 from livemood.sources import BlockSource, FileSource, Microphone
 from livemood.sources.file import FASTEST
@@ -57,13 +58,21 @@ def listen(
         typer.Option(help="A plug-in that takes the events: NAME or NAME:ARGUMENT; repeatable."),
     ] = None,
     window: options.WindowS = None,
-    hop: options.HopS = 0.25,
+    hop: options.HopS = None,
     budget_ms: options.BudgetMs = 150.0,
     vad: options.Vad = "webrtc",
     port: options.Port = 8765,
     serve: options.Serve = True,
     model: options.ModelName = "default",
     provider: options.ProviderName = "auto",
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="How a voice usually sounds, as enroll wrote it; once for each channel, in order.",
+            show_default=False,
+        ),
+    ] = None,
+    use_baseline: options.UseBaseline = True,
     stay: Stay = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
@@ -77,11 +86,13 @@ def listen(
         source = _source(device, file, speed, rtp, sdp, plugin)
         _import_server(serve)
         loaded = loading.result()
-    chosen = options.settings(window, hop, budget_ms, vad, loaded)
+    chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
+    baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
     if isinstance(source, RtpSource):
         _wait(source)
     sinks = [make_plugin("sinks", spec) for spec in sink or []]
-    _session(source, loaded, chosen, port if serve else None, as_json, out, stay, sinks=sinks)
+    where = port if serve else None
+    _session(*(source, loaded, chosen, where, as_json, out, stay), sinks=sinks, baselines=baselines)
 
 
 def demo(
@@ -164,6 +175,7 @@ def _session(
     stay: bool,
     about: About | None = None,
     sinks: Sequence[Sink] = (),
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
     with ExitStack() as stack:
@@ -180,9 +192,9 @@ def _session(
         threads = SinkThreads(sinks, live=source.live)
         stack.callback(threads.close)
         puts = [threads.put, *([server.publish] if server else [])]
-        session = BackgroundSession(source, model, settings, puts, about)
+        session = BackgroundSession(source, model, settings, puts, about, baselines=baselines)
         _show_how_far(stack, source, session, view)
-        with _ended_by_signals(session) as interrupted:
+        with ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:
                 for event in events:
                     for output in outputs:
@@ -215,7 +227,7 @@ def _serve(stack: ExitStack, port: int) -> "ServerThread":
 
 
 @contextmanager
-def _ended_by_signals(session: BackgroundSession) -> Iterator[threading.Event]:
+def ended_by_signals(session: BackgroundSession) -> Iterator[threading.Event]:
     """The first Ctrl-C (or SIGTERM) ends the session in order; a second ends the program.
 
     Gives what is set by the first.

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 import typer
 
+from livemood.cli.plain import plain_json
 from livemood.errors import LivemoodError
 from livemood.timeline import AnyEvent, Timeline, parse_event
 from livemood.timeline.events import SessionEnded
@@ -29,7 +30,7 @@ class Printer:
 
     def show(self, event: AnyEvent) -> None:
         """Print it, at once."""
-        sys.stdout.write(event.model_dump_json() + "\n")
+        sys.stdout.write(plain_json(event.model_dump_json()) + "\n")
         sys.stdout.flush()
 
     def __enter__(self) -> Self:
