@@ -117,6 +117,20 @@ def test_listen_writes_the_timeline_into_a_folder(demo_file, tmp_path):
     assert whole["channels"][0]["summary"]["shares"]
     assert parse_event(lines[-1]).type == "session.ended"
     assert {p.name for p in tmp_path.iterdir()} == {"demo.opus.json", "demo.opus.jsonl"}
+    assert done.stderr == f"wrote {tmp_path / 'demo.opus.jsonl'} and demo.opus.json\n"
+
+
+def test_a_window_beyond_what_the_model_reads_is_refused_at_every_door(demo_file, tmp_path):
+    doors = (
+        ("listen", "--file", demo_file, "--no-serve", "--window", "3.5"),
+        ("analyze", demo_file, "--window", "3.5"),
+        ("serve", "--data", tmp_path, "--port", "0", "--set", "window=3.5"),
+    )
+    for door in doors:
+        done = livemood(*door)
+        assert (done.returncode, done.stdout) == (USAGE, "")
+        (line,) = done.stderr.splitlines()
+        assert "3.5 s is too long" in line
 
 
 def test_without_a_terminal_segments_and_summary_are_plain_lines(demo_file):
