@@ -276,7 +276,7 @@ USAGE, FAILURE = 2, 1
         ("listen --file whole.flac --window nan", USAGE, "--window"),
         ("listen --file whole.flac --hop 0.001", USAGE, "--hop"),
         ("listen --file whole.flac --speed 5000", USAGE, "1000"),
-        ("watch http://127.0.0.1", USAGE, "ws://"),
+        ("watch ftp://127.0.0.1", USAGE, "ws://"),
         ("watch ws://127.0.0.1:99999", USAGE, "ws://"),
         ("watch ws://[::1", USAGE, "ws://"),
         ("watch ws://..", USAGE, "ws://"),
