@@ -226,8 +226,8 @@ def python() -> str:
     parts = [
         "# Python",
         NOTE,
-        "What stands here is public: it changes only as the compatibility policy in "
-        "[the changelog](../../CHANGELOG.md) says. Everything else is livemood's own and may "
+        "What stands here is public: it changes only as [the compatibility policy]"
+        "(compatibility.md) says. Everything else is livemood's own and may "
         "change from one version to the next.",
     ]
     for name in livemood.__all__:
@@ -240,6 +240,9 @@ def _object(name: str, found: object) -> Iterator[str]:
     yield f"## `{name}`"
     if inspect.isclass(found):
         yield from _class(name, found)
+    elif typing.get_origin(found) is typing.Annotated:
+        kinds = typing.get_args(typing.get_args(found)[0])
+        yield f"Any of {', '.join(f'`{kind.__name__}`' for kind in kinds)}."
     elif callable(found):
         yield f"```python\n{_signature(found, name)}\n```"
         yield _prose(inspect.getdoc(found) or "")
@@ -253,6 +256,9 @@ def _class(name: str, found: type) -> Iterator[str]:
     if documented:
         rows = [f"| `{field}` | {_cell(text)} |" for field, text in documented.items()]
         yield "\n".join(["| field | meaning |", "| --- | --- |", *rows])
+    made = vars(found).get("__init__")
+    if inspect.isfunction(made) and made.__doc__ and _has_source(found):
+        yield f"```python\n{_signature(made, name)}\n```\n\n{_prose(made.__doc__)}"
     for attribute, value in vars(found).items():
         if attribute.startswith("_") or attribute in ("model_config", "model_post_init"):
             continue
