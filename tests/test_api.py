@@ -82,7 +82,7 @@ def test_a_file_fails_alike_whichever_way_it_is_read(tmp_path):
     for path in (damaged, tmp_path / "none.wav"):
         kinds = []
         for way in (livemood.analyze, livemood.listen):
-            with pytest.raises(livemood.SourceError) as failed:
+            with pytest.raises(livemood.FileError) as failed:
                 list(way(path).events if way is livemood.analyze else way(path))
             kinds.append(type(failed.value))
         assert kinds[0] is kinds[1]

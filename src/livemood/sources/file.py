@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from livemood.audio import AudioBlock, Samples
-from livemood.errors import SourceError, UsageError
+from livemood.errors import FileError, UsageError
 from livemood.sources.completeness import NOTHING, promise
 from livemood.sources.container import AudioReader, Piece, RawFormat
 from livemood.sources.opened import Corrected, open_sound
@@ -45,7 +45,7 @@ class FileSource:
         """Open it at once.
 
         `track` counts a file's audio tracks from 1 (default: the first). With `raw` it holds
-        nothing but samples. Raises `SourceError` if it cannot be read, `UsageError` for a track
+        nothing but samples. Raises `FileError` if it cannot be read, `UsageError` for a track
         that it does not have, or a speed that makes no sense.
         """
         if speed is not None and not 0 < speed <= FASTEST:
@@ -73,7 +73,7 @@ class FileSource:
         """How long the file says it is, or seems to be; none if nothing tells."""
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """The file's sound. Raises `SourceError` where it is damaged, cut off or has no sound."""
+        """The file's sound. Raises `FileError` where it is damaged, cut off or has no sound."""
         began, at = time.monotonic(), 0
         try:
             for start, samples in self._pieces():
@@ -101,7 +101,7 @@ class FileSource:
         pieces = self._reader.pieces()
         first = next(pieces, None)
         if first is None:
-            raise SourceError(f"{self._called} holds no sound")
+            raise FileError(f"{self._called} holds no sound")
         return itertools.chain([first], pieces)
 
     def _corrected(self) -> BinaryIO:
@@ -143,7 +143,7 @@ class FileSource:
             self._fail(f"is damaged after {where} ({reader.reason})")
 
     def _fail(self, what: str) -> None:
-        raise SourceError(f"{self._called} {what}; what was read is kept")
+        raise FileError(f"{self._called} {what}; what was read is kept")
 
 
 def _joined(held: list[Samples], at: int, block: int) -> Iterator[tuple[int, Samples]]:

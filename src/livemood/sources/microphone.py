@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from livemood.audio import AudioBlock
-from livemood.errors import SourceError, UsageError
+from livemood.errors import DeviceError, UsageError
 from livemood.sources.callbacks import CallbackClock
 
 INSTALL_PORTAUDIO = (
@@ -33,11 +33,11 @@ class InputDevice:
 
 
 def portaudio() -> ModuleType:
-    """The sounddevice module. Raises `SourceError` if PortAudio is not installed."""
+    """The sounddevice module. Raises `DeviceError` if PortAudio is not installed."""
     try:
         import sounddevice
     except OSError:
-        raise SourceError(f"PortAudio was not found; {INSTALL_PORTAUDIO}") from None
+        raise DeviceError(f"PortAudio was not found; {INSTALL_PORTAUDIO}") from None
     module: ModuleType = sounddevice
     return module
 
@@ -62,11 +62,11 @@ def input_devices() -> list[InputDevice]:
 def find_device(wanted: str | int | None) -> InputDevice:
     """The device with this index, or whose name contains `wanted`; the default one for None.
 
-    Raises `SourceError` if there is no microphone, `UsageError` if none or several match.
+    Raises `DeviceError` if there is no microphone, `UsageError` if none or several match.
     """
     devices = input_devices()
     if not devices:
-        raise SourceError("no microphone was found: plug one in, or use --file")
+        raise DeviceError("no microphone was found: plug one in, or use --file")
     if wanted is None:
         chosen = [d for d in devices if d.default] or devices[:1]
     elif str(wanted).isdecimal():
@@ -110,7 +110,7 @@ class Microphone:
         self._stopping = threading.Event()
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """Sound until `stop`. Raises `SourceError` when the device goes away."""
+        """Sound until `stop`. Raises `DeviceError` when the device goes away."""
         try:
             stream = self._sd.InputStream(
                 samplerate=self.sample_rate,
@@ -125,7 +125,7 @@ class Microphone:
             with stream:
                 yield from self._queued()
         except self._sd.PortAudioError as error:
-            raise SourceError(
+            raise DeviceError(
                 f"microphone {self.name!r} cannot be used ({_reason(error)}): is another program "
                 "using it, or is it unplugged?"
             ) from None
@@ -139,7 +139,7 @@ class Microphone:
             if block is not None:
                 yield block
             elif not self._stopping.is_set():
-                raise SourceError(
+                raise DeviceError(
                     f"microphone {self.name!r} stopped delivering sound: was it unplugged?"
                 )
 

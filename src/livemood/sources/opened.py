@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from livemood.errors import SourceError
+from livemood.errors import FileError, SourceError
 
 STDIN: Final = "-"
 """Names standard input."""
 
 
 def open_sound(path: str | Path, *, live: bool) -> tuple[BinaryIO, str]:
-    """The open file and what to call it. Raises `SourceError` if there is none.
+    """The open file and what to call it. Raises `FileError` if there is none.
 
     Standard input is read as it comes if `live`, else taken in whole first: some containers have
     what describes them at their end.
@@ -24,22 +24,22 @@ def open_sound(path: str | Path, *, live: bool) -> tuple[BinaryIO, str]:
         return _stdin(live), "standard input"
     place = Path(path)
     if not place.exists():
-        raise SourceError(f"no file {path}: check the path")
+        raise FileError(f"no file {path}: check the path")
     if place.is_dir():
-        raise SourceError(f"{path} is a folder: name the sound files in it")
+        raise FileError(f"{path} is a folder: name the sound files in it")
     if not place.is_file():
-        raise SourceError(f"{path} is not a regular file: save the sound to one")
+        raise FileError(f"{path} is not a regular file: save the sound to one")
     try:
         place.name.encode()
     except UnicodeError:
-        raise SourceError(f"{place.name!a} is not UTF-8: rename the file") from None
+        raise FileError(f"{place.name!a} is not UTF-8: rename the file") from None
     try:
         file = place.open("rb")
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
-        raise SourceError(f"{path} is empty")
+        raise FileError(f"{path} is empty")
     return file, str(path)
 
 
