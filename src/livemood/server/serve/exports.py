@@ -8,7 +8,9 @@ from starlette.types import Receive, Scope, Send
 from livemood.server.monitor.page import report_of
 from livemood.server.refused import Refused
 from livemood.server.sessions.sessions import Sessions
+from livemood.timeline.events import parse_event
 from livemood.timeline.export import EXPORTS
+from livemood.timeline.timeline import Timeline
 
 PIECE = 65_536
 """Characters sent at once."""
@@ -47,7 +49,8 @@ class Exports:
             return slot.held(_Held(_pieces(body), made.status_code, dict(made.headers)))
 
     def _written(self, session: str, form: str) -> str:
-        return EXPORTS[form](self._sessions.storage.timeline(session))
+        events = self._sessions.storage.read(session)
+        return EXPORTS[form](Timeline(parse_event(text) for _, text in events))
 
     def _report(self, session: str, language: str, retention_days: float) -> Response:
         events = [text for _, text in self._sessions.storage.read(session)]
