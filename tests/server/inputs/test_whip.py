@@ -168,6 +168,9 @@ async def test_offers_that_cannot_be_answered(serving, wave):
         await asyncio.to_thread(tried)
         async with Publishing(http, wave) as first, Publishing(http, wave) as second:
             location = (await first.begin(**ABOUT)).headers["location"]
+            async with asyncio.timeout(30):  # until then it gives way to whoever comes
+                while service.sessions.open(location.rpartition("/")[2]).live is None:
+                    await asyncio.sleep(0.05)
             answer = await second.begin(**ABOUT)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
             assert (await asyncio.to_thread(http.delete, location)).status_code == 200
