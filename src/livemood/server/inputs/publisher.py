@@ -11,8 +11,8 @@ from livemood.server.inputs.candidates import check_candidates
 from livemood.server.refused import Refused
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.sessions import Sessions
+from livemood.sources.frames import samples_of
 from livemood.sources.rtp.clock import SenderClock
-from livemood.sources.rtp.codec import samples_of
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCPeerConnection
