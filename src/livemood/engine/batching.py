@@ -21,7 +21,7 @@ def run_alone(inference: Inference, model: Model) -> None:
     try:
         hop = next(inference)
         while True:
-            hop = inference.send(model.read([hop])[0])
+            hop = inference.send(model.read([hop])[0].probabilities)
     except StopIteration:
         pass
 
@@ -50,7 +50,7 @@ def run_together(inferences: Sequence[Inference], model: Model) -> list[int]:
     while waiting:
         batch, waiting = _alike(waiting, model.batch_of(waiting[0][1]))
         for (place, _), row in zip(batch, model.read([hop for _, hop in batch]), strict=True):
-            step(place, row)
+            step(place, row.probabilities)
     return failed
 
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from livemood.audio import Overrun, Samples, Span
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
@@ -66,8 +64,7 @@ class SpeechSegmenter:
         self._quiet = max(1, self._quiet // frame) * frame
         self._position = 0
         self._next_reset = self._reset_after
-        self._kept = model.new_kept()
-        self._nothing = np.empty(0, np.float32)
+        self._state = model.new_state()
 
     def advance(self) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
@@ -120,23 +117,14 @@ class SpeechSegmenter:
 
     def begin(self) -> None:
         """Another speech begins: what the network keeps of the one before does not count."""
-        self._kept.forget()
+        self._state.forget()
 
     def hop(self, window: Span) -> InferenceRequest:
         """What the network needs to read `window`: the sound of its new steps.
 
         Raises `Overrun` if some of it has been overwritten.
         """
-        steps = self._model.steps(window)
-        first = self._kept.turn_to(steps.start, steps.end)
-        if first == steps.end:
-            return InferenceRequest(self._kept, self._nothing)
-        new = self._model.sound_of(Span(first, steps.end), fresh=self._kept.fresh)
-        try:
-            return InferenceRequest(self._kept, self._ring.read(new))
-        except Overrun:
-            self._kept.forget()
-            raise
+        return self._model.request(self._state, window, self._ring.read)
 
     def _listen(self, sound: Samples, found: list[StreamItem]) -> None:
         length = self._detector.frame_length

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from livemood.model.model import Model, load_model
+from livemood.model import Model, load_model
 from livemood.training.build import build
 from livemood.training.data.dataset import Data
 from livemood.training.data.folds import Fold, check_classes, check_names

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from livemood.errors import ModelError  # noqa: E402
-from livemood.model.network import pooled, weights_of  # noqa: E402
+from livemood.model.pooling import weighted_mean, weights_of  # noqa: E402
 from livemood.training.export.int8 import quantize  # noqa: E402
 from livemood.training.export.onnx import export_onnx  # noqa: E402
 from livemood.training.export.streaming_module import Streaming  # noqa: E402
@@ -185,5 +185,5 @@ def test_streaming_gives_what_the_network_gives(source, features):
     rows = [torch.empty(4, 8, 0, MELS // n) for n in (2, 4)]
     with torch.no_grad():
         votes, scores, *_ = streaming(features, *rows, torch.zeros(1, 4, 8))
-        logits = pooled(votes.transpose(0, 1).numpy(), weights_of(scores.T.numpy()))
+        logits = weighted_mean(votes.transpose(0, 1).numpy(), weights_of(scores.T.numpy()))
         assert np.abs(logits - network(features).numpy()).max() < 1e-5

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from livemood.errors import UsageError
+from livemood.model import Model, load_model
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
-from livemood.model.model import Model, load_model
 from livemood.training.fit.trainer import Fitted
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.recipe.schema import CorpusPart, Recipe

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from livemood.errors import ModelError
-from livemood.model.network import LEAST_VARIANCE
+from livemood.model.pooling import LEAST_VARIANCE
 from livemood.training.network.first_block import first_block
 from livemood.training.recipe.schema import NetworkPart
 

@@ -15,7 +15,7 @@ from torch.nn import BatchNorm2d, Conv2d
 from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
-from livemood.model.network import moments_of
+from livemood.model.pooling import pooling_matrix
 from livemood.training.network.checkpoint import is_run, weights_of
 from livemood.training.network.dcrnn import CausalHead, DcRnn, Front, Moments
 from livemood.training.recipe.schema import NetworkPart
@@ -220,7 +220,7 @@ class _Layers:
         self.readout = linear.pop(own[0]) if own else []
         self.read = len(self.readout[0]) if own else 0
         written = {entry.key: entry.value for entry in model.metadata_props}
-        matrix = moments_of(written, self.read, path) if own else None
+        matrix = pooling_matrix(written, self.read, path) if own else None
         self.moments = matrix is not None
         if matrix is not None:
             linear["output"] = [torch.from_numpy(matrix[:-1].T), torch.from_numpy(matrix[-1])]
