@@ -227,7 +227,7 @@ def python() -> str:
         "# Python",
         NOTE,
         "What stands here is public: it changes only as the compatibility policy in "
-        "[the changelog](../../CHANGELOG.md) says. Everything else is livemood's own and may "
+        "[contributing](../../CONTRIBUTING.md#versions) says. Everything else is livemood's own and may "
         "change from one version to the next.",
     ]
     for name in livemood.__all__:
