@@ -11,6 +11,28 @@ from livemood.model import load_model
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Plain `pytest`, all of the fast tests, runs in two processes; tests that you name in one."""
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    parallel = config.getoption("numprocesses", default=0)
+    fast = config.getoption("markexpr") == "not slow"
+    if everything and fast and parallel is None and not hasattr(config, "workerinput"):
+        config.option.numprocesses, config.option.dist = 2, "loadgroup"
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of one module stay together, since they share what is costly.
+
+    So do all that drive a browser: they share it, and are not to be late for each other.
+    """
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else str(item.path)))
+
+
+
+
 @pytest.fixture(scope="session")
 def corpora():
     """The folder of emotional speech corpora, or a skip with the reason."""
