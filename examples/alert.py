@@ -1,4 +1,4 @@
-"""Say something when a voice sounds angry for two seconds.
+"""Say something when a voice sounds angry for a second.
 
 livemood listen                                     # in one terminal
 python examples/alert.py ws://127.0.0.1:8765        # in another
@@ -9,7 +9,7 @@ import sys
 
 import livemood
 
-LABEL, FOR_MS = "angry", 2000
+LABEL, FOR_MS = "angry", 1000
 
 
 async def main(url: str) -> None:

@@ -10,6 +10,7 @@ from livemood.cli.analyze import analyze
 from livemood.cli.doctor import doctor
 from livemood.cli.inventory import devices, models
 from livemood.cli.listen import demo, listen
+from livemood.cli.plain import plain_lines
 from livemood.cli.report import report
 from livemood.cli.research import SETTINGS, evaluate, search, sources, train
 from livemood.cli.serve import serve
@@ -51,9 +52,9 @@ def main() -> None:
     try:
         app()
     except LivemoodError as error:
-        typer.echo(f"livemood: {error}", err=True)
+        typer.echo(f"livemood: {plain_lines(str(error))}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:  # standard output, say: a full disk
         what = f"{error.filename}" if error.filename else "cannot write"
-        typer.echo(f"livemood: {what}: {error.strerror or error}", err=True)
+        typer.echo(f"livemood: {plain_lines(what)}: {error.strerror or error}", err=True)
         sys.exit(1)

@@ -98,6 +98,10 @@ class Channel:
         """Listen to what has come in: what was found, to be read by `read` before the next call."""
         return self._speech_segmenter.advance()
 
+    def pause(self) -> list[StreamItem]:
+        """The same where no sound comes for now: open speech is closed, and more may follow."""
+        return self._speech_segmenter.pause()
+
     def close(self) -> list[StreamItem]:
         """The same at the end of the sound: what is open is closed."""
         return self._speech_segmenter.finish()

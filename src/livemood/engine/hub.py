@@ -54,6 +54,17 @@ class HubSession:
         if self._ending is None and self._core.push(block):
             self._tell()
 
+    def pause(self) -> None:
+        """Sound has stopped coming for now: close the speech that is open. Does not wait."""
+        if self._ending is None:
+            self._core.pause()
+            self._tell()
+
+    @property
+    def unread(self) -> bool:
+        """Whether the hub has not come yet to what was pushed."""
+        return self._queued.locked()
+
     def mark(self, note: str, at_ms: int | None = None) -> "Future[Marker]":
         """Ask for a marker at `at_ms`, by default where the sound is now. Does not wait.
 

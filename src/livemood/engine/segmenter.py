@@ -84,6 +84,15 @@ class SpeechSegmenter:
         self._intake.wake_at(self._next_due())
         return found
 
+    def pause(self) -> list[StreamItem]:
+        """No sound comes for now: listen to all that came, and close the gate where it is."""
+        self._intake.fetch()
+        found = self._advance()
+        if self._gate.is_open:
+            self._restart(self._position, found)
+        self._intake.wake_at(self._next_due())
+        return found
+
     def finish(self) -> list[StreamItem]:
         """The stream ended: close the gate where it is."""
         found = self._advance()

@@ -69,7 +69,7 @@ class SessionCore:
         self._sinks = tuple(sinks)
         self._model = reader
         self._seq = 0
-        self._ended = False
+        self._ended = self._pausing = False
         self._channels = [
             Channel(
                 n,
@@ -117,8 +117,15 @@ class SessionCore:
         for inference in self.inferences():
             run_alone(inference, self._model)
 
+    def pause(self) -> None:
+        """No sound comes for now: the next reading closes speech that is open, where it is."""
+        self._pausing = True
+
     def inferences(self) -> list[Inference]:
         """Listen to what has been pushed since; what is to be read, for whoever reads many."""
+        if self._pausing:
+            self._pausing = False
+            return [c.read(items) for c in self._channels if (items := c.pause())]
         return [c.read(items) for c in self._channels if (items := c.listen())]
 
     @property

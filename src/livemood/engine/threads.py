@@ -66,8 +66,8 @@ def analyze_file(
     timeline = Timeline()
     source = FileSource(path)
     sinks: list[Sink] = [timeline.add]
-    if progress:
-        sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / source.duration_s)))
+    if progress and (length := source.duration_s):
+        sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / length)))
     failure = run(source, model, settings or MonitorSettings(), sinks, vad=vad)
     return timeline, failure
 
