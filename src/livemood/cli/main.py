@@ -8,6 +8,7 @@ import typer
 from livemood import __version__
 from livemood.cli.analyze import analyze
 from livemood.cli.doctor import doctor
+from livemood.cli.enroll import enroll
 from livemood.cli.inventory import devices, models
 from livemood.cli.listen import demo, listen
 from livemood.cli.plain import plain_lines
@@ -25,7 +26,7 @@ app = typer.Typer(
     help="Listens to people speak and says, while they speak, how they sound: an estimate of "
     "the voice, not of what a person feels.",
 )
-for command in (listen, demo, analyze, report, serve, watch, devices, models, doctor):
+for command in (listen, demo, enroll, analyze, report, serve, watch, devices, models, doctor):
     app.command()(command)
 for researching in (train, search, evaluate, sources):
     app.command(context_settings=SETTINGS)(researching)

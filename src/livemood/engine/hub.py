@@ -16,6 +16,7 @@ from livemood.engine.session import About, SessionCore, Sink
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import Busy, LivemoodError
+from livemood.model import Baseline
 from livemood.speech import DetectorFactory
 from livemood.timeline.events import Marker
 
@@ -172,6 +173,7 @@ class Hub:
         about: About | None = None,
         session: str | None = None,
         vad: DetectorFactory | None = None,
+        baselines: Sequence[Baseline | None] = (),
     ) -> HubSession:
         """A new session of live sound; `session.started` is handed to the sinks at once.
 
@@ -191,6 +193,7 @@ class Hub:
             about=about,
             session=session,
             vad=vad,
+            baselines=baselines,
         )
         opened = HubSession(self, core)
         with self._lock:

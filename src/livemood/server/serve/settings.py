@@ -46,7 +46,8 @@ class ServeSettings(BaseSettings):
     provider: str = "auto"
     window: float | None = None
     """Seconds of sound in a full window; the model's unless it is set."""
-    hop: float = 0.25
+    hop: float | None = None
+    """Seconds from one window to the next; the model's own or 0.25 unless it is set."""
     budget_ms: float = 150.0
     vad: str = "webrtc"
     monitor: dict[str, Any] = Field(default_factory=dict)
@@ -92,9 +93,9 @@ def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
 
 def monitor_settings(settings: ServeSettings, model: AnyModel) -> MonitorSettings:
     """How sessions are listened to. Raises `UsageError` for what makes no sense."""
-    window = {} if settings.window is None else {"length_s": settings.window}
+    lengths = {"length_s": settings.window, "hop_s": settings.hop}
     values: dict[str, Any] = {
-        "window": window | {"hop_s": settings.hop},
+        "window": {name: value for name, value in lengths.items() if value is not None},
         "budget_s": settings.budget_ms / 1000,
         "vad": settings.vad,
     }
@@ -105,7 +106,7 @@ def monitor_settings(settings: ServeSettings, model: AnyModel) -> MonitorSetting
     open_detector(str(values["vad"]))
     names = {
         "window.length_s": f"window {settings.window}",
-        "window.hop_s": f"hop {settings.hop:g}",
+        "window.hop_s": f"hop {settings.hop}",
         "budget_s": f"budget_ms {settings.budget_ms:g}",
     }
     return MonitorSettings.read(values, names).for_model(reader_of(model))
