@@ -1,6 +1,6 @@
 """A session's timeline as a download, and its report: bounded, streamed, cut when nobody reads."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -30,18 +30,24 @@ class Exports:
         self._sessions, self._most = sessions, most
         self.running = 0
 
-    async def timeline(self, session: str, form: str, headers: dict[str, str]) -> Response:
-        """The timeline in one of the formats. Raises `Refused`."""
+    async def timeline(
+        self, session: str, form: str, headers: dict[str, str], note: Callable[[], None]
+    ) -> Response:
+        """The timeline in one of the formats; `note` writes it down. Raises `Refused`."""
         with _Slot(self) as slot:
+            await self._sessions.pools.admission.run(note)
             if form == "jsonl":
                 first = await self._rows(session, 0)
                 return slot.held(_Held(self._lines(session, first), headers=headers))
             text = await self._sessions.pools.exports.run(self._written, session, form)
             return slot.held(_Held(_pieces(text), headers=headers))
 
-    async def report(self, session: str, language: str, retention_days: float) -> Response:
-        """The report. Raises `Refused`."""
+    async def report(
+        self, session: str, language: str, retention_days: float, note: Callable[[], None]
+    ) -> Response:
+        """The report; `note` writes it down. Raises `Refused`."""
         with _Slot(self) as slot:
+            await self._sessions.pools.admission.run(note)
             made = await self._sessions.pools.exports.run(
                 self._report, session, language, retention_days
             )
