@@ -9,7 +9,9 @@ import sys
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 from livemood.timeline.events import parse_event
 
@@ -114,6 +116,28 @@ def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     ended = events[-1]
     assert ended.reason == "interrupted"
     assert ended.summary[0].session.dominant == channel["summary"]["dominant"]
+
+
+@pytest.mark.slow
+def test_channels_of_opposite_polarity_are_heard_and_told(microphone, clip, tmp_path):
+    voice, rate = sf.read(clip(CLIPS[0]))
+    sf.write(tmp_path / "twisted.wav", np.stack([voice, -voice], axis=1), rate)
+    subprocess.run(
+        ["pactl", "load-module", "module-null-sink", "sink_name=wide", "rate=48000", "channels=2"],
+        env=microphone,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    process, _ = listening({**microphone, "PULSE_SOURCE": "wide.monitor"})
+    subprocess.run(
+        ["paplay", "-d", "wide", str(tmp_path / "twisted.wav")], env=microphone, check=True
+    )
+    events = until(process, "speech.ended")
+    process.send_signal(signal.SIGINT)
+    until(process, "session.ended")
+    assert process.wait(20) == 0
+    assert any(event.type == "emotion" for event in events)
+    assert "cancel each other" in process.stderr.read()
 
 
 @pytest.mark.slow
