@@ -1,8 +1,6 @@
 """A real microphone: PulseAudio's null sink, spoken into with paplay."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,42 +24,6 @@ CLIPS = [
     "03-01-07-02-01-01-11",
     "03-01-08-02-01-01-20",
 ]
-
-
-@pytest.fixture(scope="module")
-def microphone(tmp_path_factory):
-    """The environment in which device `pulse` hears the sink `mic`."""
-    for program in ("pulseaudio", "paplay", "pactl"):
-        if not shutil.which(program):
-            pytest.skip(f"no {program}: install pulseaudio and pulseaudio-utils")
-    folder = tmp_path_factory.mktemp("pulse")
-    env = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
-    env["PULSE_SOURCE"] = "mic.monitor"
-    server = subprocess.Popen(
-        [
-            "pulseaudio",
-            "-n",
-            "--daemonize=no",
-            "--exit-idle-time=-1",
-            "-L",
-            "module-native-protocol-unix auth-anonymous=1",
-            "-L",
-            "module-null-sink sink_name=mic rate=48000 channels=1",
-        ],
-        env=env,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(100):
-        ready = subprocess.run(["pactl", "info"], env=env, capture_output=True, check=False)
-        if ready.returncode == 0:
-            break
-        # pactl itself waits for the connection; the server announces readiness by nothing else.
-        assert server.poll() is None, "PulseAudio ended"
-    else:
-        pytest.fail("PulseAudio did not answer")
-    yield env
-    server.terminate()
-    server.wait(10)
 
 
 def listening(env, *arguments):
