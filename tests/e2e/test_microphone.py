@@ -70,7 +70,10 @@ def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     heard = [event for event in events if event.type == "emotion"]
     assert len(heard) >= 3
     analyzed = subprocess.run(
-        [*LISTEN[:-1], "analyze", str(clip(name))], capture_output=True, text=True, check=True
+        [*LISTEN[:-1], "analyze", "--format", "json", str(clip(name))],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     channel = json.loads(analyzed.stdout)["channels"][0]
     read = [event["label"] for event in channel["events"] if event["type"] == "emotion"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from livemood.audio import AudioBlock, Downmix, Samples
-from livemood.errors import SourceError, UsageError
+from livemood.errors import DeviceError, UsageError
 from livemood.sources.callbacks import CallbackClock
 
 log = logging.getLogger(__name__)
@@ -36,11 +36,11 @@ class InputDevice:
 
 
 def portaudio() -> ModuleType:
-    """The sounddevice module. Raises `SourceError` if PortAudio is not installed."""
+    """The sounddevice module. Raises `DeviceError` if PortAudio is not installed."""
     try:
         import sounddevice
     except OSError:
-        raise SourceError(f"PortAudio was not found; {INSTALL_PORTAUDIO}") from None
+        raise DeviceError(f"PortAudio was not found; {INSTALL_PORTAUDIO}") from None
     module: ModuleType = sounddevice
     return module
 
@@ -65,11 +65,11 @@ def input_devices() -> list[InputDevice]:
 def find_device(wanted: str | int | None) -> InputDevice:
     """The device with this index, or whose name contains `wanted`; the default one for None.
 
-    Raises `SourceError` if there is no microphone, `UsageError` if none or several match.
+    Raises `DeviceError` if there is no microphone, `UsageError` if none or several match.
     """
     devices = input_devices()
     if not devices:
-        raise SourceError("no microphone was found: plug one in, or use --file")
+        raise DeviceError("no microphone was found: plug one in, or use --file")
     if wanted is None:
         chosen = [d for d in devices if d.default] or devices[:1]
     elif str(wanted).isdecimal():
@@ -116,13 +116,13 @@ class Microphone:
         self._stopping = threading.Event()
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """Sound until `stop`. Raises `SourceError` when the device goes away."""
+        """Sound until `stop`. Raises `DeviceError` when the device goes away."""
         try:
             with self._open():
                 for block in self._queued():
                     yield block._replace(samples=self._mixed(block.samples))
         except self._sd.PortAudioError as error:
-            raise SourceError(
+            raise DeviceError(
                 f"microphone {self.name!r} cannot be used ({_reason(error)}): is another program "
                 "using it, or is it unplugged?"
             ) from None
@@ -166,7 +166,7 @@ class Microphone:
             if block is not None:
                 yield block
             elif not self._stopping.is_set():
-                raise SourceError(
+                raise DeviceError(
                     f"microphone {self.name!r} stopped delivering sound: was it unplugged?"
                 )
 
