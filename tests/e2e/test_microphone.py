@@ -106,6 +106,33 @@ def test_channels_of_opposite_polarity_are_heard_and_told(microphone, clip, tmp_
 
 
 @pytest.mark.slow
+def test_what_the_computer_plays_is_one_channel_and_the_microphone_the_other(microphone, clip):
+    module = ["load-module", "module-null-sink", "sink_name=speakers", "rate=48000"]
+    subprocess.run(["pactl", *module], env=microphone, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["pactl", "set-default-sink", "speakers"], env=microphone, check=True)
+    devices = ["--device", "pulse", "--device", "loopback", "--participants", "Me,Them"]
+    process = subprocess.Popen(
+        [*LISTEN, *devices, "--json", "--no-serve"],
+        env=microphone,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = parse_event(process.stdout.readline())
+    assert (first.channels, first.participants) == (2, ("Me", "Them"))
+    heard = {}
+    for sink, channel in (("speakers", 1), ("mic", 0)):
+        subprocess.run(["paplay", "-d", sink, str(clip(CLIPS[0]))], env=microphone, check=True)
+        heard[channel] = until(process, "speech.ended")
+    process.send_signal(signal.SIGINT)
+    until(process, "session.ended")
+    assert process.wait(20) == 0
+    for channel, events in heard.items():
+        spoken = {e.channel for e in events if e.type in ("speech.started", "emotion")}
+        assert spoken == {channel}
+
+
+@pytest.mark.slow
 def test_a_microphone_that_stalls_leaves_gaps_and_the_clock_keeps_time(microphone, clip):
     process, _ = listening(microphone)
     subprocess.run(["paplay", "-d", "mic", str(clip(CLIPS[0]))], env=microphone, check=True)

@@ -3,6 +3,7 @@
 from livemood.sources.base import BlockSource
 from livemood.sources.channels import IgnoredChannels
 from livemood.sources.container import RawFormat
+from livemood.sources.devices import open_devices
 from livemood.sources.file import FileSource
 from livemood.sources.microphone import Microphone, input_devices
 
@@ -13,4 +14,5 @@ __all__ = [
     "Microphone",
     "RawFormat",
     "input_devices",
+    "open_devices",
 ]

@@ -100,12 +100,13 @@ class Microphone:
     live = True
     channels = 1
 
-    def __init__(self, device: str | int | None = None) -> None:
+    def __init__(self, device: str | int | None = None, rate: int | None = None) -> None:
+        """`rate` in Hz; none takes the device's own."""
         self._sd = portaudio()
         found = find_device(device)
         self._index = found.index
         self.name = found.name
-        self.sample_rate = found.sample_rate
+        self.sample_rate = rate or found.sample_rate
         self._inputs = min(2, found.channels)
         self._downmix = Downmix(self.sample_rate)
         self._warned = False
