@@ -8,6 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -158,6 +162,11 @@ class Emotion(Event):
     latency_ms: Latency
     behind: bool
     """Whether the latency budget is being missed."""
+    baseline_s: float | None = Field(None, exclude_if=_is_none)
+    """Seconds of this voice that it was related to; left out if the model uses no baseline."""
+    not_speech: float | None = Field(None, exclude_if=_is_none)
+    """Probability that it is no speech; the label is then `uncertain`. Left out if the model
+    cannot tell."""
 
 
 class Segment(Event):

@@ -36,7 +36,7 @@ class RtpStream:
     def __init__(self, form: RtpFormat, types: PayloadTypes, begin: int = 0) -> None:
         """Hear `form` and what `types` knows of the same rate; the first sample is `begin`.
 
-        Raises `UsageError` if a decoder that `form` needs is not installed.
+        Raises `UsageError` if there is no decoder for `form`.
         """
         self.format = form
         self._types = types
