@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from livemood import __version__
+from livemood.cli.alerts import app as alerts_app
 from livemood.cli.analyze import analyze
 from livemood.cli.doctor import doctor
 from livemood.cli.enroll import enroll
@@ -31,6 +32,7 @@ for command in (listen, demo, enroll, analyze, report, serve, watch, devices, mo
 for researching in (train, search, evaluate, sources):
     app.command(context_settings=SETTINGS)(researching)
 app.add_typer(token_app, name="token")
+app.add_typer(alerts_app, name="alerts")
 
 
 def _version(wanted: bool) -> None:
