@@ -103,6 +103,7 @@ class Assistant(LivemoodAgent, ScriptedRecognition):
 
 
 async def main(paths: list[str]) -> None:
+    """One turn of the user for each recording."""
     assistant = Assistant(instructions="Answer kindly.")
     assistant.recordings = Recordings(paths)
     session: AgentSession[None] = AgentSession(

@@ -66,6 +66,7 @@ async def speak(worker: PipelineWorker, path: str) -> None:
 
 
 async def main(paths: list[str]) -> None:
+    """One turn of the user for each recording."""
     stop = [SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.2)]
     turns = LLMUserAggregatorParams(user_turn_strategies=UserTurnStrategies(stop=stop))
     aggregators = LLMContextAggregatorPair(LLMContext(), user_params=turns)
