@@ -29,8 +29,9 @@ NOTE = "<!-- Made by scripts/make_reference.py. Change the code, then run it aga
 
 def commands() -> str:
     """The page of the command line."""
-    from livemood.cli.main import app
     from livemood.toolkit.commands import app as research
+
+    from livemood.cli.main import app
 
     wing = {_name(c): c for c in research.registered_commands}
     groups = {g.name: g.typer_instance for g in research.registered_groups}

@@ -28,14 +28,14 @@ def folder(request, tmp_path_factory):
     torch = pytest.importorskip("torch", reason="needs the extra train")
     from livemood.training.export.onnx import export_onnx
     from livemood.training.network.dcrnn import DcRnn
-    from livemood.training.recipe.schema import NetworkPart
+    from livemood.training.recipe.schema import NetworkSection
 
     torch.manual_seed(1)
-    part = NetworkPart(channels=8, hidden=16, recurrent=8, moments=12)
+    part = NetworkSection(channels=8, hidden=16, recurrent=8, statistics_pooling=12)
     network = DcRnn(part, 64, 7).train()
     with torch.no_grad():
         network(torch.randn(16, 98, 64))
-        network.causal.pooling.output.weight *= 3
+        network.head.pooling.output.weight *= 3
     out = tmp_path_factory.mktemp("moments")
     export_onnx(network.eval(), 64, out / "model.onnx")
     digest = hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()

@@ -11,27 +11,27 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("torchvision", reason="needs the extra train")
 pytest.importorskip("sklearn", reason="needs the extra train")
 
+from livemood.toolkit.commands import run  # noqa: E402
+from livemood.training.pretrained.trainable import FinetunedEncoder  # noqa: E402
 from torchaudio.models import wav2vec2_model, wavlm_model  # noqa: E402
 
 from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
 from livemood.model.features import FeatureSettings  # noqa: E402
-from livemood.toolkit.commands import run  # noqa: E402
 from livemood.training.data.cache import FeatureCache  # noqa: E402
 from livemood.training.data.dataset import read_unlabelled  # noqa: E402
 from livemood.training.data.folds import make_folds  # noqa: E402
 from livemood.training.data.manifest import read_manifest  # noqa: E402
-from livemood.training.data.predictions import read_table  # noqa: E402
-from livemood.training.network.dcrnn import DcRnn, Front  # noqa: E402
-from livemood.training.network.initial_weights import load_source  # noqa: E402
+from livemood.training.data.predictions import read_soft_labels  # noqa: E402
+from livemood.training.network.dcrnn import ConvolutionalEncoder, DcRnn  # noqa: E402
+from livemood.training.network.initial_weights import load_initial_weights  # noqa: E402
 from livemood.training.pretrained.audio import ByolS  # noqa: E402
-from livemood.training.pretrained.livemood import Earlier  # noqa: E402
+from livemood.training.pretrained.livemood import LivemoodEncoder  # noqa: E402
 from livemood.training.pretrained.probe import embeddings, probe, rank, recommended  # noqa: E402
-from livemood.training.pretrained.registry import TENSORS, known, open_source  # noqa: E402
+from livemood.training.pretrained.registry import TENSORS, encoder_names, open_encoder  # noqa: E402
 from livemood.training.pretrained.speech import SpeechTransformer  # noqa: E402
-from livemood.training.pretrained.trainable import Tuned  # noqa: E402
 from livemood.training.pretrained.vision import NODES  # noqa: E402
-from livemood.training.recipe.schema import NetworkPart  # noqa: E402
+from livemood.training.recipe.schema import NetworkSection  # noqa: E402
 
 MODELS = Path(__file__).parents[3] / "models"
 
@@ -60,15 +60,15 @@ def check(source, seconds=2.0):
     assert abs(found[-1].shape[1] - seconds * source.frames_per_second) <= 2
     assert source.embed(torch.randn(2, samples)).shape == (2, 2 * sum(source.layers))
     assert source.embedding == source.layers[-1]
-    # Tuned, the layers above the maps learn, and no others.
-    maps, lower = source.below(torch.randn(2, samples) * 0.1)
-    count = len(source.above(maps.detach()))
+    # FinetunedEncoder, the layers above the maps learn, and no others.
+    maps, lower = source.stem(torch.randn(2, samples) * 0.1)
+    count = len(source.trainable(maps.detach()))
     assert len(lower) + count == len(source.layers)
-    tuned = Tuned(source, 3, 0.1).train()
+    tuned = FinetunedEncoder(source, 3, 0.1).train()
     tuned(maps.detach()).square().sum().backward()
     learnt = [name for name, p in source.named_parameters() if p.grad is not None]
     assert learnt
-    alone = source.below(torch.randn(2, samples) * 0.1)[0].sum()
+    alone = source.stem(torch.randn(2, samples) * 0.1)[0].sum()
     if alone.requires_grad:
         source.zero_grad()
         alone.backward()
@@ -84,13 +84,13 @@ def check(source, seconds=2.0):
     ],
 )
 def test_weights_load_whole_and_are_worth_something(name, weights, clips):
-    source = open_source(name, weights)  # strictly: no tensor missing, none left over
+    source = open_encoder(name, weights)  # strictly: no tensor missing, none left over
     check(source)
     folds = make_folds("group:2", clips)
     score = np.mean(probe(embeddings(source, clips), clips, folds))
     assert score > 1.5 * 100 / 8
     if name == "efficientat-mn04":  # from so few clips random weights of the others do as well
-        at_random = open_source(name, None, weights=False)
+        at_random = open_encoder(name, None, weights=False)
         assert score > np.mean(probe(embeddings(at_random, clips), clips, folds)) + 4
 
 
@@ -105,7 +105,7 @@ def test_efficientat_hears_speech_in_speech(weights, corpora):
     )
     other = torch.from_numpy(resample(sound, rate, 32000))[None]
     with torch.no_grad():
-        tags = open_source("efficientat-mn04", weights).tags(other)[0]
+        tags = open_encoder("efficientat-mn04", weights).tags(other)[0]
     assert int(tags.argmax()) == 0
 
 
@@ -141,14 +141,14 @@ def test_transformers_for_speech(make):
     "name", [n if n == "resnet18" else pytest.param(n, marks=pytest.mark.slow) for n in NODES]
 )
 def test_networks_for_pictures_take_spectrograms(name):
-    source = open_source(name, None, weights=False)
+    source = open_encoder(name, None, weights=False)
     found = source(torch.randn(1, 16000) * 0.1)
     assert [layer.shape[2] for layer in found] == list(source.layers)
     assert all(layer.isfinite().all() for layer in found)
 
 
 def test_the_shipped_model_is_a_source_and_says_what_it_says(corpora):
-    source = open_source("default", MODELS)
+    source = open_encoder("default", MODELS)
     check(source)
     model = load_model("default", "cpu")
     sound = np.random.default_rng(1).normal(0, 0.05, 32000).astype(np.float32)
@@ -158,9 +158,10 @@ def test_the_shipped_model_is_a_source_and_says_what_it_says(corpora):
     expected = np.exp(logits) / np.exp(logits).sum()
     # int8 rounds activations, which the source keeps as floats.
     assert np.abs(model.classify([features[0].numpy()])[0] - expected).max() < 0.1
-    at_random = Earlier(MODELS / "default", weights=False)
+    at_random = LivemoodEncoder(MODELS / "default", weights=False)
     assert not torch.equal(
-        at_random.network.front.convolutions[0].weight, source.network.front.convolutions[0].weight
+        at_random.network.encoder.convolutions[0].weight,
+        source.network.encoder.convolutions[0].weight,
     )
 
 
@@ -196,7 +197,7 @@ def test_a_source_teaches_by_what_a_probe_says_of_speakers_it_never_heard(
     assert end.value.code == 0
     assert f"{said}, UAR " in capsys.readouterr().out
     labels = sorted({clip.label for clip in clips})
-    soft = read_table(said, clips, labels)
+    soft = read_soft_labels(said, clips, labels)
     known = np.array([clip.speaker != "ravdess-01" for clip in clips])
     assert np.allclose(soft[known].sum(axis=1), 1, atol=1e-3)
     assert not soft[~known].any()
@@ -211,7 +212,7 @@ def test_a_source_teaches_by_what_a_probe_says_of_speakers_it_never_heard(
         run(["sources", "teach", *map(str, arguments), "--out", str(tmp_path / "of-{fold}.csv")])
     assert end.value.code == 0
     for fold in make_folds("group:2", clips):
-        soft = read_table(tmp_path / f"of-{fold.name}.csv", clips, labels)
+        soft = read_soft_labels(tmp_path / f"of-{fold.name}.csv", clips, labels)
         own = np.array([clip.speaker in fold.speakers for clip in clips])
         assert not soft[own].any()
         assert np.allclose(soft[~own].sum(axis=1), 1, atol=1e-3)
@@ -237,13 +238,13 @@ def test_the_cheapest_that_is_as_good_is_recommended():
 
 def test_sources_that_cannot_be_had_are_refused(tmp_path, weights):
     with pytest.raises(UsageError, match="no source model is called 'x'"):
-        open_source("x", None)
+        open_encoder("x", None)
     with pytest.raises(ModelError, match="no source model at"):
-        open_source("byol-s-d512", tmp_path)
+        open_encoder("byol-s-d512", tmp_path)
     (tmp_path / "byol-s-d512.safetensors").write_bytes(b"other")
     with pytest.raises(ModelError, match="SHA-256"):
-        open_source("byol-s-d512", tmp_path)
-    assert "default" in known(MODELS)
+        open_encoder("byol-s-d512", tmp_path)
+    assert "default" in encoder_names(MODELS)
 
 
 @pytest.mark.slow
@@ -259,10 +260,10 @@ def test_a_lean_source_says_what_the_whole_one_said(weights, corpora, tmp_path, 
         run(["sources", "lean", *map(str, arguments)])
     assert end.value.code == 0
     said = capsys.readouterr().out
-    part = NetworkPart(rank=32, source="lean")
+    part = NetworkSection(rank=32, source="lean")
     lean = DcRnn(part, 64, 8)
-    load_source(lean, part, 64, tmp_path)
-    whole, plain = Front(NetworkPart(), 64), Front(part, 64)
+    load_initial_weights(lean, part, 64, tmp_path)
+    whole, plain = ConvolutionalEncoder(NetworkSection(), 64), ConvolutionalEncoder(part, 64)
     whole.load_byol_s(weights / "byol-s-d512.safetensors")
     plain.take(whole, torch.arange(512))
     features = FeatureCache(tmp_path / "cache", FeatureSettings())
@@ -271,7 +272,7 @@ def test_a_lean_source_says_what_the_whole_one_said(weights, corpora, tmp_path, 
         steps = (np.array(features.get(clip, 1.0), np.float32) - ByolS.mean) / ByolS.deviation
         given = torch.from_numpy(steps)[None]
         wanted = whole.eval().through(given, 2)
-        for name, front in (("lean", lean.front.eval()), ("plain", plain.eval())):
+        for name, front in (("lean", lean.encoder.eval()), ("plain", plain.eval())):
             error = (front.through(given, 2) - wanted).square().mean() / wanted.var()
             errors[name].append(float(error))
     assert np.mean(errors["lean"]) < np.mean(errors["plain"]) / 2

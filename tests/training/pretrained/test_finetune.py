@@ -10,13 +10,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("sklearn", reason="needs the extra train")
 
-from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.toolkit.commands import run  # noqa: E402
+
+from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.training.data.dataset import read_unlabelled  # noqa: E402
 from livemood.training.data.folds import make_folds  # noqa: E402
 from livemood.training.data.manifest import read_manifest  # noqa: E402
-from livemood.training.data.predictions import read_table, write_predictions  # noqa: E402
-from livemood.training.pretrained.registry import first_source, known, open_source  # noqa: E402
+from livemood.training.data.predictions import read_soft_labels, write_predictions  # noqa: E402
+from livemood.training.pretrained.registry import encoder_names, first_encoder, open_encoder  # noqa: E402
 
 LABELS = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
 RECIPE = f"""
@@ -120,18 +121,20 @@ def test_a_tuned_source_is_measured_by_fold_and_teaches_a_small_network(few, cap
     assert figures["folds"] == [fold.name for fold in folds]
     assert np.sum(figures["models"]["float32"]["confusion"]) == len(clips)
     for fold in folds:
-        table = read_table(out / f"fold{fold.name}" / "table.csv", clips, LABELS)
+        table = read_soft_labels(out / f"fold{fold.name}" / "table.csv", clips, LABELS)
         own = np.array([clip.speaker in fold.speakers for clip in clips])
         assert not table[own].any()  # it says nothing of those it is measured on
         assert np.allclose(table[~own].sum(axis=1), 1, atol=1e-3)
         spoken = read_unlabelled(few / "spoken", 0.5)
         assert 0 < len(spoken) < 12
-        table = read_table(out / f"fold{fold.name}" / "table.csv", spoken, LABELS)
+        table = read_soft_labels(out / f"fold{fold.name}" / "table.csv", spoken, LABELS)
         assert np.allclose(table.sum(axis=1), 1, atol=1e-3)
         curve = (out / f"fold{fold.name}" / "curve.jsonl").read_text().splitlines()
         losses = [json.loads(line)["loss"] for line in curve]
         assert losses[-1] < losses[0]
-    table = read_table(out / "table.csv", clips, LABELS)  # each by the fold that did not hear it
+    table = read_soft_labels(
+        out / "table.csv", clips, LABELS
+    )  # each by the fold that did not hear it
     assert np.allclose(table.sum(axis=1), 1, atol=1e-3)
     truth = [LABELS.index(clip.label) for clip in clips]
     expected = np.zeros((len(LABELS), len(LABELS)), int)
@@ -153,7 +156,7 @@ def test_speakers_that_the_recipe_holds_out_take_no_part(few):
     out = few / "held"
     assert call(few, "sources", "tune", few / "held.toml", "--out", out) == 0
     for path in [out / "table.csv", *out.glob("fold*/table.csv")]:
-        table = read_table(path, clips, LABELS)
+        table = read_soft_labels(path, clips, LABELS)
         own = np.array([clip.speaker == held for clip in clips])
         assert not table[own].any()
         assert table[~own].any()
@@ -166,23 +169,23 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
     part = '[[corpora]]\nname = "few"'
     text = RECIPE.replace(part, f"{part}\nheld_out = {json.dumps(fold.speakers)}")
     (few / "first.toml").write_text(text.replace("epochs = 3", "epochs = 1"))
-    assert "first" not in known(few)
+    assert "first" not in encoder_names(few)
     out = few / "first"
     assert call(few, "sources", "tune", few / "first.toml", "--out", out, folds=()) == 0
     assert "float32        UAR" in capsys.readouterr().out
     figures = json.loads((out / "figures.json").read_text())
     measured = figures["models"]["float32"]["corpora"]["few"]["clips"]
     assert measured == sum(clip.speaker in fold.speakers for clip in clips)
-    assert "first" in known(few)
+    assert "first" in encoder_names(few)
     # Its layers have learnt, and those below have not: their maps serve once more.
-    source, untuned = (open_source(name, few) for name in ("first", "efficientat-mn04"))
+    source, untuned = (open_encoder(name, few) for name in ("first", "efficientat-mn04"))
     sound = torch.randn(1, 2 * source.sample_rate) * 0.1
     with torch.no_grad():
-        assert torch.equal(source.below(sound)[0], untuned.below(sound)[0])
+        assert torch.equal(source.stem(sound)[0], untuned.stem(sound)[0])
         assert not torch.equal(source(sound)[-1], untuned(sound)[-1])
     made = sorted((few / "cache").glob("tuned-*"))
     name, tune = fold.name, ["sources", "tune", few / "tuned.toml", "--out", few / "further"]
-    tune += ["--set", "network.source=first", "--set", "fit.epochs=1", "--only"]
+    tune += ["--set", "network.pretrained=first", "--set", "fit.epochs=1", "--only"]
     assert call(few, *tune, name) == 0
     with pytest.raises(UsageError, match=f"first has heard {other.speakers[0]}, who is to be"):
         call(few, *tune, other.name)
@@ -190,7 +193,7 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
     left = json.loads((few / "further" / f"fold{name}" / "recipe.json").read_text())
     assert left["network"]["source"] == "first"
     assert sorted((few / "cache").glob("tuned-*")) == made
-    assert first_source("first", few) == "efficientat-mn04"
+    assert first_encoder("first", few) == "efficientat-mn04"
     # A DC-RNN cannot begin with it, and says so.
     named = PUPIL.partition("[distill]")[0].replace("[network]", '[network]\nsource = "first"')
     (few / "wrong.toml").write_text(named)
@@ -240,7 +243,7 @@ def test_a_table_is_written_whole_or_not_at_all(few):
         write_predictions(path, LABELS, said(2))
     assert not path.exists()
     write_predictions(path, LABELS, said(3))
-    assert np.allclose(read_table(path, clips, LABELS), even)
+    assert np.allclose(read_soft_labels(path, clips, LABELS), even)
 
 
 def test_a_recipe_that_names_nothing_to_tune_is_refused(few):
@@ -261,8 +264,8 @@ def test_a_recipe_that_names_nothing_to_tune_is_refused(few):
 
 def test_what_tuning_does_not_know_is_refused(few):
     for more, message in (
-        ("fit.layer_decay=0.5", r"knows no fit\.layer_decay"),
-        ("distill.table=said.csv", "tables"),
+        ("fit.layer_lr_decay=0.5", r"knows no fit\.layer_lr_decay"),
+        ("distill.soft_labels=said.csv", "tables"),
     ):
         with pytest.raises(UsageError, match=message):
             call(few, "sources", "tune", few / "tuned.toml", "--out", few / "no", "--set", more)
@@ -287,7 +290,7 @@ def test_damaged_sources_are_told_in_one_line(few, tmp_path):
     folder.mkdir()
     (folder / "table.csv").touch()
     (folder / "checkpoint.pt").write_bytes(b"no checkpoint")
-    made = json.dumps({"corpora": [], "labels": [], "network": {"source": "efficientat-mn04"}})
+    made = json.dumps({"corpora": [], "labels": [], "network": {"pretrained": "efficientat-mn04"}})
     for text, message in (
         ("{", "cannot be read"),
         ("{}", "is no recipe of a run"),
@@ -296,8 +299,8 @@ def test_damaged_sources_are_told_in_one_line(few, tmp_path):
     ):
         (folder / "recipe.json").write_text(text)
         with pytest.raises(ModelError, match=message):
-            open_source("broken", tmp_path)
+            open_encoder("broken", tmp_path)
     # A folder called as a source of its own changes nothing.
     folder.rename(tmp_path / "efficientat-mn04")
-    assert first_source("efficientat-mn04", tmp_path) == "efficientat-mn04"
-    assert known(tmp_path).count("efficientat-mn04") == 1
+    assert first_encoder("efficientat-mn04", tmp_path) == "efficientat-mn04"
+    assert encoder_names(tmp_path).count("efficientat-mn04") == 1

@@ -48,6 +48,7 @@ def crossvalidation_figures(
         models[name] = {
             "uar": round(float(np.mean(by_fold)), 2),
             "uar_by_fold": by_fold,
+            "uar_deviation": deviation(by_fold),
             "uar_among_its_labels_by_fold": among,
             "uar_pooled": _percent(uar(total)),
             "accuracy": _percent(accuracy(total)),
