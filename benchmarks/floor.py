@@ -137,21 +137,19 @@ def main() -> None:
     model = load_model(args.model, "cpu")
     path = find_model(args.model) / model.manifest.file
     network = model._network
-    span = model.sound_of(Span(10, 10 + STEPS), fresh=False)
+    span = model.grid.sound_of(Span(10, 10 + STEPS), fresh=False)
     frames = model.manifest.features.frames_in(len(span))
     sound = np.concatenate(common.clips(2, args.seed))[: len(span)]
     rng = np.random.default_rng(args.seed)
-    overlap = model.new_kept().frames.shape[0]
+    overlap = model.grid.overlap
     features = rng.standard_normal((1, overlap + frames, model.manifest.features.mels))
     inputs = {"features": features.astype(np.float32)}
-    for name, rows in zip(("rows1", "rows2"), network.no_rows(), strict=True):
-        inputs[name] = (rng.random((1, *rows.shape)) * (64 if rows.itemsize == 1 else 1)).astype(
-            rows.dtype
-        )
-    inputs["state"] = np.zeros((1, 1, network.units), np.float32)
-    batch = network.batch(1, overlap + frames, STEPS, 2)
-    for name, array in inputs.items():
-        getattr(batch, name)[:] = array
+    batch = network.batch(1, overlap + frames, STEPS, fresh=False)
+    batch.features[:] = inputs["features"]
+    for spec, buffer in zip(network.interface.states, batch.states, strict=True):
+        rows = rng.random(buffer.shape) * (64 if spec.dtype is np.uint8 else 1)
+        buffer[:] = rows.astype(spec.dtype)
+        inputs[spec.name] = buffer[np.newaxis] if spec.batch_axis else buffer
     padded = np.zeros((frames, model.manifest.features.fft_length), np.float32)
 
     rate = rates(20 if args.quick else 60)

@@ -14,15 +14,15 @@ Aim: 100 times cheaper than openSMILE (50 at least), and cheaper than Silero.
 import statistics
 import time
 from collections import defaultdict
+from functools import partial
 
 import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import opensmile
 
 from livemood.audio import AudioBlock, Span
-from livemood.engine import Monitor, MonitorSettings
+from livemood.engine import MonitorSettings, SessionCore
 from livemood.model import load_model
-from livemood.model.streaming_state import InferenceRequest
 from livemood.speech import open_detector
 
 AIM, LEAST = 100.0, 50.0
@@ -44,7 +44,7 @@ class Hops:
 
     def __init__(self, model) -> None:
         self.windows, self.bytes = 0, 0
-        self._monitor = Monitor(
+        self._monitor = SessionCore(
             model,
             MonitorSettings(),
             source="benchmark",
@@ -76,7 +76,7 @@ def measure(sound: np.ndarray, model, smile, silero) -> dict[str, list[float]]:
             began = time.process_time()
             smile.process_signal(sound[end - WINDOW : end], common.RATE)
             smiled = time.process_time()
-            for _ in silero.listen(sound[first:end]):
+            for _ in silero.probabilities(sound[first:end]):
                 pass
             spent["opensmile"].append(1000 * (smiled - began))
             spent["silero"].append(1000 * (time.process_time() - smiled))
@@ -104,7 +104,7 @@ def measure(sound: np.ndarray, model, smile, silero) -> dict[str, list[float]]:
 def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
     """Milliseconds of the parts of a hop, each called alone with what a hop gives it."""
     detector = open_detector("webrtc")
-    kept = model.new_kept()
+    state = model.new_state()
     spent = defaultdict(list)
     hop = common.RATE // 4
 
@@ -116,13 +116,20 @@ def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
 
     for number in range(count):
         start = number * hop % (len(sound) - 2 * hop)
-        timed("voice_activity", lambda at: list(detector.listen(sound[at : at + hop])), start)
-        first = kept.turn_to(max(0, 3 * number - 32), 3 * number + 3)
-        span = model.sound_of(Span(first, 3 * number + 3), fresh=kept.fresh)
-        new = sound[start : start + len(span)]
-        timed("features", model.front_end, new)
-        timed("features_and_network", model.read, [InferenceRequest(kept, new)])
+        timed(
+            "voice_activity", lambda at: list(detector.probabilities(sound[at : at + hop])), start
+        )
+        end = (number + 13) * model.grid.block_samples * -(-3 // model.grid.block_steps)
+        window = Span(max(0, end - WINDOW), end + common.RATE // 50)
+        request = model.request(state, window, partial(_from, sound, start))
+        timed("features", model.front_end, request.sound)
+        timed("features_and_network", model.read, [request])
     return {name: common.quantiles(values[10:], 25, 50, 75) for name, values in spent.items()}
+
+
+def _from(sound: np.ndarray, start: int, span: Span) -> np.ndarray:
+    """As much of `sound` as `span` is long, from `start` on."""
+    return sound[start : start + len(span)]
 
 
 def main() -> None:

@@ -6,9 +6,10 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livemood.model.features import FeatureSettings, LogMel
+from livemood.model.features import WHISPER, FeatureSettings, LogMel
 
 FRONT_END = LogMel(FeatureSettings(mean=-6.0, deviation=4.0))
+WHISPER_SETTINGS = FeatureSettings(**WHISPER)
 RNG = np.random.default_rng(3)
 NOISE = (0.1 * RNG.standard_normal(16000)).astype(np.float32)
 
@@ -106,3 +107,27 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 def test_bands_without_a_bin_are_refused():
     with pytest.raises(ValueError, match="too many"):
         LogMel(FeatureSettings(mels=400))(NOISE)
+
+
+@pytest.mark.parametrize("name", ["03-01-05-02-01-01-20", "03-01-04-01-02-02-11"])
+def test_whispers_features_match_torchaudios_bands_within_1e_4_on_real_speech(clip, name):
+    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("torchaudio.functional")
+    sound, _ = sf.read(clip(name), dtype="float32")
+    ours = LogMel(WHISPER_SETTINGS)(sound)
+    window = torch.hann_window(400)
+    spectrum = torch.stft(
+        torch.from_numpy(sound), 400, 160, window=window, center=False, return_complex=True
+    )
+    bands = functional.melscale_fbanks(201, 0.0, 8000.0, 80, 16000, "slaney", "slaney")
+    power = bands.T @ spectrum.abs().square()
+    expected = power.clamp(min=1e-10).log10().T.numpy()
+    assert ours.shape == expected.shape
+    assert np.abs(ours - expected).max() < 1e-4
+
+
+@settings(deadline=None, max_examples=20)
+@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=6))
+def test_whispers_features_are_the_same_bit_for_bit_however_the_sound_is_cut(sizes):
+    front_end = LogMel(WHISPER_SETTINGS)
+    assert np.array_equal(streamed(front_end, NOISE, sizes), front_end(NOISE))

@@ -40,7 +40,8 @@ def refusal(folder):
 
 def test_the_shipped_model_matches_its_manifest(folder):
     manifest = read_manifest(folder)
-    assert manifest.model_dump(mode="json", by_alias=True) == content(folder)
+    told = manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    assert told == content(folder)
     assert manifest.schema_ == "livemood.model/1"
     assert sum(manifest.priors) == pytest.approx(1, abs=1e-3)
     assert len(manifest.priors) == len(manifest.labels)

@@ -94,8 +94,8 @@ def test_a_window_reads_the_same_alone_or_beside_others(model, frames):
 
 def test_steps_lie_inside_their_window(model):
     for start in (0, 1, 100, 1279, 1280, 1281, 123_456):
-        steps = model.steps(Span(start, start + 48000))
-        sound = model.sound_of(steps)
+        steps = model.grid.steps(Span(start, start + 48000))
+        sound = model.grid.sound_of(steps)
         assert 34 <= len(steps) <= 35
         assert start <= sound.start < start + 8 * 160
         assert start + 48000 - 8 * 160 < sound.end <= start + 48000

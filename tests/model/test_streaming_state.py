@@ -7,28 +7,36 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livemood.audio import Span
+from livemood.audio import Overrun, Span
 from livemood.errors import ModelError
+from livemood.model.interface import Interface, StateTensor
 from livemood.model.manifest import read_manifest, write_manifest
-from livemood.model.model import Model, load_model
-from livemood.model.network import LARGEST_BATCH, MOMENTS, OnnxNetwork, pooled
-from livemood.model.registry import find_model
-from livemood.model.streaming_state import InferenceRequest, StreamingState
+from livemood.model.model import Model
+from livemood.model.network import LARGEST_BATCH, OnnxNetwork
+from livemood.model.pooling import BASELINE, MOMENTS, logits_of, statistics
+from livemood.model.registry import find_model, load_model
+from livemood.model.streaming_state import StreamingState
 
 TOLERANCE = 1e-4
 SAMPLES = 16000 * 7
 
 
-@pytest.fixture(scope="module", params=["default", "moments"])
+@pytest.fixture(scope="module", params=["default", "statistics", "encoder"])
 def folder(request, tmp_path_factory):
-    """Of the shipped model, whose steps vote, and of one whose steps' moments are pooled."""
+    """Of the shipped model, of one whose steps' statistics are pooled, and of an encoder."""
     shipped = find_model("default")
     if request.param == "default":
         return shipped
     torch = pytest.importorskip("torch", reason="needs the extra train")
+    out = tmp_path_factory.mktemp(request.param)
+    if request.param == "encoder":
+        from small_encoder import make
+
+        make(out)
+        return out
     from livemood.training.export.onnx import export_onnx
     from livemood.training.network.dcrnn import DcRnn
-    from livemood.training.recipe.schema import NetworkSection
+    from livemood.training.recipe.sections import NetworkSection
 
     torch.manual_seed(1)
     part = NetworkSection(channels=8, hidden=16, recurrent=8, statistics_pooling=12)
@@ -36,10 +44,9 @@ def folder(request, tmp_path_factory):
     with torch.no_grad():
         network(torch.randn(16, 98, 64))
         network.head.pooling.output.weight *= 3
-    out = tmp_path_factory.mktemp("moments")
     export_onnx(network.eval(), 64, out / "model.onnx")
     digest = hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()
-    changes = {"sha256": digest, "precision": "float32", "name": "moments"}
+    changes = {"sha256": digest, "precision": "float32", "name": "statistics"}
     write_manifest(read_manifest(shipped).model_copy(update=changes), out)
     return out
 
@@ -51,134 +58,197 @@ def model(folder):
 
 @pytest.fixture(scope="module")
 def sound():
-    return np.random.default_rng(3).normal(0, 0.05, SAMPLES).astype(np.float32)
+    rng, at = np.random.default_rng(3), np.arange(SAMPLES)
+    loud = 10 ** (-1.5 + np.sin(at / 9000) + 0.5 * np.sin(at / 1700))
+    return (0.3 * loud * rng.standard_normal(SAMPLES)).astype(np.float32)
 
 
-def hop(model, kept, sound, first, end):
-    """What reads the window of the steps from `first` to `end`."""
-    start = kept.turn_to(first, end)
-    if start == end:
-        return InferenceRequest(kept, sound[:0])
-    span = model.sound_of(Span(start, end), fresh=kept.fresh)
-    return InferenceRequest(kept, sound[span.start : span.end])
+def steps_of(model, first, end):
+    """The steps of the blocks from `first` to `end`, blocks of 80 or 240 ms after the first."""
+    size = model.grid.block_steps
+    return Span((first + 1) * size, (end + 1) * size)
 
 
-def read(model, kept, sound, first, end):
-    """Probabilities of the window of the steps from `first` to `end`."""
-    return model.read([hop(model, kept, sound, first, end)])[0]
+def request(model, state, sound, first, end):
+    """What reads the window of the blocks from `first` to `end`."""
+    steps = steps_of(model, first, end)
+    window = Span(model.grid.sound_of(steps).start, model.grid.sound_of(steps).end)
+    assert model.grid.steps(window) == steps
+    return model.request(state, window, lambda span: sound[span.start : span.end])
+
+
+def read(model, state, sound, first, end):
+    """Probabilities of the window of the blocks from `first` to `end`."""
+    return model.read([request(model, state, sound, first, end)])[0].probabilities
 
 
 def in_one_go(model, sound, first, end):
     """The same with all of the window's steps, and those before it, computed in two goes."""
-    kept = model.new_kept()
+    state = model.new_state()
     if first:
-        read(model, kept, sound, 0, first)
-    return read(model, kept, sound, first, end)
+        read(model, state, sound, 0, first)
+    return read(model, state, sound, first, end)
 
 
-def small_kept():
-    return StreamingState(said=3, slots=10, units=4, frames=(2, 5), rows=())
+def blocks(model):
+    """In seven seconds; and in the longest window."""
+    size = model.grid.block_steps
+    return model.grid.steps(Span(0, SAMPLES)).end // size - 1, model.grid.slots // size
+
+
+def small_state(overlap=2):
+    state = StateTensor("state", (4,), (4,), 0, np.float32, 0)
+    ring = StateTensor("kept_x", (6, 2), (6, 2), 0, np.float32, 2)
+    shape = Interface(5, None, None, 3, (state, ring), True, False)
+    return StreamingState(shape, slots=10, overlap=overlap)
 
 
 @settings(max_examples=30, deadline=None)
 @given(hops=st.lists(st.integers(1, 9), min_size=1, max_size=14))
 def test_hops_of_any_length_read_as_all_steps_at_once(model, sound, hops):
-    kept, end = model.new_kept(), 0
-    for steps in hops:
-        end = min(end + steps, 80)
-        first = max(0, end - 35)
-        got = read(model, kept, sound, first, end)
+    state, end = model.new_state(), 0
+    all_of_them, most = blocks(model)
+    for count in hops:
+        end = min(end + count, all_of_them)
+        first = max(0, end - most)
+        got = read(model, state, sound, first, end)
         expected = in_one_go(model, sound, first, end)
         assert np.abs(got - expected).max() < TOLERANCE
         assert got.argmax() == expected.argmax()
 
 
 def test_a_window_from_the_beginning_reads_as_a_clip(model, sound):
-    kept = model.new_kept()
-    for end in (11, 14, 17, 33):
-        got = read(model, kept, sound, 0, end)
-        clip = model.front_end(sound[: model.sound_of(Span(0, end)).end])
+    state = model.new_state()
+    for end in (4, 5, 7, 12):
+        got = read(model, state, sound, 0, end)
+        span = model.grid.sound_of(steps_of(model, 0, end))
+        clip = model.front_end(sound[span.start : span.end])
         assert np.abs(got - model.classify([clip])[0]).max() < TOLERANCE
 
 
 def test_each_frame_is_computed_once(model):
-    fresh = model.sound_of(Span(0, 3))
-    further = model.sound_of(Span(3, 6), fresh=False)
-    assert (fresh.start, fresh.end) == (0, 37 * 160 + 400)
-    assert (further.start, further.end) == (38 * 160, 61 * 160 + 400), "24 frames for 3 steps"
+    grid = model.grid
+    fresh = grid.sound_of(steps_of(model, 0, 3))
+    further = grid.sound_of(steps_of(model, 3, 6), fresh=False)
+    new = model.manifest.features.frames_in(len(further))
+    assert new == 3 * grid.block_frames
+    assert further.start == fresh.end - (400 - 160), "the next frame follows on the last"
 
 
 def test_a_window_without_new_steps_reads_as_the_one_before(model, sound):
-    kept = model.new_kept()
-    before = read(model, kept, sound, 0, 12)
-    assert kept.turn_to(0, 12) == 12
-    assert (model.read([InferenceRequest(kept, sound[:0])])[0] == before).all()
+    state = model.new_state()
+    before = read(model, state, sound, 0, 12)
+    again = request(model, state, sound, 0, 12)
+    assert not len(again.sound)
+    assert (model.read([again])[0].probabilities == before).all()
 
 
 @pytest.mark.parametrize("provider", LARGEST_BATCH)
 def test_hops_read_together_as_alone(folder, model, sound, provider):
-    """Batches as large as on each provider; no GPU is needed, all of them run on the CPU."""
+    """Batches as large as on each provider; no GPU is needed, all of them run on the CPU.
+
+    The streams of a batch have had different amounts of sound, some none at all.
+    """
     path, most = folder / "model.onnx", LARGEST_BATCH[provider]
     wide = Model(model.manifest, OnnxNetwork(path, "cpu", largest_batch=most))
     rng = np.random.default_rng(4)
-    ends = rng.choice([12, 20, 38], round(1.5 * most))
-    together = [model.new_kept() for _ in ends]
-    alone = [model.new_kept() for _ in ends]
+    longest = blocks(model)[1]
+    ends = rng.choice([0, 4, 5, 12], round(1.5 * most))
+    together = [model.new_state() for _ in ends]
+    alone = [model.new_state() for _ in ends]
     for number in range(3):
-        hops = []
-        for kept, end in zip(together, ends, strict=True):
-            hops.append(hop(model, kept, sound, 0, int(end) + 3 * number))
-        rows = wide.read(hops)
-        for kept, end, row in zip(alone, ends, rows, strict=True):
-            expected = read(model, kept, sound, 0, int(end) + 3 * number)
-            assert np.abs(row - expected).max() < TOLERANCE
+        wanted = [(max(0, end + 4 * number + 4 - longest), end + 4 * number + 4) for end in ends]
+        requests = []
+        for state, (first, end), known in zip(together, wanted, ends, strict=True):
+            if not number and known:
+                read(model, state, sound, max(0, int(known) - longest), int(known))
+            requests.append(request(model, state, sound, int(first), int(end)))
+        rows = wide.read(requests)
+        for state, (first, end), known, row in zip(alone, wanted, ends, rows, strict=True):
+            if not number and known:
+                read(model, state, sound, max(0, int(known) - longest), int(known))
+            expected = read(model, state, sound, int(first), int(end))
+            assert np.abs(row.probabilities - expected).max() < TOLERANCE
+
+
+def test_sound_that_is_gone_begins_afresh(model, sound):
+    state = model.new_state()
+    read(model, state, sound, 0, 4)
+
+    def gone(span):
+        raise Overrun(span.end)
+
+    window = model.grid.sound_of(steps_of(model, 1, 6))
+    with pytest.raises(Overrun):
+        model.request(state, window, gone)
+    assert state.next is None
+    got = read(model, state, sound, 2, 7)
+    assert np.abs(got - read(model, model.new_state(), sound, 2, 7)).max() < TOLERANCE
 
 
 def test_a_jump_begins_afresh():
-    kept = small_kept()
-    assert kept.turn_to(0, 3) == 0
-    kept.push(np.ones((3, 3), np.float32), np.ones(3, np.float32))
-    kept.state[:] = 1
-    assert not kept.fresh
-    assert kept.turn_to(1, 5) == 3
-    assert (kept.weights > 0).sum() == 2, "the step that left the window is left out"
-    assert kept.turn_to(9, 12) == 9, "steps in between are missing"
-    assert kept.fresh
-    assert not kept.state.any()
-    assert not kept.weights.any()
+    state = small_state()
+    assert state.turn_to(0, 3) == 0
+    state.push(np.ones((3, 3), np.float32), np.ones(3, np.float32))
+    state.take([np.ones((1, 4), np.float32), np.ones((1, 2, 2), np.float32)], 0)
+    state.maximum = np.float32(2)
+    assert not state.fresh
+    assert state.turn_to(1, 5) == 3
+    assert (state.weights > 0).sum() == 2, "the step that left the window is left out"
+    assert state.tensors[0].any()
+    assert state.turn_to(9, 12) == 9, "steps in between are missing"
+    assert state.fresh
+    assert state.maximum is None
+    assert not state.tensors[0].any()
+    assert not state.weights.any()
+    assert not state.age.any()
 
 
-def test_forgetting_begins_afresh():
-    kept = small_kept()
-    kept.turn_to(0, 3)
-    kept.push(np.ones((3, 3), np.float32), np.ones(3, np.float32))
-    kept.state[:] = 1
-    kept.forget()
-    assert kept.turn_to(3, 6) == 3
-    assert kept.fresh
-    assert not kept.state.any()
+def test_forgetting_begins_afresh_but_keeps_the_baseline():
+    state = small_state()
+    state.baseline = object()
+    state.turn_to(0, 3)
+    state.push(np.ones((3, 3), np.float32), np.ones(3, np.float32))
+    state.take([np.ones((1, 4), np.float32), np.ones((1, 2, 2), np.float32)], 0)
+    state.forget()
+    assert state.turn_to(3, 6) == 3
+    assert state.fresh
+    assert not state.tensors[0].any()
+    assert state.baseline is not None
 
 
-def test_what_pools_is_checked_when_the_file_is_read(folder, model, tmp_path):
+def test_a_ring_holds_the_newest_entries_and_says_how_old_each_is():
+    state = small_state()
+    state.turn_to(0, 3)
+    for number in range(1, 6):
+        new = np.full((1, 2, 2), number, np.float32)
+        state.take([np.zeros((1, 4), np.float32), new], 0)
+        held = sorted(zip(state.age.tolist(), state.tensors[1][:, 0].tolist(), strict=True))
+        newest = [(float(age + 1), float(number - age)) for age in range(min(number, 3))]
+        assert [pair for pair in held if pair[0]] == sorted(newest * 2)
+
+
+def test_what_pools_is_checked_when_the_file_is_read(folder, tmp_path):
     onnx = pytest.importorskip("onnx", reason="needs the extra train")
     network = OnnxNetwork(folder / "model.onnx", "cpu")
     assert network.labels == 7
-    for text in ("AAAA", "no base64!"):
-        whole = onnx.load(str(folder / "model.onnx"))
-        onnx.helper.set_model_props(whole, {MOMENTS: text})
-        onnx.save(whole, str(tmp_path / "model.onnx"))
-        with pytest.raises(ModelError, match="what pools its steps does not fit"):
-            OnnxNetwork(tmp_path / "model.onnx", "cpu")
+    for key in (MOMENTS, BASELINE):
+        for text in ("AAAA", "no base64!", ""):
+            whole = onnx.load(str(folder / "model.onnx"))
+            onnx.helper.set_model_props(whole, {key: text})
+            onnx.save(whole, str(tmp_path / "model.onnx"))
+            with pytest.raises(ModelError, match="damaged"):
+                OnnxNetwork(tmp_path / "model.onnx", "cpu")
 
 
-def test_moments_are_mean_and_deviation_under_the_weights():
+def test_statistics_are_mean_and_deviation_under_the_weights():
     rng = np.random.default_rng(5)
-    said, weights = rng.normal(3, 2, (2, 9, 4)), rng.uniform(0, 1, (2, 9))
-    moments = rng.normal(0, 1, (9, 3))
-    given = (x.astype(np.float32) for x in (said, weights, moments))
-    got = pooled(*given)
+    votes, weights = rng.normal(3, 2, (2, 9, 4)), rng.uniform(0, 1, (2, 9))
+    matrix = rng.normal(0, 1, (9, 3))
+    pooled = statistics(votes.astype(np.float32), weights.astype(np.float32))
+    got = logits_of(pooled, matrix.astype(np.float32))
     for row in range(2):
-        mean = np.average(said[row], axis=0, weights=weights[row])
-        deviation = np.sqrt(np.average((said[row] - mean) ** 2, axis=0, weights=weights[row]))
-        expected = np.concatenate((mean, deviation)) @ moments[:-1] + moments[-1]
+        mean = np.average(votes[row], axis=0, weights=weights[row])
+        deviation = np.sqrt(np.average((votes[row] - mean) ** 2, axis=0, weights=weights[row]))
+        expected = np.concatenate((mean, deviation)) @ matrix[:-1] + matrix[-1]
         assert np.abs(got[row] - expected).max() < 1e-4

@@ -20,9 +20,10 @@ from livemood.training.data.corpora import (  # noqa: E402
 )
 from livemood.training.data.dataset import Dataset, read_dataset  # noqa: E402
 from livemood.training.evaluation.predict import predict_clips  # noqa: E402
-from livemood.training.fit import trainer as fitting  # noqa: E402
+from livemood.training.fit.network_trainer import NetworkTrainer  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
-from livemood.training.recipe.schema import NetworkSection, Recipe, read_recipe  # noqa: E402
+from livemood.training.recipe.schema import Recipe, read_recipe  # noqa: E402
+from livemood.training.recipe.sections import NetworkSection  # noqa: E402
 from livemood.training.run_folder import Workspace  # noqa: E402
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -47,7 +48,7 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def clips(recipe, corpora):
-    data = read_dataset(recipe, corpora)
+    data = read_dataset(recipe.dataset, corpora)
     return data.train[::30], data.test[::20]
 
 
@@ -82,23 +83,23 @@ def test_a_run_cut_short_ends_with_the_same_weights(recipe, clips, built, monkey
     folder = built[1]
     whole = torch.load(folder / "run" / "checkpoint.pt", weights_only=True)
     where = Workspace(folder, folder / "cache")
-    real, calls = fitting._epoch, []
+    real, calls = NetworkTrainer.begin_epoch, []
 
-    def killed(*arguments):
-        calls.append(arguments[-1])
+    def killed(trainer, epoch):
+        calls.append(epoch)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(*arguments)
+        return real(trainer, epoch)
 
-    monkeypatch.setattr(fitting, "_epoch", killed)
+    monkeypatch.setattr(NetworkTrainer, "begin_epoch", killed)
     with pytest.raises(KeyboardInterrupt):
         build(recipe, some(clips), where, folder / "again")
-    monkeypatch.setattr(fitting, "_epoch", real)
+    monkeypatch.undo()
     build(recipe, some(clips), where, folder / "again")
     again = torch.load(folder / "again" / "checkpoint.pt", weights_only=True)
     assert again["epoch"] == whole["epoch"] == 3
-    for name, value in whole["averaged"].items():
-        assert torch.equal(again["averaged"][name], value), name
+    for name, value in whole["ema"].items():
+        assert torch.equal(again["ema"][name], value), name
 
 
 def test_convolutions_give_the_same_for_a_stretch_whatever_is_around_it():

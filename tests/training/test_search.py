@@ -8,10 +8,10 @@ pytest.importorskip("optuna", reason="needs the extra train")
 
 from livemood.errors import UsageError
 from livemood.training.data.dataset import Dataset, read_dataset
+from livemood.training.pipeline.search import multiply_adds, search
 from livemood.training.recipe.overrides import parse_overrides, with_overrides
 from livemood.training.recipe.schema import Recipe, read_recipe
 from livemood.training.run_folder import Workspace
-from livemood.training.search import multiply_adds, search
 
 SPACE = {
     "fit.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
@@ -44,11 +44,11 @@ def where(corpora, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(where):
-    whole = read_dataset(recipe("tpe"), where.corpora)
+    whole = read_dataset(recipe("tpe").dataset, where.corpora)
     return Dataset(whole.train[::60], [1.0] * len(whole.train[::60]))
 
 
-NO_SOUND = {k: v for k, v in SPACE.items() if "sound" not in k}
+NO_SOUND = {k: v for k, v in SPACE.items() if "waveform" not in k}
 
 
 @pytest.mark.slow
@@ -121,13 +121,16 @@ def test_a_search_needs_a_space_and_validation_speakers(where, data, tmp_path):
 
 def test_multiply_adds_are_those_that_one_counts():
     """A convolution alone: 298 frames give 296 rows of 64 bands, 9 products for each of 8 maps."""
-    small, wider = (
-        multiply_adds(with_overrides(recipe("tpe"), {"network.channels": c})) for c in (4, 8)
-    )
+
+    def cost(key, value):
+        made = with_overrides(recipe("tpe"), {key: value})
+        return multiply_adds(made.network, made.features, len(made.labels))
+
+    small, wider = (cost("network.channels", count) for count in (4, 8))
     first = 296 * 64 * 9 * 4
     assert small > first
     assert wider > 2 * first + 2 * (small - first)
-    more = multiply_adds(with_overrides(recipe("tpe"), {"network.cell": "lstm"}))
+    more = cost("network.cell", "lstm")
     assert more - small == 35 * 4 * (8 + 4)
 
 
@@ -142,7 +145,11 @@ def test_settings_of_the_command_line_are_read_as_toml_and_put_in_their_place():
     )
     with pytest.raises(UsageError, match=r"wrong recipe: fit\.epochs"):
         with_overrides(made, parse_overrides(["fit.epochs="]))
-    for wrong, says in (("fit.epochs", "PLACE=VALUE"), ("fit.epoch=3", "no fit.epoch")):
+    for wrong, says in (
+        ("fit.epochs", "KEY=VALUE"),
+        ("fit.epoch=3", "no fit.epoch"),
+        ("fit.source_rate=1", "fit.source_rate is now called fit.encoder_lr_scale"),
+    ):
         with pytest.raises(UsageError, match=says):
             with_overrides(made, parse_overrides([wrong]))
     with pytest.raises(UsageError, match=r"wrong recipe: fit\.epochs"):

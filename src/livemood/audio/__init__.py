@@ -1,6 +1,7 @@
 """Sound as numbers on a clock: blocks, the ring buffer, resampling."""
 
 from livemood.audio.block import AudioBlock, Samples, Span
+from livemood.audio.convert import to_samples
 from livemood.audio.resample import StreamResampler, resample
 from livemood.audio.ring import Overrun, RingBuffer
 
@@ -12,4 +13,5 @@ __all__ = [
     "Span",
     "StreamResampler",
     "resample",
+    "to_samples",
 ]

@@ -36,7 +36,7 @@ def analyze(
         Path | None, typer.Option(help="Write one file each into a folder, not to stdout.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Files read at once.")] = 1,
-    window: options.WindowS = 3.0,
+    window: options.WindowS = None,
     hop: options.HopS = 0.25,
     vad: options.Vad = "webrtc",
     model: options.ModelName = "default",

@@ -16,7 +16,7 @@ from livemood.engine import BackgroundSession, MonitorSettings
 from livemood.engine.session import About, Sink
 from livemood.errors import UsageError
 from livemood.model import Model
-from livemood.sources import FileSource, Microphone, Source
+from livemood.sources import BlockSource, FileSource, Microphone
 from livemood.sources.file import FASTEST
 from livemood.sources.rtp import RtpSource, read_sdp, split_address
 from livemood.sources.rtp.payload import STATIC
@@ -43,7 +43,7 @@ def listen(
     sdp: Annotated[
         Path | None, typer.Option(help="What the call's payload types mean: an SDP file.")
     ] = None,
-    window: options.WindowS = 3.0,
+    window: options.WindowS = None,
     hop: options.HopS = 0.25,
     budget_ms: options.BudgetMs = 150.0,
     vad: options.Vad = "webrtc",
@@ -93,7 +93,7 @@ def demo(
 
 def _source(
     device: str | None, file: Path | None, speed: str, rtp: str | None, sdp: Path | None
-) -> Source:
+) -> BlockSource:
     if file is not None:
         return FileSource(file, _speed(speed))
     return Microphone(device) if rtp is None else _call(rtp, sdp)
@@ -134,7 +134,7 @@ def _speed(text: str) -> float | None:
 
 
 def _session(
-    source: Source,
+    source: BlockSource,
     model: Model,
     settings: MonitorSettings,
     port: int | None,

@@ -1,22 +1,20 @@
 """The reader's side of one channel: from the ring to speech, gaps and windows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from livemood.audio import Overrun, Samples, Span
+from livemood.engine.inference import Request, WindowReader
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
-from livemood.model import Model
-from livemood.model.streaming_state import InferenceRequest
 from livemood.speech import (
     SpeechEnded,
     SpeechGate,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
+    VoiceActivityDetector,
     Windower,
-    open_detector,
 )
 from livemood.speech.gate import GateEvent
 
@@ -50,11 +48,17 @@ class SpeechSegmenter:
     QUIET_S = 0.2
     """Sound heard in one go while nobody speaks, at most: see `_quiet`."""
 
-    def __init__(self, intake: Intake, model: Model, settings: MonitorSettings) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        model: WindowReader,
+        detector: VoiceActivityDetector,
+        settings: MonitorSettings,
+    ) -> None:
         self._intake, self._ring = intake, intake.ring
         self._model = model
-        self._rate = model.manifest.features.sample_rate
-        self._detector = open_detector(settings.vad)
+        self._rate = model.sample_rate
+        self._detector = detector
         self._gate = SpeechGate(settings.gate, self._detector.frame_length, self._rate)
         self.windower = Windower(settings.window, self._rate)
         self._concealed = round(settings.longest_concealed_gap_s * self._rate)
@@ -66,8 +70,7 @@ class SpeechSegmenter:
         self._quiet = max(1, self._quiet // frame) * frame
         self._position = 0
         self._next_reset = self._reset_after
-        self._kept = model.new_kept()
-        self._nothing = np.empty(0, np.float32)
+        self._state = model.new_state()
 
     def advance(self) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
@@ -119,24 +122,15 @@ class SpeechSegmenter:
             self._listen(sound, found)
 
     def begin(self) -> None:
-        """Another speech begins: what the network keeps of the one before does not count."""
-        self._kept.forget()
+        """Another speech begins: what the model keeps of the one before does not count."""
+        self._model.forget(self._state)
 
-    def hop(self, window: Span) -> InferenceRequest:
-        """What the network needs to read `window`: the sound of its new steps.
+    def request(self, window: Span) -> Request:
+        """What the model needs to read `window`.
 
-        Raises `Overrun` if some of it has been overwritten.
+        Raises `Overrun` if some of its sound has been overwritten.
         """
-        steps = self._model.steps(window)
-        first = self._kept.turn_to(steps.start, steps.end)
-        if first == steps.end:
-            return InferenceRequest(self._kept, self._nothing)
-        new = self._model.sound_of(Span(first, steps.end), fresh=self._kept.fresh)
-        try:
-            return InferenceRequest(self._kept, self._ring.read(new))
-        except Overrun:
-            self._kept.forget()
-            raise
+        return self._model.request(self._state, window, self._ring.read)
 
     def _listen(self, sound: Samples, found: list[StreamItem]) -> None:
         length = self._detector.frame_length
@@ -147,13 +141,13 @@ class SpeechSegmenter:
             if not self._gate.is_open:
                 fresh = min(fresh, self._next_reset)
             piece = max(1, -(-(fresh - self._position) // length)) * length
-            self._hear(self._detector.listen(sound[at : at + piece]), found)
+            self._hear(self._detector.probabilities(sound[at : at + piece]), found)
             at += piece
         if self._gate.is_open:
             self._windows(self.windower.advance(self._gate.speech_known_until), found)
             self._next_reset = self._position + self._reset_after
 
-    def _hear(self, probabilities: list[float], found: list[StreamItem]) -> None:
+    def _hear(self, probabilities: Sequence[float], found: list[StreamItem]) -> None:
         """Take the decisions on frames among which at most the last one calls for a reset."""
         length, gate = self._detector.frame_length, self._gate
         if gate.push_alike(probabilities):

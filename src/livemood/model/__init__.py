@@ -1,9 +1,10 @@
-"""What does it sound like: features, the DC-RNN on ONNX Runtime, labels, the model registry."""
+"""What does it sound like: features, streaming networks on ONNX Runtime, labels, baselines."""
 
 from livemood.model.labels import LABELS, UNCERTAIN
 from livemood.model.manifest import Manifest
-from livemood.model.model import Model, Prediction, load_model
-from livemood.model.registry import find_model, shipped_models
+from livemood.model.model import Model, Prediction
+from livemood.model.registry import find_model, load_model, shipped_models
+from livemood.model.streaming_state import Reading
 
 __all__ = [
     "LABELS",
@@ -11,6 +12,7 @@ __all__ = [
     "Manifest",
     "Model",
     "Prediction",
+    "Reading",
     "find_model",
     "load_model",
     "shipped_models",

@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from livemood.audio.block import Samples
+from livemood.model.level import DB_OF_NATURAL, LevelNormalisation, LevelSettings
+from livemood.model.mel import mel_filters
 
 Frames = NDArray[np.float32]
-"""Standardised log-mel features, shape (frames, mels)."""
+"""Log-mel features, shape (frames, mels)."""
+
+Float32 = NDArray[np.float32]
 
 _ROWS = 8
 """Frames in one matrix product."""
@@ -25,13 +29,20 @@ _ROWS = 8
 _CHUNK = 4 * _ROWS
 """Frames computed at a time: what lies between the steps then stays in the processor's cache."""
 
+_PER_BASE_10 = np.float32(1.0 / math.log(10.0))
+
 
 class FeatureSettings(BaseModel):
-    """What the front end computes, as the model's manifest states it."""
+    """What the front end computes, as the model's manifest states it.
+
+    `log-mel` has bands on the HTK mel scale, 2595 log10(1 + f/700), of unit height, and the
+    natural logarithm. `whisper-log-mel` is that of Whisper (Radford et al. 2022): bands on
+    Slaney's scale, each divided by its width, and the logarithm to base 10.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["log-mel"] = "log-mel"
+    kind: Literal["log-mel", "whisper-log-mel"] = "log-mel"
     sample_rate: int = Field(16000, gt=0)
     """Samples a second."""
     frame_length: int = Field(400, gt=0)
@@ -41,15 +52,18 @@ class FeatureSettings(BaseModel):
     fft_length: int = Field(1024, gt=0)
     """Samples of the zero-padded FFT."""
     mels: int = Field(64, gt=0)
-    """Number of triangular bands on the HTK mel scale, 2595 log10(1 + f/700), unit height."""
+    """Number of triangular bands."""
     low_hz: float = Field(60.0, ge=0)
     high_hz: float = Field(7800.0, gt=0)
     log_offset: float = Field(float(np.finfo(np.float32).eps), gt=0)
-    """Added to the power in each band before the natural logarithm."""
+    """Added to the power in each band before the logarithm; of `whisper-log-mel`, the least
+    power that counts."""
     mean: float = 0.0
-    """Mean of the log-mel values over the training corpus, subtracted."""
+    """Mean of the logarithms over the training corpus, subtracted."""
     deviation: float = Field(1.0, gt=0)
     """Their standard deviation, divided by."""
+    level: LevelSettings | None = None
+    """How the level is taken out before `mean` is subtracted; not at all if there is none."""
 
     @model_validator(mode="after")
     def _check(self) -> "FeatureSettings":
@@ -68,8 +82,23 @@ class FeatureSettings(BaseModel):
         return (frames - 1) * self.hop_length + self.frame_length
 
 
+WHISPER = {
+    "kind": "whisper-log-mel",
+    "fft_length": 400,
+    "mels": 80,
+    "low_hz": 0.0,
+    "high_hz": 8000.0,
+    "log_offset": 1e-10,
+}
+"""Whisper's own settings, less what takes the level out."""
+
+
 class LogMel:
-    """The front end for one set of settings. Keeps nothing between calls; one thread at a time."""
+    """Log-mel frames for one set of settings. Keeps nothing between calls; one thread at a time.
+
+    Frames are standardised, unless the level is to be taken out of them first: see
+    `livemood.model.level`.
+    """
 
     def __init__(self, settings: FeatureSettings) -> None:
         self.settings = s = settings
@@ -81,7 +110,7 @@ class LogMel:
         self._power, self._square = (np.empty(self._spectrum.shape, np.float32) for _ in "ab")
 
     def __call__(self, samples: Samples, out: Frames | None = None) -> Frames:
-        """Features of every whole frame in `samples`, written to `out` if it is given.
+        """Log-mel values of every whole frame in `samples`, written to `out` if it is given.
 
         `samples` is float32 of shape (n,) or (streams, n); the result is float32 of shape
         (frames, mels) or (streams, frames, mels), frame i starting at sample i * hop_length.
@@ -117,10 +146,16 @@ class LogMel:
         for bins, bands, weights in self._filters:
             mel = np.matmul(power[..., bins], weights).reshape(rows, -1)
             out[:, bands] = mel[:count]
-        out += np.float32(s.log_offset)
-        np.log(out, out=out)
-        out -= np.float32(s.mean)
-        out *= np.float32(1.0 / s.deviation)
+        if s.kind == "log-mel":
+            out += np.float32(s.log_offset)
+            np.log(out, out=out)
+        else:
+            np.maximum(out, np.float32(s.log_offset), out=out)
+            np.log(out, out=out)
+            out *= _PER_BASE_10
+        if s.level is None:
+            out -= np.float32(s.mean)
+            out *= np.float32(1.0 / s.deviation)
 
     @cached_property
     def _filters(self) -> list[tuple[slice, slice, Samples]]:
@@ -129,16 +164,14 @@ class LogMel:
         Each leaves out the bins that none of its bands hears, half of all the products.
         """
         s = self.settings
-        edges = _mel_edges(s)
-        hz = np.arange(s.fft_length // 2 + 1) * (s.sample_rate / s.fft_length)
-        low, centre, high = edges[:-2], edges[1:-1], edges[2:]
-        rising = (hz[:, None] - low) / (centre - low)
-        falling = (high - hz[:, None]) / (high - centre)
-        triangles = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
-        if not triangles.any(axis=0).all():
-            raise ValueError(
-                f"{s.mels} mel bands are too many for an FFT of {s.fft_length}: a band has no bin"
-            )
+        triangles = mel_filters(
+            s.mels,
+            s.fft_length,
+            s.sample_rate,
+            s.low_hz,
+            s.high_hz,
+            "htk" if s.kind == "log-mel" else "slaney",
+        )
         filters = []
         for bands in (slice(0, 5 * s.mels // 8), slice(5 * s.mels // 8, s.mels)):
             heard = np.flatnonzero(triangles[:, bands].any(axis=1))
@@ -148,10 +181,47 @@ class LogMel:
         return filters
 
 
-def _mel_edges(s: FeatureSettings) -> NDArray[np.float64]:
-    """The mels + 2 edges of the bands in Hz, evenly spaced on the HTK mel scale."""
-    low, high = (2595.0 * np.log10(1.0 + f / 700.0) for f in (s.low_hz, s.high_hz))
-    edges: NDArray[np.float64] = 700.0 * (
-        10.0 ** (np.linspace(low, high, s.mels + 2) / 2595.0) - 1.0
+class FrontEnd:
+    """Log-mel features as the network takes them, the level taken out where that is wanted."""
+
+    def __init__(self, settings: FeatureSettings, *, first: int, group: int) -> None:
+        """`first` frames are seen by the first block of a stream; each later one adds `group`."""
+        self.settings = settings
+        self.log_mel = LogMel(settings)
+        self._level = level_normalisation(settings, first=first, group=group)
+
+    def __call__(self, samples: Samples) -> Frames:
+        """Features of every whole frame in `samples`, float32 of shape (n,) or (streams, n).
+
+        Shape (frames, mels) or (streams, frames, mels); the sound begins with `samples`.
+        """
+        frames = self.log_mel(samples)
+        self.finish(frames, None)
+        return frames
+
+    def finish(self, frames: Frames, maximum: Float32 | None) -> Float32 | None:
+        """Take the level out of what `log_mel` gave, in place.
+
+        `frames` (..., frames, mels) follow the ones that left `maximum`; none did if that is None.
+        Returns the maximum to go on from. Does nothing where the level stays.
+        """
+        if self._level is None or not frames.shape[-2]:
+            return maximum
+        return self._level(frames, maximum)
+
+
+def level_normalisation(
+    settings: FeatureSettings, *, first: int, group: int
+) -> LevelNormalisation | None:
+    """What takes the level out of log-mel frames of `settings`, in groups; None if it stays."""
+    if settings.level is None:
+        return None
+    return LevelNormalisation(
+        settings.level,
+        first=first,
+        group=group,
+        frames_s=settings.sample_rate / settings.hop_length,
+        unit_db=DB_OF_NATURAL if settings.kind == "log-mel" else 10.0,
+        mean=settings.mean,
+        deviation=settings.deviation,
     )
-    return edges

@@ -31,12 +31,18 @@ class Network(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["dc-rnn", "streaming-encoder"] = "dc-rnn"
     step_frames: int = Field(gt=0)
     """Frames from one step to the next; a window starts on a multiple of this."""
     context_frames: int = Field(gt=0)
-    """Frames that one step sees, from its own first frame on."""
+    """Frames that one block of steps sees, from its own first frame on."""
     kept_frames: int = Field(ge=0)
-    """The first so many of these need not be seen again right after the step before."""
+    """The first so many of these need not be seen again right after the block before."""
+    block_steps: int = Field(1, gt=0)
+    """Steps that the network reads together: it hears new sound in blocks of so many."""
+    lead_samples: int = Field(0, ge=0)
+    """Samples that a block sees before its place on the grid. A block that leads by all that it
+    sees beyond its own length ends on a whole number of blocks."""
 
 
 class Window(BaseModel):
@@ -46,6 +52,35 @@ class Window(BaseModel):
 
     shortest_s: float = Field(1.0, gt=0)
     longest_s: float = Field(3.0, gt=0)
+
+
+class BaselineSettings(BaseModel):
+    """How a voice's baseline grows from what was heard of it; see `livemood.model.baseline`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shrink_s: float = Field(10.0, gt=0)
+    """A baseline that rests on so many seconds counts for one half."""
+    longest_s: float = Field(60.0, gt=0)
+    """Seconds that a baseline rests on at most; what is heard later slowly takes their place."""
+    neutral: str = "neutral"
+    """The label that a voice at rest has."""
+    least_weight: float = Field(0.1, ge=0, le=1)
+    """What a second weighs that sounds certainly not neutral; one that does weighs 1."""
+    most: float = Field(3.0, gt=0)
+    """No statistic of a window counts as further from the training speakers' mean than so many
+    of their deviations."""
+    most_moved: float = Field(1.5, gt=0)
+    """How far one session can move a baseline, in deviations."""
+
+
+class NotSpeech(BaseModel):
+    """When a window counts as no speech: laughter, music, a bark."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float = Field(0.5, gt=0, lt=1)
+    """Probability from which no emotion is told."""
 
 
 class TrainedOn(BaseModel):
@@ -75,6 +110,12 @@ class Manifest(BaseModel):
     features: FeatureSettings
     network: Network
     window: Window
+    hop_s: float | None = Field(None, gt=0)
+    """Seconds from one window to the next, unless somebody says otherwise."""
+    baseline: BaselineSettings | None = None
+    """How voices' baselines are used; not at all if there is none."""
+    not_speech: NotSpeech | None = None
+    """How the network's own word for "this is no speech" is used, if it has one."""
     temperature: float = Field(ge=0.01, le=100)
     """Logits are divided by this before the softmax (Guo et al. 2017)."""
     priors: tuple[Annotated[float, Field(ge=1e-4)], ...]
@@ -95,17 +136,22 @@ class Manifest(BaseModel):
             raise ValueError(f"the features must take sound of {SAMPLE_RATE} samples a second")
         if self.window.longest_s < self.window.shortest_s:
             raise ValueError("the longest window must not be shorter than the shortest")
-        shortest = round(self.window.shortest_s * self.features.sample_rate)
-        usable = self.features.frames_in(shortest) - (self.network.step_frames - 1)
-        if usable < self.network.context_frames:
-            raise ValueError("the shortest window does not hold one step of the network")
-        if (
-            not 0
-            <= self.network.kept_frames
-            < self.network.context_frames - self.network.step_frames
-        ):
-            raise ValueError("kept_frames must be less than what two steps in a row both see")
+        self._check_network()
+        if self.baseline and self.baseline.neutral not in self.labels:
+            raise ValueError(f"the baseline's label {self.baseline.neutral!r} is not one of labels")
         return self
+
+    def _check_network(self) -> None:
+        network, rate = self.network, self.features.sample_rate
+        block = network.step_frames * network.block_steps
+        shortest = self.features.frames_in(round(self.window.shortest_s * rate))
+        if shortest - (block - 1) < network.context_frames:
+            raise ValueError("the shortest window does not hold one step of the network")
+        if not 0 <= network.kept_frames < network.context_frames - block:
+            raise ValueError("kept_frames must be less than what two steps in a row both see")
+        hop = None if self.hop_s is None else self.hop_s * rate / (block * self.features.hop_length)
+        if network.block_steps > 1 and (hop is None or hop < 1 or abs(hop - round(hop)) > 1e-6):
+            raise ValueError("hop_s must be a whole number of the network's blocks")
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -1,35 +1,31 @@
 """A model: sound in, probabilities by label out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from livemood.audio.block import Samples, Span
 from livemood.audio.resample import resample
-from livemood.errors import ModelError, UsageError
-from livemood.model.features import Frames, LogMel
+from livemood.errors import UsageError
+from livemood.model.baseline import VoiceBaseline
+from livemood.model.clip_windows import window_starts
+from livemood.model.features import Frames, FrontEnd
+from livemood.model.grid import StepGrid
 from livemood.model.labels import CIRCUMPLEX
-from livemood.model.manifest import Manifest, read_manifest
-from livemood.model.network import (
-    ROWS,
-    Batch,
-    OnnxNetwork,
-    Provider,
-    pooled,
-    weights_of,
-)
-from livemood.model.registry import DEFAULT, find_model
-from livemood.model.streaming_state import InferenceRequest, StreamingState
+from livemood.model.manifest import Manifest
+from livemood.model.network import OnnxNetwork
+from livemood.model.reader import StepReader
+from livemood.model.streaming_state import InferenceRequest, Reading, StreamingState
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import WebRtcVad
 
 Probabilities = NDArray[np.float64]
 """One row of label probabilities for each window, shape (windows, labels); rows sum to 1."""
 
+Float32 = NDArray[np.float32]
 
 _HOP_S = 0.2625
 """Sound of the frames that a usual hop of three steps computes, and a little more."""
@@ -53,29 +49,20 @@ class Model:
     """A network with its manifest. Stateless between calls; used by one thread at a time."""
 
     def __init__(self, manifest: Manifest, network: OnnxNetwork) -> None:
-        takes, gives = (manifest.features.mels, len(manifest.labels))
-        has = network.shape
-        if (has.mels, has.labels) != (takes, gives):
-            raise ModelError(
-                f"model {manifest.name} is damaged: by its manifest the network takes {takes} mel "
-                f"bands and gives {gives} labels, but it has {has.mels} and {has.labels}"
-            )
         self.manifest = manifest
-        self.front_end = LogMel(manifest.features)
+        self.grid = StepGrid(manifest)
+        """Where the network's steps lie in the stream."""
+        first, group = manifest.network.context_frames, self.grid.block_frames
+        self.front_end = FrontEnd(manifest.features, first=first, group=group)
         self._network = network
-        self._steps = steps = manifest.network
-        self._overlap = steps.context_frames - steps.step_frames - steps.kept_frames
+        self._reader = StepReader(network, self.grid, self.front_end)
         self._largest_batch = most = network.largest_batch
-        self._votes = np.empty((most, self._slots, network.said), np.float32)
-        self._weights = np.empty((most, self._slots), np.float32)
+        self._votes = np.empty((most, self.grid.slots, network.interface.width), np.float32)
+        self._weights = np.empty((most, self.grid.slots), np.float32)
+        self._nothing = np.empty(0, np.float32)
         self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
-
-    @property
-    def _slots(self) -> int:
-        """Steps in the longest window."""
-        features, network = self.manifest.features, self.manifest.network
-        frames = features.frames_in(round(self.manifest.window.longest_s * features.sample_rate))
-        return (frames - network.context_frames) // network.step_frames + 1
+        settings = manifest.baseline
+        self._neutral = manifest.labels.index(settings.neutral) if settings else 0
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -87,128 +74,169 @@ class Model:
         """Where the network runs, `cpu` or `cuda`."""
         return self._network.provider
 
-    def steps(self, window: Span) -> Span:
-        """The network's steps that lie in `window`, in absolute samples.
+    @property
+    def has_baseline(self) -> bool:
+        """Whether readings can be related to a voice's baseline."""
+        return self.manifest.baseline is not None
 
-        Steps lie on a grid of their own from the beginning of the stream, so that what is computed
-        for one holds in every window.
-        """
-        features, network = self.manifest.features, self.manifest.network
-        first = -(-window.start // (features.hop_length * network.step_frames))
-        frames = (window.end - features.frame_length) // features.hop_length + 1
-        end = (frames - network.context_frames) // network.step_frames + 1
-        return Span(first, max(first, end))
+    def new_baseline(self) -> VoiceBaseline | None:
+        """The baseline of a voice of which nothing is known; None if the model uses none."""
+        speakers = self._network.speakers
+        if self.manifest.baseline is None or speakers is None:
+            return None
+        return VoiceBaseline(self.manifest.baseline, speakers)
 
-    def sound_of(self, steps: Span, *, fresh: bool = True) -> Span:
-        """The samples that `steps`, at least one, need: all that they see if they begin afresh.
-
-        Right after the step before, the last frames of it and what the convolutions gave for
-        those before are kept.
-        """
-        network, features = self.manifest.network, self.manifest.features
-        overlap = network.context_frames - network.step_frames
-        first = steps.start * network.step_frames + (0 if fresh else overlap)
-        end = (steps.end - 1) * network.step_frames + network.context_frames
-        start = first * features.hop_length
-        return Span(start, start + features.samples_for(end - first))
-
-    def new_kept(self) -> StreamingState:
-        """Memory for one stream."""
+    def new_state(self, baseline: VoiceBaseline | None = None) -> StreamingState:
+        """Memory for one stream. Its readings are related to `baseline`, and add to it."""
         return StreamingState(
-            said=self._network.said,
-            slots=self._slots,
-            units=self._network.units,
-            frames=(self._overlap, self.manifest.features.mels),
-            rows=self._network.no_rows(),
+            self._network.interface,
+            slots=self.grid.slots,
+            overlap=self.grid.overlap,
+            baseline=baseline,
         )
 
-    def batch_of(self, hop: InferenceRequest) -> int:
-        """How many hops like this one are best read together, at most.
+    def request(
+        self, state: StreamingState, window: Span, read: Callable[[Span], Samples]
+    ) -> InferenceRequest:
+        """What must be read of `window`, in samples since the stream began.
+
+        `read` gives the sound of a span. If it raises, so does this, and the stream starts afresh.
+        """
+        steps = self.grid.steps(window)
+        first = state.turn_to(steps.start, steps.end)
+        if first == steps.end:
+            return InferenceRequest(state, self._nothing, 0, (0, False))
+        new = Span(first, steps.end)
+        try:
+            sound = read(self.grid.sound_of(new, fresh=state.fresh))
+        except BaseException:
+            state.forget()
+            raise
+        return InferenceRequest(state, sound, len(new), self._reader.kind(state, len(new)))
+
+    def window_of(self, window: Span) -> Span:
+        """What is read of `window`: see `StepGrid.window_of`."""
+        return self.grid.window_of(window)
+
+    def batch_of(self, request: InferenceRequest) -> int:
+        """How many requests like this one are best read together, at most.
 
         The first window of a speech brings as much sound as four hops, and fills a batch as they
         do.
         """
         room = self._largest_batch * _HOP_S * self.manifest.features.sample_rate
-        return max(1, min(self._largest_batch, int(room / max(1, len(hop.sound)))))
+        return max(1, min(self._largest_batch, int(room / max(1, len(request.sound)))))
 
-    def read(self, hops: Sequence[InferenceRequest]) -> Probabilities:
-        """Probabilities, shape (hops, labels), of windows of different streams.
+    def read(self, requests: Sequence[InferenceRequest]) -> list[Reading]:
+        """How the windows of different streams sound.
 
-        Hops with as much new sound run as one batch. A window that brings no new step reads as
-        the one before.
+        Requests with as much new sound run as one batch. A window that brings no new step reads
+        as the one before.
         """
-        if len(hops) == 1 and len(hops[0].sound):
-            return self._read_batch(hops)
-        out = np.empty((len(hops), len(self.labels)))
+        if len(requests) == 1 and requests[0].steps:
+            return self._read_batch(requests)
+        out: dict[int, Reading] = {}
         alike: dict[tuple[int, bool], list[int]] = {}
-        for index, hop in enumerate(hops):
-            alike.setdefault(hop.kind, []).append(index)
-        for (length, _), indices in alike.items():
-            if not length:
-                for i in indices:
-                    out[i] = 1 / len(self.labels) if (p := hops[i].kept.last) is None else p
+        for index, request in enumerate(requests):
+            alike.setdefault(request.kind, []).append(index)
+        for (steps, _), indices in alike.items():
+            if not steps:
+                out |= {i: requests[i].state.last or self._unknown() for i in indices}
                 continue
             for start in range(0, len(indices), self._largest_batch):
                 picked = indices[start : start + self._largest_batch]
-                out[picked] = self._read_batch([hops[i] for i in picked])
-        return out
+                out |= zip(picked, self._read_batch([requests[i] for i in picked]), strict=True)
+        return [out[i] for i in range(len(requests))]
 
-    def _read_batch(self, hops: Sequence[InferenceRequest]) -> Probabilities:
-        """Read hops with as much sound, all fresh or none."""
-        batch = self._fill(hops)
-        batch.run()
-        overlap, votes, weights = (
-            self._overlap,
-            self._votes[: len(hops)],
-            self._weights[: len(hops)],
-        )
-        new_votes, new_weights = batch.votes, weights_of(batch.scores)
-        for row, hop in enumerate(hops):
-            kept = hop.kept
-            kept.frames[:] = batch.features[row, -overlap:]
-            kept.rows[0][:] = batch.new_rows1[row]
-            kept.rows[1][:] = batch.new_rows2[row]
-            kept.state[:] = batch.new_state[0, row]
-            kept.push(new_votes[:, row], new_weights[:, row])
-            votes[row], weights[row] = kept.votes, kept.weights
-        probabilities = _softmax(
-            pooled(votes, weights, self._network.moments), self.manifest.temperature
-        )
-        for row, hop in enumerate(hops):
-            hop.kept.last = probabilities[row]
-        return probabilities
+    def _unknown(self) -> Reading:
+        return Reading(np.full(len(self.labels), 1 / len(self.labels)))
 
-    def _fill(self, hops: Sequence[InferenceRequest]) -> Batch:
-        """A batch with the inputs of `hops` in it."""
-        network, fresh = self._steps, hops[0].kept.fresh
-        overlap = 0 if fresh else self._overlap
-        frames = overlap + self.manifest.features.frames_in(len(hops[0].sound))
-        seen = frames if fresh else frames + network.kept_frames
-        steps = (seen - network.context_frames) // network.step_frames + 1
-        batch = self._network.batch(len(hops), frames, steps, 0 if fresh else ROWS)
-        for row, hop in enumerate(hops):
-            kept = hop.kept
-            self.front_end(hop.sound, out=batch.features[row, overlap:])
-            if not fresh:
-                batch.features[row, :overlap] = kept.frames
-                batch.rows1[row] = kept.rows[0]
-                batch.rows2[row] = kept.rows[1]
-            batch.state[0, row] = kept.state
-        return batch
+    def _read_batch(self, requests: Sequence[InferenceRequest]) -> list[Reading]:
+        """Read requests of one kind."""
+        self._reader.read(requests)
+        states = [request.state for request in requests]
+        pooled, not_speech = self._pool(states)
+        readings = self._readings(pooled, not_speech, [state.baseline for state in states])
+        for request, row, reading in zip(requests, pooled, readings, strict=True):
+            request.state.last = reading
+            if (baseline := request.state.baseline) is not None:
+                self._hear(baseline, row, request.steps, reading)
+        return readings
 
-    def classify(self, windows: Sequence[Frames]) -> Probabilities:
+    def _pool(self, states: Sequence[StreamingState]) -> tuple[Float32, list[float | None]]:
+        """What is pooled of the windows of states, and the probability that each is no speech."""
+        votes, weights = self._votes[: len(states)], self._weights[: len(states)]
+        for row, state in enumerate(states):
+            votes[row], weights[row] = state.votes, state.weights
+        pooled = self._network.pool(votes, weights)
+        if not self._network.interface.has_not_speech:
+            return pooled, [None] * len(states)
+        logits = [float(state.not_speech[state.weights > 0].mean()) for state in states]
+        return pooled, [_sigmoid(logit) for logit in logits]
+
+    def _readings(
+        self,
+        pooled: Float32,
+        not_speech: Sequence[float | None],
+        baselines: Sequence[VoiceBaseline | None],
+    ) -> list[Reading]:
+        """How windows sound by what was pooled of them, related to their voices' baselines."""
+        related = pooled
+        for row, baseline in enumerate(baselines):
+            shift = None if baseline is None else baseline.shift()
+            if shift is not None:
+                related = pooled.copy() if related is pooled else related
+                related[row] -= shift
+        rows = _softmax(self._network.read(related), self.manifest.temperature)
+        seconds = (None if b is None else b.seconds for b in baselines)
+        return [Reading(*each) for each in zip(rows, not_speech, seconds, strict=True)]
+
+    def _hear(self, baseline: VoiceBaseline, pooled: Float32, steps: int, reading: Reading) -> None:
+        """Add the new steps of a window to a voice's baseline, after the window was read."""
+        neutral = float(reading.probabilities[self._neutral])
+        seconds = steps * self.grid.step_s
+        baseline.push(pooled, seconds, neutral, reading.not_speech or 0.0)
+
+    def classify(
+        self, windows: Sequence[Frames], baseline: VoiceBaseline | None = None
+    ) -> Probabilities:
         """Probabilities for whole windows of features, each of shape (frames, mels).
 
-        Windows of one length run as one batch.
+        With `baseline` they are related to that, and leave it as it is. Windows of one length run
+        as one batch.
         """
-        out = np.empty((len(windows), len(self.labels)))
+        readings = [reading for reading, _ in self._read_windows(windows, baseline)]
+        return np.array([reading.probabilities for reading in readings])
+
+    def _read_windows(
+        self, windows: Sequence[Frames], baseline: VoiceBaseline | None
+    ) -> list[tuple[Reading, Float32]]:
+        """How whole windows sound, and what was pooled of each."""
+        out: dict[int, tuple[Reading, Float32]] = {}
         by_length: dict[int, list[int]] = {}
         for index, window in enumerate(windows):
             by_length.setdefault(len(window), []).append(index)
         for indices in by_length.values():
-            logits = self._network.whole(np.stack([windows[i] for i in indices]))
-            out[indices] = _softmax(logits, self.manifest.temperature)
-        return out
+            pooled, not_speech = self._pool_windows(np.stack([windows[i] for i in indices]))
+            readings = self._readings(pooled, not_speech, [baseline] * len(indices))
+            out |= zip(indices, zip(readings, pooled, strict=True), strict=True)
+        return [out[i] for i in range(len(windows))]
+
+    def _pool_windows(self, windows: Frames) -> tuple[Float32, list[float | None]]:
+        """What is pooled of windows (windows, frames, mels) that nothing precedes."""
+        steps = self.grid.steps_in(windows.shape[1])
+        pooled: list[Float32] = []
+        not_speech: list[float | None] = []
+        for start in range(0, len(windows), self._largest_batch):
+            part = windows[start : start + self._largest_batch, : self.grid.frames_of(steps)]
+            states = [self.new_state() for _ in part]
+            for state in states:
+                state.turn_to(0, steps)
+            self._reader.advance(states, part, steps, fresh=self._reader.kind(states[0], steps)[1])
+            more, of_these = self._pool(states)
+            pooled.append(more)
+            not_speech += of_these
+        return np.concatenate(pooled), not_speech
 
     def predict(self, samples: ArrayLike, sample_rate: int) -> Prediction:
         """How a whole clip sounds.
@@ -258,21 +286,17 @@ class Model:
         sound = sound[span.start : span.end]
         if len(sound) < shortest:
             sound = np.pad(sound, (0, shortest - len(sound)))
-        frames = self.front_end(sound)
+        frames = self.front_end.log_mel(sound)
         length = features.frames_in(longest)
-        count = 1 + -(-max(0, len(frames) - length) // (length // 2))
-        starts = np.linspace(0, max(0, len(frames) - length), count).astype(int)
-        return [frames[start : start + length] for start in starts]
+        starts = window_starts(len(frames), length)
+        windows = [frames[start : start + length].copy() for start in starts]
+        for each in windows:
+            self.front_end.finish(each, None)
+        return windows
 
 
-def load_model(name: str | Path = DEFAULT, provider: Provider = "auto", threads: int = 1) -> Model:
-    """The shipped model `name`, or the model in the folder `name`, ready to run.
-
-    Raises `ModelError` if there is none or if it does not match its manifest.
-    """
-    folder = find_model(name)
-    manifest = read_manifest(folder)
-    return Model(manifest, OnnxNetwork(folder / manifest.file, provider, threads))
+def _sigmoid(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, logit))))
 
 
 def _softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:

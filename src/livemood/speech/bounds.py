@@ -16,7 +16,7 @@ def speech_bounds(
     detector.reset()
     gate = SpeechGate(GateSettings(), detector.frame_length, SAMPLE_RATE)
     events: list[GateEvent] = []
-    for probability in detector.listen(samples):
+    for probability in detector.probabilities(samples):
         events += gate.push(probability)
     events += gate.close()
     stretches = [event for event in events if isinstance(event, SpeechEnded)]

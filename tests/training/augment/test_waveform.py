@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("audiomentations", reason="needs the extra augment")
 
-from livemood.training.recipe.parts import KINDS, WaveformChange
 from pydantic import ValidationError
 
 from livemood.training.augment.degradation import NoiseBank
 from livemood.training.augment.waveform import Augmenter
 from livemood.training.data.clips import read_clip
 from livemood.training.data.manifest import read_manifest
+from livemood.training.recipe.waveform import KINDS, WaveformChange
 
 LENGTHENS = {"time_stretch", "speed"}
 

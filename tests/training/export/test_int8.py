@@ -12,7 +12,7 @@ from livemood.training.export import int8  # noqa: E402
 from livemood.training.export.int8 import quantize_convolution_caches  # noqa: E402
 from livemood.training.export.onnx import export_onnx  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
-from livemood.training.recipe.schema import NetworkSection  # noqa: E402
+from livemood.training.recipe.sections import NetworkSection  # noqa: E402
 
 MELS = 64
 
@@ -40,18 +40,22 @@ def said(network, frames, cuts):
     for steps in cuts:
         if kept is None:
             piece = frames[:, : 22 + 8 * (steps - 1)]
-            inputs = network.nothing_kept(1)
+            inputs = network.fresh_state(1)
         else:  # its own 8 frames a step, and the 2 before that the first convolution sees
             piece = frames[:, 8 * done + 12 : 8 * (done + steps) + 14]
             inputs = dict(zip(("rows1", "rows2", "state"), kept, strict=True))
-        votes, scores, state, *rows = network(piece, *inputs.values())
-        kept, done = (*rows, state), done + steps
-        out.append((votes, scores, state))
+        got = network({"features": piece, **inputs})
+        kept = [got[f"new_{name}"] for name in ("rows1", "rows2", "state")]
+        done += steps
+        out.append((got["votes"], got["scores"], got["new_state"]))
     return out
 
 
 def test_what_is_kept_has_a_quarter_of_the_size(networks):
-    before, after = (sum(rows.nbytes for rows in network.no_rows()) for network in networks)
+    before, after = (
+        sum(np.empty(s.shape, s.dtype).nbytes for s in network.interface.states if "rows" in s.name)
+        for network in networks
+    )
     assert after * 4 == before
 
 

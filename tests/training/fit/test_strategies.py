@@ -21,12 +21,13 @@ from livemood.training.evaluation.predict import predict_clips  # noqa: E402
 from livemood.training.export.int8 import quantize  # noqa: E402
 from livemood.training.export.onnx import export_onnx  # noqa: E402
 from livemood.training.fit.batches import Batch, TrainingSet  # noqa: E402
-from livemood.training.fit.losses import loss_of  # noqa: E402
-from livemood.training.fit.optimizer import make_optimizer, pretrained_layers, set_trainable  # noqa: E402
+from livemood.training.fit.losses import network_loss  # noqa: E402
+from livemood.training.fit.optimizer import make_optimizer, set_trainable  # noqa: E402
 from livemood.training.network.checkpoint import weights_of  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
 from livemood.training.network.initial_weights import load_initial_weights  # noqa: E402
-from livemood.training.recipe.schema import DistillSection, NetworkSection, Recipe  # noqa: E402
+from livemood.training.recipe.schema import Recipe  # noqa: E402
+from livemood.training.recipe.sections import DistillSection, NetworkSection  # noqa: E402
 from livemood.training.run_folder import Workspace  # noqa: E402
 
 LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
@@ -59,7 +60,7 @@ def where(corpora, tmp_path_factory):
     export_onnx(network, 64, sources / "float32" / "model.onnx")
     (sources / "run").mkdir()
     state = {f"module.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"averaged": state}, sources / "run" / "checkpoint.pt")
+    torch.save({"ema": state}, sources / "run" / "checkpoint.pt")
     (sources / "run" / "recipe.json").write_text(recipe().model_dump_json())
     return Workspace(corpora, folder / "cache", sources, "cpu")
 
@@ -67,7 +68,7 @@ def where(corpora, tmp_path_factory):
 @pytest.fixture(scope="module")
 def few(where):
     def data(made):
-        whole = read_dataset(made, where.corpora)
+        whole = read_dataset(made.dataset, where.corpora)
         clips = whole.train[::45]
         tasks = [(c[::150], s[::150]) for c, s in whole.tasks]
         return Dataset(clips, [1.0] * len(clips), unlabelled=whole.unlabelled[:8], tasks=tasks)
@@ -78,9 +79,9 @@ def few(where):
 def test_layers_of_the_source_learn_the_slower_the_deeper_they_lie():
     made = recipe(network={"pretrained": "x"}, fit={"layer_lr_decay": 0.5, "encoder_lr_scale": 0.5})
     network = DcRnn(made.network, 64, 7)
-    rates = [group["lr"] for group in make_optimizer(made, network).param_groups]
+    rates = [group["lr"] for group in make_optimizer(made.fit, network).param_groups]
     assert rates == [1e-3, 5e-4, 2.5e-4, 1.25e-4, 6.25e-5, 3.125e-5]
-    total = sum(len(group["params"]) for group in make_optimizer(made, network).param_groups)
+    total = sum(len(group["params"]) for group in make_optimizer(made.fit, network).param_groups)
     assert total == len(list(network.parameters()))
 
 
@@ -92,7 +93,7 @@ def test_a_head_that_came_from_the_source_may_learn_as_fast_as_a_new_one():
             fit=fit | {"head_lr_scale": head_lr_scale},
         )
         network = DcRnn(made.network, 64, 7)
-        groups = make_optimizer(made, network).param_groups
+        groups = make_optimizer(made.fit, network).param_groups
         (head,) = [
             g for g in groups if any(p is network.head.recurrent.weight_ih_l0 for p in g["params"])
         ]
@@ -100,11 +101,14 @@ def test_a_head_that_came_from_the_source_may_learn_as_fast_as_a_new_one():
         assert groups[-1]["lr"] == 0.5**6 * 1e-3, "layers below are not touched by it"
 
 
+def loss_of(made, network, teacher, batch):
+    return network_loss(made.fit, made.distill, network, batch, teacher)
+
+
 def learning(made, network, epoch):
-    set_trainable(made, network, epoch)
+    set_trainable(made.fit, network, epoch)
     return [
-        any(p.requires_grad for p in layer.parameters())
-        for layer in pretrained_layers(made, network)
+        any(p.requires_grad for p in layer.parameters()) for layer in network.pretrained_layers()
     ]
 
 
@@ -121,11 +125,11 @@ def test_layers_begin_to_learn_from_the_top():
 
 def test_a_frozen_source_stays_as_it_was(where, few, tmp_path):
     made = recipe(network={"pretrained": "float32"}, fit={"epochs": 1, "encoder_lr_scale": 0})
-    fitted, _ = train(made, few(made), where, tmp_path / "run")
+    fitted = train(made, few(made), where, tmp_path / "run")
     before = DcRnn(made.network, 64, 7)
     from livemood.training.network.initial_weights import load_initial_weights
 
-    load_initial_weights(before, made.network, 64, where.encoders)
+    load_initial_weights(before, 64, where.encoders)
     for name, value in before.encoder.state_dict().items():
         assert torch.equal(fitted.network.encoder.state_dict()[name], value), name
 
@@ -205,7 +209,7 @@ def test_frozen_blocks_never_learn_and_the_quick_way_through_the_first_is_exact(
         norm.running_var.uniform_(0.5, 2)
         norm.weight.data.uniform_(-1, 1)
         norm.bias.data.normal_()
-    set_trainable(made, network, 50)
+    set_trainable(made.fit, network, 50)
     learns = [next(layer.parameters()).requires_grad for layer in network.encoder.layers()]
     assert learns == [False, False, True, True, True]
     norms = network.encoder.convolutions[1::4]
@@ -257,20 +261,18 @@ def test_a_run_goes_on_from_another_with_its_batch_norms(where, few, tmp_path):
         part = first.network.model_copy(update={"pretrained": "before", "pretrained_head": True})
         torch.manual_seed(9)
         network = DcRnn(part, 64, len(labels))
-        load_initial_weights(network, part, 64, where.encoders)
+        load_initial_weights(network, 64, where.encoders)
         for name, value in network.state_dict().items():
             if same or "pooling.output" not in name:
                 assert torch.equal(value, left[name]), name
             else:
                 assert len(value) == 4
     with pytest.raises(ModelError, match="does not fit"):
-        load_initial_weights(
-            DcRnn(part.model_copy(update={"rank": 4}), 64, 7), part, 64, where.encoders
-        )
+        other = DcRnn(part.model_copy(update={"rank": 4}), 64, 7)
+        load_initial_weights(other, 64, where.encoders)
     with pytest.raises(ModelError, match="SHA-256"):
-        load_initial_weights(
-            network, part.model_copy(update={"pretrained_sha256": "x"}), 64, where.encoders
-        )
+        network.section = part.model_copy(update={"pretrained_sha256": "x"})
+        load_initial_weights(network, 64, where.encoders)
 
 
 def test_versions_of_clips_are_made_once_and_drawn_from(where, few, tmp_path):
@@ -282,8 +284,9 @@ def test_versions_of_clips_are_made_once_and_drawn_from(where, few, tmp_path):
     )
     own = replace(where, cache=tmp_path / "cache")
     data = few(made)
-    fitted, examples = train(made, data, own, tmp_path / "run")
-    files = sorted((tmp_path / "cache").glob("views-*/*/*.npy"))
+    fitted = train(made, data, own, tmp_path / "run")
+    examples = fitted.examples
+    files = sorted((tmp_path / "cache").glob("copies-*/*/*.npy"))
     assert len(files) == 3 * len(data.train)
     maps = np.load(next(f for f in files if f.stem == f"{data.train[0].identity}-0"))
     plain = (examples.features[0][0].astype(np.float32) - examples.mean) / examples.deviation
@@ -293,16 +296,20 @@ def test_versions_of_clips_are_made_once_and_drawn_from(where, few, tmp_path):
     batch = next(examples.batches(np.random.default_rng(1)))
     assert batch.features.shape[1::2] == (8, 16)
     times = [f.stat().st_mtime_ns for f in files]
-    again, _ = train(made, data, own, tmp_path / "again")
-    assert [f.stat().st_mtime_ns for f in sorted((tmp_path / "cache").glob("views-*/*/*"))] == times
+    again = train(made, data, own, tmp_path / "again")
+    assert [
+        f.stat().st_mtime_ns for f in sorted((tmp_path / "cache").glob("copies-*/*/*"))
+    ] == times
     pairs = zip(fitted.network.parameters(), again.network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     # More of them are made beside those that are there, also for other clips.
     augment = made.augment.model_copy(update={"copies": 4, "mixup": 0.0})
-    fixed = made.features.model_copy(update={"mean": fitted.mean, "deviation": fitted.deviation})
+    fixed = made.features.model_copy(
+        update={"mean": examples.mean, "deviation": examples.deviation}
+    )
     more = made.model_copy(update={"augment": augment, "features": fixed})
     train(more, replace(data, train=data.train[:-4], shares=data.shares[:-4]), own, tmp_path / "4")
-    found = sorted((tmp_path / "cache").glob("views-*/*/*.npy"))
+    found = sorted((tmp_path / "cache").glob("copies-*/*/*.npy"))
     assert set(files) < set(found)
     assert len(found) == len(files) + len(data.train) - 4
     taught = made.model_copy(update={"distill": DistillSection(teacher="run")})
@@ -317,7 +324,7 @@ def test_a_corpus_can_be_a_matter_of_its_own(where):
         fit={"by_corpus": True, "batch_size": 4},
         augment={"speeds": [1.0], "mixup": 0},
     )
-    whole = read_dataset(made, where.corpora)
+    whole = read_dataset(made.dataset, where.corpora)
     ravdess = [c for c in whole.train if c.corpus == "ravdess"][::47]
     tess = [c for c in whole.train if c.corpus == "tess" and c.label != "happy"][::127]
     clips, shares = [*ravdess, *tess], [1.0] * len(ravdess) + [0.5] * len(tess)
@@ -366,7 +373,7 @@ def test_a_teacher_can_be_asked_beforehand(where, few, tmp_path):
     soft = read_soft_labels(where.encoders / "said.csv", data.train, LABELS)
     assert soft[0].sum() == 0
     assert soft[1:].sum() == len(data.train) - 1
-    fitted, _ = train(made, data, where, tmp_path / "run")
+    fitted = train(made, data, where, tmp_path / "run")
     assert all(p.isfinite().all() for p in fitted.network.parameters())
     more = recipe(distill={"soft_labels": "said.csv", "unlabelled": ["librispeech"]})
     with pytest.raises(UsageError, match="says nothing of 8 unlabelled clips"):
@@ -380,7 +387,7 @@ def test_training_stops_when_validation_gets_no_better(where, tmp_path):
     made = recipe(
         fit={"epochs": 40, "validation_share": 0.15, "patience": 2, "learning_rate": 1e-7}
     )
-    whole = read_dataset(made, where.corpora)
+    whole = read_dataset(made.dataset, where.corpora)
     data = Dataset(whole.train[::40], [1.0] * len(whole.train[::40]))
     seen = []
     train(made, data, where, tmp_path / "run", seen.append)
@@ -395,14 +402,18 @@ def test_training_stops_when_validation_gets_no_better(where, tmp_path):
 @pytest.mark.slow
 def test_sound_is_changed_the_same_way_by_any_number_of_processes(where, few, tmp_path):
     pytest.importorskip("audiomentations", reason="needs the extra augment")
-    sound = [{"kind": "pitch_shift", "p": 0.5}, {"kind": "noise"}, {"kind": "losses", "p": 0.3}]
+    sound = [
+        {"kind": "pitch_shift", "p": 0.5},
+        {"kind": "noise"},
+        {"kind": "packet_loss", "p": 0.3},
+    ]
     made = recipe(augment={"speeds": [1.0], "waveform": sound}, fit={"epochs": 1})
     data = few(made)
     states = []
     for workers in (0, 2):
         run = tmp_path / str(workers)
         train(made, data, replace(where, workers=workers), run)
-        states.append(torch.load(run / "checkpoint.pt", weights_only=True)["averaged"])
+        states.append(torch.load(run / "checkpoint.pt", weights_only=True)["ema"])
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
 
@@ -423,7 +434,7 @@ def test_data_on_both_sides_are_refused(where, few, tmp_path):
     with pytest.raises(ModelError, match="no run and no model"):
         train(recipe(distill={"teacher": "x"}), few(made), where, tmp_path / "other")
     alone = recipe(distill={"unlabelled": ["librispeech"]})
-    with pytest.raises(UsageError, match=r"distill\.teachers or distill\.table"):
+    with pytest.raises(UsageError, match=r"distill\.teachers or distill\.soft_labels"):
         train(alone, few(alone), where, tmp_path / "nobody")
 
 

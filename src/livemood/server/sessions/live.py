@@ -5,7 +5,7 @@ import time
 from concurrent.futures import Future
 
 from livemood.audio import AudioBlock
-from livemood.engine.hub import Reason, Session
+from livemood.engine.hub import HubSession, Reason
 from livemood.server.monitor.log import Entry, EventLog
 from livemood.server.sessions.pace import Pace
 from livemood.server.spec import SessionRecord, ended_fields
@@ -64,7 +64,7 @@ class LiveSession:
 
     def __init__(
         self,
-        session: Session,
+        session: HubSession,
         rate: int,
         channels: int,
         ahead_s: float,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from livemood.model.model import load_model
+from livemood.model import load_model
 from livemood.training.data.clips import Clip
 from livemood.training.data.predictions import Probs, Truth
 from livemood.training.evaluation.metrics import (
@@ -19,6 +19,9 @@ from livemood.training.evaluation.metrics import (
     uar_among_its_labels,
 )
 from livemood.training.evaluation.predict import predict_clips
+
+Predictions = tuple[Truth, Probs]
+"""True labels and predicted probabilities of clips."""
 
 
 def crossvalidation_figures(

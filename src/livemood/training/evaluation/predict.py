@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from livemood.audio.block import Samples
-from livemood.model.model import Model, load_model
+from livemood.model import Model, load_model
 from livemood.training.data.clips import Clip, read_clip
 from livemood.training.data.predictions import Probs, Truth
 from livemood.training.network.kinds import load_trained

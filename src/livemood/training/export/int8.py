@@ -60,7 +60,7 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
         quantize_static(
             str(prepared),
             str(target),
-            _Calibration(calibration, OnnxNetwork(source, "cpu").nothing_kept(1)),
+            _Calibration(calibration, OnnxNetwork(source, "cpu").fresh_state(1)),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -71,8 +71,8 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
             nodes_to_exclude=_kept_in_float(prepared),
         )
         quantize_convolution_caches(target)
-        if (moments := OnnxNetwork(source, "cpu").moments) is not None:
-            write_statistics_matrix(target, moments)
+        if (matrix := OnnxNetwork(source, "cpu").pooling_matrix) is not None:
+            write_statistics_matrix(target, matrix)
     finally:
         prepared.unlink()
 

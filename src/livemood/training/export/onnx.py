@@ -1,6 +1,5 @@
 """From torch to the model file in ONNX, and how far the two agree."""
 
-import base64
 import warnings
 from pathlib import Path
 
@@ -10,8 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from livemood.errors import ModelError
-from livemood.model.network import INPUTS, MOMENTS, OUTPUTS, OnnxNetwork
-from livemood.training.export.streaming_module import Streaming
+from livemood.model.features import Frames
+from livemood.model.interface import FEATURES, SCORES, VOTES
+from livemood.model.network import OnnxNetwork
+from livemood.model.pooling import MOMENTS, encoded, weights_of
+from livemood.training.export.streaming_module import INPUTS, OUTPUTS, Streaming
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.network.heads import StatisticsPooling
 
@@ -69,12 +71,19 @@ def _difference(streaming: Streaming, exported: OnnxNetwork, network: DcRnn, mel
                 with torch.no_grad():
                     expected = streaming(*inputs)
                     read = None if rows else network.eval()(inputs[0])
-                got = exported(*(i.numpy() for i in inputs))
-                pairs = list(zip(got, expected, strict=True))
+                given = (i.numpy() for i in inputs)
+                got = exported(dict(zip(INPUTS, given, strict=True)))
+                pairs = [(got[n], e) for n, e in zip(OUTPUTS, expected, strict=True)]
                 if read is not None:
-                    pairs.append((exported.whole(inputs[0].numpy()), read))
+                    pairs.append((_logits(exported, inputs[0].numpy()), read))
                 worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in pairs))
     return worst
+
+
+def _logits(network: OnnxNetwork, windows: Frames) -> NDArray[np.float32]:
+    """Logits (batch, labels) of whole windows (batch, frames, mels) that nothing precedes."""
+    got = network({FEATURES: windows, **network.fresh_state(len(windows))})
+    return network.read(network.pool(got[VOTES].swapaxes(0, 1), weights_of(got[SCORES].T)))
 
 
 def _inputs(
@@ -90,7 +99,6 @@ def _inputs(
 def write_statistics_matrix(path: Path, matrix: NDArray[np.float32]) -> None:
     """Write into the network at `path` what makes logits of mean and deviation of its steps."""
     model = onnx.load(str(path))
-    text = base64.b64encode(np.ascontiguousarray(matrix, "<f4").tobytes()).decode()
     kept = {prop.key: prop.value for prop in model.metadata_props}
-    onnx.helper.set_model_props(model, kept | {MOMENTS: text})
+    onnx.helper.set_model_props(model, kept | {MOMENTS: encoded(matrix)})
     onnx.save(model, str(path))

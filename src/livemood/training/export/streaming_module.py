@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.network.heads import StatisticsPooling
 
+INPUTS = ("features", "rows1", "rows2", "state")
+OUTPUTS = ("votes", "scores", "new_state", "new_rows1", "new_rows2")
+
 
 class Streaming(nn.Module):
     """What is exported: one hop, from new frames and what is kept to what its steps say."""

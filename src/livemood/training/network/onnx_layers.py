@@ -9,7 +9,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from livemood.model.network import moments_of
+from livemood.model.pooling import pooling_matrix
 
 PROJECTIONS: Final = ("step_projection", "step_projection.0", "readout", "readout.0")
 """How the nodes of the step projection end; the last two are those of models up to 0.4."""
@@ -45,7 +45,7 @@ class OnnxLayers:
         self.projection = linear.pop(own[0]) if own else []
         self.projected = len(self.projection[0]) if own else 0
         written = {entry.key: entry.value for entry in model.metadata_props}
-        matrix = moments_of(written, self.projected, path) if own else None
+        matrix = pooling_matrix(written, self.projected, path) if own else None
         self.statistics_pooling = matrix is not None
         if matrix is not None:
             linear["output"] = [torch.from_numpy(matrix[:-1].T), torch.from_numpy(matrix[-1])]

@@ -9,8 +9,11 @@ from typing import Any
 from livemood.training.build import build
 from livemood.training.data.dataset import Dataset
 from livemood.training.data.folds import Fold, check_classes, chosen_folds
-from livemood.training.data.predictions import Probs, Truth
-from livemood.training.evaluation.cross_validation import crossvalidation_figures, held_out_figures
+from livemood.training.evaluation.cross_validation import (
+    Predictions,
+    crossvalidation_figures,
+    held_out_figures,
+)
 from livemood.training.evaluation.model_card import write_model_card
 from livemood.training.evaluation.precision import choose_precision
 from livemood.training.evaluation.predict import predict_bidirectional, predict_clips
@@ -72,7 +75,7 @@ def train_folds(
     share the folds, and a run over all of them then finds them trained.
     """
     data = data.for_folds(folds)
-    predictions: dict[str, list[tuple[Truth, Probs]]] = defaultdict(list)
+    predictions: dict[str, list[Predictions]] = defaultdict(list)
     for fold in chosen_folds(folds, only):
         part, run = data.without(fold.speakers), out / f"fold{fold.name}"
         own, there = recipe.for_fold(fold.name), workspace.for_fold(fold.name)

@@ -37,7 +37,7 @@ class NetworkSection(Section):
     hidden: int = Field(512, gt=0)
     """Units of the linear layers after the convolutions."""
     rank: int = Field(0, ge=0)
-    """Low rank of the second and third convolutions: each is one over time, then one over mel bands.
+    """Low rank of the second and third convolutions: each is one over time, one over mel bands.
 
     At 32 of 64 channels a third of the multiplications, at 16 a sixth. 0 leaves them whole.
     """

@@ -31,7 +31,8 @@ KINDS: Final = {
 Shares of the length (time_shift, time_mask), factors (time_stretch, speed), dB (gain,
 gain_transition, tilt; noise and background_speech: signal to noise), semitones (pitch_shift), Hz
 (frequency_shift), seconds of reverberation RT60, fractions of the centre frequency
-(frequency_mask), kbit/s (opus), percent of packets (packet_loss). `telephone` is G.711 of either law at 8 kHz.
+(frequency_mask), kbit/s (opus), percent of packets (packet_loss). `telephone` is G.711 of either
+law at 8 kHz.
 """
 
 
