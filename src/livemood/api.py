@@ -9,6 +9,7 @@ from livemood.engine.sinks import Sink, SinkThreads
 from livemood.engine.user_model import open_model
 from livemood.engine.user_source import Source, block_source
 from livemood.errors import UsageError
+from livemood.model import Baseline
 from livemood.model.network import Provider
 from livemood.plugins import make_plugin
 from livemood.sources import BlockSource, FileSource, Microphone
@@ -28,6 +29,7 @@ def listen(
     model: str | Path | AnyModel = "default",
     provider: Provider = "auto",
     settings: MonitorSettings | None = None,
+    baselines: Sequence[Baseline | None] = (),
 ) -> Iterator[AnyEvent]:
     """Events of a microphone, of `file`, or of `source`, as they happen.
 
@@ -35,7 +37,8 @@ def listen(
     own, or a plug-in's: `NAME` or `NAME:ARGUMENT`. `speed` is that of a file: 1.0 is real time,
     None as fast as possible. Every event also goes to each of `sinks`, in a thread of its own.
     `vad` is the name of a voice activity detector or makes one for each channel. `model` is a
-    shipped model, a model's folder, a plug-in's name, or a model of your own.
+    shipped model, a model's folder, a plug-in's name, or a model of your own. `baselines` are those
+    of the voices on the first channels, made by the same model; they grow as those speak.
 
     The session ends, with `session.ended` as the last event, when its source does or when the
     iterator is closed. Raises `LivemoodError` at once if there is no such file, device or model,
@@ -48,7 +51,9 @@ def listen(
         [make_plugin("sinks", sink) if isinstance(sink, str) else sink for sink in sinks],
         live=heard.live,
     )
-    session = BackgroundSession(heard, loaded, chosen, [threads.put], vad=factory)
+    session = BackgroundSession(
+        heard, loaded, chosen, [threads.put], vad=factory, baselines=baselines
+    )
     return _events(session, threads)
 
 

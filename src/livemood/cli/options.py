@@ -19,7 +19,17 @@ WindowS = Annotated[
     float | None,
     typer.Option("--window", help="Seconds of sound in a full window: the model's longest or 3."),
 ]
-HopS = Annotated[float, typer.Option("--hop", help="Seconds from one window to the next.")]
+HopS = Annotated[
+    float | None,
+    typer.Option("--hop", help="Seconds from one window to the next: the model's own or 0.25."),
+]
+UseBaseline = Annotated[
+    bool,
+    typer.Option(
+        "--use-baseline/--no-baseline",
+        help="Relate readings to how each voice usually sounds, if the model can.",
+    ),
+]
 BudgetMs = Annotated[float, typer.Option(help="Latency budget of live sound in ms.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")]
 Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the timeline.")]
@@ -70,15 +80,26 @@ class Loading:
 
 
 def settings(
-    window: float | None, hop: float, budget_ms: float, vad: str, model: AnyModel
+    window: float | None,
+    hop: float | None,
+    budget_ms: float,
+    vad: str,
+    model: AnyModel,
+    *,
+    baseline: bool = True,
 ) -> MonitorSettings:
     """The session's settings. Raises `UsageError` for values that make no sense."""
     open_detector(vad)
-    lengths = {} if window is None else {"length_s": window}
-    values = {"window": {**lengths, "hop_s": hop}, "budget_s": budget_ms / 1000, "vad": vad}
+    lengths = {"length_s": window, "hop_s": hop}
+    values = {
+        "window": {name: value for name, value in lengths.items() if value is not None},
+        "budget_s": budget_ms / 1000,
+        "vad": vad,
+        "baseline": baseline,
+    }
     given = {
         "window.length_s": f"--window {window}",
-        "window.hop_s": f"--hop {hop:g}",
+        "window.hop_s": f"--hop {hop}",
         "budget_s": f"--budget-ms {budget_ms:g}",
     }
     return MonitorSettings.read(values, given).for_model(reader_of(model))

@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from livemood.audio import Overrun, Span
 from livemood.engine.inference import Request, WindowReader
@@ -13,7 +12,7 @@ from livemood.engine.intake import Intake, LostSound
 from livemood.engine.latency_budget import LatencyBudget, LoadChange
 from livemood.engine.segmenter import GateOpened, SpeechSegmenter, StreamItem, WindowReady
 from livemood.engine.settings import MonitorSettings
-from livemood.model import Reading
+from livemood.model import Baseline, Reading
 from livemood.speech import SpeechEnded, VoiceActivityDetector
 from livemood.timeline.events import (
     ChannelSummary,
@@ -28,8 +27,6 @@ from livemood.timeline.events import (
 from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
 from livemood.timeline.smoother import SmoothedReading, Smoother
 from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
-
-Float64 = NDArray[np.float64]
 
 Inference = Generator[Request, Reading, None]
 """Yields windows to be read and is sent how each sounds."""
@@ -54,6 +51,7 @@ class Channel:
         *,
         live: bool,
         emit: Emit,
+        baseline: Baseline | None = None,
     ) -> None:
         self._number = number
         self._model = model
@@ -64,7 +62,7 @@ class Channel:
         self._intake = Intake(source_rate, self._rate, buffer_s, number)
         self.take = self._intake.push
         """Take the channel's part of a block, never waiting; whether it is time to listen."""
-        self._speech_segmenter = SpeechSegmenter(self._intake, model, detector, settings)
+        self._speech_segmenter = SpeechSegmenter(self._intake, model, detector, settings, baseline)
         self._budget = LatencyBudget(settings.budget_s) if live else None
         self._smoother = Smoother(model.labels, model.priors, settings.smoother)
         self._segmenter = Segmenter()
@@ -97,6 +95,10 @@ class Channel:
     def listen(self) -> list[StreamItem]:
         """Listen to what has come in: what was found, to be read by `read` before the next call."""
         return self._speech_segmenter.advance()
+
+    def pause(self) -> list[StreamItem]:
+        """The same where no sound comes for now: open speech is closed, and more may follow."""
+        return self._speech_segmenter.pause()
 
     def close(self) -> list[StreamItem]:
         """The same at the end of the sound: what is open is closed."""
@@ -154,16 +156,23 @@ class Channel:
 
     def _window(self, window: Span, given_up: int) -> Inference:
         began = time.monotonic()
+        window = self._model.window_of(window)
+        if window.end <= max(self._last_window, window.start):  # nothing new is read of it
+            return
         try:
             request = self._speech_segmenter.request(window)
         except Overrun:  # the reader was held up for longer than the ring lasts
             if self._budget:
                 self._budget.superseded += 1
             return
-        raw = (yield request).probabilities
+        heard = yield request
         since = window.end - self._last_window
         new = window.end - max(self._read_until, window.start)
-        reading = self._smoother.update(raw, since / self._rate, new / self._rate)
+        reading = (
+            self._smoother.update(heard.probabilities, since / self._rate, new / self._rate)
+            if heard.is_speech
+            else self._smoother.abstain(since / self._rate)
+        )
         done = time.monotonic()
         captured = self._intake.captured_at(window.end)
         latency = Latency(
@@ -177,12 +186,15 @@ class Channel:
         if self._budget:
             self._speech_segmenter.windower.stretch = self._budget.stretch
         self.windows += 1
-        self._read(window, raw, reading, latency)
+        self._read(window, heard, reading, latency)
         if change:
             self._changed_load(window, change)
 
-    def _read(self, window: Span, raw: Float64, reading: SmoothedReading, latency: Latency) -> None:
-        smoothed, unsmoothed = np.array((reading.probabilities, raw)).round(4).tolist()
+    def _read(
+        self, window: Span, heard: Reading, reading: SmoothedReading, latency: Latency
+    ) -> None:
+        both = np.array((reading.probabilities, heard.probabilities))
+        smoothed, unsmoothed = both.round(4).tolist()
         valence, arousal = self._model.affect(reading.probabilities.tolist())
         valence, arousal = round(valence, 4), round(arousal, 4)
         stretch = Stretch(
@@ -210,6 +222,8 @@ class Channel:
             arousal=arousal,
             latency_ms=latency,
             behind=self.behind,
+            baseline_s=None if heard.baseline_s is None else round(heard.baseline_s, 1),
+            not_speech=None if heard.not_speech is None else round(heard.not_speech, 4),
         )
 
     def _changed_load(self, window: Span, change: LoadChange) -> None:

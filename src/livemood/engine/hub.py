@@ -16,6 +16,7 @@ from livemood.engine.session import About, SessionCore, Sink
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import Busy, LivemoodError
+from livemood.model import Baseline
 from livemood.speech import DetectorFactory
 from livemood.timeline.events import Marker
 
@@ -53,6 +54,17 @@ class HubSession:
         """Take the next block of sound, all channels. Never waits; nothing after `finish`."""
         if self._ending is None and self._core.push(block):
             self._tell()
+
+    def pause(self) -> None:
+        """Sound has stopped coming for now: close the speech that is open. Does not wait."""
+        if self._ending is None:
+            self._core.pause()
+            self._tell()
+
+    @property
+    def unread(self) -> bool:
+        """Whether the hub has not come yet to what was pushed."""
+        return self._queued.locked()
 
     def mark(self, note: str, at_ms: int | None = None) -> "Future[Marker]":
         """Ask for a marker at `at_ms`, by default where the sound is now. Does not wait.
@@ -161,6 +173,7 @@ class Hub:
         about: About | None = None,
         session: str | None = None,
         vad: DetectorFactory | None = None,
+        baselines: Sequence[Baseline | None] = (),
     ) -> HubSession:
         """A new session of live sound; `session.started` is handed to the sinks at once.
 
@@ -180,6 +193,7 @@ class Hub:
             about=about,
             session=session,
             vad=vad,
+            baselines=baselines,
         )
         opened = HubSession(self, core)
         with self._lock:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from livemood.audio import Samples, Span
-from livemood.model import Model, Reading
+from livemood.model import Baseline, Model, Reading
+from livemood.model.baseline import VoiceBaseline
 from livemood.model.streaming_state import StreamingState
 from livemood.timeline.events import ModelInfo
 
@@ -40,8 +41,22 @@ class WindowReader(Protocol):
     def info(self) -> ModelInfo:
         """What `session.started` says of the model."""
 
-    def new_state(self) -> Any:  # noqa: ANN401 - the model's own
-        """What is kept of one stream from window to window."""
+    hop_s: float | None
+    """Seconds from one window to the next that suit it best; None if any do."""
+    block_s: float | None
+    """A hop is a whole number of these; None if any will do."""
+
+    def baseline(self, given: Baseline | None) -> Any:  # noqa: ANN401
+        """The baseline of a voice: the one that is given, a new one, or None if it uses none.
+
+        Raises `ModelError` if the one that is given does not belong to this model.
+        """
+
+    def new_state(self, baseline: Any = None) -> Any:  # noqa: ANN401 - the model's own
+        """What is kept of one stream from window to window; `baseline` is of its voice."""
+
+    def window_of(self, window: Span) -> Span:
+        """What will be read of a window: up to its end, or less."""
 
     def forget(self, state: Any) -> None:  # noqa: ANN401
         """Another speech begins: what was heard before does not count."""
@@ -71,8 +86,9 @@ class ModelReader:
         self.name, self.labels, self.priors = manifest.name, model.labels, manifest.priors
         self.sample_rate = manifest.features.sample_rate
         self.shortest_s, self.longest_s = manifest.window.shortest_s, manifest.window.longest_s
+        self.hop_s, self.block_s = manifest.hop_s, model.grid.block_s
         self.request, self.batch_of = model.request, model.batch_of
-        self.new_state = model.new_state
+        self.new_state, self.window_of = model.new_state, model.window_of
         self.read, self.affect = model.read, model.affect
 
     @property
@@ -87,6 +103,10 @@ class ModelReader:
             labels=manifest.labels,
             valence_arousal=manifest.valence_arousal,
         )
+
+    def baseline(self, given: Baseline | None) -> VoiceBaseline | None:
+        """The one that is given, or a new one; None if the model uses none."""
+        return self.model.new_baseline() if given is None else given.voice_for(self.model)
 
     def forget(self, state: StreamingState) -> None:
         """Another speech begins."""

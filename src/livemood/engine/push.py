@@ -20,6 +20,7 @@ from livemood.engine.sinks import Sink, SinkThreads
 from livemood.engine.user_model import AnyModel
 from livemood.engine.user_source import check_format
 from livemood.errors import UsageError
+from livemood.model import Baseline
 from livemood.speech import DetectorFactory
 from livemood.timeline.events import AnyEvent
 
@@ -65,6 +66,7 @@ class Session:
         provider: str = "auto",
         settings: MonitorSettings | None = None,
         vad: str | DetectorFactory | None = None,
+        baselines: Sequence[Baseline | None] = (),
         sinks: Sequence[Sink] = (),
         on_event: OnEvent | None = None,
         background: bool = False,
@@ -76,10 +78,11 @@ class Session:
         """A new session. Loading a model by name takes a moment the first time.
 
         `rate` is in Hz, 4000 to 192000. `participants` names who speaks on each channel. `vad` is
-        the name of a voice activity detector or makes one for each channel. `live` says that sound
-        comes at the pace of time: the latency budget of `settings` holds. With `live=False` every
-        window is read, however long that takes. `name` is what events call the source; `purpose`
-        and `consent` are passed on in `session.started`.
+        the name of a voice activity detector or makes one for each channel. `baselines` are those
+        of the voices on the first channels, made by the same model; they grow as those speak.
+        `live` says that sound comes at the pace of time: the latency budget holds. With
+        `live=False` every window is read, however long that takes. `name` is what events call the
+        source; `purpose` and `consent` are passed on in `session.started`.
 
         Raises `UsageError` for what cannot be, `ModelError` for a model that cannot be used, and
         `Busy` if background sessions take all the time that the machine has.
@@ -107,6 +110,7 @@ class Session:
             "sinks": [self._sinks.put, self._queue.put if self._queue else self._collect],
             "about": About(purpose, consent, tuple(participants)),
             "vad": vad,
+            "baselines": baselines,
         }
         self._core: SessionCore | HubSession
         try:

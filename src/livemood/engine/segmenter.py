@@ -7,6 +7,7 @@ from livemood.audio import Overrun, Samples, Span
 from livemood.engine.inference import Request, WindowReader
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
+from livemood.model import Baseline
 from livemood.speech import (
     SpeechEnded,
     SpeechGate,
@@ -54,6 +55,7 @@ class SpeechSegmenter:
         model: WindowReader,
         detector: VoiceActivityDetector,
         settings: MonitorSettings,
+        baseline: Baseline | None = None,
     ) -> None:
         self._intake, self._ring = intake, intake.ring
         self._model = model
@@ -70,7 +72,8 @@ class SpeechSegmenter:
         self._quiet = max(1, self._quiet // frame) * frame
         self._position = 0
         self._next_reset = self._reset_after
-        self._state = model.new_state()
+        voice = model.baseline(baseline) if settings.baseline else None
+        self._state = model.new_state(voice)
 
     def advance(self) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
@@ -81,6 +84,15 @@ class SpeechSegmenter:
             return []
         self._intake.fetch()
         found = self._advance()
+        self._intake.wake_at(self._next_due())
+        return found
+
+    def pause(self) -> list[StreamItem]:
+        """No sound comes for now: listen to all that came, and close the gate where it is."""
+        self._intake.fetch()
+        found = self._advance()
+        if self._gate.is_open:
+            self._restart(self._position, found)
         self._intake.wake_at(self._next_due())
         return found
 

@@ -11,6 +11,8 @@ from livemood.engine.channel import Channel, Inference
 from livemood.engine.inference import WindowReader
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
+from livemood.errors import UsageError
+from livemood.model import Baseline
 from livemood.speech import DetectorFactory, open_detector, vad_name
 from livemood.timeline.events import (
     AnyEvent,
@@ -39,6 +41,19 @@ class About:
     """Who speaks on each channel, by name; none or one for each."""
 
 
+def check_baselines(
+    baselines: Sequence[Baseline | None], channels: int, *, wanted: bool = True
+) -> None:
+    """Raise `UsageError` if `baselines` cannot be those of so many channels."""
+    given = [id(baseline) for baseline in baselines if baseline is not None]
+    if len(baselines) > channels:
+        raise UsageError(f"{len(baselines)} baselines were given for {channels} channels")
+    if len(set(given)) != len(given):
+        raise UsageError("a baseline belongs to one voice: give it to one channel only")
+    if given and not wanted:
+        raise UsageError("baselines were given, but the settings say to use none")
+
+
 class SessionCore:
     """Listens to the channels of one source and tells the sinks what it hears.
 
@@ -60,8 +75,13 @@ class SessionCore:
         about: About | None = None,
         session: str | None = None,
         vad: DetectorFactory | None = None,
+        baselines: Sequence[Baseline | None] = (),
     ) -> None:
-        """`vad` makes the detector of each channel; without it `settings.vad` names one."""
+        """`vad` makes the detector of each channel; without it `settings.vad` names one.
+
+        `baselines` are those of the voices on the first channels; they grow by what is heard.
+        """
+        check_baselines(baselines, channels, wanted=settings.baseline)
         reader = reader_of(model)
         settings = settings.for_model(reader)
         self.session = session or secrets.token_hex(8)
@@ -69,7 +89,7 @@ class SessionCore:
         self._sinks = tuple(sinks)
         self._model = reader
         self._seq = 0
-        self._ended = False
+        self._ended = self._pausing = False
         self._channels = [
             Channel(
                 n,
@@ -79,6 +99,7 @@ class SessionCore:
                 settings,
                 live=live,
                 emit=self._emit,
+                baseline=baselines[n] if n < len(baselines) else None,
             )
             for n in range(channels)
         ]
@@ -117,8 +138,15 @@ class SessionCore:
         for inference in self.inferences():
             run_alone(inference, self._model)
 
+    def pause(self) -> None:
+        """No sound comes for now: the next reading closes speech that is open, where it is."""
+        self._pausing = True
+
     def inferences(self) -> list[Inference]:
         """Listen to what has been pushed since; what is to be read, for whoever reads many."""
+        if self._pausing:
+            self._pausing = False
+            return [c.read(items) for c in self._channels if (items := c.pause())]
         return [c.read(items) for c in self._channels if (items := c.listen())]
 
     @property

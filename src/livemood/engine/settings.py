@@ -26,6 +26,14 @@ class WindowLimits(Protocol):
     def longest_s(self) -> float:
         """Seconds of sound in the longest one."""
 
+    @property
+    def hop_s(self) -> float | None:
+        """Seconds from one window to the next that suit it best; None if any do."""
+
+    @property
+    def block_s(self) -> float | None:
+        """A hop is a whole number of these; None if any will do."""
+
 
 class MonitorSettings(BaseModel):
     """How one session is listened to. All times are in seconds."""
@@ -38,6 +46,8 @@ class MonitorSettings(BaseModel):
     """When speech begins and ends."""
     smoother: SmootherSettings = SmootherSettings()
     """How steady the label is."""
+    baseline: bool = True
+    """Whether readings are related to how each voice usually sounds, if the model can do that."""
     vad: str = "webrtc"
     """Voice activity detector: `webrtc`, `silero`, or the name of a plug-in."""
     budget_s: float = Field(0.15, gt=0)
@@ -77,10 +87,23 @@ class MonitorSettings(BaseModel):
             raise UsageError(f"a window of {min(length, first):g} s is too short: {takes}")
         if not length <= model.longest_s:
             raise UsageError(f"a window of {length:g} s is too long: {takes}")
-        if (length, first) == (window.length_s, window.first_s):
+        hop = model.hop_s or window.hop_s if "hop_s" not in given else window.hop_s
+        _check_hop(hop, model)
+        if (length, first, hop) == (window.length_s, window.first_s, window.hop_s):
             return self
-        filled = window.model_copy(update={"length_s": length, "first_s": first})
+        filled = window.model_copy(update={"length_s": length, "first_s": first, "hop_s": hop})
         return self.model_copy(update={"window": filled})
+
+
+def _check_hop(hop_s: float, model: WindowLimits) -> None:
+    if model.block_s is None:
+        return
+    blocks = max(1, round(hop_s / model.block_s))
+    if abs(hop_s / model.block_s - blocks) > 1e-6:
+        raise UsageError(
+            f"model {model.name} reads blocks of {model.block_s:g} s: a hop of {hop_s:g} s is no "
+            f"whole number of them, use {blocks * model.block_s:g}"
+        )
 
 
 def _line(error: ValidationError, names: Mapping[str, str]) -> str:

@@ -76,7 +76,9 @@ class _OneAtATime:
         self.name, self.labels, self.priors = reader.name, reader.labels, reader.priors
         self.sample_rate = reader.sample_rate
         self.shortest_s, self.longest_s = reader.shortest_s, reader.longest_s
+        self.hop_s, self.block_s = reader.hop_s, reader.block_s
         self.info = reader.info
+        self.baseline, self.window_of = reader.baseline, reader.window_of
         self.new_state, self.forget, self.request = reader.new_state, reader.forget, reader.request
         self.batch_of, self.affect = reader.batch_of, reader.affect
         self._read, self._lock = reader.read, threading.Lock()

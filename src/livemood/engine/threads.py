@@ -5,10 +5,11 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from livemood.engine.event_queue import EventQueue
-from livemood.engine.session import About, SessionCore, Sink
+from livemood.engine.session import About, SessionCore, Sink, check_baselines
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import SourceError
+from livemood.model import Baseline
 from livemood.sources import BlockSource, FileSource
 from livemood.speech import DetectorFactory
 from livemood.timeline.events import AnyEvent
@@ -23,6 +24,7 @@ def run(
     stop: threading.Event | None = None,
     about: About | None = None,
     vad: DetectorFactory | None = None,
+    baselines: Sequence[Baseline | None] = (),
 ) -> SourceError | None:
     """Listen to `source` to its end, or until `stop` is set.
 
@@ -39,6 +41,7 @@ def run(
         sinks=sinks,
         about=about,
         vad=vad,
+        baselines=baselines,
     )
     stop = stop or threading.Event()
     bring = _run_live if source.live else _run_all
@@ -66,8 +69,8 @@ def analyze_file(
     timeline = Timeline()
     source = FileSource(path)
     sinks: list[Sink] = [timeline.add]
-    if progress:
-        sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / source.duration_s)))
+    if progress and (length := source.duration_s):
+        sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / length)))
     failure = run(source, model, settings or MonitorSettings(), sinks, vad=vad)
     return timeline, failure
 
@@ -83,8 +86,10 @@ class BackgroundSession:
         sinks: Sequence[Sink] = (),
         about: About | None = None,
         vad: DetectorFactory | None = None,
+        baselines: Sequence[Baseline | None] = (),
     ) -> None:
         settings.for_model(reader_of(model))  # refused here, not in the thread
+        check_baselines(baselines, source.channels, wanted=settings.baseline)
         self._events = EventQueue(live=source.live)
         self._stop = threading.Event()
         self.stopping = False
@@ -94,7 +99,7 @@ class BackgroundSession:
         every = (*sinks, self._events.put)
         self._thread = threading.Thread(
             target=self._work,
-            args=(source, model, settings, every, about, vad),
+            args=(source, model, settings, every, about, vad, baselines),
             name="livemood",
             daemon=True,
         )
@@ -130,9 +135,10 @@ class BackgroundSession:
         sinks: Sequence[Sink],
         about: About | None,
         vad: DetectorFactory | None,
+        baselines: Sequence[Baseline | None],
     ) -> None:
         try:
-            self.failure = run(source, model, settings, sinks, self._stop, about, vad)
+            self.failure = run(source, model, settings, sinks, self._stop, about, vad, baselines)
         except Exception as error:
             self.failure = error
         finally:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from livemood.audio import Samples, Span
 from livemood.engine.inference import ModelReader, ReadSound, WindowReader
 from livemood.errors import ModelError, UsageError
-from livemood.model import Model, Reading, load_model, shipped_models
+from livemood.model import Baseline, Model, Reading, load_model, shipped_models
 from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
 from livemood.plugins import find_plugin, make_plugin
 from livemood.speech.vad import SAMPLE_RATE
@@ -150,6 +150,8 @@ class _UserReader:
     """What both kinds have in common."""
 
     LARGEST_BATCH = 16
+    hop_s: float | None = None
+    block_s: float | None = None
     sample_rate = SAMPLE_RATE
 
     def __init__(self, model: EmotionModel | StreamingEmotionModel) -> None:
@@ -186,9 +188,18 @@ class _UserReader:
             valence_arousal="derived",
         )
 
-    def new_state(self) -> _State:
+    def baseline(self, given: Baseline | None) -> None:
+        """None: models of your own keep theirs themselves."""
+        if given is not None:
+            raise ModelError(f"model {self.name} uses no baselines: leave it out")
+
+    def new_state(self, baseline: None = None) -> _State:  # noqa: ARG002 - none is ever given
         """Nothing heard yet."""
         return _State()
+
+    def window_of(self, window: Span) -> Span:
+        """All of it."""
+        return window
 
     def forget(self, state: _State) -> None:
         """Another speech begins."""

@@ -267,11 +267,11 @@ def test_a_run_goes_on_from_another_with_its_batch_norms(where, few, tmp_path):
                 assert torch.equal(value, left[name]), name
             else:
                 assert len(value) == 4
+    other = DcRnn(part.model_copy(update={"rank": 4}), 64, 7)
     with pytest.raises(ModelError, match="does not fit"):
-        other = DcRnn(part.model_copy(update={"rank": 4}), 64, 7)
         load_initial_weights(other, 64, where.encoders)
+    network.section = part.model_copy(update={"pretrained_sha256": "x"})
     with pytest.raises(ModelError, match="SHA-256"):
-        network.section = part.model_copy(update={"pretrained_sha256": "x"})
         load_initial_weights(network, 64, where.encoders)
 
 
