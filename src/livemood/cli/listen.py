@@ -17,6 +17,7 @@ from livemood.engine import BackgroundSession, MonitorSettings
 from livemood.engine.session import About, Sink
 from livemood.errors import UsageError
 from livemood.model import Baseline, Model
+from livemood.notify import Notifier, NotifySettings, Outbox, load_notify_settings
 from livemood.sources import BlockSource, FileSource, IgnoredChannels, open_devices
 from livemood.sources.devices import LOOPBACK
 from livemood.sources.file import FASTEST
@@ -71,6 +72,10 @@ def listen(
     use_baseline: options.UseBaseline = True,
     participants: options.Participants = None,
     ignore_channel: options.IgnoreChannel = None,
+    alerts: Annotated[
+        Path | None,
+        typer.Option(help="Rules, and whom to tell: a TOML file.", show_default=False),
+    ] = None,
     stay: Stay = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
@@ -81,17 +86,29 @@ def listen(
         raise UsageError("give one of --device, --file and --rtp")
     if sdp is not None and rtp is None:
         raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
+    notify = load_notify_settings(alerts) if alerts else None
     with options.Loading(model, provider) as loading:
         source = _source(devices, file, speed, rtp, sdp)
         _import_server(serve)
         loaded = loading.result()
     chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
     baselines = [loaded.baseline(path) for path in baseline or ()]
+    if notify:
+        chosen = chosen.model_copy(update={"alerts": notify.alerts})
     if isinstance(source, RtpSource):
         _wait(source)
-    about = About(participants=names(participants))
-    heard = IgnoredChannels(source, ignore_channel) if ignore_channel else source
-    _session(heard, loaded, chosen, port if serve else None, as_json, out, stay, about, baselines)
+    _session(
+        IgnoredChannels(source, ignore_channel) if ignore_channel else source,
+        loaded,
+        chosen,
+        port if serve else None,
+        as_json,
+        out,
+        stay,
+        About(participants=names(participants)),
+        baselines=baselines,
+        notify=notify,
+    )
 
 
 def demo(
@@ -167,6 +184,7 @@ def _session(
     stay: bool,
     about: About | None = None,
     baselines: Sequence[Baseline] = (),
+    notify: NotifySettings | None = None,
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
     with ExitStack() as stack:
@@ -180,6 +198,8 @@ def _session(
             view = open_view(server.url, server.page) if server else open_view()
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
         sinks: list[Sink] = [server.publish] if server else []
+        if notify and (targets := notify.targets()):
+            sinks.append(stack.enter_context(Notifier(targets, Outbox())))
         session = BackgroundSession(source, model, settings, sinks, about, baselines=baselines)
         with ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:
