@@ -66,7 +66,9 @@ class Exports:
         with _Slot(self) as slot:
             await self._sessions.pools.admission.run(note)
             if await self._large(session):
-                large = self._by_child(session, export_process.REPORT, language, str(retention_days))
+                large = self._by_child(
+                    session, export_process.REPORT, language, str(retention_days)
+                )
                 return slot.held(_Held(large, headers=REPORT_HEADERS, media_type="text/html"))
             made = await self._sessions.pools.exports.run(
                 self._report, session, language, retention_days
