@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from livemood.cli import options
-from livemood.cli.listen import ended_by_signals
+from livemood.cli.running import ended_by_signals
 from livemood.engine import BackgroundSession, MonitorSettings
 from livemood.engine.user_model import open_model
 from livemood.errors import UsageError

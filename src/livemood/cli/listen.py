@@ -1,10 +1,5 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
-import signal
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,21 +7,21 @@ import typer
 
 from livemood.cli import options
 from livemood.cli.interrupt import QuietInterrupts
-from livemood.cli.output import EventFile, Printer, ProgressLine, SessionOutput
-from livemood.cli.view import LiveView, PlainView, open_view
-from livemood.engine import About, AnyModel, BackgroundSession, MonitorSettings
-from livemood.engine.sinks import Sink, SinkThreads
+from livemood.cli.running import run_session
+from livemood.cli.sound_files import names
+from livemood.engine import About, MonitorSettings
 from livemood.engine.user_source import block_source
 from livemood.errors import UsageError
-from livemood.model import Baseline
+from livemood.notify import load_notify_settings
 from livemood.plugins import make_plugin
-from livemood.sources import BlockSource, FileSource, Microphone
+from livemood.sources import BlockSource, FileSource, IgnoredChannels, open_devices
+from livemood.sources.devices import LOOPBACK
 from livemood.sources.file import FASTEST
 from livemood.sources.rtp import RtpSource, read_sdp, split_address
 from livemood.sources.rtp.payload import STATIC
 
 if TYPE_CHECKING:
-    from livemood.server import ServerThread
+    pass
 
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo.opus"
 SPEAKERS = About("demonstration", "synthetic voices: nobody speaks", ("Clinic", "Caller"))
@@ -37,8 +32,16 @@ Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast
 
 def listen(
     device: Annotated[
-        str | None, typer.Option(help="Microphone: its index or a part of its name.")
+        list[str] | None,
+        typer.Option(
+            help="Microphone: its index or a part of its name; mic is the default one, loopback "
+            "what the computer plays. Several are a channel each.",
+            show_default=False,
+        ),
     ] = None,
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="What the computer plays: --device loopback.")
+    ] = False,
     file: Annotated[Path | None, typer.Option(help="A sound file instead of a microphone.")] = None,
     speed: Speed = "1",
     rtp: Annotated[
@@ -73,26 +76,46 @@ def listen(
         ),
     ] = None,
     use_baseline: options.UseBaseline = True,
+    participants: options.Participants = None,
+    ignore_channel: options.IgnoreChannel = None,
+    alerts: Annotated[
+        Path | None,
+        typer.Option(help="Rules, and whom to tell: a TOML file.", show_default=False),
+    ] = None,
     stay: Stay = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
     """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
-    if sum(x is not None for x in (device, file, rtp, plugin)) > 1:
+    devices = [*(device or []), *([LOOPBACK] if loopback else [])]
+    if sum(map(bool, (devices, file, rtp, plugin))) > 1:
         raise UsageError("give one of --device, --file, --rtp and --source")
     if sdp is not None and rtp is None:
         raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
+    notify = load_notify_settings(alerts) if alerts else None
     with QuietInterrupts(), options.Loading(model, provider) as loading:
-        source = _source(device, file, speed, rtp, sdp, plugin)
+        source = _source(devices, file, speed, rtp, sdp, plugin)
         _import_server(serve)
         loaded = loading.result()
     chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
     baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
+    if notify:
+        chosen = chosen.model_copy(update={"alerts": notify.alerts})
     if isinstance(source, RtpSource):
         _wait(source)
-    sinks = [make_plugin("sinks", spec) for spec in sink or []]
-    where = port if serve else None
-    _session(*(source, loaded, chosen, where, as_json, out, stay), sinks=sinks, baselines=baselines)
+    run_session(
+        IgnoredChannels(source, ignore_channel) if ignore_channel else source,
+        loaded,
+        chosen,
+        port if serve else None,
+        as_json,
+        out,
+        stay,
+        About(participants=names(participants)),
+        sinks=[make_plugin("sinks", spec) for spec in sink or []],
+        baselines=baselines,
+        notify=notify,
+    )
 
 
 def demo(
@@ -111,13 +134,13 @@ def demo(
         loaded = loading.result()
     if not as_json:
         typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
-    _session(
+    run_session(
         source, loaded, MonitorSettings(), port if serve else None, as_json, out, stay, SPEAKERS
     )
 
 
 def _source(
-    device: str | None,
+    devices: list[str],
     file: Path | None,
     speed: str,
     rtp: str | None,
@@ -128,7 +151,7 @@ def _source(
         return block_source(make_plugin("sources", plugin))
     if file is not None:
         return FileSource(file, _speed(speed))
-    return Microphone(device) if rtp is None else _call(rtp, sdp)
+    return open_devices(devices) if rtp is None else _call(rtp, sdp)
 
 
 def _call(address: str, sdp: Path | None) -> RtpSource:
@@ -163,86 +186,3 @@ def _speed(text: str) -> float | None:
     if not 0 < speed <= FASTEST:
         raise UsageError(f"--speed must be above 0, up to {FASTEST:g}, or max, not {text!r}")
     return speed
-
-
-def _session(
-    source: BlockSource,
-    model: AnyModel,
-    settings: MonitorSettings,
-    port: int | None,
-    as_json: bool,
-    out: Path | None,
-    stay: bool,
-    about: About | None = None,
-    sinks: Sequence[Sink] = (),
-    baselines: Sequence[Baseline] = (),
-) -> None:
-    """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
-    with ExitStack() as stack:
-        server = _serve(stack, port) if port is not None else None
-        outputs: list[SessionOutput] = []
-        if out is not None:
-            outputs.append(stack.enter_context(EventFile(out, source.name)))
-        view = None
-        if as_json:
-            outputs.append(stack.enter_context(Printer()))
-        else:
-            view = open_view(server.url, server.page) if server else open_view()
-            outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
-        threads = SinkThreads(sinks, live=source.live)
-        stack.callback(threads.close)
-        puts = [threads.put, *([server.publish] if server else [])]
-        session = BackgroundSession(source, model, settings, puts, about, baselines=baselines)
-        _show_how_far(stack, source, session, view)
-        with ended_by_signals(session) as interrupted:
-            with closing(session.events()) as events:
-                for event in events:
-                    for output in outputs:
-                        output.show(event)
-            while stay and server and not interrupted.wait(0.5):  # signals come in between
-                pass
-    if session.failure:
-        raise session.failure
-
-
-def _show_how_far(
-    stack: ExitStack,
-    source: BlockSource,
-    session: BackgroundSession,
-    view: LiveView | PlainView | None,
-) -> None:
-    """Let time go on in the view while nobody speaks, and say how much of a file was read."""
-    duration_s = getattr(source, "duration_s", None)
-    if view is not None:
-        view.follow(lambda: session.now_ms, duration_s)
-    shown = isinstance(view, LiveView) or sys.stdout.isatty()
-    if duration_s and not shown and sys.stderr.isatty():
-        stack.enter_context(ProgressLine(lambda: session.now_ms, duration_s))
-
-
-def _serve(stack: ExitStack, port: int) -> "ServerThread":
-    from livemood.server import ServerThread
-
-    return stack.enter_context(ServerThread(port))
-
-
-@contextmanager
-def ended_by_signals(session: BackgroundSession) -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) ends the session in order; a second ends the program.
-
-    Gives what is set by the first.
-    """
-    interrupted = threading.Event()
-
-    def interrupt(*_: object) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-        session.stop()
-
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
