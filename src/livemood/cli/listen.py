@@ -1,7 +1,7 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,9 +19,6 @@ from livemood.sources.devices import LOOPBACK
 from livemood.sources.file import FASTEST
 from livemood.sources.rtp import RtpSource, read_sdp, split_address
 from livemood.sources.rtp.payload import STATIC
-
-if TYPE_CHECKING:
-    pass
 
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo.opus"
 SPEAKERS = About("demonstration", "synthetic voices: nobody speaks", ("Clinic", "Caller"))
