@@ -33,8 +33,6 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else str(item.path)))
 
 
-
-
 @pytest.fixture(scope="session")
 def corpora():
     """The folder of emotional speech corpora, or a skip with the reason."""
