@@ -126,7 +126,7 @@ def test_a_session_to_which_no_sound_came_has_ended_too(browser, model, tmp_path
         browser.until("globalThis.livemoodPage?.feed.state === 'live'")
         http.post(f"/v1/sessions/{session}/end").raise_for_status()
         browser.until("livemoodPage.feed.state === 'ended'")
-        assert browser.text("#notice") == "The session ended; no sound came."
+        assert browser.text("#notice") == "The session ended. No sound came."
         sockets(browser)
         pass_by(browser, 1000)
         assert sockets(browser) == []

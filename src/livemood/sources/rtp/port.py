@@ -21,17 +21,17 @@ from livemood.sources.rtp.udp import LONGEST_PACKET, bind
 log = logging.getLogger(__name__)
 
 Open = Callable[[int, RtpFormat], Take | None]
-"""Asked about a new sender (its SSRC, its format): what takes its blocks, or none to refuse it."""
+"""Asked about a new sender (SSRC, format): returns what takes its blocks, or None to refuse it."""
 
 TypesOf = Callable[[int], PayloadTypes | None]
-"""What the payload types of a sender mean, by its SSRC; none: it is nobody's."""
+"""What the payload types of a sender mean, by its SSRC. None: nobody knows this sender."""
 
 
 class RtpPort:
     """A port whose senders are told apart by their SSRC.
 
-    A packet alone opens nothing: a second one must follow it (RFC 3550, A.1). A sender is known by
-    its address, too: packets under its SSRC from elsewhere are not heard.
+    One packet opens no stream: a second one must follow it (RFC 3550, A.1). A sender also has an
+    address: packets with its SSRC from another host are not heard.
 
     Without `parties` every SSRC is a stream of its own. With it the port is one call: so many
     SSRCs are streams, and another one that comes from the same host when one of them has stopped
@@ -63,7 +63,7 @@ class RtpPort:
     ) -> None:
         """Bound at once, and the port above it for RTCP if that is free; 0 takes any free port.
 
-        With `only` nobody but that host is heard. Raises `SourceError` if the address cannot be
+        With `only`, only that host is heard. Raises `SourceError` if the address cannot be
         used.
         """
         self.socket = bind(host, port)
@@ -87,7 +87,7 @@ class RtpPort:
         """Packets that belong to no stream, by cause."""
 
     def read(self) -> None:
-        """Take the packets that have come."""
+        """Read the packets that have come."""
         for _ in range(self.AT_ONCE // AT_ONCE):
             packets = receive(self.socket)
             now = time.monotonic()
@@ -136,13 +136,13 @@ class RtpPort:
         self._note(sender)
 
     def due(self, now: float) -> None:
-        """Hand on what no longer waits."""
+        """Pass on the packets that wait no longer."""
         for sender in list(self.holding):
             sender.hand_on(sender.stream.due(now))
             self._note(sender)
 
     def sweep(self, now: float) -> None:
-        """Part with who is silent, fill pauses, report. To be called several times a second."""
+        """Drop silent senders, fill pauses, send reports. Call it several times a second."""
         for ssrc, sender in list(self.senders.items()):
             grace = sender.left is not None and now - sender.left > self.GRACE_S
             if grace or now - max(sender.heard, sender.reported) > self._idle_s:
@@ -161,7 +161,7 @@ class RtpPort:
         return out
 
     def close(self) -> None:
-        """Part with everybody and give the port back."""
+        """Drop every sender and close the port."""
         for ssrc in list(self.senders):
             self._part(ssrc)
         self.socket.close()
@@ -214,8 +214,8 @@ class RtpPort:
     def _replaced(self, ssrc: int, form: RtpFormat, address: Address, now: float) -> Sender | None:
         """A party of the call that goes on under another SSRC.
 
-        As long as somebody is missing, only who said goodbye is replaced: the newcomer may be
-        another party.
+        While a party is still missing, only a sender that said goodbye is replaced: the new one
+        may be the missing party.
         """
         all_there = len(self.senders) >= self._most
         for old, sender in self.senders.items():
