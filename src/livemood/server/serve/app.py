@@ -25,6 +25,7 @@ from livemood.server.inputs.twilio import twilio_routes
 from livemood.server.inputs.whip import Publishers, installed, whip_routes
 from livemood.server.monitor.page import page_routes
 from livemood.server.refused import Refused
+from livemood.server.serve.baselines import baseline_routes
 from livemood.server.serve.rest import Features, rest_routes
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.watch import watch_routes
@@ -88,6 +89,7 @@ def build_app(
         sessions=True, stream=True, whip=installed(), tokens=True, markers=True, report=True
     )
     app.include_router(rest_routes(sessions, access, features, rtp))
+    app.include_router(baseline_routes(sessions.storage, access))
     app.include_router(whip_routes(publishers, sessions, access))
     app.router.routes += watch_routes(sessions, connections)
     app.router.routes += stream_routes(sessions, connections, limits)

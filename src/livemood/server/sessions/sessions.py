@@ -20,6 +20,7 @@ from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.metrics import ServiceMetrics
 from livemood.server.sessions.pools import Pools
 from livemood.server.sessions.quotas import check_quota
+from livemood.server.sessions.voices import Voices
 from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, ended_fields
 from livemood.server.storage.database import StorageError
 from livemood.server.storage.interface import Storage
@@ -60,6 +61,7 @@ class Sessions:
         self.holds: Callable[[str], bool] = lambda _: True
         """Whether a creator, by the name in records, may still use the server."""
         self.pools = Pools()
+        self.voices = Voices(hub, storage, wanted=settings.baseline)
         self.default_retention_days = 30.0
         self._settings = settings
         self._lock = threading.RLock()
@@ -75,6 +77,7 @@ class Sessions:
         """
         try:
             self.policy.check(spec)
+            self.voices.check(spec)
             opened = self._reserve(spec, by, parties or max(1, len(spec.participants)))
         except Refused as refused:
             # What is no purpose of the policy is anybody's words: it may name a person.
@@ -170,6 +173,7 @@ class Sessions:
     def _listen(self, opened: OpenSession, rate: int) -> LiveSession:
         record = opened.record
         assert record.source is not None  # noqa: S101 - just set
+        opened.baselines = self.voices.of(record)
         try:
             session = self.hub.open(
                 self._settings,
@@ -179,6 +183,7 @@ class Sessions:
                 sinks=[partial(self._take, opened)],
                 about=About(record.purpose, record.consent, record.participants),
                 session=record.id,
+                baselines=opened.baselines,
             )
         except Busy as error:
             raise busy(error.retry_after_s) from None
@@ -217,6 +222,8 @@ class Sessions:
             self.storage.writer.later(partial(self._settle, opened, event))
             return
         self.storage.events.close(session)
+        self.voices.keep(opened.record, opened.baselines)
+        opened.baselines = []
         try:
             self.storage.sessions.update(opened.record.model_copy(update=ended_fields(event)))
         except StorageError:
