@@ -1,6 +1,9 @@
 """The Python API, as the README shows it."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -56,3 +59,15 @@ async def test_connect_is_an_async_iterator_of_a_running_monitor(demo_file):
         assert await session is None
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert events[-1].type == "session.ended"
+
+
+def test_a_reading_leaves_nothing_in_the_home_folder_and_sends_nothing(demo_file, tmp_path):
+    """ONNX Runtime would leave telemetry there, to be uploaded."""
+    home = {name: str(tmp_path) for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    env = {n: v for n, v in os.environ.items() if n != "ORT_DISABLE_TELEMETRY"} | home
+    code = f"import livemood; print(livemood.analyze({str(demo_file)!r}).segments(0)[0].label)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

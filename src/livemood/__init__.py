@@ -3,6 +3,7 @@
 It estimates how speech sounds while it is spoken, not what a person feels.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,10 @@ __all__ = [
     "load_model",
     "parse_event",
 ]
+
+# ONNX Runtime from 1.32 on writes telemetry into the user's cache folder and uploads it, from its
+# import on. livemood sends nothing anywhere. Set the variable to 0 if you want it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Resolved on first use, so that `import livemood` itself costs next to nothing.
 _HOMES = {
