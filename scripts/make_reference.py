@@ -29,10 +29,7 @@ REFERENCE = DOCS / "reference"
 def commands() -> str:
     """The page of the command line."""
     from livemood.cli.main import app
-    from livemood.toolkit.commands import app as research
 
-    wing = {_name(c): c for c in research.registered_commands}
-    groups = {g.name: g.typer_instance for g in research.registered_groups}
     parts = [
         "# Commands",
         NOTE,
@@ -41,13 +38,10 @@ def commands() -> str:
         "something that cannot be done.",
     ]
     for command in app.registered_commands:
-        name = _name(command)
-        if name in groups:
-            parts += _group(f"livemood {name}", groups[name], command.callback)
-        else:
-            parts += _command(f"livemood {name}", wing.get(name, command), 2)
+        if not command.hidden:
+            parts += _command(f"livemood {_name(command)}", command, 2)
     for group in app.registered_groups:
-        parts += _group(f"livemood {group.name}", group.typer_instance, None)
+        parts += _group(f"livemood {group.name}", group.typer_instance)
     return "\n\n".join(parts) + "\n"
 
 
@@ -56,10 +50,10 @@ def _name(command: CommandInfo) -> str:
     return command.name or command.callback.__name__.replace("_", "-")
 
 
-def _group(name: str, app: typer.Typer, said: Callable[..., object] | None) -> Iterator[str]:
+def _group(name: str, app: typer.Typer) -> Iterator[str]:
     callback = app.registered_callback and app.registered_callback.callback
     yield f"## `{name}`"
-    yield prose(app.info.help or inspect.getdoc(said or callback) or "")
+    yield prose(app.info.help or inspect.getdoc(callback) or "")
     for command in app.registered_commands:
         yield from _command(f"{name} {_name(command)}", command, 3)
 
@@ -79,7 +73,7 @@ def _command(name: str, command: CommandInfo, depth: int) -> Iterator[str]:
             metavar = (info and info.metavar) or parameter.name.upper()
             usage.append(metavar + ("..." if "list" in str(kind) else ""))
             rows.append(f"| `{cell(metavar)}` | {cell((info and info.help) or '')} | required |")
-        elif isinstance(info, OptionInfo):
+        elif isinstance(info, OptionInfo) and not info.hidden:
             rows.append(_option(parameter, info, kind))
     yield f"```\n{' '.join(usage)} [OPTIONS]\n```"
     if rows:

@@ -36,14 +36,14 @@ def folder(request, tmp_path_factory):
         return out
     from livemood.training.export.onnx import export_onnx
     from livemood.training.network.dcrnn import DcRnn
-    from livemood.training.recipe.schema import NetworkPart
+    from livemood.training.recipe.sections import NetworkSection
 
     torch.manual_seed(1)
-    part = NetworkPart(channels=8, hidden=16, recurrent=8, moments=12)
+    part = NetworkSection(channels=8, hidden=16, recurrent=8, statistics_pooling=12)
     network = DcRnn(part, 64, 7).train()
     with torch.no_grad():
         network(torch.randn(16, 98, 64))
-        network.causal.pooling.output.weight *= 3
+        network.head.pooling.output.weight *= 3
     export_onnx(network.eval(), 64, out / "model.onnx")
     digest = hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()
     changes = {"sha256": digest, "precision": "float32", "name": "statistics"}

@@ -16,6 +16,7 @@ from livemood.engine import BackgroundSession, MonitorSettings
 from livemood.engine.session import About, Sink
 from livemood.errors import UsageError
 from livemood.model import Baseline, Model
+from livemood.notify import Notifier, NotifySettings, Outbox, load_notify_settings
 from livemood.sources import BlockSource, FileSource, Microphone
 from livemood.sources.file import FASTEST
 from livemood.sources.rtp import RtpSource, read_sdp, split_address
@@ -59,6 +60,10 @@ def listen(
         ),
     ] = None,
     use_baseline: options.UseBaseline = True,
+    alerts: Annotated[
+        Path | None,
+        typer.Option(help="Rules, and whom to tell: a TOML file.", show_default=False),
+    ] = None,
     stay: Stay = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
@@ -68,16 +73,27 @@ def listen(
         raise UsageError("give one of --device, --file and --rtp")
     if sdp is not None and rtp is None:
         raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
+    notify = load_notify_settings(alerts) if alerts else None
     with options.Loading(model, provider) as loading:
         source = _source(device, file, speed, rtp, sdp)
         _import_server(serve)
         loaded = loading.result()
     chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
     baselines = [loaded.baseline(path) for path in baseline or ()]
+    if notify:
+        chosen = chosen.model_copy(update={"alerts": notify.alerts})
     if isinstance(source, RtpSource):
         _wait(source)
     _session(
-        source, loaded, chosen, port if serve else None, as_json, out, stay, baselines=baselines
+        source,
+        loaded,
+        chosen,
+        port if serve else None,
+        as_json,
+        out,
+        stay,
+        baselines=baselines,
+        notify=notify,
     )
 
 
@@ -154,6 +170,7 @@ def _session(
     stay: bool,
     about: About | None = None,
     baselines: Sequence[Baseline] = (),
+    notify: NotifySettings | None = None,
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
     with ExitStack() as stack:
@@ -167,6 +184,8 @@ def _session(
             view = open_view(server.url, server.page) if server else open_view()
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
         sinks: list[Sink] = [server.publish] if server else []
+        if notify and (targets := notify.targets()):
+            sinks.append(stack.enter_context(Notifier(targets, Outbox())))
         session = BackgroundSession(source, model, settings, sinks, about, baselines=baselines)
         with ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:

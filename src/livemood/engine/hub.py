@@ -102,6 +102,7 @@ class HubSession:
 
     def settle(self) -> None:
         """After reading: note what was asked for, and end if that was asked for before."""
+        self._core.watch()
         if self._to_end is None:
             self._note()
             return

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from livemood.errors import UsageError
 from livemood.speech.gate import GateSettings
 from livemood.speech.windows import WindowSettings
+from livemood.timeline.alert_rules import AlertRule
 from livemood.timeline.smoother import SmootherSettings
 
 
@@ -56,6 +57,8 @@ class MonitorSettings(BaseModel):
     """Sound kept for each channel, beyond one full window."""
     longest_concealed_gap_s: float = Field(0.5, ge=0)
     """Lost sound up to this long counts as silence; after more, speech starts afresh."""
+    alerts: tuple[AlertRule, ...] = ()
+    """Rules that `alert` events follow from."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Self:

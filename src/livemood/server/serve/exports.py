@@ -1,6 +1,6 @@
 """A session's timeline as a download, and its report: bounded, streamed, cut when nobody reads."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -8,7 +8,9 @@ from starlette.types import Receive, Scope, Send
 from livemood.server.monitor.page import report_of
 from livemood.server.refused import Refused
 from livemood.server.sessions.sessions import Sessions
+from livemood.timeline.events import parse_event
 from livemood.timeline.export import EXPORTS
+from livemood.timeline.timeline import Timeline
 
 PIECE = 65_536
 """Characters sent at once."""
@@ -28,18 +30,24 @@ class Exports:
         self._sessions, self._most = sessions, most
         self.running = 0
 
-    async def timeline(self, session: str, form: str, headers: dict[str, str]) -> Response:
-        """The timeline in one of the formats. Raises `Refused`."""
+    async def timeline(
+        self, session: str, form: str, headers: dict[str, str], note: Callable[[], None]
+    ) -> Response:
+        """The timeline in one of the formats; `note` writes it down. Raises `Refused`."""
         with _Slot(self) as slot:
+            await self._sessions.pools.admission.run(note)
             if form == "jsonl":
                 first = await self._rows(session, 0)
                 return slot.held(_Held(self._lines(session, first), headers=headers))
             text = await self._sessions.pools.exports.run(self._written, session, form)
             return slot.held(_Held(_pieces(text), headers=headers))
 
-    async def report(self, session: str, language: str, retention_days: float) -> Response:
-        """The report. Raises `Refused`."""
+    async def report(
+        self, session: str, language: str, retention_days: float, note: Callable[[], None]
+    ) -> Response:
+        """The report; `note` writes it down. Raises `Refused`."""
         with _Slot(self) as slot:
+            await self._sessions.pools.admission.run(note)
             made = await self._sessions.pools.exports.run(
                 self._report, session, language, retention_days
             )
@@ -47,7 +55,8 @@ class Exports:
             return slot.held(_Held(_pieces(body), made.status_code, dict(made.headers)))
 
     def _written(self, session: str, form: str) -> str:
-        return EXPORTS[form](self._sessions.storage.timeline(session))
+        events = self._sessions.storage.read(session)
+        return EXPORTS[form](Timeline(parse_event(text) for _, text in events))
 
     def _report(self, session: str, language: str, retention_days: float) -> Response:
         events = [text for _, text in self._sessions.storage.read(session)]

@@ -195,9 +195,8 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
             "Content-Disposition": f'attachment; filename="{record.id}.{format}"',
             "Content-Type": MEDIA[format],
         }
-        answer = await exports.timeline(session, format, headers)
-        await admit(partial(storage.audit.note, by.name, "export", session, format=format))
-        return answer
+        note = partial(storage.audit.note, by.name, "export", session, format=format)
+        return await exports.timeline(session, format, headers, note)
 
     @router.get(
         "/sessions/{session}/report",
@@ -208,9 +207,8 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         """The session on paper: one HTML file that holds everything it needs."""
         by.require("watch", "manage", session=session)
         record = await admit(up_to_date, session)
-        answer = await exports.report(session, language, record.retention_days)
-        await admit(partial(storage.audit.note, by.name, "export", session, format="report"))
-        return answer
+        note = partial(storage.audit.note, by.name, "export", session, format="report")
+        return await exports.report(session, language, record.retention_days, note)
 
     @router.get(
         "/sessions/{session}/sound",

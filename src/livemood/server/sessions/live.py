@@ -71,7 +71,7 @@ class LiveSession:
     """After so long without sound open speech is closed."""
     AT_ONCE_S = 1.0
     """So much sound at once is read before more is taken."""
-    EVENTS_PER_S, EVENTS_AT_ONCE = 60.0, 3000.0
+    EVENTS_PER_S, EVENTS_AT_ONCE = 60.0, 6000.0
     """Events of a channel; a channel that speaks makes 5 to 25 a second."""
     MARKS_PER_S, MARKS_AT_ONCE = 2.0, 40.0
     MARK_AHEAD_MS = 10_000

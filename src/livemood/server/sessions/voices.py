@@ -8,8 +8,7 @@ from livemood.errors import LivemoodError
 from livemood.model import Baseline, Model
 from livemood.server.refused import Refused
 from livemood.server.spec import SessionRecord, SessionSpec
-from livemood.server.storage.database import StorageError
-from livemood.server.storage.interface import Storage
+from livemood.server.storage.interface import Storage, StorageError
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,6 @@ from livemood.server.storage.store import Store
 from livemood.server.storage.timelines import Timelines
 from livemood.server.storage.tokens import Tokens
 from livemood.server.storage.writer import Writer
-from livemood.timeline.events import parse_event
-from livemood.timeline.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
@@ -94,10 +92,6 @@ class Archive:
             log.error("a timeline cannot be read")
             log.debug("why a timeline cannot be read", exc_info=True)
             raise Refused("storage_failed", "the timeline cannot be read", 503, 10) from None
-
-    def timeline(self, session: str) -> Timeline:
-        """Everything on disk of a session."""
-        return Timeline(parse_event(text) for _, text in self.read(session))
 
     def delete(self, sessions: Sequence[str], who: str, action: str) -> None:
         """Leave nothing of the sessions but their ids in the audit log."""

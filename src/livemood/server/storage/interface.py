@@ -11,9 +11,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 from livemood.audio import AudioBlock
 from livemood.server.spec import SessionRecord, State
 from livemood.server.storage.baselines import KeptBaseline
+from livemood.server.storage.database import StorageError
 from livemood.server.storage.timelines import Row
 from livemood.server.storage.tokens import TokenInfo
-from livemood.timeline.timeline import Timeline
+
+__all__ = [
+    "AuditLog",
+    "EventStore",
+    "SessionStore",
+    "SoundStore",
+    "SoundTrack",
+    "Storage",
+    "StorageError",
+    "TokenStore",
+]
 
 if TYPE_CHECKING:
     from livemood.server.storage.writer import Writer
@@ -164,9 +175,6 @@ class Storage(Protocol):
 
     def read(self, session: str, after: int = 0, limit: int = -1) -> list[Row]:
         """Events of a session. Raises `Refused` if there are none to be had."""
-
-    def timeline(self, session: str) -> Timeline:
-        """All events of a session. Raises `Refused` if there are none to be had."""
 
     def delete(self, sessions: Sequence[str], who: str, action: str) -> None:
         """Leave nothing of the sessions but their ids in the audit log. Raises `Refused`."""

@@ -87,11 +87,6 @@ def with_noise(sound: Samples, noise: Samples, snr_db: float) -> Samples:
     return out
 
 
-def _level(sound: Samples) -> float:
-    """Root of the mean square."""
-    return float(np.sqrt(np.mean(np.square(sound))))
-
-
 def fitted(sound: Samples, length: int) -> Samples:
     """The sound cut or filled up with silence to `length` samples."""
     out: Samples = np.pad(sound[:length], (0, max(0, length - len(sound)))).astype(np.float32)

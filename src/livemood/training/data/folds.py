@@ -104,11 +104,15 @@ def check_folds(
     check_classes(clips, tested)
 
 
-def check_names(names: Sequence[str], folds: Sequence[Fold]) -> None:
-    """Raise `UsageError` for a name that no fold has."""
+def chosen_folds(folds: Sequence[Fold], names: Sequence[str]) -> list[Fold]:
+    """The folds of these names, or all if none is given.
+
+    Raises `UsageError` for a name that no fold has.
+    """
     if unknown := sorted(set(names) - {fold.name for fold in folds}):
         known = ", ".join(fold.name for fold in folds)
         raise UsageError(f"no fold is called {unknown[0]!r}: there are {known}")
+    return [fold for fold in folds if not names or fold.name in names]
 
 
 def validation_speakers(clips: Sequence[Clip], share: float, seed: int) -> list[str]:

@@ -9,6 +9,13 @@ from plotly.offline import get_plotlyjs
 from livemood.training.fit.trainer import CURVE
 
 
+def training_minutes(run: Path) -> float:
+    """Minutes of all epochs of a run, also of those before it was cut short."""
+    lines = (run / CURVE).read_text("utf-8").splitlines()
+    seconds: float = sum(json.loads(line)["seconds"] for line in lines)
+    return round(seconds / 60, 1)
+
+
 def write_curves(run: Path) -> None:
     """Write `curves.html` beside the run's `curve.jsonl`, if there is one."""
     path = run / CURVE

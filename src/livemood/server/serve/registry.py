@@ -1,0 +1,32 @@
+"""The sessions of a server, as its settings want them."""
+
+from livemood.engine import Hub, MonitorSettings
+from livemood.model import Model
+from livemood.server.access.policy import load_policy
+from livemood.server.serve.settings import ServeSettings, monitor_settings
+from livemood.server.sessions.admission import Admission
+from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.archive import Archive
+
+CHANNEL_COST = 0.008
+"""Share of a processor that a channel takes, before that is known."""
+
+
+def open_sessions(
+    settings: ServeSettings, model: Model, monitor: MonitorSettings | None = None
+) -> Sessions:
+    """The sessions and their storage, which is to be closed at the end. Raises `LivemoodError`."""
+    policy = load_policy(settings.policy)
+    how = monitor or monitor_settings(settings, model)
+    sessions = Sessions(
+        Hub(model, busiest=1.0),
+        Archive(settings.data, policy.version),
+        policy,
+        how,
+        settings.limits,
+        Admission(settings.busiest, CHANNEL_COST),
+    )
+    sessions.default_retention_days = settings.retention_days
+    info = model.manifest
+    sessions.metrics.describe(name=info.name, version=info.version, provider=model.provider)
+    return sessions
