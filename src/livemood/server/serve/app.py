@@ -11,7 +11,6 @@ from livemood.server.access.connections import Connections
 from livemood.server.inputs.routes import inputs, whip_installed
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.monitor.page import page_routes
-from livemood.server.serve.baselines import baseline_routes
 from livemood.server.serve.doors import doors
 from livemood.server.serve.operations import answer_errors, operations
 from livemood.server.serve.rest import Features, rest_routes
@@ -56,7 +55,6 @@ def build_app(
         sessions=True, stream=True, whip=whip_installed(), tokens=True, markers=True, report=True
     )
     app.include_router(rest_routes(sessions, access, features, rtp))
-    app.include_router(baseline_routes(sessions.storage, access))
     for router in routers:
         app.include_router(router)
     app.router.routes += watch_routes(sessions, connections)

@@ -22,7 +22,7 @@ class BaselinePage(BaseModel):
 
 def baseline_routes(storage: Storage, access: Access) -> APIRouter:
     """The routes."""
-    router = APIRouter(prefix="/v1/baselines")
+    router = APIRouter(prefix="/baselines")
 
     async def who(request: Request) -> Principal:
         return access.principal(request)
