@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from livemood.errors import LivemoodError
 from livemood.server.refused import Refused, not_found
 from livemood.server.storage.audit import Audit
 from livemood.server.storage.baselines import Baselines
@@ -38,7 +37,7 @@ class Archive:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises `LivemoodError` for a folder that cannot be used."""
+        """Raises `StorageError` for a folder that cannot be used."""
         with ExitStack() as undo:
             self.database = Database(folder)
             undo.callback(self.database.close)
@@ -48,7 +47,7 @@ class Archive:
                 self.events = Timelines(folder / "timelines")
                 self.sound = Recorder(folder / "sound")
             except OSError as error:
-                raise LivemoodError(
+                raise StorageError(
                     f"cannot keep data in {folder}: {error.strerror or error}"
                 ) from None
             undo.pop_all()
