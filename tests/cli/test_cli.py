@@ -104,7 +104,7 @@ def test_file_formats(demo_file, tmp_path, form, subtype):
     sound, rate = sf.read(demo_file, dtype="float32")
     path = tmp_path / f"x.{form}"
     sf.write(path, sound[: 8 * rate], rate, subtype=subtype)
-    done = livemood("analyze", path)
+    done = livemood("analyze", path, "--format", "json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["channels"][0]["segments"]
 
@@ -298,7 +298,7 @@ def test_a_truncated_file_gives_what_was_read_and_says_so(wrong, kind):
 
 
 def test_a_truncated_file_ends_a_session_with_an_error(wrong):
-    done = livemood("analyze", "truncated.flac", cwd=wrong)
+    done = livemood("analyze", "truncated.flac", "--format", "json", cwd=wrong)
     timeline = json.loads(done.stdout)
     assert timeline["channels"][0]["segments"]
     events = livemood(

@@ -11,13 +11,15 @@ import typer
 
 from livemood.cli import options
 from livemood.cli.output import EventFile, Printer, SessionOutput
+from livemood.cli.sound_files import names
 from livemood.cli.view import open_view
 from livemood.engine import BackgroundSession, MonitorSettings
 from livemood.engine.session import About, Sink
 from livemood.errors import UsageError
 from livemood.model import Baseline, Model
 from livemood.notify import Notifier, NotifySettings, Outbox, load_notify_settings
-from livemood.sources import BlockSource, FileSource, Microphone
+from livemood.sources import BlockSource, FileSource, IgnoredChannels, open_devices
+from livemood.sources.devices import LOOPBACK
 from livemood.sources.file import FASTEST
 from livemood.sources.rtp import RtpSource, read_sdp, split_address
 from livemood.sources.rtp.payload import STATIC
@@ -34,8 +36,16 @@ Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast
 
 def listen(
     device: Annotated[
-        str | None, typer.Option(help="Microphone: its index or a part of its name.")
+        list[str] | None,
+        typer.Option(
+            help="Microphone: its index or a part of its name; mic is the default one, loopback "
+            "what the computer plays. Several are a channel each.",
+            show_default=False,
+        ),
     ] = None,
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="What the computer plays: --device loopback.")
+    ] = False,
     file: Annotated[Path | None, typer.Option(help="A sound file instead of a microphone.")] = None,
     speed: Speed = "1",
     rtp: Annotated[
@@ -60,6 +70,8 @@ def listen(
         ),
     ] = None,
     use_baseline: options.UseBaseline = True,
+    participants: options.Participants = None,
+    ignore_channel: options.IgnoreChannel = None,
     alerts: Annotated[
         Path | None,
         typer.Option(help="Rules, and whom to tell: a TOML file.", show_default=False),
@@ -69,13 +81,14 @@ def listen(
     out: options.OutDir = None,
 ) -> None:
     """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
-    if sum(x is not None for x in (device, file, rtp)) > 1:
+    devices = [*(device or []), *([LOOPBACK] if loopback else [])]
+    if sum(map(bool, (devices, file, rtp))) > 1:
         raise UsageError("give one of --device, --file and --rtp")
     if sdp is not None and rtp is None:
         raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
     notify = load_notify_settings(alerts) if alerts else None
     with options.Loading(model, provider) as loading:
-        source = _source(device, file, speed, rtp, sdp)
+        source = _source(devices, file, speed, rtp, sdp)
         _import_server(serve)
         loaded = loading.result()
     chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
@@ -85,13 +98,14 @@ def listen(
     if isinstance(source, RtpSource):
         _wait(source)
     _session(
-        source,
+        IgnoredChannels(source, ignore_channel) if ignore_channel else source,
         loaded,
         chosen,
         port if serve else None,
         as_json,
         out,
         stay,
+        About(participants=names(participants)),
         baselines=baselines,
         notify=notify,
     )
@@ -119,11 +133,11 @@ def demo(
 
 
 def _source(
-    device: str | None, file: Path | None, speed: str, rtp: str | None, sdp: Path | None
+    devices: list[str], file: Path | None, speed: str, rtp: str | None, sdp: Path | None
 ) -> BlockSource:
     if file is not None:
         return FileSource(file, _speed(speed))
-    return Microphone(device) if rtp is None else _call(rtp, sdp)
+    return open_devices(devices) if rtp is None else _call(rtp, sdp)
 
 
 def _call(address: str, sdp: Path | None) -> RtpSource:

@@ -31,6 +31,22 @@ UseBaseline = Annotated[
     ),
 ]
 BudgetMs = Annotated[float, typer.Option(help="Latency budget of live sound in ms.")]
+RawRate = Annotated[
+    int | None, typer.Option("--rate", help="Samples a second of raw sound without a header.")
+]
+RawEncoding = Annotated[
+    str | None, typer.Option("--encoding", help="Of raw sound: s16le, f32le, mulaw and others.")
+]
+RawChannels = Annotated[
+    int | None, typer.Option("--channels", help="Of raw sound: 1 if not given.")
+]
+Participants = Annotated[
+    str | None, typer.Option(help="Who speaks on each channel: Agent,Customer.")
+]
+IgnoreChannel = Annotated[
+    list[int] | None,
+    typer.Option(help="A channel, from 0, that is not read; may be repeated.", show_default=False),
+]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")]
 Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the timeline.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one event a line, nothing else.")]

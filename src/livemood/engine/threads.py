@@ -1,9 +1,10 @@
 """The threads of one session: one brings the sound, one reads it, the caller takes the events."""
 
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
+from livemood.audio import AudioBlock
 from livemood.engine.event_queue import EventQueue
 from livemood.engine.session import About, SessionCore, Sink, check_baselines
 from livemood.engine.settings import MonitorSettings
@@ -55,24 +56,46 @@ def run(
 
 
 def analyze_file(
-    path: str | Path,
+    path: str | Path | BlockSource,
     model: AnyModel,
     settings: MonitorSettings | None = None,
     progress: Callable[[float], None] | None = None,
     vad: DetectorFactory | None = None,
+    about: About | None = None,
 ) -> tuple[Timeline, SourceError | None]:
     """The timeline of a whole file, by the same objects as live, as fast as possible.
+
+    `path` may also be a source that is open and not live.
 
     `progress` is called with the share of the sound, from 0 to 1, that has been read. A file that
     turns out to be damaged gives the timeline up to there, and the error.
     """
     timeline = Timeline()
-    source = FileSource(path)
-    sinks: list[Sink] = [timeline.add]
-    if progress and (length := source.duration_s):
-        sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / length)))
-    failure = run(source, model, settings or MonitorSettings(), sinks, vad=vad)
+    source: BlockSource = FileSource(path) if isinstance(path, str | Path) else path
+    if progress and (length := getattr(source, "duration_s", None)):
+        source = _Watched(source, length, progress)
+    chosen = settings or MonitorSettings()
+    failure = run(source, model, chosen, [timeline.add], about=about, vad=vad)
     return timeline, failure
+
+
+class _Watched:
+    """A source, and how far it has been read."""
+
+    def __init__(
+        self, source: BlockSource, length_s: float, progress: Callable[[float], None]
+    ) -> None:
+        self._source, self._length_s, self._progress = source, length_s, progress
+        self.name, self.live = source.name, source.live
+        self.sample_rate, self.channels = source.sample_rate, source.channels
+
+    def blocks(self) -> Iterator[AudioBlock]:
+        for block in self._source.blocks():
+            yield block
+            self._progress(min(1.0, block.end / self.sample_rate / self._length_s))
+
+    def stop(self) -> None:
+        self._source.stop()
 
 
 class BackgroundSession:
