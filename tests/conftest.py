@@ -16,6 +16,8 @@ def pytest_cmdline_main(config):
     """Plain `pytest`, all of the fast tests, runs in two processes; tests that you name in one."""
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     parallel = config.getoption("numprocesses", default=0)
+    if config.getoption("cov_source", default=None):  # it has to be told of processes by -n
+        return
     fast = config.getoption("markexpr") == "not slow"
     if everything and fast and parallel is None and not hasattr(config, "workerinput"):
         config.option.numprocesses, config.option.dist = 2, "loadgroup"

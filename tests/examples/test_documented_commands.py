@@ -1,6 +1,7 @@
 """Every command of the README and of the first tutorial, as it stands there.
 
-Only what must differ on a machine that does other things differs: the port is a free one.
+Only what must differ where nobody looks at a terminal differs: the port is a free one, the
+microphone is named, and `jq` writes each line at once.
 """
 
 import os
@@ -79,7 +80,7 @@ def shell(workplace, port, tmp_path):
     def start(command, **more):
         command = re.sub(r"^livemood listen", f"livemood listen --port {port}", command)
         return subprocess.Popen(
-            command.replace("8765", str(port)),
+            command.replace("8765", str(port)).replace("| jq", "| jq --unbuffered"),
             shell=True,
             cwd=workplace,
             env=env | more,

@@ -26,6 +26,8 @@ RUN = {
     "batch_to_pandas.py",
     "web_service.py",
     "dashboard",
+    "pipecat_agent.py",  # tests/integrations: each in an environment of its own
+    "livekit_agent.py",
     "notebook.ipynb",
 }
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from livemood import __version__
+from livemood.cli.alerts import app as alerts_app
 from livemood.cli.analyze import analyze
 from livemood.cli.doctor import doctor
 from livemood.cli.encoders import app as encoders_app
@@ -35,6 +36,7 @@ app.add_typer(encoders_app, name="encoders")
 anything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command(hidden=True, context_settings=anything)(sources)
 app.add_typer(token_app, name="token")
+app.add_typer(alerts_app, name="alerts")
 
 
 def _version(wanted: bool) -> None:

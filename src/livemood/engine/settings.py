@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from livemood.errors import UsageError
 from livemood.speech.gate import GateSettings
 from livemood.speech.windows import WindowSettings
+from livemood.timeline.alert_rules import AlertRule
 from livemood.timeline.smoother import SmootherSettings
 
 
@@ -50,12 +51,14 @@ class MonitorSettings(BaseModel):
     """Whether readings are related to how each voice usually sounds, if the model can do that."""
     vad: str = "webrtc"
     """Voice activity detector: `webrtc`, `silero`, or the name of a plug-in."""
-    budget_s: float = Field(0.15, gt=0)
+    budget_s: float = Field(default=0.15, gt=0)
     """Latency budget of live sound."""
-    buffer_s: float = Field(4.0, gt=0)
+    buffer_s: float = Field(default=4.0, gt=0)
     """Sound kept for each channel, beyond one full window."""
-    longest_concealed_gap_s: float = Field(0.5, ge=0)
+    longest_concealed_gap_s: float = Field(default=0.5, ge=0)
     """Lost sound up to this long counts as silence; after more, speech starts afresh."""
+    alerts: tuple[AlertRule, ...] = ()
+    """Rules that `alert` events follow from."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Self:

@@ -104,9 +104,7 @@ def monitor_settings(settings: ServeSettings, model: AnyModel) -> MonitorSetting
         both = isinstance(group, dict) and isinstance(value, dict)
         values[name] = group | value if both else value
     open_detector(str(values["vad"]))
-    names = {
-        "window.length_s": f"window {settings.window}",
-        "window.hop_s": f"hop {settings.hop}",
-        "budget_s": f"budget_ms {settings.budget_ms:g}",
-    }
+    names = {"window.hop_s": f"hop {settings.hop}", "budget_s": f"budget_ms {settings.budget_ms:g}"}
+    if settings.window is not None:
+        names["window.length_s"] = f"window {settings.window:g}"
     return MonitorSettings.read(values, names).for_model(reader_of(model))

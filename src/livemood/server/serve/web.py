@@ -10,20 +10,21 @@ from livemood.server.monitor.http_server import HttpServer
 from livemood.server.monitor.listener import Listener, listen
 from livemood.server.serve.settings import ServeSettings
 
-FILES_KEPT = 32
+FILES_KEPT = 64
 """Open files that connections leave to everything else."""
+FEWEST = 16
 UNLIMITED = 1 << 20
 
 
 def open_listener(settings: ServeSettings) -> Listener:
     """The socket that is listened on. Raises `LivemoodError` if it cannot be."""
     limits = settings.limits
-    files = max(2 * FILES_KEPT, _raise_file_limit())
+    files = max(FEWEST, _raise_file_limit() - FILES_KEPT)
     return listen(
         settings.host,
         settings.port,
         "choose another with --port",
-        most=min(limits.clients + 2 * limits.half_open, files - FILES_KEPT),
+        most=min(limits.clients + 2 * limits.half_open, files),
         most_new=limits.half_open,
     )
 

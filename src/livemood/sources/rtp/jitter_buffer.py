@@ -59,6 +59,8 @@ class JitterBuffer:
         """Packets of this start, whatever became of them."""
         self.jitter_s = 0.0
         """Interarrival jitter (RFC 3550, A.8)."""
+        self.recovered = 0
+        """Packets that a later one repeated before they were given up."""
         self.lost = self.duplicates = self.late = self.strays = self.restarts = 0
         """Packets given up; had before; come after their deadline, or from before the first; from
         elsewhere in the numbers; new starts of the sender."""
@@ -102,6 +104,16 @@ class JitterBuffer:
             return []
         if number < next(reversed(self._waiting), 0):  # it fills a hole
             self._note(arrived - next(iter(self._waiting.values()))[1], arrived)
+        self._waiting[number] = (packet, arrived)
+        return self._in_order(arrived)
+
+    def recover(self, packet: RtpPacket, arrived: float) -> list[Arrival]:
+        """Take what a later packet repeats of `packet`, if it is missed; those now in order."""
+        ahead = ((packet.sequence - self._next + 0x8000) & 0xFFFF) - 0x8000
+        number = self._next + ahead
+        if self._next < 0 or not 0 <= ahead <= self.MISORDER or number in self._waiting:
+            return []
+        self.recovered += 1
         self._waiting[number] = (packet, arrived)
         return self._in_order(arrived)
 

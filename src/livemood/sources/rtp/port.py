@@ -13,6 +13,7 @@ from livemood.errors import SourceError, UsageError
 from livemood.sources.rtp.datagrams import AT_ONCE, receive
 from livemood.sources.rtp.packet import MalformedPacket, RtpPacket, parse_packet
 from livemood.sources.rtp.payload import STATIC, PayloadTypes, RtpFormat
+from livemood.sources.rtp.redundancy import unwrap
 from livemood.sources.rtp.rtcp import INTERVAL_S, Told, is_rtcp, read_rtcp, receiver_report
 from livemood.sources.rtp.sender import Address, Sender, Take
 from livemood.sources.rtp.strangers import Strangers
@@ -83,6 +84,7 @@ class RtpPort:
         """Those whose packets wait behind a hole."""
         self.packets: Counter[str] = Counter()
         """Packets received, and those of senders that have gone that brought no sound."""
+        self._warned: set[int] = set()
         self.refused: Counter[str] = Counter()
         """Packets that belong to no stream, by cause."""
 
@@ -149,6 +151,7 @@ class RtpPort:
                 self._part(ssrc)
                 continue
             sender.hand_on(sender.stream.idle(now))
+            self._warn(sender)
             if now >= sender.next_report:
                 self._report(sender, now)
         self.strangers.sweep(now - self._idle_s)
@@ -173,9 +176,13 @@ class RtpPort:
         if types is None:
             self.refused["unknown ssrc"] += 1
             return
-        form = types.sound.get(packet.payload_type)
+        kind = _kind(packet, types)
+        form = types.sound.get(kind)
         if form is None:
-            self.refused[_why(packet.payload_type, types)] += 1
+            why = _why(kind, types)
+            self.refused[why] += 1
+            if self._parties and why == "unknown payload type":
+                self._unheard(kind, address, now)
             return
         first = self.strangers.follows(packet, address, now)
         if first is None:
@@ -190,7 +197,7 @@ class RtpPort:
     def _new(
         self, ssrc: int, form: RtpFormat, types: PayloadTypes, address: Address, now: float
     ) -> Sender | None:
-        if self._parties and (sender := self._replaced(ssrc, form, address, now)):
+        if self._parties and (sender := self._replaced(ssrc, address, now)):
             return sender
         if len(self.senders) >= self._most:
             self.refused["too many senders"] += 1
@@ -211,7 +218,7 @@ class RtpPort:
         self.senders[ssrc] = sender
         return sender
 
-    def _replaced(self, ssrc: int, form: RtpFormat, address: Address, now: float) -> Sender | None:
+    def _replaced(self, ssrc: int, address: Address, now: float) -> Sender | None:
         """A party of the call that goes on under another SSRC.
 
         While a party is still missing, only a sender that said goodbye is replaced: the new one
@@ -221,11 +228,17 @@ class RtpPort:
         for old, sender in self.senders.items():
             silent = now - sender.heard > self.TAKEOVER_S
             stopped = sender.left is not None or (silent and all_there)
-            if stopped and address[0] == sender.address[0] and form.fits(sender.stream.format):
+            if stopped and address[0] == sender.address[0]:
                 self.senders[ssrc] = self.senders.pop(old)
                 sender.change(ssrc, address)
                 return sender
         return None
+
+    def _unheard(self, kind: int, address: Address, now: float) -> None:
+        """A party goes on under another SSRC with what cannot be heard: say why it is silent."""
+        for sender in self.senders.values():
+            if address[0] == sender.address[0] and now - sender.heard > self.TAKEOVER_S:
+                sender.stream.unheard(kind, now)
 
     def _told(
         self, told: Told, address: Address, through: socket.socket | None, now: float
@@ -239,8 +252,16 @@ class RtpPort:
         for ssrc in told.leaving:
             if (sender := self.senders.get(ssrc)) and address[0] == sender.address[0]:
                 sender.left = now
-                if not self._parties:
-                    self._part(ssrc)
+
+    def _warn(self, sender: Sender) -> None:
+        """Say once of each payload type that it cannot be heard."""
+        for kind in sender.stream.unknown - self._warned:
+            self._warned.add(kind)
+            log.warning(
+                "a sender changed to payload type %d, which is not described: "
+                "it is not heard; describe the call by SDP",
+                kind,
+            )
 
     def _report(self, sender: Sender, now: float) -> None:
         sender.next_report = now + self._random.uniform(*INTERVAL_S)
@@ -268,6 +289,16 @@ class RtpPort:
         sender.hand_on(sender.stream.flush())
         self.packets.update(sender.stream.counters)
         sender.take(None)
+
+
+def _kind(packet: RtpPacket, types: PayloadTypes) -> int:
+    """The payload type of a packet, or of the one inside it."""
+    if packet.payload_type not in types.redundant:
+        return packet.payload_type
+    try:
+        return unwrap(packet)[0].payload_type
+    except MalformedPacket:
+        return packet.payload_type
 
 
 def _why(payload_type: int, types: PayloadTypes) -> str:
