@@ -14,6 +14,7 @@ from livemood.server.access.replies import SessionId, answers
 from livemood.server.inputs.call import RtpPlace, RtpWish
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.refused import Refused
+from livemood.server.serve.baselines import baseline_routes
 from livemood.server.serve.exports import Exports
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import SessionRecord, SessionSpec, State
@@ -254,4 +255,5 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         by.require("manage")
         return AuditPage(lines=[AuditLine(**line) for line in storage.audit.lines(before, limit)])
 
+    router.include_router(baseline_routes(storage, access))
     return router

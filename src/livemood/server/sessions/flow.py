@@ -12,6 +12,7 @@ from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.delivery import Delivery
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.metrics import ServiceMetrics
+from livemood.server.sessions.voices import Voices
 from livemood.server.spec import ended_fields
 from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
@@ -39,6 +40,7 @@ class Flow:
         self._admission, self._ahead_s = admission, ahead_s
         self.metrics = ServiceMetrics()
         self.delivery = Delivery()
+        self.voices = Voices(hub, storage, wanted=settings.baseline)
 
     def listen(self, opened: OpenSession, rate: int, done: Done) -> LiveSession:
         """Begin to listen; `done` is called once everything of the session is on disk.
@@ -47,6 +49,7 @@ class Flow:
         """
         record = opened.record
         assert record.source is not None  # noqa: S101 - just set
+        opened.baselines = self.voices.of(record)
         try:
             session = self._hub.open(
                 self._settings,
@@ -56,6 +59,7 @@ class Flow:
                 sinks=[partial(self._take, opened, done)],
                 about=About(record.purpose, record.consent, record.participants),
                 session=record.id,
+                baselines=opened.baselines,
             )
         except Busy as error:
             raise busy(error.retry_after_s) from None
@@ -93,6 +97,8 @@ class Flow:
             self._storage.writer.later(partial(self._settle, opened, done, event))
             return
         self._storage.events.close(session)
+        self.voices.keep(opened.record, opened.baselines)
+        opened.baselines = []
         try:
             self._storage.sessions.update(opened.record.model_copy(update=ended_fields(event)))
         except StorageError:

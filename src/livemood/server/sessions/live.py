@@ -6,6 +6,7 @@ from concurrent.futures import Future
 
 from livemood.audio import AudioBlock
 from livemood.engine.hub import HubSession, Reason
+from livemood.model import Baseline
 from livemood.server.monitor.log import Entry, EventLog
 from livemood.server.refused import Refused
 from livemood.server.sessions.numbers import NumbersOnly
@@ -33,6 +34,8 @@ class OpenSession:
         self.log.session = record.id
         self.since = time.monotonic()
         self.live: LiveSession | None = None
+        self.baselines: list[Baseline] = []
+        """Of the voices on its channels, where they are to be kept."""
         self.settled = threading.Event()
         """Set once everything of the session is on disk, its end included."""
         self._behind: dict[int | None, bool] = {}

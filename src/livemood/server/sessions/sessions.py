@@ -66,6 +66,7 @@ class Sessions:
         """
         try:
             self.policy.check(spec)
+            self._flow.voices.check(spec)
             opened = self._reserve(spec, by, parties or max(1, len(spec.participants)))
         except Refused as refused:
             # What is no purpose of the policy is anybody's words: it may name a person.

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from livemood.errors import LivemoodError
 from livemood.server.refused import Refused, not_found
 from livemood.server.storage.audit import Audit
+from livemood.server.storage.baselines import Baselines
 from livemood.server.storage.clock import GRACE_S, TrustedClock
 from livemood.server.storage.database import Database, StorageError
 from livemood.server.storage.folder import lock
@@ -37,7 +37,7 @@ class Archive:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises `LivemoodError` for a folder that cannot be used."""
+        """Raises `StorageError` for a folder that cannot be used."""
         with ExitStack() as undo:
             self.database = Database(folder)
             undo.callback(self.database.close)
@@ -47,7 +47,7 @@ class Archive:
                 self.events = Timelines(folder / "timelines")
                 self.sound = Recorder(folder / "sound")
             except OSError as error:
-                raise LivemoodError(
+                raise StorageError(
                     f"cannot keep data in {folder}: {error.strerror or error}"
                 ) from None
             undo.pop_all()
@@ -61,6 +61,7 @@ class Archive:
             )
         self.sessions = Store(self.database, wall)
         self.audit = Audit(self.database, policy)
+        self.baselines = Baselines(self.database, self.audit, wall)
         self.tokens = Tokens(self.database, lambda: max(self.clock.latest, wall()))
         self.writer = Writer(self.events)
 
@@ -123,8 +124,8 @@ class Archive:
 
         A session whose files cannot be erased holds up no other, and is tried again the next time.
         """
-        erased = []
-        for session in self.sessions.expired(self._due()):
+        erased, due = [], self._due()
+        for session in self.sessions.expired(due):
             try:
                 self._erase(session)
             except OSError as error:  # its text would name the file, and so the session
@@ -133,6 +134,7 @@ class Archive:
             erased.append(session)
         if erased:
             self.sessions.remove(erased, self.audit, SYSTEM, "expire")
+        self.baselines.expire(due, SYSTEM)
         self.audit.prune()
         try:
             self.scrub()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from livemood.audio import AudioBlock
 from livemood.server.spec import SessionRecord, State
+from livemood.server.storage.baselines import KeptBaseline
 from livemood.server.storage.database import StorageError
 from livemood.server.storage.timelines import Row
 from livemood.server.storage.tokens import TokenInfo
@@ -94,6 +95,22 @@ class AuditLog(Protocol):
         """The newest lines before number `before`, newest first."""
 
 
+class BaselineStore(Protocol):
+    """How participants' voices usually sound. Every method may raise `StorageError`."""
+
+    def get(self, record: SessionRecord, name: str) -> str | None:
+        """What is kept of a participant for sessions like this one."""
+
+    def keep(self, record: SessionRecord, name: str, content: str) -> None:
+        """Keep it, in place of what was kept before; its retention begins now."""
+
+    def find(self) -> list[KeptBaseline]:
+        """All that are kept, without their content; newest first."""
+
+    def delete(self, number: int, who: str) -> bool:
+        """Delete one, and say so in the audit log; false if there is none of that number."""
+
+
 class SoundTrack(Protocol):
     """The sound of one session while it is recorded."""
 
@@ -136,6 +153,10 @@ class Storage(Protocol):
     @property
     def audit(self) -> AuditLog:
         """Who did what."""
+
+    @property
+    def baselines(self) -> BaselineStore:
+        """How participants' voices usually sound."""
 
     @property
     def sound(self) -> SoundStore:
