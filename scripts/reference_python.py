@@ -21,9 +21,9 @@ def python() -> str:
     parts = [
         "# Python",
         NOTE,
-        "What stands here is public: it changes only as the compatibility policy in "
-        "[contributing](../../CONTRIBUTING.md#versions) says. Everything else is livemood's own "
-        "and may change from one version to the next.",
+        "What stands here is public: it changes only as [the compatibility policy]"
+        "(compatibility.md) says. Everything else is livemood's own and may change from one "
+        "version to the next.",
     ]
     for name in livemood.__all__:
         if not name.startswith("__"):
@@ -61,6 +61,9 @@ def _alias_doc(name: str) -> str:
 
 def _class(name: str, found: type) -> Iterator[str]:
     yield prose(_own_doc(found))
+    made = vars(found).get("__init__")
+    if inspect.isfunction(made) and made.__doc__ and found.__module__.startswith("livemood"):
+        yield f"```python\n{_signature(made, name)}\n```\n\n{prose(made.__doc__)}"
     documented = make_protocol.docstrings(found) if _has_source(found) else {}
     if documented:
         rows = [f"| `{field}` | {cell(text)} |" for field, text in documented.items()]

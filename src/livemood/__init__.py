@@ -4,11 +4,10 @@ It estimates how speech sounds while it is spoken, not what a person feels.
 """
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from livemood.version import __version__
 
+TYPE_CHECKING = False  # `typing` itself takes longer to import than all of this module
 if TYPE_CHECKING:
     from livemood.api import analyze, listen
     from livemood.audio import AudioBlock
@@ -148,11 +147,14 @@ _HOMES = {
     "parse_event": "livemood.timeline",
 }
 
+if not TYPE_CHECKING:  # who checks types is to be told of a name that does not exist
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public object of the package
-    if name not in _HOMES:
-        raise AttributeError(f"module 'livemood' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    def __getattr__(name):  # noqa: ANN001, ANN202
+        if name not in _HOMES:
+            raise AttributeError(f"module 'livemood' has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,6 @@
 """Many sessions in one hub: each reads as if it were alone, and none harms another."""
 
+import sys
 import threading
 import time
 
@@ -204,3 +205,32 @@ def test_what_fails_in_one_session_ends_that_one_alone(model, sounds, monkeypatc
     assert [e.code for e in hurt if e.type == "error"] == ["source_failed"]
     assert hurt[-1].type == "session.ended"
     alike(heard, alone(model, sounds[0]))
+
+
+def test_a_session_is_queued_once_however_many_tell_of_it_at_once(model):
+    """Queued twice, it would be read twice in one round, by two inferences of one state."""
+    hub = Hub(model)  # its thread does not run: what is queued stays
+    session = hub.open(SETTINGS, **about(None), sinks=[])
+    together = threading.Barrier(4)
+
+    def let_others_run(frame, event, _):
+        if frame.f_code.co_name == "_tell":
+            time.sleep(0.001)  # before each line of it, so that all threads are on it at once
+            return let_others_run
+        return None
+
+    def tell():
+        sys.settrace(let_others_run)
+        together.wait()
+        session._tell()
+        sys.settrace(None)
+
+    for _ in range(5):
+        threads = [threading.Thread(target=tell) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert list(hub._queue) == [session]
+        hub._queue.clear()
+        session.inferences()

@@ -18,7 +18,8 @@ from livemood.cli.analysis_table import Row, show, with_file_column
 from livemood.cli.analysis_table import rows as table_rows
 from livemood.cli.output import safe_name, write_text
 from livemood.cli.sound_files import find, names, raw_format
-from livemood.engine import About, MonitorSettings, analyze_file
+from livemood.engine import About, AnyModel, MonitorSettings, analyze_file
+from livemood.engine.user_model import open_model
 from livemood.errors import LivemoodError, UsageError
 from livemood.model import Model
 from livemood.sources import BlockSource, FileSource, IgnoredChannels, RawFormat
@@ -93,7 +94,7 @@ def analyze(
     found = find(files, recursive=recursive)
     if out is not None:
         _make_folder(out)
-    loaded = options.load(model, provider)
+    loaded = open_model(model, provider)
     settings = options.settings(window, hop, 150.0, vad, loaded, baseline=use_baseline)
     worker = _Worker(settings, form, model, provider, opened)
     failures, rows = 0, list[Row]()
@@ -152,7 +153,7 @@ class _Worker:
     def __call__(
         self,
         path: str,
-        loaded: Model | None = None,
+        loaded: AnyModel | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Result:
         try:
@@ -171,19 +172,19 @@ class _Worker:
         return Result(path, EXPORTS[self.form](timeline), said)
 
 
-_models: dict[tuple[str, str], Model] = {}
+_models: dict[tuple[str, str], AnyModel] = {}
 
 
-def _model(name: str, provider: str) -> Model:
+def _model(name: str, provider: str) -> AnyModel:
     """The model of this worker process, loaded once."""
     if (name, provider) not in _models:
-        _models[name, provider] = options.load(name, provider)
+        _models[name, provider] = open_model(name, provider)
     return _models[name, provider]
 
 
 def _results(
     worker: _Worker,
-    loaded: Model,
+    loaded: AnyModel,
     files: list[str],
     jobs: int,
     progress: Callable[[float], None],
@@ -203,12 +204,13 @@ def _results(
                 yield Result(path, None, f"{path}: the worker process failed: {error}")
 
 
-def _start(loaded: Model) -> str:
+def _start(loaded: AnyModel) -> str:
     """How worker processes start: forked, where that is sound, they have the model at once.
 
     A model on one thread of the CPU keeps no thread of its own that a fork would lose.
     """
-    return "fork" if sys.platform == "linux" and loaded.provider == "cpu" else "spawn"
+    ours = isinstance(loaded, Model) and loaded.provider == "cpu"
+    return "fork" if sys.platform == "linux" and ours else "spawn"
 
 
 def _deliver(path: Path, text: str, form: str, out: Path | None) -> None:

@@ -7,14 +7,16 @@ from typing import Annotated, Self
 import typer
 
 from livemood.engine import AnyModel, MonitorSettings
-from livemood.engine.user_model import reader_of
+from livemood.engine.user_model import open_model, reader_of
 from livemood.errors import UsageError
-from livemood.model import Model, load_model
+from livemood.model import Model
 from livemood.speech import open_detector
 
-ModelName = Annotated[str, typer.Option("--model", help="A shipped model, or a model's folder.")]
+ModelName = Annotated[
+    str, typer.Option("--model", help="A shipped model, a model's folder, or a plug-in's.")
+]
 ProviderName = Annotated[str, typer.Option("--provider", help="auto, cpu or cuda.")]
-Vad = Annotated[str, typer.Option(help="Voice activity detector: webrtc or silero.")]
+Vad = Annotated[str, typer.Option(help="Voice activity detector: webrtc, silero or a plug-in's.")]
 WindowS = Annotated[
     float | None,
     typer.Option("--window", help="Seconds of sound in a full window: the model's longest or 3."),
@@ -53,12 +55,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one event a line, no
 OutDir = Annotated[Path | None, typer.Option("--out", help="Write the timeline into a folder.")]
 
 
-def load(name: str, provider: str) -> Model:
-    """The model, warmed up."""
-    if provider not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"no provider is called {provider!r}: use auto, cpu or cuda")
-    model = load_model(name, provider)  # type: ignore[arg-type]  # checked above
-    model.warm_up()
+def for_baselines(model: AnyModel) -> Model:
+    """The model, if voices' baselines can be kept for it. Raises `UsageError`."""
+    if not isinstance(model, Model):
+        name = reader_of(model).name
+        raise UsageError(f"model {name} is a plug-in's: baselines are for livemood's own models")
     return model
 
 
@@ -69,7 +70,7 @@ class Loading:
     """
 
     def __init__(self, name: str, provider: str) -> None:
-        self._model: Model | None = None
+        self._model: AnyModel | None = None
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._load, args=(name, provider), daemon=True)
 
@@ -82,11 +83,11 @@ class Loading:
 
     def _load(self, name: str, provider: str) -> None:
         try:
-            self._model = load(name, provider)
+            self._model = open_model(name, provider)
         except Exception as error:
             self._error = error
 
-    def result(self) -> Model:
+    def result(self) -> AnyModel:
         """The model. Raises what loading it raised."""
         self._thread.join()
         if self._error:

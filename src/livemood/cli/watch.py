@@ -12,7 +12,10 @@ from livemood.cli.view import open_view
 
 
 def watch(
-    url: Annotated[str, typer.Argument(help="ws://HOST:PORT; on a server of many ?session=ID")],
+    url: Annotated[
+        str,
+        typer.Argument(help="ws://HOST:PORT, on a server of many ?session=ID; or its page."),
+    ],
     after: Annotated[int, typer.Option(min=0, help="Only events after this number.")] = 0,
     as_json: options.AsJson = False,
     token: Annotated[

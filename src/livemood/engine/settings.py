@@ -51,11 +51,11 @@ class MonitorSettings(BaseModel):
     """Whether readings are related to how each voice usually sounds, if the model can do that."""
     vad: str = "webrtc"
     """Voice activity detector: `webrtc`, `silero`, or the name of a plug-in."""
-    budget_s: float = Field(0.15, gt=0)
+    budget_s: float = Field(default=0.15, gt=0)
     """Latency budget of live sound."""
-    buffer_s: float = Field(4.0, gt=0)
+    buffer_s: float = Field(default=4.0, gt=0)
     """Sound kept for each channel, beyond one full window."""
-    longest_concealed_gap_s: float = Field(0.5, ge=0)
+    longest_concealed_gap_s: float = Field(default=0.5, ge=0)
     """Lost sound up to this long counts as silence; after more, speech starts afresh."""
     alerts: tuple[AlertRule, ...] = ()
     """Rules that `alert` events follow from."""

@@ -32,7 +32,20 @@ def run(
     A source that fails ends the session with an `error` event after everything heard before has
     been read; the error is returned, so that a caller can say so.
     """
-    core = SessionCore(
+    core = _core(source, model, settings, sinks, about, vad, baselines)
+    return _drive(core, source, stop or threading.Event())
+
+
+def _core(
+    source: BlockSource,
+    model: AnyModel,
+    settings: MonitorSettings,
+    sinks: Sequence[Sink],
+    about: About | None,
+    vad: DetectorFactory | None,
+    baselines: Sequence[Baseline | None],
+) -> SessionCore:
+    return SessionCore(
         model,
         settings,
         source=source.name,
@@ -44,7 +57,9 @@ def run(
         vad=vad,
         baselines=baselines,
     )
-    stop = stop or threading.Event()
+
+
+def _drive(core: SessionCore, source: BlockSource, stop: threading.Event) -> SourceError | None:
     bring = _run_live if source.live else _run_all
     try:
         failure = bring(source, core, stop)
@@ -119,6 +134,7 @@ class BackgroundSession:
         """Whether the session was asked to end."""
         self.failure: Exception | None = None
         """Why the source, or the program, failed; known once all events have been taken."""
+        self._core: SessionCore | None = None
         every = (*sinks, self._events.put)
         self._thread = threading.Thread(
             target=self._work,
@@ -126,6 +142,11 @@ class BackgroundSession:
             name="livemood",
             daemon=True,
         )
+
+    @property
+    def now_ms(self) -> int:
+        """How much sound has come, whether anybody spoke in it or not."""
+        return self._core.now_ms if self._core else 0
 
     def stop(self) -> None:
         """End the session in order: what is open closes, and its last events still come."""
@@ -161,7 +182,8 @@ class BackgroundSession:
         baselines: Sequence[Baseline | None],
     ) -> None:
         try:
-            self.failure = run(source, model, settings, sinks, self._stop, about, vad, baselines)
+            self._core = _core(source, model, settings, sinks, about, vad, baselines)
+            self.failure = _drive(self._core, source, self._stop)
         except Exception as error:
             self.failure = error
         finally:

@@ -1,7 +1,6 @@
 """The sessions of a server, as its settings want them."""
 
-from livemood.engine import Hub, MonitorSettings
-from livemood.model import Model
+from livemood.engine import AnyModel, Hub, MonitorSettings
 from livemood.notify import Notifier, Outbox, load_notify_settings
 from livemood.server.access.policy import load_policy
 from livemood.server.serve.settings import ServeSettings, monitor_settings
@@ -14,7 +13,7 @@ CHANNEL_COST = 0.008
 
 
 def open_sessions(
-    settings: ServeSettings, model: Model, monitor: MonitorSettings | None = None
+    settings: ServeSettings, model: AnyModel, monitor: MonitorSettings | None = None
 ) -> Sessions:
     """The sessions and their storage, which is to be closed at the end. Raises `LivemoodError`."""
     policy = load_policy(settings.policy)
@@ -36,6 +35,6 @@ def open_sessions(
     if notify:
         outbox = Outbox(settings.data / "outbox.db")
         sessions.notify_by(Notifier(targets, outbox, settings.data / "undelivered.jsonl"))
-    info = model.manifest
-    sessions.metrics.describe(name=info.name, version=info.version, provider=model.provider)
+    info = sessions.hub.model_info
+    sessions.metrics.describe(name=info.name, version=info.version, provider=info.provider)
     return sessions

@@ -4,8 +4,7 @@ import logging
 from contextlib import ExitStack
 from typing import Self
 
-from livemood.engine import MonitorSettings
-from livemood.model import Model
+from livemood.engine import AnyModel, MonitorSettings
 from livemood.server.access.access import Access
 from livemood.server.access.connections import Connections
 from livemood.server.inputs.rtp import RtpInput
@@ -30,7 +29,7 @@ class Service:
     """
 
     def __init__(
-        self, settings: ServeSettings, model: Model, monitor: MonitorSettings | None = None
+        self, settings: ServeSettings, model: AnyModel, monitor: MonitorSettings | None = None
     ) -> None:
         self.settings = settings
         with ExitStack() as undo:
