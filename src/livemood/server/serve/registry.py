@@ -1,6 +1,7 @@
 """The sessions of a server, as its settings want them."""
 
 from livemood.engine import AnyModel, Hub, MonitorSettings
+from livemood.engine.user_model import reader_of
 from livemood.notify import Notifier, Outbox, load_notify_settings
 from livemood.server.access.policy import load_policy
 from livemood.server.serve.settings import ServeSettings, monitor_settings
@@ -20,7 +21,7 @@ def open_sessions(
     how = monitor or monitor_settings(settings, model)
     notify = load_notify_settings(settings.alerts) if settings.alerts else None
     if notify:
-        notify.check_labels(model.labels)
+        notify.check_labels(reader_of(model).info.labels)
         how = how.model_copy(update={"alerts": (*how.alerts, *notify.alerts)})
         targets = notify.targets()
     sessions = Sessions(
