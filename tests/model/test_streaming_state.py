@@ -118,11 +118,18 @@ def test_hops_of_any_length_read_as_all_steps_at_once(model, sound, hops):
 
 
 def test_a_window_from_the_beginning_reads_as_a_clip(model, sound):
-    state = model.new_state()
+    """A clip begins at block 0; so does a stream after 125 blocks, where positions begin again."""
+    state, later = model.new_state(), 125
     for end in (4, 5, 7, 12):
-        got = read(model, state, sound, 0, end)
-        span = model.grid.sound_of(steps_of(model, 0, end))
-        clip = model.front_end(sound[span.start : span.end])
+        steps = steps_of(model, later - 1, later - 1 + end)
+        window = model.grid.sound_of(steps)
+        heard = sound[: len(window)]
+        start = model.grid.sound_of(steps_of(model, later - 1, later)).start
+        request = model.request(
+            state, window, lambda span, s=start: sound[span.start - s : span.end - s]
+        )
+        got = model.read([request])[0].probabilities
+        clip = model.front_end(heard)
         assert np.abs(got - model.classify([clip])[0]).max() < TOLERANCE
 
 

@@ -72,6 +72,19 @@ def test_an_old_name_is_refused_with_the_new_one(given, new):
     assert "\n" not in str(found.exception)
 
 
+@pytest.mark.parametrize("map_", ["calm", "calm=", "=neutral"])
+def test_a_label_is_not_mapped_to_nothing(map_):
+    given = ["--manifest", "x.csv", "--map", map_]
+    for command in (
+        ["encoders", "rank", *given],
+        ["encoders", "soft-labels", *given, "--encoder", "x", "--out", "y"],
+        ["evaluate", *given, "--out", "y"],
+    ):
+        found = CliRunner().invoke(app, command)
+        assert isinstance(found.exception, UsageError), command
+        assert f"{map_!r} is not of the form NAME=VALUE" in str(found.exception)
+
+
 def test_the_command_line_starts_without_the_wing():
     code = (
         "import sys, livemood.cli.main; print([m for m in sys.modules if m in ('torch', "

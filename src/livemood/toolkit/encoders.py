@@ -81,7 +81,7 @@ def _tables(clips: list[Clip], for_folds: str | None, out: Path) -> dict[Path, l
     if "{fold}" not in out.name:
         raise UsageError("--for writes a table for each fold: put {fold} into the name of --out")
     return {
-        out.with_name(out.name.replace("{fold}", fold.name)): [
+        out.with_name(out.name.replace("{fold}", fold.slug)): [
             i for i, clip in enumerate(clips) if clip.speaker not in fold.speakers
         ]
         for fold in make_folds(for_folds, clips)

@@ -70,7 +70,7 @@ def models_and_clips(wanted: Wanted) -> tuple[list[Part], list[Clip]]:
         return [(model, clips, "")], clips
     parts: list[Part] = []
     for fold in make_folds(wanted.folds, clips):
-        name = wanted.model.replace("{fold}", fold.name)
+        name = wanted.model.replace("{fold}", fold.slug)
         own = model or load_model(name, wanted.provider)  # type: ignore[arg-type]
         if parts and own.labels != parts[0][0].labels:
             raise UsageError(f"{name} has other labels than the model of fold {parts[0][2]}")

@@ -122,9 +122,11 @@ def progress(name: str, epochs: int) -> Iterator[Report]:
     def report(row: dict[str, Any]) -> None:
         validation = row.get("validation_uar")
         seen = f", validation UAR {validation:.1f} %" if validation is not None else ""
+        accuracy = row["accuracy"]
+        right = f", right {100 * accuracy:.1f} %" if accuracy is not None else ""
         text = (
-            f"epoch {row['epoch']}/{row['epochs']} loss {row['loss']:.4f}, "
-            f"right {100 * row['accuracy']:.1f} %{seen}, {row['seconds']:.1f} s"
+            f"epoch {row['epoch']}/{row['epochs']} loss {row['loss']:.4f}{right}{seen}, "
+            f"{row['seconds']:.1f} s"
         )
         bar.update(task, completed=row["epoch"])
         console.print(text, highlight=False)

@@ -3,6 +3,7 @@
 import pytest
 
 from livemood.errors import UsageError
+from livemood.training.data.folds import Fold
 from livemood.training.recipe.overrides import parse_overrides, with_overrides
 from livemood.training.recipe.renamed import RENAMED, RENAMED_KINDS, renamed
 from livemood.training.recipe.schema import Recipe, read_recipe
@@ -44,6 +45,17 @@ def test_an_old_change_of_sound_is_refused_with_the_new_one(old, tmp_path):
         read(tmp_path / "recipe.toml", text)
     for place in ("augment.sound", "augment.waveform"):
         assert renamed(f"{place}.{old}.p") == f"augment.waveform.{new}.p"
+
+
+@pytest.mark.parametrize(
+    "name", ['O"Brien', "a/b", "..", "../x", "back\\slash", "new\nline", "日本"]
+)
+def test_a_fold_of_any_name_is_a_folder_of_its_own(name, tmp_path):
+    folder = tmp_path / f"fold{Fold(name, (name,)).slug}"
+    folder.mkdir()
+    assert [found.parent for found in tmp_path.iterdir()] == [tmp_path]
+    assert (tmp_path / Fold(name, (name,)).slug).resolve().parent == tmp_path
+    assert Fold("ravdess-01", ()).slug == "ravdess-01"
 
 
 def test_what_was_never_renamed_has_no_new_name():

@@ -44,6 +44,8 @@ class RtpStream:
     """What is made up stays so far behind the time, for packets may still be on their way."""
     AHEAD_S: Final = 5.0
     """A sender further ahead of real time is not heard until it no longer is."""
+    ALONE_S: Final = 0.25
+    """How long a late packet waits for a second one."""
     CREDIT_S: Final = 30.0
     """Sound that was held up for so long may come at once."""
     DRIFT: Final = 1.01
@@ -94,8 +96,13 @@ class RtpStream:
         waiting = self.packets.deadline
         if not self._held:
             return waiting
-        decided = self._held[0].arrived + SenderClock.DECIDE_S
-        return decided if waiting is None else min(waiting, decided)
+        return self._decided if waiting is None else min(waiting, self._decided)
+
+    @property
+    def _decided(self) -> float:
+        """When it is decided why what is held was late; one packet alone waits for a second."""
+        wait = SenderClock.DECIDE_S if len(self._held) > 1 else self.ALONE_S
+        return self._held[0].arrived + wait
 
     @property
     def unknown(self) -> frozenset[int]:
@@ -122,7 +129,7 @@ class RtpStream:
     def due(self, now: float) -> list[AudioBlock]:
         """Blocks that no longer wait for what is missing before them."""
         out = self._blocks(self.packets.due(now))
-        if self._held and now >= self._held[0].arrived + SenderClock.DECIDE_S:
+        if self._held and now >= self._decided:
             self._release(out, follow=True)
         return out
 
@@ -219,8 +226,12 @@ class RtpStream:
             self._place(sound, out)
 
     def _release(self, out: list[AudioBlock], *, follow: bool) -> None:
-        """Place what was held; with `follow` its sender had stood still before it."""
+        """Place what was held; with `follow` its sender had stood still before it.
+
+        A packet alone is none of a sender that goes on: the last of a call, sent late, is.
+        """
         held, self._held = self._held, []
+        follow = follow and len(held) > 1
         for sound in held:
             self._place(sound, out, follow=follow)
             follow = False

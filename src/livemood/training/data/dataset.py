@@ -1,6 +1,5 @@
 """The clips that a recipe names: to train on, to validate on, held out, of further tasks."""
 
-import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from livemood.training.data.clips import UNLABELLED, Clip
 from livemood.training.data.corpora import read_corpus, split_by_speaker
 from livemood.training.data.folds import Fold, check_apart, check_folds, validation_speakers
 from livemood.training.data.manifest import read_manifest
+from livemood.training.data.tables import table_rows
 from livemood.training.recipe.schema import DatasetSpec
 from livemood.training.recipe.sections import CorpusSection
 
@@ -126,23 +126,10 @@ def read_unlabelled(folder: Path, share: float = 1.0) -> list[Clip]:
     Which ones a `share` below 1 leaves follows from their names alone.
     """
     table = folder / "metadata.csv"
-    try:
-        with table.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines))
-    except OSError as error:
-        raise UsageError(f"the corpus {table} cannot be read: {error}") from None
-    if rows and "path" not in rows[0]:
-        raise UsageError(f"{table} has no column path")
     clips = [
-        Clip(
-            folder / row["path"],
-            folder.name,
-            row.get("speaker", ""),
-            UNLABELLED,
-            row=f"{table} row {number}",
-        )
-        for number, row in enumerate(rows, 2)
-        if _place(row["path"]) < share
+        Clip(folder / cells["path"], folder.name, cells.get("speaker", ""), UNLABELLED, row=row)
+        for row, cells in table_rows(table, ["path"])
+        if _place(cells["path"]) < share
     ]
     if not clips:
         raise UsageError(f"a share of {share:g} of {table} leaves no clip")

@@ -1,5 +1,7 @@
 """From clips to batches: the training set, cut and augmented as it is drawn."""
 
+import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +18,8 @@ from livemood.training.data.clips import UNLABELLED, Clip
 from livemood.training.data.predictions import Probs
 from livemood.training.fit.copies import Change, Copies, Maps
 from livemood.training.recipe.sections import AugmentSection, FitSection
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,9 @@ class TrainingSet:
         self._weights = np.array([clip.weight for clip in clips], np.float32)
         self._corpora = np.unique([clip.corpus for clip in clips], return_inverse=True)[1]
         self._corpora *= fit.by_corpus
+        for number in np.flatnonzero(np.bincount(self._corpora) == 1):
+            name = clips[int(np.flatnonzero(self._corpora == number)[0])].corpus
+            log.warning("%s has one clip, and a batch needs two: it is not trained on", name)
         balanced = self._balanced(known, len(labels))
         self._odds = self._shares * balanced
         self.labels = len(labels)
@@ -127,9 +134,9 @@ class TrainingSet:
         )
         around = lengths + rng.uniform(0, 12 * self._rows_a_frame, len(lengths))
         order = np.lexsort((around, self._corpora[drawn]))
-        starts = np.arange(0, len(order), self._fit.batch_size)
-        for start in rng.permutation(starts):
-            picked = order[start : start + self._fit.batch_size]
+        parts = batch_bounds(self._corpora[drawn][order], self._fit.batch_size)
+        for number in rng.permutation(len(parts)):
+            picked = order[slice(*parts[number])]
             frames = int(lengths[picked].min())
             if frames < shortest // 2 or len(picked) < 2:
                 continue
@@ -210,6 +217,22 @@ class TrainingSet:
             mask = None if mask is None else np.maximum(mask, mask[partner])
         parts = (batch, targets, weights, mask, soft)
         return Batch(*(None if x is None else torch.from_numpy(x) for x in parts))  # type: ignore[arg-type]
+
+
+def batch_bounds(groups: NDArray[np.intp], size: int) -> list[tuple[int, int]]:
+    """First and end of batches of at most `size` examples, of one group each; groups are sorted.
+
+    A last one that is left alone joins the batch before it, which then has one more than `size`:
+    a batch norm has nothing to compare a single example with. Only a group of one is a batch alone.
+    """
+    out = []
+    edges = [*np.flatnonzero(np.diff(groups, prepend=-1)).tolist(), len(groups)]
+    for first, end in itertools.pairwise(edges):
+        starts = list(range(first, end, size))
+        if len(starts) > 1 and end - starts[-1] == 1:
+            starts.pop()
+        out += list(itertools.pairwise([*starts, end]))
+    return out
 
 
 def _label_masks(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:

@@ -30,7 +30,9 @@ def write_curves(run: Path) -> None:
     ):
         figure = go.Figure(layout={"title": title, "height": 380, "template": "simple_white"})
         for name in names:
-            values = [100 * r[name] if name == "accuracy" else r.get(name) for r in rows]
+            found = [row.get(name) for row in rows]
+            scale = 100 if name == "accuracy" else 1
+            values = [None if value is None else scale * value for value in found]
             if any(value is not None for value in values):
                 figure.add_scatter(x=epochs, y=values, name=name.replace("_", " "))
         figure.update_xaxes(title="epoch")

@@ -4,12 +4,16 @@ from typing import Any
 
 import torch
 
+from livemood.errors import UsageError
 from livemood.training.network.base import EmotionNetwork
 from livemood.training.recipe.sections import FitSection
 
 
 def make_optimizer(fit: FitSection, network: EmotionNetwork) -> torch.optim.Optimizer:
-    """AdamW, with a smaller step for each pretrained layer, the less the deeper."""
+    """AdamW, with a smaller step for each pretrained layer, the less the deeper.
+
+    Raises `UsageError` if nothing would learn.
+    """
     rate = fit.learning_rate
     groups: list[dict[str, Any]] = []
     seen: set[int] = set()
@@ -21,10 +25,14 @@ def make_optimizer(fit: FitSection, network: EmotionNetwork) -> torch.optim.Opti
             step = rate * fit.head_lr_scale
         groups.append({"params": parameters, "lr": step})
     new = [p for p in network.parameters() if id(p) not in seen]
-    if fit.encoder_lr_scale == 0:
-        groups = []
-    groups = [{"params": new, "lr": rate}, *groups]
-    return torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=fit.weight_decay)
+    groups = [{"params": new, "lr": rate}, *(g for g in groups if g["lr"] > 0)]
+    groups = [group for group in groups if group["params"]]
+    if not groups:
+        raise UsageError(
+            "nothing is left to learn: fit.encoder_lr_scale is 0 and the head is pretrained, too: "
+            "set fit.head_lr_scale"
+        )
+    return torch.optim.AdamW(groups, weight_decay=fit.weight_decay)
 
 
 def set_trainable(fit: FitSection, network: EmotionNetwork, epoch: int) -> None:
@@ -43,6 +51,7 @@ def set_trainable(fit: FitSection, network: EmotionNetwork, epoch: int) -> None:
     if layers and not trainable:
         network.encoder.eval()  # its dropout as well
     for number, layer in enumerate(layers):
-        learns = number < trainable
+        own_rate = layer is network.head and fit.head_lr_scale is not None
+        learns = number < trainable or (own_rate and not fit.encoder_lr_scale)
         layer.requires_grad_(learns)
         layer.train(learns)

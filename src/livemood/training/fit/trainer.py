@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from livemood.errors import ModelError
+from livemood.errors import ModelError, UsageError
 from livemood.training.fit.batches import Batch
 from livemood.training.network.checkpoint import CHECKPOINT, checkpoint_of
 from livemood.training.recipe.sections import FitSection
@@ -129,10 +129,10 @@ class Trainer(ABC):
         state, patience = self.state, self.fit.patience
         while state.epoch < self.fit.epochs and not (patience and state.since_best >= patience):
             began = time.monotonic()
-            row = self._epoch(state.epoch)
+            measured = self._epoch(state.epoch)
             state.schedule.step()
             state.epoch += 1
-            row = {"epoch": state.epoch, **row}
+            row: dict[str, Any] = {"epoch": state.epoch, **measured}
             validation = self.validate(state.ema.module)
             if validation is not None:
                 row["validation_uar"] = validation
@@ -147,21 +147,29 @@ class Trainer(ABC):
             state.ema.load_state_dict(state.best)
         return state.ema.module.cpu().eval()
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
-        """Mean loss, and the share of the main task's examples that were right."""
+    def _epoch(self, epoch: int) -> dict[str, float | None]:
+        """Mean loss, and of the main task's labelled examples the share that were right."""
         torch.manual_seed(self.seed * 1000 + epoch)
         self.begin_epoch(epoch)
         device = next(self.network.parameters()).device
-        losses, hits, count = [], 0, 0
+        losses, hits, count, drawn = [], 0, 0, False
         for task, on_host in self.batches(epoch):
             batch = on_host.to(device)
             loss, logits = self.loss(batch, task)
             self._step(loss)
             losses.append(loss.item())
             if not task:
-                hits += int((logits.argmax(1) == batch.targets.argmax(1)).sum())
-                count += len(logits)
-        return {"loss": float(np.mean(losses)), "accuracy": hits / count}
+                drawn = True
+                labelled = batch.targets.sum(dim=1) > 0
+                right = logits.argmax(1) == batch.targets.argmax(1)
+                hits += int((right & labelled).sum())
+                count += int(labelled.sum())
+        if not drawn:
+            raise UsageError(
+                "there is nothing to train on: a batch needs two clips, each with speech of at "
+                f"least {self.fit.shortest_s / 2:g} s"
+            )
+        return {"loss": float(np.mean(losses)), "accuracy": hits / count if count else None}
 
     def _step(self, loss: Tensor) -> None:
         optimizer = self.state.optimizer

@@ -44,8 +44,8 @@ def finetune_folds(
     predictions: list[tuple[Truth, Probs]] = []
     rows: list[tuple[Clip, Probs]] = []
     for fold in chosen_folds(folds, only):
-        part, there = data.without(fold.speakers), workspace.for_fold(fold.name)
-        own, run = recipe.for_fold(fold.name), out / f"fold{fold.name}"
+        part, there = data.without(fold.speakers), workspace.for_fold(fold.slug)
+        own, run = recipe.for_fold(fold.slug), out / f"fold{fold.slug}"
         truth, probabilities = _finetuned(own, part, there, run, report)
         predictions.append((truth, probabilities))
         rows += zip(part.test, probabilities, strict=True)

@@ -77,8 +77,8 @@ def train_folds(
     data = data.for_folds(folds)
     predictions: dict[str, list[Predictions]] = defaultdict(list)
     for fold in chosen_folds(folds, only):
-        part, run = data.without(fold.speakers), out / f"fold{fold.name}"
-        own, there = recipe.for_fold(fold.name), workspace.for_fold(fold.name)
+        part, run = data.without(fold.speakers), out / f"fold{fold.slug}"
+        own, there = recipe.for_fold(fold.slug), workspace.for_fold(fold.slug)
         folders = build(own, part, there, run, report)
         if only:
             continue

@@ -125,8 +125,8 @@ class FitSection(Section):
 
     epochs: int = Field(24, gt=0)
     """Passes over the training set."""
-    batch_size: int = Field(32, gt=0)
-    """Examples in a batch."""
+    batch_size: int = Field(32, ge=2)
+    """Examples in a batch. Batch norms and mixup need two."""
     learning_rate: float = Field(1e-3, gt=0)
     """Of AdamW, at its highest; it rises for two epochs and falls as a cosine."""
     encoder_lr_scale: float = Field(0.5, ge=0)
