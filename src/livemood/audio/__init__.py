@@ -1,11 +1,13 @@
 """Sound as numbers on a clock: blocks, the ring buffer, resampling."""
 
 from livemood.audio.block import AudioBlock, Samples, Span
+from livemood.audio.dc import DcBlocker
 from livemood.audio.resample import StreamResampler, resample
 from livemood.audio.ring import Overrun, RingBuffer
 
 __all__ = [
     "AudioBlock",
+    "DcBlocker",
     "Overrun",
     "RingBuffer",
     "Samples",

@@ -153,7 +153,7 @@ class SpeechSegmenter:
                     self._gated(event, found)
         if self._position >= self._next_reset:
             if not gate.is_open:
-                self._detector.reset()
+                self._detector.refresh()
             self._next_reset = self._position + self._reset_after
 
     def _gated(self, event: GateEvent, found: list[StreamItem]) -> None:
@@ -169,7 +169,7 @@ class SpeechSegmenter:
             self._ended(event, found)
 
     def _ended(self, event: SpeechEnded, found: list[StreamItem]) -> None:
-        self._detector.reset()
+        self._detector.refresh()
         self._next_reset = self._position + self._reset_after
         found.append(event)
 
@@ -199,7 +199,7 @@ class SpeechSegmenter:
 
     def _restart(self, position: int, found: list[StreamItem]) -> None:
         self._close(found, position)
-        self._detector.reset()
+        self._detector.refresh()
         self.windower.restart(position)
         self._position = position
         self._next_reset = position + self._reset_after

