@@ -29,7 +29,7 @@ import psutil
 import soxr
 
 from livemood.audio import AudioBlock
-from livemood.engine import Monitor, MonitorSettings
+from livemood.engine import MonitorSettings, SessionCore
 from livemood.model import load_model
 
 RATE = 48000
@@ -137,7 +137,7 @@ def listen(model, rounds: Rounds, count: int, sample_s: float) -> tuple[Watch, d
     """Push `count` rounds; the sink, and what was seen from outside."""
     settings = MonitorSettings()
     watch = Watch(rounds.length_ms, settings)
-    monitor = Monitor(
+    monitor = SessionCore(
         model,
         settings,
         source="endurance",

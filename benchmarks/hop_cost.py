@@ -21,7 +21,7 @@ import numpy as np
 import opensmile
 
 from livemood.audio import AudioBlock, Span
-from livemood.engine import Monitor, MonitorSettings
+from livemood.engine import MonitorSettings, SessionCore
 from livemood.model import load_model
 from livemood.speech import open_detector
 
@@ -44,7 +44,7 @@ class Hops:
 
     def __init__(self, model) -> None:
         self.windows, self.bytes = 0, 0
-        self._monitor = Monitor(
+        self._monitor = SessionCore(
             model,
             MonitorSettings(),
             source="benchmark",
@@ -76,7 +76,7 @@ def measure(sound: np.ndarray, model, smile, silero) -> dict[str, list[float]]:
             began = time.process_time()
             smile.process_signal(sound[end - WINDOW : end], common.RATE)
             smiled = time.process_time()
-            for _ in silero.listen(sound[first:end]):
+            for _ in silero.probabilities(sound[first:end]):
                 pass
             spent["opensmile"].append(1000 * (smiled - began))
             spent["silero"].append(1000 * (time.process_time() - smiled))
@@ -116,7 +116,9 @@ def stages(sound: np.ndarray, model, count: int) -> dict[str, dict[str, float]]:
 
     for number in range(count):
         start = number * hop % (len(sound) - 2 * hop)
-        timed("voice_activity", lambda at: list(detector.listen(sound[at : at + hop])), start)
+        timed(
+            "voice_activity", lambda at: list(detector.probabilities(sound[at : at + hop])), start
+        )
         end = (number + 13) * model.grid.block_samples * -(-3 // model.grid.block_steps)
         window = Span(max(0, end - WINDOW), end + common.RATE // 50)
         request = model.request(state, window, partial(_from, sound, start))

@@ -44,7 +44,7 @@ class Recorder(SpeechDiscriminator):
 def judged_by(sound):
     """The values of the frames of `sound` that the detector takes for a voice."""
     recorder = Recorder()
-    LevelProofDetector(WebRtcVad(), recorder).listen(sound)
+    LevelProofDetector(WebRtcVad(), recorder).probabilities(sound)
     return np.array(recorder.values)
 
 

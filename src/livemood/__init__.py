@@ -10,36 +10,137 @@ from livemood.version import __version__
 
 if TYPE_CHECKING:
     from livemood.api import analyze, listen
+    from livemood.audio import AudioBlock
     from livemood.client import connect
+    from livemood.engine.push import Session
     from livemood.engine.settings import MonitorSettings
-    from livemood.errors import LivemoodError
+    from livemood.engine.sinks import Sink
+    from livemood.engine.user_model import EmotionModel, StreamingEmotionModel
+    from livemood.engine.user_source import Source
+    from livemood.errors import (
+        Busy,
+        ConnectError,
+        DeviceError,
+        FileError,
+        LivemoodError,
+        ModelError,
+        PluginError,
+        ProtocolError,
+        SourceError,
+        UsageError,
+    )
     from livemood.model import Model, Prediction, load_model
-    from livemood.timeline import Timeline
+    from livemood.speech import GateSettings, VoiceActivityDetector, WindowSettings
+    from livemood.timeline import SmootherSettings, Timeline, parse_event
+    from livemood.timeline.events import (
+        AnyEvent,
+        ChannelSummary,
+        Emotion,
+        ErrorEvent,
+        Event,
+        Gap,
+        Load,
+        Marker,
+        Segment,
+        SessionEnded,
+        SessionStarted,
+        SpeechEnded,
+        SpeechStarted,
+        Summary,
+    )
 
 __all__ = [
+    "AnyEvent",
+    "AudioBlock",
+    "Busy",
+    "ChannelSummary",
+    "ConnectError",
+    "DeviceError",
+    "Emotion",
+    "EmotionModel",
+    "ErrorEvent",
+    "Event",
+    "FileError",
+    "Gap",
+    "GateSettings",
     "LivemoodError",
+    "Load",
+    "Marker",
     "Model",
+    "ModelError",
     "MonitorSettings",
+    "PluginError",
     "Prediction",
+    "ProtocolError",
+    "Segment",
+    "Session",
+    "SessionEnded",
+    "SessionStarted",
+    "Sink",
+    "SmootherSettings",
+    "Source",
+    "SourceError",
+    "SpeechEnded",
+    "SpeechStarted",
+    "StreamingEmotionModel",
+    "Summary",
     "Timeline",
+    "UsageError",
+    "VoiceActivityDetector",
+    "WindowSettings",
     "__version__",
     "analyze",
     "connect",
     "listen",
     "load_model",
+    "parse_event",
 ]
 
 # Resolved on first use, so that `import livemood` itself costs next to nothing.
 _HOMES = {
+    "AnyEvent": "livemood.timeline.events",
+    "AudioBlock": "livemood.audio",
+    "Busy": "livemood.errors",
+    "ChannelSummary": "livemood.timeline.events",
+    "ConnectError": "livemood.errors",
+    "DeviceError": "livemood.errors",
+    "Emotion": "livemood.timeline.events",
+    "EmotionModel": "livemood.engine.user_model",
+    "ErrorEvent": "livemood.timeline.events",
+    "Event": "livemood.timeline.events",
+    "FileError": "livemood.errors",
+    "Gap": "livemood.timeline.events",
+    "GateSettings": "livemood.speech",
     "LivemoodError": "livemood.errors",
+    "Load": "livemood.timeline.events",
+    "Marker": "livemood.timeline.events",
     "Model": "livemood.model",
+    "ModelError": "livemood.errors",
     "MonitorSettings": "livemood.engine.settings",
+    "PluginError": "livemood.errors",
     "Prediction": "livemood.model",
+    "ProtocolError": "livemood.errors",
+    "Segment": "livemood.timeline.events",
+    "Session": "livemood.engine.push",
+    "SessionEnded": "livemood.timeline.events",
+    "SessionStarted": "livemood.timeline.events",
+    "Sink": "livemood.engine.sinks",
+    "SmootherSettings": "livemood.timeline",
+    "Source": "livemood.engine.user_source",
+    "SourceError": "livemood.errors",
+    "SpeechEnded": "livemood.timeline.events",
+    "SpeechStarted": "livemood.timeline.events",
+    "StreamingEmotionModel": "livemood.engine.user_model",
+    "Summary": "livemood.timeline.events",
     "Timeline": "livemood.timeline",
+    "UsageError": "livemood.errors",
+    "VoiceActivityDetector": "livemood.speech",
+    "WindowSettings": "livemood.speech",
     "analyze": "livemood.api",
     "connect": "livemood.client",
     "listen": "livemood.api",
     "load_model": "livemood.model",
+    "parse_event": "livemood.timeline",
 }
 
 

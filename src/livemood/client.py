@@ -2,14 +2,26 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from pydantic import ValidationError
 
-from livemood.errors import LivemoodError, UsageError
-from livemood.timeline.events import AnyEvent, ErrorEvent, SessionEnded, parse_event
+from livemood.errors import ConnectError, ProtocolError, UsageError
+from livemood.timeline.events import (
+    AnyEvent,
+    ErrorEvent,
+    Event,
+    SessionEnded,
+    parse_common_fields,
+    parse_known_event,
+)
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 ENDED = 1000
@@ -28,75 +40,116 @@ async def connect(
     """The events of the monitor at `url`, from the one after `after` on, each once and in order.
 
     `url` is `ws://HOST:PORT`, with or without the path `/v1/timeline`; of a server of many sessions
-    `ws://HOST:PORT?session=ID`, with a `token` where one is asked for. A connection that breaks is
-    made again, and what was missed is fetched; if the monitor was restarted meanwhile, its new
-    session is told from its beginning. A server that was killed may have handed out events that
-    it had not written yet: an `error` event `rewound` says how many, and what follows counts on
-    from those before them. Ends with the session, without an event if no sound ever came.
-    A server that cannot now, with as many clients as it takes, is asked again.
-    Raises `UsageError` for a URL that is none, `LivemoodError` if the monitor cannot be reached for
-    `patience_s`, or cannot now for as long, or refuses.
+    `ws://HOST:PORT?session=ID`, with a `token` where one is asked for. `http://` and `https://` do
+    as well. A connection that breaks is made again, and what was missed is fetched; if the monitor
+    was restarted meanwhile, its new session is told from its beginning. A server that was killed
+    may have handed out events that it had not written yet: an `error` event `rewound` says how
+    many, and what follows counts on from those before them. Ends with the session, without an
+    event if no sound ever came.
+
+    A server that cannot now, with as many clients as it takes, is asked again. Types of events and
+    fields that this version does not know are passed over: the server may be newer.
+
+    Raises `UsageError` for a URL that is none; `ConnectError` if the monitor refuses, or if no
+    event could be had for `patience_s`; `ProtocolError` for a message that is no event.
     """
     from websockets.asyncio.client import connect as open_socket
     from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-    base = _address(url)
-    session = (parse_qs(urlsplit(url).query).get("session") or [""])[0]
+    feed = _Feed(url, after)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    seen, wait, waited = after, FIRST_WAIT_S, 0.0
-    put_off = False  # a server may take the connection and say only then that it cannot now
+    wait = _Wait()
     while True:
-        query = {"after": seen} | ({"session": session} if session else {})
         patience = patience_s
+        began = time.monotonic()
         try:
-            address = f"{base}?{urlencode(query)}"
             # Whoever leaves in the middle of a backlog need not wait for a farewell behind it.
             async with open_socket(
-                address, max_size=None, close_timeout=0.5, additional_headers=headers
+                feed.address, max_size=None, close_timeout=0.5, additional_headers=headers
             ) as socket:
-                if not put_off:
-                    wait, waited = FIRST_WAIT_S, 0.0
                 async for text in socket:
-                    event = _parsed(text, base)
+                    event, new = feed.take(text)
                     if isinstance(event, ErrorEvent) and event.seq is None and event.fatal:
-                        with suppress(TimeoutError):
-                            await asyncio.wait_for(socket.wait_closed(), 1.0)
-                        if socket.close_code == LATER:
-                            raise _LaterError(event.message)
-                        raise LivemoodError(f"{base} refused: {event.message}")
-                    if put_off:
-                        put_off, wait, waited = False, FIRST_WAIT_S, 0.0
-                    if event.seq is not None:
-                        if event.session == session and event.seq <= seen:
-                            continue
-                        session, seen = event.session, event.seq
-                    elif isinstance(event, ErrorEvent) and event.code == "rewound":
-                        seen -= event.count or 0
-                    yield event
+                        await _raise_refusal(socket, event, feed.base)
+                    if new:  # not the handshake: a server may take connections and close them
+                        wait = _Wait()
+                    if new and event is not None:
+                        yield event
                     if isinstance(event, SessionEnded):
                         return
                 if socket.close_code == ENDED:  # without a word: no sound ever came
                     return
-            failure = LivemoodError(f"{base} closes every connection")
+            failure = ConnectError(f"{feed.base} closes every connection")
         except (InvalidHandshake, _LaterError) as error:
-            failure = LivemoodError(f"{base} {_refusal(error)}")
+            failure = ConnectError(f"{feed.base} {_refusal(error)}")
             if not _may_change(error):
                 raise failure from None
-            put_off = True
         except (OSError, ConnectionClosed, TimeoutError) as error:
-            failure = LivemoodError(
-                f"no monitor answers at {base} ({error}): start one with livemood listen"
+            failure = ConnectError(
+                f"no monitor answers at {feed.base} ({error}): start one with livemood listen"
             )
-            patience = patience_s if session else min(patience_s, FIRST_PATIENCE_S)
-        if waited >= patience:
+            patience = patience_s if feed.session else min(patience_s, FIRST_PATIENCE_S)
+        if time.monotonic() - began >= patience_s:
+            wait = _Wait()  # it was connected, and nobody spoke
+        if wait.total >= patience:
             raise failure
-        waited += wait
-        await asyncio.sleep(wait)
-        wait = min(LONGEST_WAIT_S, wait * 2)
+        await asyncio.sleep(wait.next())
+
+
+class _Wait:
+    """How long to wait between attempts: twice as long each time."""
+
+    def __init__(self) -> None:
+        self.total, self._next = 0.0, FIRST_WAIT_S
+
+    def next(self) -> float:
+        wait, self._next = self._next, min(LONGEST_WAIT_S, self._next * 2)
+        self.total += wait
+        return wait
+
+
+class _Feed:
+    """How far a session has been told, whatever connections it took."""
+
+    def __init__(self, url: str, after: int) -> None:
+        self.base = _address(url)
+        self.session = (parse_qs(urlsplit(url).query).get("session") or [""])[0]
+        self._seen = after
+
+    @property
+    def address(self) -> str:
+        """Where to ask for the events that are still to come."""
+        query = {"after": str(self._seen)}
+        if self.session:
+            query["session"] = self.session
+        return f"{self.base}?{urlencode(query)}"
+
+    def take(self, text: str | bytes) -> tuple[AnyEvent | None, bool]:
+        """The event of a message, none if its type is not known; and whether it is new."""
+        try:
+            event = parse_known_event(text)
+            common: Event = event or parse_common_fields(text)
+        except ValidationError:
+            raise ProtocolError(f"{self.base} sent a message that is no livemood event") from None
+        if common.seq is not None:
+            if common.session == self.session and common.seq <= self._seen:
+                return event, False
+            self.session, self._seen = common.session, common.seq
+        elif isinstance(event, ErrorEvent) and event.code == "rewound":
+            self._seen -= event.count or 0
+        return event, True
 
 
 class _LaterError(Exception):
     """A server that cannot now: it may be asked again."""
+
+
+async def _raise_refusal(socket: "ClientConnection", event: ErrorEvent, base: str) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(socket.wait_closed(), 1.0)
+    if socket.close_code == LATER:
+        raise _LaterError(event.message)
+    raise ConnectError(f"{base} refused: {event.message}")
 
 
 def _may_change(error: Exception) -> bool:
@@ -116,22 +169,16 @@ def _refusal(error: Exception) -> str:
     return f"refused: {said}"
 
 
-def _parsed(text: str | bytes, base: str) -> AnyEvent:
-    try:
-        return parse_event(text)
-    except ValidationError:
-        raise LivemoodError(f"{base} sent a message that is no livemood event") from None
-
-
 def _address(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
-        usable = parts.scheme in ("ws", "wss") and host and not set(host) & set(' <>"')
+        scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+        usable = scheme in ("ws", "wss") and host and not set(host) & set(' <>"')
         host.encode("idna")
     except ValueError:  # a UnicodeError is one too
         usable = False
     if not usable:
         raise UsageError(f"{url!r} is no WebSocket address: give one like ws://127.0.0.1:8765")
     path = parts.path if parts.path not in ("", "/") else "/v1/timeline"
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+    return urlunsplit((scheme, parts.netloc, path, "", ""))

@@ -1,18 +1,29 @@
-"""Errors that a user can act on: each is one line that says what was wrong and what to do."""
+"""The errors that you can act on. Each message is one line: what was wrong, then what to do.
+
+    LivemoodError            something outside the program is wrong (exit code 1)
+     ├── UsageError          what you asked for cannot be done (exit code 2)
+     ├── SourceError         sound cannot be had from where it was to come from
+     │    ├── FileError      a file is missing, unreadable or damaged
+     │    └── DeviceError    a microphone or its driver is missing, busy or gone
+     ├── ModelError          a model cannot be found, read or trusted, or answers nonsense
+     ├── ConnectError        a server cannot be reached, or refuses
+     ├── ProtocolError       the other side sent what the protocol does not allow
+     ├── PluginError         an installed package offers a plug-in that cannot be used
+     └── Busy                the machine cannot keep up with another session now
+
+Catch `LivemoodError` to catch them all. The command line prints the message without a traceback
+and exits with `exit_code`.
+"""
 
 
 class LivemoodError(Exception):
-    """Something outside the program is wrong: a file, a device, a model, a port.
-
-    The message is one line for a person: what was wrong, then what to do about it. The command
-    line prints it without a traceback and exits with `exit_code`.
-    """
+    """Something outside the program is wrong: a file, a device, a model, a port."""
 
     exit_code = 1
 
 
 class UsageError(LivemoodError):
-    """What was asked for cannot be done whatever the outside world is like (exit code 2)."""
+    """What you asked for cannot be done, whatever the outside world is like (exit code 2)."""
 
     exit_code = 2
 
@@ -21,5 +32,37 @@ class SourceError(LivemoodError):
     """Sound cannot be had from where it was to come from."""
 
 
+class FileError(SourceError):
+    """A file is missing, cannot be read, or is damaged."""
+
+
+class DeviceError(SourceError):
+    """A microphone or its driver is missing, busy or gone."""
+
+
 class ModelError(LivemoodError):
-    """A model cannot be found, read or trusted."""
+    """A model cannot be found, read or trusted, or gives probabilities that are none."""
+
+
+class ConnectError(LivemoodError):
+    """A server cannot be reached, or refuses."""
+
+
+class ProtocolError(LivemoodError):
+    """The other side sent what the protocol does not allow."""
+
+
+class PluginError(LivemoodError):
+    """An installed package offers a plug-in that cannot be used."""
+
+
+class Busy(LivemoodError):  # noqa: N818 - a state of the machine, not a fault
+    """The machine cannot keep up with another session now."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(
+            f"as many sessions run as this machine can keep up with: try again in "
+            f"{retry_after_s:.0f} s"
+        )
+        self.retry_after_s = retry_after_s
+        """Seconds after which it is worth asking again."""

@@ -215,8 +215,10 @@ def wrong(tmp_path_factory, demo_file):
     sf.write(folder / "nosound.wav", np.zeros((0, 1)), 16000)
     sound, rate = sf.read(demo_file, dtype="float32")
     sf.write(folder / "whole.flac", sound[: 20 * rate], rate)
-    whole = (folder / "whole.flac").read_bytes()
-    (folder / "truncated.flac").write_bytes(whole[: len(whole) // 2])
+    for kind in ("flac", "wav", "w64", "aiff", "ogg"):
+        sf.write(folder / f"whole.{kind}", sound[: 20 * rate], rate)
+        whole = (folder / f"whole.{kind}").read_bytes()
+        (folder / f"truncated.{kind}").write_bytes(whole[: len(whole) // 2])
     (folder / "model").mkdir()
     (folder / "model" / "manifest.json").write_text("{}")
     return folder
@@ -283,11 +285,17 @@ def test_wrong_usage_exits_with_2(arguments):
     assert "Traceback" not in done.stderr
 
 
-def test_a_truncated_file_gives_what_was_read_and_says_so(wrong):
-    done = livemood("analyze", "truncated.flac", cwd=wrong)
+@pytest.mark.parametrize("kind", ["flac", "wav", "w64", "aiff", "ogg"])
+def test_a_truncated_file_gives_what_was_read_and_says_so(wrong, kind):
+    done = livemood("analyze", f"truncated.{kind}", "--format", "json", cwd=wrong)
     assert done.returncode == FAILURE
     (line,) = done.stderr.splitlines()
-    assert "truncated.flac" in line
+    assert f"truncated.{kind} is truncated" in line
+    assert json.loads(done.stdout)["channels"][0]["segments"]
+
+
+def test_a_truncated_file_ends_a_session_with_an_error(wrong):
+    done = livemood("analyze", "truncated.flac", cwd=wrong)
     timeline = json.loads(done.stdout)
     assert timeline["channels"][0]["segments"]
     events = livemood(

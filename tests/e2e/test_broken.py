@@ -43,15 +43,15 @@ def killed(model, tmp_path, unwritten):
         socket.send(json.dumps({**START, "purpose": "demonstration"}))
         session = parse_event(socket.recv()).session
         note(socket, 2)
-        assert service.archive.writer.flush()
-        service.archive.writer.put = lambda *_: None  # what follows is still to be written
+        assert service.storage.writer.flush()
+        service.storage.writer.put = lambda *_: None  # what follows is still to be written
         note(socket, unwritten)
 
         @contextmanager
         def again():
             relay.new = "bar"
             relay.cut()
-            shutil.copytree(service.archive.database.path.parent, tmp_path / "left")
+            shutil.copytree(service.storage.database.path.parent, tmp_path / "left")
             socket.close()
             service.__exit__()
             with serving(model, tmp_path / "left", service.port) as new:
@@ -105,7 +105,7 @@ def test_the_page_survives_a_server_that_was_killed_before_it_wrote(
             browser.until("document.querySelector('#notices li')")
             assert f"newest {unwritten} events" in browser.text("#notices")
             assert browser.js("return [livemoodPage.feed.seq, livemoodPage.feed.missed]") == [4, 0]
-            kept = service.archive.events(session)
+            kept = service.storage.read(session)
             assert [seq for seq, _ in kept] == [1, 2, 3, 4]
             assert browser.js("return document.querySelector('#notice').hidden")
 
@@ -145,7 +145,7 @@ def test_a_session_to_which_no_sound_came_has_ended_too(browser, model, tmp_path
 def test_a_server_that_cannot_now_is_asked_again(browser, model, tmp_path, talk, monkeypatch):
     with serving(model, tmp_path) as service:
         session = ended_session(service, talk)
-        read, asked = service.archive.events, []
+        read, asked = service.storage.events, []
 
         def failing(*about):
             asked.append(about)
@@ -153,7 +153,7 @@ def test_a_server_that_cannot_now_is_asked_again(browser, model, tmp_path, talk,
                 raise Refused("storage_failed", "the timeline cannot be read", 503, 10)
             return read(*about)
 
-        monkeypatch.setattr(service.archive, "events", failing)
+        monkeypatch.setattr(service.storage, "events", failing)
         browser.open(f"{service.url}/sessions/{session}")
         browser.until("globalThis.livemoodPage?.feed.state === 'ended'")
         assert browser.js("return livemoodPage.store.ended.reason") == "end"

@@ -62,7 +62,7 @@ def test_a_session_is_deleted_from_its_own_page(browser, service, talk):
     browser.until(f'document.querySelector("{row(kept)}")')
     assert browser.js("return location.pathname") == "/"
     assert not browser.js(f'return document.querySelector("{row(gone)}")')
-    assert gone not in [record.id for _, record in service.archive.store.find(limit=99)]
+    assert gone not in [record.id for _, record in service.storage.sessions.find(limit=99)]
     assert browser.errors() == []
 
 
@@ -143,7 +143,7 @@ def test_after_a_refused_token_the_list_goes_on_asking(browser, model, tmp_path,
         network.cut()
         browser.until("document.querySelector('#notice').innerText.includes('be reached')")
         # Meanwhile the server has come to ask for tokens.
-        token = service.archive.tokens.create(("manage", "watch", "ingest"), "page")
+        token = service.storage.tokens.create(("manage", "watch", "ingest"), "page")
         session = ended_session(service, talk, token=token)
         network.new = "flow"
         browser.until("document.querySelector('#token-dialog').open")

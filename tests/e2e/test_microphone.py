@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
@@ -113,6 +114,34 @@ def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     ended = events[-1]
     assert ended.reason == "interrupted"
     assert ended.summary[0].session.dominant == channel["summary"]["dominant"]
+
+
+@pytest.mark.slow
+def test_a_microphone_that_stalls_leaves_gaps_and_the_clock_keeps_time(microphone, clip):
+    process, _ = listening(microphone)
+    subprocess.run(["paplay", "-d", "mic", str(clip(CLIPS[0]))], env=microphone, check=True)
+    events = until(process, "speech.ended")
+    began = time.monotonic()
+    for _ in range(2):
+        for suspended, seconds in (("1", 1.5), ("0", 1.0)):
+            subprocess.run(["pactl", "suspend-sink", "mic", suspended], env=microphone, check=True)
+            time.sleep(seconds)  # the stall itself
+    stalled = time.monotonic() - began
+    subprocess.run(["paplay", "-d", "mic", str(clip(CLIPS[0]))], env=microphone, check=True)
+    events += until(process, "speech.started")
+    passed = 1000 * (time.monotonic() - began)
+    process.send_signal(signal.SIGINT)
+    events += until(process, "session.ended")
+    assert process.wait(20) == 0
+    # A busy machine may let the sound server stall a little more.
+    gaps = [e for e in events if e.type == "gap" and e.end_ms - e.start_ms > 1000]
+    assert [gap.cause for gap in gaps] == ["device_stalled"] * 2
+    assert 3000 <= sum(gap.end_ms - gap.start_ms for gap in gaps) < 1000 * stalled
+    ended, started = (
+        [e for e in events if e.type == kind] for kind in ("speech.ended", "speech.started")
+    )
+    # The second speech was spoken, and found, before this side had read of it.
+    assert ended[0].end_ms + 1000 * stalled - 500 < started[-1].start_ms < ended[0].end_ms + passed
 
 
 @pytest.mark.slow

@@ -53,11 +53,11 @@ def test_a_session_is_deleted_after_a_question(browser, service, talk):
     browser.find(f"{row(gone)} .delete").click()
     browser.until("document.querySelector('#delete-dialog').open")
     browser.find("#delete-dialog [value=no]").click()
-    assert len(service.archive.store.find(limit=9)) == 2
+    assert len(service.storage.sessions.find(limit=9)) == 2
     browser.find(f"{row(gone)} .delete").click()
     browser.find("#delete-dialog [value=yes]").click()
     browser.until("document.querySelectorAll('[data-session]').length === 1")
-    assert [record.id for _, record in service.archive.store.find(limit=9)] == [kept]
+    assert [record.id for _, record in service.storage.sessions.find(limit=9)] == [kept]
 
 
 def test_a_session_has_its_page_also_when_it_has_ended(browser, service, talk):
@@ -99,7 +99,7 @@ def test_its_page_survives_a_restart_of_the_server(browser, model, tmp_path, tal
 
 
 def test_a_token_is_asked_for_and_kept_out_of_addresses(browser, service, talk):
-    token = service.archive.tokens.create(("manage", "watch", "ingest"), "page")
+    token = service.storage.tokens.create(("manage", "watch", "ingest"), "page")
     session = ended_session(service, talk, token=token)
     browser.open(service.url)
     browser.until("document.querySelector('#token-dialog').open")

@@ -72,7 +72,7 @@ def stands(browser, name):
 
 
 def records(service):
-    return [record for _, record in service.archive.store.find(limit=99)]
+    return [record for _, record in service.storage.sessions.find(limit=99)]
 
 
 def ended(service):
@@ -240,7 +240,7 @@ def test_a_refusal_is_said_in_the_language_of_the_page_and_nobody_else_is_asked(
 
 
 def test_a_token_that_may_not_send_sound_is_said_not_to(browser, service):
-    token = service.archive.tokens.create(("watch",), "watcher")
+    token = service.storage.tokens.create(("watch",), "watcher")
     browser.js("localStorage.setItem('livemood.token', arguments[0])", token)
     agree_and_start(browser)
     browser.until("document.querySelector('#notice').innerText.includes('may not send sound')")

@@ -5,7 +5,7 @@ import pytest
 import soundfile as sf
 
 from livemood.audio import AudioBlock, Overrun, RingBuffer, Span
-from livemood.engine import Monitor, MonitorSettings
+from livemood.engine import MonitorSettings, SessionCore
 from livemood.engine.intake import Intake
 
 
@@ -18,7 +18,7 @@ def sound(clip):
 
 def listen(model, blocks, rate=16000):
     events = []
-    monitor = Monitor(
+    monitor = SessionCore(
         model,
         MonitorSettings(),
         source="test",
@@ -77,7 +77,7 @@ def test_a_long_gap_ends_the_speech_before_it_and_the_clock_goes_on(model, sound
 
 def test_a_writer_that_laps_the_reader_leaves_an_overrun(model, sound):
     events = []
-    monitor = Monitor(
+    monitor = SessionCore(
         model,
         MonitorSettings(buffer_s=2.0),
         source="test",
@@ -144,7 +144,7 @@ def test_silence_is_silence(model):
 def test_every_channel_is_a_stream_of_its_own(model, sound):
     stereo = np.concatenate([sound, np.zeros_like(sound)], axis=1)
     events = []
-    monitor = Monitor(
+    monitor = SessionCore(
         model,
         MonitorSettings(),
         source="test",

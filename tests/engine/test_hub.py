@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 
 from livemood.audio import AudioBlock
-from livemood.engine import Hub, Monitor, MonitorSettings
+from livemood.engine import Hub, MonitorSettings, SessionCore
 from livemood.engine.hub import Busy
 from livemood.errors import LivemoodError
 from livemood.timeline.events import without_wall_clock
@@ -34,7 +34,7 @@ def blocks(sound):
 
 def alone(model, sound):
     events = []
-    monitor = Monitor(model, SETTINGS, **about(sound), live=False, sinks=[events.append])
+    monitor = SessionCore(model, SETTINGS, **about(sound), live=False, sinks=[events.append])
     for block in blocks(sound):
         monitor.push(block)
         monitor.process()
@@ -157,7 +157,7 @@ def test_channels_whose_sound_comes_apart_read_as_those_that_come_together(model
     heard = []
     for apart in (False, True):
         events = heard.append([]) or heard[-1]
-        monitor = Monitor(
+        monitor = SessionCore(
             model,
             MonitorSettings(),
             source="test",
@@ -194,7 +194,7 @@ def test_what_fails_in_one_session_ends_that_one_alone(model, sounds, monkeypatc
         def fail():
             raise RuntimeError("what nobody thought of")
 
-        monkeypatch.setattr(broken._monitor, "inferences", fail)
+        monkeypatch.setattr(broken._core, "inferences", fail)
         for block in blocks(sounds[0]):
             broken.push(block)
             whole.push(block)

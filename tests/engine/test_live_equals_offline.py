@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livemood.audio import AudioBlock
-from livemood.engine import Monitor, MonitorSettings, analyze_file, run
+from livemood.engine import MonitorSettings, SessionCore, analyze_file, run
 from livemood.sources import FileSource
 from livemood.timeline.events import without_wall_clock
 
@@ -37,7 +37,7 @@ def in_blocks(path, model, sizes):
     """The events of `path` pushed as blocks of the given sizes, over and over."""
     sound, rate = sf.read(path, dtype="float32", always_2d=True)
     events = []
-    monitor = Monitor(
+    monitor = SessionCore(
         model,
         MonitorSettings(),
         source=path.name,

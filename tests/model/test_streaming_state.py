@@ -99,7 +99,7 @@ def blocks(model):
 def small_state(overlap=2):
     state = StateTensor("state", (4,), (4,), 0, np.float32, 0)
     ring = StateTensor("kept_x", (6, 2), (6, 2), 0, np.float32, 2)
-    shape = Interface(5, None, None, 3, (state, ring), True, False)
+    shape = Interface(5, None, None, 3, (state, ring), True, False, False)
     return StreamingState(shape, slots=10, overlap=overlap)
 
 

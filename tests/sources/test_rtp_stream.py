@@ -196,9 +196,11 @@ def test_a_sender_that_stood_still_goes_on_where_time_stands():
     sent = [(packet(n), n * 0.02) for n in range(50)]
     sent += [(packet(n), 3.0 + n * 0.02) for n in range(50, 100)]  # as if nothing had been
     blocks = through(stream, sent)
-    ((start, end, cause),) = holes(blocks)
-    assert (start, cause) == (8000, "no_packets")
-    assert blocks[-1].end - end == 50 * LENGTH
+    found = holes(blocks)
+    assert found[0][0] == 8000
+    assert {cause for *_, cause in found} == {"no_packets"}
+    assert found[-1][1] == 4 * 8000
+    assert blocks[-1].end == 5 * 8000
 
 
 def test_a_timestamp_that_jumps_does_not_take_the_clock_along():
@@ -211,15 +213,15 @@ def test_a_timestamp_that_jumps_does_not_take_the_clock_along():
     assert blocks[-1].end == 150 * LENGTH
 
 
-def test_many_jumps_do_not_run_away_with_the_clock():
+def test_many_jumps_do_not_take_the_clock_along():
     stream = RtpStream(PCMU, TYPES)
     sent = [(packet(n, timestamp=n * 15_000), n * 0.02) for n in range(500)]
     sent += [
         (packet(500 + n, timestamp=500 * 15_000 + n * LENGTH), 10 + n * 0.02) for n in range(50)
     ]
     blocks = through(stream, sent)
-    assert blocks[-1].end <= 8000 * (11 * RtpStream.DRIFT + RtpStream.AHEAD_S + 0.1)
-    assert stream.counters["ahead"] > 400
+    assert blocks[-1].end == 11 * 8000
+    assert not any(stream.counters.values())
 
 
 def test_a_sender_faster_than_real_time_is_not_heard_for_long():
@@ -230,8 +232,9 @@ def test_a_sender_faster_than_real_time_is_not_heard_for_long():
     assert heard <= RtpStream.AHEAD_S + passed * RtpStream.DRIFT + 0.02
     assert stream.counters["ahead"] == 5000 - round(heard / 0.02)
     # Once it keeps to real time again all of it is heard.
-    later = [stream.push(packet(n), passed + 10 + n * 0.02) for n in range(5000, 5100)]
-    assert sum(len(found) for found in later) == 100
+    late = [(packet(n), passed + 10 + n * 0.02) for n in range(5000, 5100)]
+    heard_later = [b for p, at in late for b in stream.due(at) + stream.push(p, at)]
+    assert len(heard_later + stream.flush()) == 100
 
 
 def test_another_law_in_the_middle_of_a_call_is_heard():

@@ -18,7 +18,7 @@ def detector(request):
 
 
 def decisions(detector, sound):
-    return list(detector.listen(sound))
+    return list(detector.probabilities(sound))
 
 
 def speech_share(detector, sound):
@@ -49,7 +49,7 @@ def test_decisions_do_not_depend_on_how_much_is_handed_over(detector, clip):
     detector.reset()
     n = detector.frame_length
     assert [
-        p for at in range(0, len(sound), n) for p in detector.listen(sound[at : at + n])
+        p for at in range(0, len(sound), n) for p in detector.probabilities(sound[at : at + n])
     ] == first
 
 

@@ -62,3 +62,9 @@ class DcBlocker:
         offsets.append(mean)
         self._mean = mean
         return np.array(offsets, np.float32)
+
+
+def without_offset(samples: Samples) -> Samples:
+    """A whole mono clip, shape (n,), as a `DcBlocker` gives it."""
+    blocker = DcBlocker()
+    return np.concatenate((blocker.push(samples), blocker.flush()))

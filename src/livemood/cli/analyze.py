@@ -36,8 +36,9 @@ def analyze(
         Path | None, typer.Option(help="Write one file each into a folder, not to stdout.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Files read at once.")] = 1,
-    window: options.WindowS = 3.0,
-    hop: options.HopS = 0.25,
+    window: options.WindowS = None,
+    hop: options.HopS = None,
+    use_baseline: options.UseBaseline = True,
     vad: options.Vad = "webrtc",
     model: options.ModelName = "default",
     provider: options.ProviderName = "auto",
@@ -48,7 +49,7 @@ def analyze(
     if out is not None:
         _make_folder(out)
     loaded = options.load(model, provider)
-    settings = options.settings(window, hop, 150.0, vad, loaded)
+    settings = options.settings(window, hop, 150.0, vad, loaded, baseline=use_baseline)
     worker = _Worker(settings, form, model, provider)
     failures = 0
     with _ProgressBar(len(files)) as bar:

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +15,8 @@ from livemood.cli.view import open_view
 from livemood.engine import BackgroundSession, MonitorSettings
 from livemood.engine.session import About, Sink
 from livemood.errors import UsageError
-from livemood.model import Model
-from livemood.sources import FileSource, Microphone, Source
+from livemood.model import Baseline, Model
+from livemood.sources import BlockSource, FileSource, Microphone
 from livemood.sources.file import FASTEST
 from livemood.sources.rtp import RtpSource, read_sdp, split_address
 from livemood.sources.rtp.payload import STATIC
@@ -43,14 +43,22 @@ def listen(
     sdp: Annotated[
         Path | None, typer.Option(help="What the call's payload types mean: an SDP file.")
     ] = None,
-    window: options.WindowS = 3.0,
-    hop: options.HopS = 0.25,
+    window: options.WindowS = None,
+    hop: options.HopS = None,
     budget_ms: options.BudgetMs = 150.0,
     vad: options.Vad = "webrtc",
     port: options.Port = 8765,
     serve: options.Serve = True,
     model: options.ModelName = "default",
     provider: options.ProviderName = "auto",
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="How a voice usually sounds, as enroll wrote it; once for each channel, in order.",
+            show_default=False,
+        ),
+    ] = None,
+    use_baseline: options.UseBaseline = True,
     stay: Stay = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
@@ -64,10 +72,13 @@ def listen(
         source = _source(device, file, speed, rtp, sdp)
         _import_server(serve)
         loaded = loading.result()
-    chosen = options.settings(window, hop, budget_ms, vad, loaded)
+    chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
+    baselines = [loaded.baseline(path) for path in baseline or ()]
     if isinstance(source, RtpSource):
         _wait(source)
-    _session(source, loaded, chosen, port if serve else None, as_json, out, stay)
+    _session(
+        source, loaded, chosen, port if serve else None, as_json, out, stay, baselines=baselines
+    )
 
 
 def demo(
@@ -93,7 +104,7 @@ def demo(
 
 def _source(
     device: str | None, file: Path | None, speed: str, rtp: str | None, sdp: Path | None
-) -> Source:
+) -> BlockSource:
     if file is not None:
         return FileSource(file, _speed(speed))
     return Microphone(device) if rtp is None else _call(rtp, sdp)
@@ -134,7 +145,7 @@ def _speed(text: str) -> float | None:
 
 
 def _session(
-    source: Source,
+    source: BlockSource,
     model: Model,
     settings: MonitorSettings,
     port: int | None,
@@ -142,6 +153,7 @@ def _session(
     out: Path | None,
     stay: bool,
     about: About | None = None,
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
     with ExitStack() as stack:
@@ -155,8 +167,8 @@ def _session(
             view = open_view(server.url, server.page) if server else open_view()
             outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
         sinks: list[Sink] = [server.publish] if server else []
-        session = BackgroundSession(source, model, settings, sinks, about)
-        with _ended_by_signals(session) as interrupted:
+        session = BackgroundSession(source, model, settings, sinks, about, baselines=baselines)
+        with ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:
                 for event in events:
                     for output in outputs:
@@ -174,7 +186,7 @@ def _serve(stack: ExitStack, port: int) -> "ServerThread":
 
 
 @contextmanager
-def _ended_by_signals(session: BackgroundSession) -> Iterator[threading.Event]:
+def ended_by_signals(session: BackgroundSession) -> Iterator[threading.Event]:
     """The first Ctrl-C (or SIGTERM) ends the session in order; a second ends the program.
 
     Gives what is set by the first.

@@ -8,8 +8,10 @@ import typer
 from livemood import __version__
 from livemood.cli.analyze import analyze
 from livemood.cli.doctor import doctor
+from livemood.cli.enroll import enroll
 from livemood.cli.inventory import devices, models
 from livemood.cli.listen import demo, listen
+from livemood.cli.plain import plain_lines
 from livemood.cli.report import report
 from livemood.cli.research import SETTINGS, evaluate, search, sources, train
 from livemood.cli.serve import serve
@@ -24,7 +26,7 @@ app = typer.Typer(
     help="Listens to people speak and says, while they speak, how they sound: an estimate of "
     "the voice, not of what a person feels.",
 )
-for command in (listen, demo, analyze, report, serve, watch, devices, models, doctor):
+for command in (listen, demo, enroll, analyze, report, serve, watch, devices, models, doctor):
     app.command()(command)
 for researching in (train, search, evaluate, sources):
     app.command(context_settings=SETTINGS)(researching)
@@ -51,9 +53,9 @@ def main() -> None:
     try:
         app()
     except LivemoodError as error:
-        typer.echo(f"livemood: {error}", err=True)
+        typer.echo(f"livemood: {plain_lines(str(error))}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:  # standard output, say: a full disk
         what = f"{error.filename}" if error.filename else "cannot write"
-        typer.echo(f"livemood: {what}: {error.strerror or error}", err=True)
+        typer.echo(f"livemood: {plain_lines(what)}: {error.strerror or error}", err=True)
         sys.exit(1)

@@ -5,22 +5,31 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import typer
-from pydantic import ValidationError
 
-from livemood.engine import MonitorSettings
+from livemood.engine import AnyModel, MonitorSettings
+from livemood.engine.user_model import reader_of
 from livemood.errors import UsageError
 from livemood.model import Model, load_model
 from livemood.speech import open_detector
-from livemood.speech.windows import WindowSettings
-
-LONGEST_S = 30.0
-"""Of a window and of a hop."""
 
 ModelName = Annotated[str, typer.Option("--model", help="A shipped model, or a model's folder.")]
 ProviderName = Annotated[str, typer.Option("--provider", help="auto, cpu or cuda.")]
 Vad = Annotated[str, typer.Option(help="Voice activity detector: webrtc or silero.")]
-WindowS = Annotated[float, typer.Option("--window", help="Seconds of sound in a full window.")]
-HopS = Annotated[float, typer.Option("--hop", help="Seconds from one window to the next.")]
+WindowS = Annotated[
+    float | None,
+    typer.Option("--window", help="Seconds of sound in a full window: the model's longest or 3."),
+]
+HopS = Annotated[
+    float | None,
+    typer.Option("--hop", help="Seconds from one window to the next: the model's own or 0.25."),
+]
+UseBaseline = Annotated[
+    bool,
+    typer.Option(
+        "--use-baseline/--no-baseline",
+        help="Relate readings to how each voice usually sounds, if the model can.",
+    ),
+]
 BudgetMs = Annotated[float, typer.Option(help="Latency budget of live sound in ms.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")]
 Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the timeline.")]
@@ -71,28 +80,26 @@ class Loading:
 
 
 def settings(
-    window: float, hop: float, budget_ms: float, vad: str, model: Model
+    window: float | None,
+    hop: float | None,
+    budget_ms: float,
+    vad: str,
+    model: AnyModel,
+    *,
+    baseline: bool = True,
 ) -> MonitorSettings:
-    """The monitor's settings. Raises `UsageError` for values that make no sense."""
+    """The session's settings. Raises `UsageError` for values that make no sense."""
     open_detector(vad)
-    shortest = model.manifest.window.shortest_s
-    if not window >= shortest:
-        raise UsageError(
-            f"--window {window:g} is too short: model {model.manifest.name} takes windows from "
-            f"{shortest:g} s"
-        )
-    if window > LONGEST_S:
-        raise UsageError(f"--window {window:g} is too long: the most is {LONGEST_S:g} s")
-    if not 0.01 <= hop <= LONGEST_S:
-        raise UsageError(f"--hop must be from 0.01 to {LONGEST_S:g} s, not {hop:g}: try 0.25")
-    if not budget_ms > 0:
-        raise UsageError(f"--budget-ms must be above 0, not {budget_ms:g}: try 150")
-    try:
-        return MonitorSettings(
-            window=WindowSettings(length_s=window, hop_s=hop, first_s=shortest),
-            budget_s=budget_ms / 1000,
-            vad=vad,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    lengths = {"length_s": window, "hop_s": hop}
+    values = {
+        "window": {name: value for name, value in lengths.items() if value is not None},
+        "budget_s": budget_ms / 1000,
+        "vad": vad,
+        "baseline": baseline,
+    }
+    given = {
+        "window.length_s": f"--window {window}",
+        "window.hop_s": f"--hop {hop}",
+        "budget_s": f"--budget-ms {budget_ms:g}",
+    }
+    return MonitorSettings.read(values, given).for_model(reader_of(model))

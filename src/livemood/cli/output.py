@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from livemood.cli.plain import plain_json
 from livemood.errors import LivemoodError
 from livemood.timeline import AnyEvent, Timeline, parse_event
 from livemood.timeline.events import SessionEnded
@@ -25,7 +26,7 @@ class Printer:
 
     def show(self, event: AnyEvent) -> None:
         """Print it, at once."""
-        sys.stdout.write(event.model_dump_json() + "\n")
+        sys.stdout.write(plain_json(event.model_dump_json()) + "\n")
         sys.stdout.flush()
 
     def __enter__(self) -> Self:

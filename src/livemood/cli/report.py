@@ -67,8 +67,8 @@ def _from_file(path: Path, language: str) -> str:
 
 def _from_folder(folder: Path | None, session: str, language: str) -> str:
     from livemood.report import make_report
-    from livemood.server.storage.archive import default_folder
     from livemood.server.storage.database import Database
+    from livemood.server.storage.folder import default_folder
     from livemood.server.storage.store import Store
     from livemood.server.storage.timelines import Timelines
     from livemood.timeline import Timeline, parse_event

@@ -36,7 +36,7 @@ def serve(
     """Take sound from many sources at once, keep timelines, serve them over HTTP and WebSocket."""
     from livemood.server.serve.exposure import check_settings
     from livemood.server.serve.serving import Service
-    from livemood.server.serve.settings import read_settings
+    from livemood.server.serve.settings import monitor_settings, read_settings
 
     given = {
         "host": host,
@@ -53,9 +53,7 @@ def serve(
     settings = read_settings(config, _with_set(flags, values or []))
     check_settings(settings)
     loaded = options.load(settings.model, settings.provider)
-    monitor = options.settings(
-        settings.window, settings.hop, settings.budget_ms, settings.vad, loaded
-    )
+    monitor = monitor_settings(settings, loaded)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())

@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from livemood.cli.plain import plain
 from livemood.timeline import AnyEvent
 from livemood.timeline.events import (
     ChannelSummary,
@@ -145,11 +146,6 @@ def who(started: SessionStarted | None, number: int) -> str:
     if started and number < len(started.participants):
         return started.participants[number]
     return f"channel {number + 1}"
-
-
-def plain(text: str) -> str:
-    """Names come from anybody: without the control characters that would move the cursor."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _line(text: str, of: str) -> Text:

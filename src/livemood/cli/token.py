@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from livemood.cli.plain import plain
 from livemood.errors import LivemoodError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def list_tokens(data: Data = None) -> None:
             until = f"  until {datetime.fromtimestamp(token.expires, UTC):%Y-%m-%d %H:%M} UTC"
         session = f"  session {token.session}" if token.session else ""
         scopes = ",".join(token.scopes)
-        typer.echo(f"{token.number:4}  {token.state:7}  {scopes}{session}{until}  {token.name}")
+        line = f"{token.number:4}  {token.state:7}  {scopes}{session}{until}  {token.name}"
+        typer.echo(plain(line))
 
 
 @app.command()
@@ -57,8 +59,8 @@ def revoke(number: int, data: Data = None) -> None:
 
 
 def _tokens(data: Path | None) -> "Tokens":
-    from livemood.server.storage.archive import default_folder
     from livemood.server.storage.database import Database
+    from livemood.server.storage.folder import default_folder
     from livemood.server.storage.tokens import Tokens
 
     return Tokens(Database(data or default_folder()))

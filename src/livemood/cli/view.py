@@ -10,8 +10,9 @@ from typing import Self
 from rich.console import Console
 from rich.text import Text
 
+from livemood.cli.plain import plain
 from livemood.cli.repaint import HIDE, SHOW, Repainter
-from livemood.cli.state import NOTE, ViewState, plain, summary_table, who
+from livemood.cli.state import NOTE, ViewState, summary_table, who
 from livemood.timeline import AnyEvent
 from livemood.timeline.events import (
     ErrorEvent,

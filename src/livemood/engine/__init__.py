@@ -1,21 +1,25 @@
 """The flow: sound in, events out, within a latency budget."""
 
-from livemood.engine.background import BackgroundSession
-from livemood.engine.hub import Busy, Hub, Session
+from livemood.engine.hub import Hub, HubSession
 from livemood.engine.latency_budget import LatencyBudget
-from livemood.engine.session import About, Monitor
+from livemood.engine.session import About, SessionCore
 from livemood.engine.settings import MonitorSettings
-from livemood.engine.threads import analyze_file, run
+from livemood.engine.threads import BackgroundSession, analyze_file, run
+from livemood.engine.user_model import AnyModel, EmotionModel, StreamingEmotionModel
+from livemood.errors import Busy
 
 __all__ = [
     "About",
+    "AnyModel",
     "BackgroundSession",
     "Busy",
+    "EmotionModel",
     "Hub",
+    "HubSession",
     "LatencyBudget",
-    "Monitor",
     "MonitorSettings",
-    "Session",
+    "SessionCore",
+    "StreamingEmotionModel",
     "analyze_file",
     "run",
 ]

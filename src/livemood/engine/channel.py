@@ -5,16 +5,15 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from livemood.audio import Overrun, Span
+from livemood.engine.inference import Request, WindowReader
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.latency_budget import LatencyBudget, LoadChange
 from livemood.engine.segmenter import GateOpened, SpeechSegmenter, StreamItem, WindowReady
 from livemood.engine.settings import MonitorSettings
-from livemood.model import Model
-from livemood.model.streaming_state import InferenceRequest
-from livemood.speech import SpeechEnded
+from livemood.model import Baseline, Reading
+from livemood.speech import SpeechEnded, VoiceActivityDetector
 from livemood.timeline.events import (
     ChannelSummary,
     Emotion,
@@ -29,10 +28,8 @@ from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
 from livemood.timeline.smoother import SmoothedReading, Smoother
 from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
 
-Float64 = NDArray[np.float64]
-
-Inference = Generator[InferenceRequest, Float64, None]
-"""Yields windows to be read and is sent the probabilities of each, shape (labels,)."""
+Inference = Generator[Request, Reading, None]
+"""Yields windows to be read and is sent how each sounds."""
 
 Emit = Callable[[type[Event], dict[str, Any]], object]
 """Called with an event class and its fields, less those that the session fills in."""
@@ -48,29 +45,31 @@ class Channel:
         self,
         number: int,
         source_rate: int,
-        model: Model,
+        model: WindowReader,
+        detector: VoiceActivityDetector,
         settings: MonitorSettings,
         *,
         live: bool,
         emit: Emit,
+        baseline: Baseline | None = None,
     ) -> None:
         self._number = number
         self._model = model
         self._settings = settings
-        self._rate = model.manifest.features.sample_rate
+        self._rate = model.sample_rate
         self._emit_event = emit
         buffer_s = settings.buffer_s + settings.window.length_s
         self._intake = Intake(source_rate, self._rate, buffer_s, number)
         self.take = self._intake.push
         """Take the channel's part of a block, never waiting; whether it is time to listen."""
-        self._stream = SpeechSegmenter(self._intake, model, settings)
+        self._speech_segmenter = SpeechSegmenter(self._intake, model, detector, settings, baseline)
         self._budget = LatencyBudget(settings.budget_s) if live else None
-        self._smoother = Smoother(model.labels, model.manifest.priors, settings.smoother)
+        self._smoother = Smoother(model.labels, model.priors, settings.smoother)
         self._segmenter = Segmenter()
         self._summarizer = Summarizer(model.labels)
         self._read_until = self._last_window = 0
-        self._follows = False
-        self._speech = self._lost = 0
+        self._continues = False
+        self._speech_samples = self._lost_samples = 0
         self.windows = 0
         """Windows read."""
 
@@ -95,26 +94,30 @@ class Channel:
 
     def listen(self) -> list[StreamItem]:
         """Listen to what has come in: what was found, to be read by `read` before the next call."""
-        return self._stream.advance()
+        return self._speech_segmenter.advance()
+
+    def pause(self) -> list[StreamItem]:
+        """The same where no sound comes for now: open speech is closed, and more may follow."""
+        return self._speech_segmenter.pause()
 
     def close(self) -> list[StreamItem]:
         """The same at the end of the sound: what is open is closed."""
-        return self._stream.finish()
+        return self._speech_segmenter.finish()
 
-    def read(self, found: list[StreamItem]) -> Inference:
-        """Emit what follows from what was found.
+    def read(self, items: list[StreamItem]) -> Inference:
+        """Emit what follows from `items`.
 
-        A generator: it yields each window to be read and is sent its probabilities, so that
+        A generator: it yields each window to be read and is sent its reading, so that
         whoever drives many channels can read their windows as one batch.
         """
-        windows = [item for item in found if isinstance(item, WindowReady)]
+        windows = [item for item in items if isinstance(item, WindowReady)]
         dropped = 0
         if self._budget and len(windows) > 1:
             captured = [self._intake.captured_at(w.span.end) for w in windows]
             dropped = self._budget.give_up(captured, time.monotonic())
-        given_up = {id(window) for window in windows[:dropped]}
-        for item in found:
-            if id(item) not in given_up:
+        superseded = {id(window) for window in windows[:dropped]}
+        for item in items:
+            if id(item) not in superseded:
                 yield from self._item(item, dropped)
                 dropped = 0 if isinstance(item, WindowReady) else dropped
 
@@ -124,8 +127,8 @@ class Channel:
         return ChannelSummary(
             channel=self._number,
             duration_ms=end,
-            speech_ms=self._ms(self._speech),
-            gap_ms=self._ms(self._lost),
+            speech_ms=self._ms(self._speech_samples),
+            gap_ms=self._ms(self._lost_samples),
             windows=self.windows,
             superseded=self.superseded,
             session=self._summarizer.session(end),
@@ -137,32 +140,39 @@ class Channel:
             yield from self._window(item.span, given_up)
         elif isinstance(item, GateOpened):
             self._read_until = item.start
-            self._follows = False
-            self._stream.begin()
+            self._continues = False
+            self._speech_segmenter.begin()
             self._emit(SpeechStarted, Span(item.start, item.known))
         elif isinstance(item, SpeechEnded):
-            self._speech += item.end - item.start
+            self._speech_samples += item.end - item.start
             self._close_segment()
             self._emit(SpeechEndedEvent, Span(item.start, item.end))
         else:
             self._lose(item)
 
     def _lose(self, lost: LostSound) -> None:
-        self._lost += len(lost.span)
+        self._lost_samples += len(lost.span)
         self._emit(Gap, lost.span, cause=lost.cause, samples=len(lost.span))
 
     def _window(self, window: Span, given_up: int) -> Inference:
         began = time.monotonic()
+        window = self._model.window_of(window)
+        if window.end <= max(self._last_window, window.start):  # nothing new is read of it
+            return
         try:
-            hop = self._stream.hop(window)
+            request = self._speech_segmenter.request(window)
         except Overrun:  # the reader was held up for longer than the ring lasts
             if self._budget:
                 self._budget.superseded += 1
             return
-        raw = yield hop
+        heard = yield request
         since = window.end - self._last_window
         new = window.end - max(self._read_until, window.start)
-        reading = self._smoother.update(raw, since / self._rate, new / self._rate)
+        reading = (
+            self._smoother.update(heard.probabilities, since / self._rate, new / self._rate)
+            if heard.is_speech
+            else self._smoother.abstain(since / self._rate)
+        )
         done = time.monotonic()
         captured = self._intake.captured_at(window.end)
         latency = Latency(
@@ -174,14 +184,17 @@ class Channel:
             self._budget.read(done - captured, done - began, given_up) if self._budget else None
         )
         if self._budget:
-            self._stream.windower.stretch = self._budget.stretch
+            self._speech_segmenter.windower.stretch = self._budget.stretch
         self.windows += 1
-        self._read(window, raw, reading, latency)
+        self._read(window, heard, reading, latency)
         if change:
             self._changed_load(window, change)
 
-    def _read(self, window: Span, raw: Float64, reading: SmoothedReading, latency: Latency) -> None:
-        smoothed, unsmoothed = np.array((reading.probabilities, raw)).round(4).tolist()
+    def _read(
+        self, window: Span, heard: Reading, reading: SmoothedReading, latency: Latency
+    ) -> None:
+        both = np.array((reading.probabilities, heard.probabilities))
+        smoothed, unsmoothed = both.round(4).tolist()
         valence, arousal = self._model.affect(reading.probabilities.tolist())
         valence, arousal = round(valence, 4), round(arousal, 4)
         stretch = Stretch(
@@ -192,12 +205,12 @@ class Channel:
             reading.probabilities,
             valence,
             arousal,
-            self._follows,
+            self._continues,
         )
         self._close(self._segmenter.push(stretch))
         self._summarizer.push(stretch)
         self._read_until = self._last_window = window.end
-        self._follows = True
+        self._continues = True
         self._emit(
             Emotion,
             window,
@@ -209,10 +222,12 @@ class Channel:
             arousal=arousal,
             latency_ms=latency,
             behind=self.behind,
+            baseline_s=None if heard.baseline_s is None else round(heard.baseline_s, 1),
+            not_speech=None if heard.not_speech is None else round(heard.not_speech, 4),
         )
 
     def _changed_load(self, window: Span, change: LoadChange) -> None:
-        hop = self._settings.window.hop_s * self._stream.windower.stretch
+        hop = self._settings.window.hop_s * self._speech_segmenter.windower.stretch
         self._emit(
             Load,
             window,

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from livemood.timeline.events import AnyEvent, Emotion, ErrorEvent, client_notice
 
@@ -19,6 +20,8 @@ class EventQueue:
         self._changed = threading.Condition()
         self._dropped = 0
         self._closed = False
+        self.on_change: Callable[[], object] | None = None
+        """Called, by whichever thread, when there is something to get; it must not block."""
 
     def put(self, event: AnyEvent) -> None:
         """Append the next event."""
@@ -29,12 +32,18 @@ class EventQueue:
                 self._drop()
             self._events.append(event)
             self._changed.notify_all()
+        self._tell()
 
     def close(self) -> None:
         """Nothing will follow, or nobody will take any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        self._tell()
+
+    def _tell(self) -> None:
+        if (told := self.on_change) is not None:
+            told()
 
     def get(self, timeout: float | None = None) -> AnyEvent | None:
         """The next event; none once all have been taken from a closed queue.

@@ -11,37 +11,28 @@ from typing import Literal
 from livemood.audio import AudioBlock
 from livemood.engine.batching import run_together
 from livemood.engine.channel import Inference
-from livemood.engine.session import About, Monitor, Sink
+from livemood.engine.inference import WindowReader
+from livemood.engine.session import About, SessionCore, Sink
 from livemood.engine.settings import MonitorSettings
-from livemood.errors import LivemoodError
-from livemood.model import Model
+from livemood.engine.user_model import AnyModel, reader_of
+from livemood.errors import Busy, LivemoodError
+from livemood.model import Baseline
+from livemood.speech import DetectorFactory
 from livemood.timeline.events import Marker
 
 log = logging.getLogger(__name__)
 
 Reason = Literal["end", "interrupted"]
 Ending = tuple[Reason, str | None, str]
-"""How a session is to end: the arguments of `Monitor.finish`."""
+"""How a session is to end: the arguments of `SessionCore.finish`."""
 
 
-class Busy(LivemoodError):  # noqa: N818 - a state of the machine, not a fault
-    """The machine cannot sustain another session now."""
-
-    def __init__(self, retry_after_s: float) -> None:
-        super().__init__(
-            f"as many sessions run as this machine can keep up with: try again in "
-            f"{retry_after_s:.0f} s"
-        )
-        self.retry_after_s = retry_after_s
-        """When it is worth asking again."""
-
-
-class Session:
+class HubSession:
     """One session of a hub. One thread may push while the hub reads."""
 
-    def __init__(self, hub: "Hub", monitor: Monitor) -> None:
-        self._hub, self._monitor = hub, monitor
-        self._has_news = False
+    def __init__(self, hub: "Hub", core: SessionCore) -> None:
+        self._hub, self._core = hub, core
+        self._queued = threading.Lock()
         self._ending: Ending | None = None
         self._to_end: Ending | None = None
         self._marks: deque[tuple[str, int, Future[Marker]]] = deque()
@@ -52,7 +43,7 @@ class Session:
     @property
     def id(self) -> str:
         """Identifies the session; not a secret, but kept out of logs and metric labels."""
-        return self._monitor.session
+        return self._core.session
 
     @property
     def closing(self) -> bool:
@@ -61,8 +52,19 @@ class Session:
 
     def push(self, block: AudioBlock) -> None:
         """Take the next block of sound, all channels. Never waits; nothing after `finish`."""
-        if self._ending is None and self._monitor.push(block):
+        if self._ending is None and self._core.push(block):
             self._tell()
+
+    def pause(self) -> None:
+        """Sound has stopped coming for now: close the speech that is open. Does not wait."""
+        if self._ending is None:
+            self._core.pause()
+            self._tell()
+
+    @property
+    def unread(self) -> bool:
+        """Whether the hub has not come yet to what was pushed."""
+        return self._queued.locked()
 
     def mark(self, note: str, at_ms: int | None = None) -> "Future[Marker]":
         """Ask for a marker at `at_ms`, by default where the sound is now. Does not wait.
@@ -70,7 +72,7 @@ class Session:
         The future holds the marker once the sinks have had it. Raises `LivemoodError` if the
         session has ended.
         """
-        at = self._monitor.now_ms if at_ms is None else at_ms
+        at = self._core.now_ms if at_ms is None else at_ms
         future: Future[Marker] = Future()
         with self._marking:
             if self.ended.is_set():
@@ -93,10 +95,10 @@ class Session:
 
     def inferences(self) -> list[Inference]:
         """What has come in, to be read by the hub's thread alone."""
-        self._has_news = False  # before looking: what comes from now on is told again
+        self._queued.release()  # before looking: what comes from now on is told again
         # Taken before the sound is looked at: all that was pushed before the end is read.
         self._to_end = self._ending
-        return self._monitor.inferences()
+        return self._core.inferences()
 
     def settle(self) -> None:
         """After reading: note what was asked for, and end if that was asked for before."""
@@ -105,17 +107,18 @@ class Session:
             return
         with self._marking:  # no marker is accepted behind the last event
             self._note()
-            self._monitor.finish(*self._to_end)
+            self._core.finish(*self._to_end)
             self.ended.set()
 
     def _note(self) -> None:
         while self._marks:
             note, at, future = self._marks.popleft()
-            future.set_result(self._monitor.mark(note, at))
+            future.set_result(self._core.mark(note, at))
 
     def _tell(self) -> None:
-        if not self._has_news:
-            self._has_news = True
+        # Tested and set in one step: several threads may tell at once, and a session that is queued
+        # twice would be read twice in one round.
+        if self._queued.acquire(blocking=False):
             self._hub.wake(self)
 
 
@@ -132,12 +135,13 @@ class Hub:
     PACE_S = 0.02
     """The longest wait between rounds, with sound waiting."""
 
-    def __init__(self, model: Model, *, busiest: float = 0.8) -> None:
+    def __init__(self, model: AnyModel | WindowReader, *, busiest: float = 0.8) -> None:
         self.model = model
+        self._reader = reader_of(model)
         self._busiest = busiest
         self._lock = threading.Lock()
-        self._sessions: set[Session] = set()
-        self._told: deque[Session] = deque()
+        self._sessions: set[HubSession] = set()
+        self._queue: deque[HubSession] = deque()
         self._news = threading.Event()
         self._stopping = False
         self.load = 0.0
@@ -168,7 +172,9 @@ class Hub:
         sinks: Sequence[Sink],
         about: About | None = None,
         session: str | None = None,
-    ) -> Session:
+        vad: DetectorFactory | None = None,
+        baselines: Sequence[Baseline | None] = (),
+    ) -> HubSession:
         """A new session of live sound; `session.started` is handed to the sinks at once.
 
         Raises `Busy` if the machine could not keep up with it, `UsageError` for settings that the
@@ -176,8 +182,8 @@ class Hub:
         """
         if self.load > self._busiest:
             raise Busy(retry_after_s=5.0)
-        monitor = Monitor(
-            self.model,
+        core = SessionCore(
+            self._reader,
             settings,
             source=source,
             sample_rate=sample_rate,
@@ -186,8 +192,10 @@ class Hub:
             sinks=sinks,
             about=about,
             session=session,
+            vad=vad,
+            baselines=baselines,
         )
-        opened = Session(self, monitor)
+        opened = HubSession(self, core)
         with self._lock:
             self._sessions.add(opened)
         return opened
@@ -200,11 +208,11 @@ class Hub:
     @property
     def waiting(self) -> int:
         """Sessions with sound to read."""
-        return len(self._told)
+        return len(self._queue)
 
-    def wake(self, session: Session) -> None:
+    def wake(self, session: HubSession) -> None:
         """`session` has something to read."""
-        self._told.append(session)
+        self._queue.append(session)
         if not self._news.is_set():
             self._news.set()
 
@@ -216,9 +224,9 @@ class Hub:
                 time.sleep(pace)
             self._news.clear()
             began = time.monotonic()
-            told = [self._told.popleft() for _ in range(len(self._told))]
-            self._read(told)
-            if ended := [session for session in told if session.ended.is_set()]:
+            sessions = [self._queue.popleft() for _ in range(len(self._queue))]
+            self._read(sessions)
+            if ended := [session for session in sessions if session.ended.is_set()]:
                 with self._lock:
                     self._sessions.difference_update(ended)
             done = time.monotonic()
@@ -232,18 +240,18 @@ class Hub:
         longest = min(self.PACE_S, 0.0005 * (len(self._sessions) - 1))
         return longest * max(0.0, 1.0 - self.load / 0.9)
 
-    def _read(self, sessions: list[Session]) -> None:
-        readings, owners = [], []
+    def _read(self, sessions: list[HubSession]) -> None:
+        inferences, owners = [], []
         for session in sessions:
             try:
-                for reading in session.inferences():
-                    readings.append(reading)
+                for inference in session.inferences():
+                    inferences.append(inference)
                     owners.append(session)
             except Exception:  # one session's fault is no other's
                 log.exception("listening to a session failed")
                 session.finish(failure="listening failed; the log has the details")
         try:
-            failed = run_together(readings, self.model)
+            failed = run_together(inferences, self._reader)
         except Exception:
             log.exception("the network failed")
             failed = list(range(len(owners)))

@@ -1,20 +1,22 @@
 """The reader's side of one channel: from the ring to speech, gaps and windows."""
 
+from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from livemood.audio import Overrun, Samples, Span
+from livemood.engine.inference import Request, WindowReader
 from livemood.engine.intake import Intake, LostSound
 from livemood.engine.settings import MonitorSettings
-from livemood.model import Model
-from livemood.model.streaming_state import InferenceRequest
+from livemood.model import Baseline
 from livemood.speech import (
     SpeechEnded,
     SpeechGate,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
+    VoiceActivityDetector,
     Windower,
-    open_detector,
 )
 from livemood.speech.gate import GateEvent
 
@@ -48,11 +50,20 @@ class SpeechSegmenter:
     QUIET_S = 0.2
     """Sound heard in one go while nobody speaks, at most: see `_quiet`."""
 
-    def __init__(self, intake: Intake, model: Model, settings: MonitorSettings) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        model: WindowReader,
+        detector: VoiceActivityDetector,
+        settings: MonitorSettings,
+        baseline: Baseline | None = None,
+    ) -> None:
         self._intake, self._ring = intake, intake.ring
         self._model = model
-        self._rate = model.manifest.features.sample_rate
-        self._detector = open_detector(settings.vad)
+        self._rate = model.sample_rate
+        self._detector = detector
+        # Some keep what they know of the level when they begin afresh.
+        self._refresh: Callable[[], None] = getattr(detector, "refresh", detector.reset)
         self._gate = SpeechGate(settings.gate, self._detector.frame_length, self._rate)
         self.windower = Windower(settings.window, self._rate)
         self._concealed = round(settings.longest_concealed_gap_s * self._rate)
@@ -64,7 +75,8 @@ class SpeechSegmenter:
         self._quiet = max(1, self._quiet // frame) * frame
         self._position = 0
         self._next_reset = self._reset_after
-        self._state = model.new_state()
+        voice = model.baseline(baseline) if settings.baseline else None
+        self._state = model.new_state(voice)
 
     def advance(self) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
@@ -75,6 +87,15 @@ class SpeechSegmenter:
             return []
         self._intake.fetch()
         found = self._advance()
+        self._intake.wake_at(self._next_due())
+        return found
+
+    def pause(self) -> list[StreamItem]:
+        """No sound comes for now: listen to all that came, and close the gate where it is."""
+        self._intake.fetch()
+        found = self._advance()
+        if self._gate.is_open:
+            self._restart(self._position, found)
         self._intake.wake_at(self._next_due())
         return found
 
@@ -116,13 +137,13 @@ class SpeechSegmenter:
             self._listen(sound, found)
 
     def begin(self) -> None:
-        """Another speech begins: what the network keeps of the one before does not count."""
-        self._state.forget()
+        """Another speech begins: what the model keeps of the one before does not count."""
+        self._model.forget(self._state)
 
-    def hop(self, window: Span) -> InferenceRequest:
-        """What the network needs to read `window`: the sound of its new steps.
+    def request(self, window: Span) -> Request:
+        """What the model needs to read `window`.
 
-        Raises `Overrun` if some of it has been overwritten.
+        Raises `Overrun` if some of its sound has been overwritten.
         """
         return self._model.request(self._state, window, self._ring.read)
 
@@ -135,13 +156,13 @@ class SpeechSegmenter:
             if not self._gate.is_open:
                 fresh = min(fresh, self._next_reset)
             piece = max(1, -(-(fresh - self._position) // length)) * length
-            self._hear(self._detector.listen(sound[at : at + piece]), found)
+            self._hear(self._detector.probabilities(sound[at : at + piece]), found)
             at += piece
         if self._gate.is_open:
             self._windows(self.windower.advance(self._gate.speech_known_until), found)
             self._next_reset = self._position + self._reset_after
 
-    def _hear(self, probabilities: list[float], found: list[StreamItem]) -> None:
+    def _hear(self, probabilities: Sequence[float], found: list[StreamItem]) -> None:
         """Take the decisions on frames among which at most the last one calls for a reset."""
         length, gate = self._detector.frame_length, self._gate
         if gate.push_alike(probabilities):
@@ -153,7 +174,7 @@ class SpeechSegmenter:
                     self._gated(event, found)
         if self._position >= self._next_reset:
             if not gate.is_open:
-                self._detector.refresh()
+                self._refresh()
             self._next_reset = self._position + self._reset_after
 
     def _gated(self, event: GateEvent, found: list[StreamItem]) -> None:
@@ -169,7 +190,7 @@ class SpeechSegmenter:
             self._ended(event, found)
 
     def _ended(self, event: SpeechEnded, found: list[StreamItem]) -> None:
-        self._detector.refresh()
+        self._refresh()
         self._next_reset = self._position + self._reset_after
         found.append(event)
 
@@ -199,7 +220,7 @@ class SpeechSegmenter:
 
     def _restart(self, position: int, found: list[StreamItem]) -> None:
         self._close(found, position)
-        self._detector.refresh()
+        self._refresh()
         self.windower.restart(position)
         self._position = position
         self._next_reset = position + self._reset_after

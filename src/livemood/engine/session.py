@@ -1,4 +1,4 @@
-"""A monitor: one session, from blocks of sound to events."""
+"""One session: blocks of sound in, events out."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -8,14 +8,17 @@ from typing import Any, Literal
 from livemood.audio import AudioBlock
 from livemood.engine.batching import run_alone
 from livemood.engine.channel import Channel, Inference
+from livemood.engine.inference import WindowReader
 from livemood.engine.settings import MonitorSettings
-from livemood.model import Model
+from livemood.engine.user_model import AnyModel, reader_of
+from livemood.errors import UsageError
+from livemood.model import Baseline
+from livemood.speech import DetectorFactory, open_detector, vad_name
 from livemood.timeline.events import (
     AnyEvent,
     ErrorEvent,
     Event,
     Marker,
-    ModelInfo,
     SessionEnded,
     SessionSettings,
     SessionStarted,
@@ -38,7 +41,20 @@ class About:
     """Who speaks on each channel, by name; none or one for each."""
 
 
-class Monitor:
+def check_baselines(
+    baselines: Sequence[Baseline | None], channels: int, *, wanted: bool = True
+) -> None:
+    """Raise `UsageError` if `baselines` cannot be those of so many channels."""
+    given = [id(baseline) for baseline in baselines if baseline is not None]
+    if len(baselines) > channels:
+        raise UsageError(f"{len(baselines)} baselines were given for {channels} channels")
+    if len(set(given)) != len(given):
+        raise UsageError("a baseline belongs to one voice: give it to one channel only")
+    if given and not wanted:
+        raise UsageError("baselines were given, but the settings say to use none")
+
+
+class SessionCore:
     """Listens to the channels of one source and tells the sinks what it hears.
 
     It owns no thread: one thread may call `push`, another `process` and `finish`; or one calls
@@ -48,7 +64,7 @@ class Monitor:
 
     def __init__(
         self,
-        model: Model,
+        model: AnyModel | WindowReader,
         settings: MonitorSettings,
         *,
         source: str,
@@ -58,22 +74,47 @@ class Monitor:
         sinks: Sequence[Sink],
         about: About | None = None,
         session: str | None = None,
+        vad: DetectorFactory | None = None,
+        baselines: Sequence[Baseline | None] = (),
     ) -> None:
-        settings.check(model.manifest)
+        """`vad` makes the detector of each channel; without it `settings.vad` names one.
+
+        `baselines` are those of the voices on the first channels; they grow by what is heard.
+        """
+        check_baselines(baselines, channels, wanted=settings.baseline)
+        reader = reader_of(model)
+        settings = settings.for_model(reader)
         self.session = session or secrets.token_hex(8)
         """Identifies the session; not a secret, but kept out of logs and metric labels."""
         self._sinks = tuple(sinks)
-        self._model = model
+        self._model = reader
         self._seq = 0
-        self._ended = False
+        self._ended = self._pausing = False
         self._channels = [
-            Channel(n, sample_rate, model, settings, live=live, emit=self._emit)
+            Channel(
+                n,
+                sample_rate,
+                reader,
+                open_detector(vad or settings.vad),
+                settings,
+                live=live,
+                emit=self._emit,
+                baseline=baselines[n] if n < len(baselines) else None,
+            )
             for n in range(channels)
         ]
-        self._takes = [channel.take for channel in self._channels]
+        self._push_to = [channel.take for channel in self._channels]
         self._emit(
             SessionStarted,
-            _description(model, settings, source, channels, live, about or About()),
+            {
+                "source": source,
+                "channels": channels,
+                "purpose": about.purpose if about else None,
+                "consent": about.consent if about else None,
+                "participants": about.participants if about else (),
+                "model": reader.info,
+                "settings": _wire_settings(settings, live, vad_name(vad or settings.vad)),
+            },
         )
 
     def push(self, block: AudioBlock) -> bool:
@@ -87,19 +128,26 @@ class Monitor:
         if block.channel is not None:
             return self._channels[block.channel].take(block)
         news = False
-        for take in self._takes:
-            if take(block):
+        for push in self._push_to:
+            if push(block):
                 news = True
         return news
 
     def process(self) -> None:
         """Read what has been pushed since, and emit what follows."""
-        for reading in self.inferences():
-            run_alone(reading, self._model)
+        for inference in self.inferences():
+            run_alone(inference, self._model)
+
+    def pause(self) -> None:
+        """No sound comes for now: the next reading closes speech that is open, where it is."""
+        self._pausing = True
 
     def inferences(self) -> list[Inference]:
         """Listen to what has been pushed since; what is to be read, for whoever reads many."""
-        return [c.read(found) for c in self._channels if (found := c.listen())]
+        if self._pausing:
+            self._pausing = False
+            return [c.read(items) for c in self._channels if (items := c.pause())]
+        return [c.read(items) for c in self._channels if (items := c.listen())]
 
     @property
     def now_ms(self) -> int:
@@ -145,28 +193,10 @@ class Monitor:
         return made  # type: ignore[no-any-return]  # an event of that class
 
 
-def _description(
-    model: Model, settings: MonitorSettings, source: str, channels: int, live: bool, about: About
-) -> dict[str, Any]:
-    manifest = model.manifest
-    return {
-        "source": source,
-        "channels": channels,
-        "purpose": about.purpose,
-        "consent": about.consent,
-        "participants": about.participants,
-        "model": ModelInfo(
-            name=manifest.name,
-            version=manifest.version,
-            precision=manifest.precision,
-            provider=model.provider,
-            labels=manifest.labels,
-            valence_arousal=manifest.valence_arousal,
-        ),
-        "settings": SessionSettings(
-            window_ms=round(1000 * settings.window.length_s),
-            hop_ms=round(1000 * settings.window.hop_s),
-            budget_ms=round(1000 * settings.budget_s) if live else None,
-            vad=settings.vad,
-        ),
-    }
+def _wire_settings(settings: MonitorSettings, live: bool, vad: str) -> SessionSettings:
+    return SessionSettings(
+        window_ms=round(1000 * settings.window.length_s),
+        hop_ms=round(1000 * settings.window.hop_s),
+        budget_ms=round(1000 * settings.budget_s) if live else None,
+        vad=vad,
+    )

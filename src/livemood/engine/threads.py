@@ -1,31 +1,37 @@
-"""Threads around a monitor: one brings the sound, one reads it."""
+"""The threads of one session: one brings the sound, one reads it, the caller takes the events."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
-from livemood.engine.session import About, Monitor, Sink
+from livemood.engine.event_queue import EventQueue
+from livemood.engine.session import About, SessionCore, Sink, check_baselines
 from livemood.engine.settings import MonitorSettings
+from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import SourceError
-from livemood.model import Model
-from livemood.sources import FileSource, Source
+from livemood.model import Baseline
+from livemood.sources import BlockSource, FileSource
+from livemood.speech import DetectorFactory
+from livemood.timeline.events import AnyEvent
 from livemood.timeline.timeline import Timeline
 
 
 def run(
-    source: Source,
-    model: Model,
+    source: BlockSource,
+    model: AnyModel,
     settings: MonitorSettings,
     sinks: Sequence[Sink],
     stop: threading.Event | None = None,
     about: About | None = None,
+    vad: DetectorFactory | None = None,
+    baselines: Sequence[Baseline | None] = (),
 ) -> SourceError | None:
     """Listen to `source` to its end, or until `stop` is set.
 
     A source that fails ends the session with an `error` event after everything heard before has
     been read; the error is returned, so that a caller can say so.
     """
-    monitor = Monitor(
+    core = SessionCore(
         model,
         settings,
         source=source.name,
@@ -34,23 +40,26 @@ def run(
         live=source.live,
         sinks=sinks,
         about=about,
+        vad=vad,
+        baselines=baselines,
     )
     stop = stop or threading.Event()
     bring = _run_live if source.live else _run_all
     try:
-        failure = bring(source, monitor, stop)
+        failure = bring(source, core, stop)
     except Exception as error:
-        monitor.finish(failure=f"{type(error).__name__}: {error}")
+        core.finish(failure=f"{type(error).__name__}: {error}")
         raise
-    monitor.finish("interrupted" if stop.is_set() else "end", str(failure) if failure else None)
+    core.finish("interrupted" if stop.is_set() else "end", str(failure) if failure else None)
     return failure
 
 
 def analyze_file(
     path: str | Path,
-    model: Model,
+    model: AnyModel,
     settings: MonitorSettings | None = None,
     progress: Callable[[float], None] | None = None,
+    vad: DetectorFactory | None = None,
 ) -> tuple[Timeline, SourceError | None]:
     """The timeline of a whole file, by the same objects as live, as fast as possible.
 
@@ -60,26 +69,96 @@ def analyze_file(
     timeline = Timeline()
     source = FileSource(path)
     sinks: list[Sink] = [timeline.add]
-    if progress:
-        sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / source.duration_s)))
-    failure = run(source, model, settings or MonitorSettings(), sinks)
+    if progress and (length := source.duration_s):
+        sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / length)))
+    failure = run(source, model, settings or MonitorSettings(), sinks, vad=vad)
     return timeline, failure
 
 
-def _run_all(source: Source, monitor: Monitor, stop: threading.Event) -> SourceError | None:
+class BackgroundSession:
+    """Runs one session while the caller iterates over its events. Used once."""
+
+    def __init__(
+        self,
+        source: BlockSource,
+        model: AnyModel,
+        settings: MonitorSettings,
+        sinks: Sequence[Sink] = (),
+        about: About | None = None,
+        vad: DetectorFactory | None = None,
+        baselines: Sequence[Baseline | None] = (),
+    ) -> None:
+        settings.for_model(reader_of(model))  # refused here, not in the thread
+        check_baselines(baselines, source.channels, wanted=settings.baseline)
+        self._events = EventQueue(live=source.live)
+        self._stop = threading.Event()
+        self.stopping = False
+        """Whether the session was asked to end."""
+        self.failure: Exception | None = None
+        """Why the source, or the program, failed; known once all events have been taken."""
+        every = (*sinks, self._events.put)
+        self._thread = threading.Thread(
+            target=self._work,
+            args=(source, model, settings, every, about, vad, baselines),
+            name="livemood",
+            daemon=True,
+        )
+
+    def stop(self) -> None:
+        """End the session in order: what is open closes, and its last events still come."""
+        self.stopping = True
+        self._stop.set()
+
+    def events(self) -> Generator[AnyEvent, None, None]:
+        """Every event; closing the generator ends the session."""
+        self._thread.start()
+        try:
+            while True:
+                try:
+                    # A timeout, because a wait without one cannot be interrupted everywhere.
+                    event = self._events.get(timeout=0.5)
+                except TimeoutError:
+                    continue
+                if event is None:
+                    return
+                yield event
+        finally:
+            self._stop.set()
+            self._events.close()
+            self._thread.join(5.0)  # no longer: a driver may hang
+
+    def _work(
+        self,
+        source: BlockSource,
+        model: AnyModel,
+        settings: MonitorSettings,
+        sinks: Sequence[Sink],
+        about: About | None,
+        vad: DetectorFactory | None,
+        baselines: Sequence[Baseline | None],
+    ) -> None:
+        try:
+            self.failure = run(source, model, settings, sinks, self._stop, about, vad, baselines)
+        except Exception as error:
+            self.failure = error
+        finally:
+            self._events.close()
+
+
+def _run_all(source: BlockSource, core: SessionCore, stop: threading.Event) -> SourceError | None:
     """One thread: each block is read before the next is fetched, so nothing is ever late."""
     try:
         for block in source.blocks():
             if stop.is_set():
                 break
-            if monitor.push(block):
-                monitor.process()
+            if core.push(block):
+                core.process()
     except SourceError as error:
         return error
     return None
 
 
-def _run_live(source: Source, monitor: Monitor, stop: threading.Event) -> SourceError | None:
+def _run_live(source: BlockSource, core: SessionCore, stop: threading.Event) -> SourceError | None:
     """Two threads, so that sound is taken from the source whatever reading does."""
     news, taken, over = threading.Event(), threading.Event(), threading.Event()
     failures: list[Exception] = []
@@ -87,7 +166,7 @@ def _run_live(source: Source, monitor: Monitor, stop: threading.Event) -> Source
     def bring() -> None:
         try:
             for block in source.blocks():
-                if monitor.push(block):
+                if core.push(block):
                     taken.clear()
                     news.set()
                     if block.pace > 1:  # a file can wait, and must not outrun the reader
@@ -109,11 +188,11 @@ def _run_live(source: Source, monitor: Monitor, stop: threading.Event) -> Source
             taken.set()
             if stop.is_set():
                 break
-            monitor.process()
+            core.process()
     finally:
         source.stop()
         bringer.join(5.0)
-    monitor.process()
+    core.process()
     for failure in failures:
         if not isinstance(failure, SourceError):
             raise failure

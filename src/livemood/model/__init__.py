@@ -1,5 +1,6 @@
 """What does it sound like: features, streaming networks on ONNX Runtime, labels, baselines."""
 
+from livemood.model.baseline import Baseline
 from livemood.model.labels import LABELS, UNCERTAIN
 from livemood.model.manifest import Manifest
 from livemood.model.model import Model, Prediction
@@ -9,6 +10,7 @@ from livemood.model.streaming_state import Reading
 __all__ = [
     "LABELS",
     "UNCERTAIN",
+    "Baseline",
     "Manifest",
     "Model",
     "Prediction",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livemood.model.interface import AGE, FEATURES, NOT_SPEECH, SCORES, VOTES, Interface
+from livemood.model.interface import AGE, BLOCK, FEATURES, NOT_SPEECH, SCORES, VOTES, Interface
 
 Array = NDArray[Any]
 
@@ -56,10 +56,7 @@ class Batch:
         self.states = [
             of(size, s.name, s.fresh_shape if fresh else s.shape, s.dtype) for s in interface.states
         ]
-        self.new_states = [
-            of(size, s.output, (s.new, *s.shape[1:]) if s.new else s.shape, s.dtype)
-            for s in interface.states
-        ]
+        self.new_states = [of(size, s.output, s.new_shape, s.dtype) for s in interface.states]
         self.filled = [
             place
             for place, s in enumerate(interface.states)
@@ -68,6 +65,8 @@ class Batch:
         """Places of the states that are not empty."""
         self.age = of(size, AGE, (interface.entries,)) if interface.has_age else None
         """Calls since each entry of the rings was written, shape (size, entries)."""
+        self.block = of(size, BLOCK, ()) if interface.has_block else None
+        """Numbers of the blocks, shape (size,)."""
         self.votes = np.empty((steps, size, interface.width), np.float32)
         """What each step says, shape (steps, size, width)."""
         self.scores = np.empty((steps, size), np.float32)
@@ -89,6 +88,8 @@ class Batch:
         outputs: dict[str, Array] = {VOTES: self.votes, SCORES: self.scores}
         if self.age is not None:
             inputs[AGE] = self.age
+        if self.block is not None:
+            inputs[BLOCK] = self.block
         if self.not_speech is not None:
             outputs[NOT_SPEECH] = self.not_speech
         for state, old, new in zip(

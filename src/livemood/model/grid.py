@@ -31,6 +31,13 @@ class StepGrid:
         return self.steps_in(self.features.frames_in(self.longest))
 
     @property
+    def block_s(self) -> float | None:
+        """Seconds of a block where windows must come at whole numbers of them, else None."""
+        if self.block_steps == 1:
+            return None
+        return self.block_samples / self.features.sample_rate
+
+    @property
     def step_s(self) -> float:
         """Seconds from one step to the next."""
         step = self._network.step_frames * self.features.hop_length

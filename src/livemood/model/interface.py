@@ -1,15 +1,19 @@
 """What a model file takes and gives, as the names and shapes of its inputs and outputs say.
 
-Every input but `features` and `age` is a part of the streaming state, and the output `new_NAME`
-is what becomes of it. One dimension of each is called `batch`. There are three kinds:
+Every input but `features`, `age` and `block` is a part of the streaming state, and the output
+`new_NAME` is what becomes of it. One dimension of each is called `batch`. There are three kinds:
 
-- A ring, `kept_NAME` of shape (batch, entries, ...): `new_kept_NAME` (batch, new, ...) takes the
-  place of the oldest entries. Keys and values of attention are kept so. Their order means nothing;
+- A ring, `kept_NAME` of shape (batch, ..., entries, ...): `new_kept_NAME`, in which that one
+  dimension is smaller, takes the place of the oldest entries. Keys and values of attention are kept
+  so, best with the heads before the entries. Their order means nothing;
   `age` (batch, entries), float32, says how many calls ago each was written: 1 for those of the
   last call, 0 for those that are empty.
 - A convolution cache, one of whose dimensions has no fixed size: it is empty when a stream
   begins and holds `CACHED_FRAMES` from then on.
 - Anything else is zeros when a stream begins, and replaced as a whole.
+
+`block` (batch,), float32, is the number of the block in the stream, modulo `BLOCKS`: positions can
+be made of it that depend on nothing but the clock.
 
 Outputs: `votes` (steps, batch, width), what each step says; `scores` (steps, batch), its attention
 score; `not_speech` (steps, batch), if there is one, the logit that it is no speech.
@@ -25,6 +29,9 @@ from livemood.errors import ModelError
 
 FEATURES: Final = "features"
 AGE: Final = "age"
+BLOCK: Final = "block"
+BLOCKS: Final = 12000
+"""Blocks after which their numbers begin again: many small numbers divide it."""
 VOTES: Final = "votes"
 SCORES: Final = "scores"
 NOT_SPEECH: Final = "not_speech"
@@ -59,6 +66,15 @@ class StateTensor:
     dtype: type[np.generic]
     new: int
     """Entries of a ring that one call writes; 0 for what is replaced as a whole."""
+    axis: int = 0
+    """Where the entries of a ring lie in `shape`."""
+
+    @property
+    def new_shape(self) -> tuple[int, ...]:
+        """Of what one call gives for one stream."""
+        if not self.new:
+            return self.shape
+        return (*self.shape[: self.axis], self.new, *self.shape[self.axis + 1 :])
 
     @property
     def output(self) -> str:
@@ -79,12 +95,13 @@ class Interface:
     """Values that each step says."""
     states: tuple[StateTensor, ...]
     has_age: bool
+    has_block: bool
     has_not_speech: bool
 
     @property
     def entries(self) -> int:
         """Entries in each ring; 0 without one."""
-        return max((s.shape[0] for s in self.states if s.new), default=0)
+        return max((s.shape[s.axis] for s in self.states if s.new), default=0)
 
     @property
     def new_entries(self) -> int:
@@ -122,14 +139,14 @@ def _interface(inputs: dict[str, Any], outputs: dict[str, Any]) -> Interface:
     states = tuple(
         _state(node, outputs[f"new_{name}"])
         for name, node in inputs.items()
-        if name not in (FEATURES, AGE)
+        if name not in (FEATURES, AGE, BLOCK)
     )
     expected = {VOTES, SCORES, NOT_SPEECH, *(s.output for s in states)}
     if unknown := set(outputs) - expected:
         raise ValueError(f"nothing is known of its output {min(unknown)}")
     if len(outputs[SCORES].shape) != 2 or len(votes.shape) != 3 or len(features.shape) != 3:
         raise ValueError("features and votes need three dimensions, scores two")
-    rings = {(s.shape[0], s.new) for s in states if s.new}
+    rings = {(s.shape[s.axis], s.new) for s in states if s.new}
     if len(rings) > 1 or any(entries % new for entries, new in rings):
         raise ValueError("its rings must be alike and hold a whole number of calls")
     if bool(rings) != (AGE in inputs):
@@ -144,6 +161,7 @@ def _interface(inputs: dict[str, Any], outputs: dict[str, Any]) -> Interface:
         width=_fixed(votes.shape[2]),
         states=states,
         has_age=AGE in inputs,
+        has_block=BLOCK in inputs,
         has_not_speech=NOT_SPEECH in outputs,
     )
 
@@ -155,7 +173,14 @@ def _state(node: Any, output: Any) -> StateTensor:  # noqa: ANN401
     inner = [size for place, size in enumerate(node.shape) if place != axis]
     shape = tuple(s if isinstance(s, int) else CACHED_FRAMES for s in inner)
     fresh = tuple(s if isinstance(s, int) else 0 for s in inner)
-    new = _fixed(output.shape[1]) if node.name.startswith(_RING) else 0
+    new = ring_axis = 0
+    if node.name.startswith(_RING):
+        written = [_fixed(size) for size in output.shape[1:]]
+        differing = [n for n, size in enumerate(shape) if written[n] != size]
+        if axis or len(written) != len(shape) or len(differing) != 1:
+            raise ValueError(f"{node.name} and its new entries must differ in one dimension")
+        ring_axis = differing[0]
+        new = written[ring_axis]
     return StateTensor(
         name=node.name,
         shape=shape[1:] if axis else shape,
@@ -163,6 +188,7 @@ def _state(node: Any, output: Any) -> StateTensor:  # noqa: ANN401
         batch_axis=axis,
         dtype=_TYPES[node.type],
         new=new,
+        axis=ring_axis,
     )
 
 

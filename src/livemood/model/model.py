@@ -1,30 +1,33 @@
 """A model: sound in, probabilities by label out."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from livemood.audio.block import Samples, Span
+from livemood.audio.convert import to_clip
+from livemood.audio.dc import without_offset
 from livemood.audio.resample import resample
 from livemood.errors import UsageError
-from livemood.model.baseline import VoiceBaseline
+from livemood.model.baseline import Baseline, VoiceBaseline
 from livemood.model.features import Frames, FrontEnd
 from livemood.model.grid import StepGrid
-from livemood.model.labels import CIRCUMPLEX
+from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
 from livemood.model.manifest import Manifest
 from livemood.model.network import OnnxNetwork
+from livemood.model.pooling import Probabilities, sigmoid, softmax
 from livemood.model.reader import StepReader
 from livemood.model.streaming_state import InferenceRequest, Reading, StreamingState
-from livemood.speech.bounds import speech_bounds
-from livemood.speech.vad import WebRtcVad
-
-Probabilities = NDArray[np.float64]
-"""One row of label probabilities for each window, shape (windows, labels); rows sum to 1."""
+from livemood.speech.bounds import find_speech
+from livemood.speech.vad import open_detector
 
 Float32 = NDArray[np.float32]
+
+LEAST_SPEECH_S = 0.3
+"""A clip with less speech is not read: its label is `uncertain`."""
 
 _HOP_S = 0.2625
 """Sound of the frames that a usual hop of three steps computes, and a little more."""
@@ -35,13 +38,16 @@ class Prediction:
     """How one clip sounds."""
 
     label: str
-    """The likeliest label."""
+    """The likeliest label; `uncertain` if the model says that this is no speech."""
     probabilities: dict[str, float]
     """Calibrated probability of each label; they sum to 1."""
     valence: float
     """Unpleasant to pleasant, in [-1, 1]."""
     arousal: float
     """Calm to excited, in [-1, 1]."""
+    not_speech: float | None = None
+    """Probability that it is no speech but laughter, music, a bark; None if the model cannot
+    tell."""
 
 
 class Model:
@@ -73,10 +79,17 @@ class Model:
         """Where the network runs, `cpu` or `cuda`."""
         return self._network.provider
 
-    @property
-    def has_baseline(self) -> bool:
-        """Whether readings can be related to a voice's baseline."""
-        return self.manifest.baseline is not None
+    def baseline(self, file: str | Path | None = None) -> Baseline:
+        """The baseline of a voice: one that was saved in `file`, or one that knows nothing yet.
+
+        Raises `UsageError` if the model uses none, `FileError` if `file` cannot be read, and
+        `ModelError` if it belongs to another model.
+        """
+        if (voice := self.new_baseline()) is None:
+            name = f"{self.manifest.name} {self.manifest.version}"
+            raise UsageError(f"model {name} uses no baselines: choose another model")
+        baseline = Baseline(voice, self)
+        return baseline if file is None else baseline.read(Path(file))
 
     def new_baseline(self) -> VoiceBaseline | None:
         """The baseline of a voice of which nothing is known; None if the model uses none."""
@@ -171,7 +184,7 @@ class Model:
         if not self._network.interface.has_not_speech:
             return pooled, [None] * len(states)
         logits = [float(state.not_speech[state.weights > 0].mean()) for state in states]
-        return pooled, [_sigmoid(logit) for logit in logits]
+        return pooled, [sigmoid(logit) for logit in logits]
 
     def _readings(
         self,
@@ -186,9 +199,11 @@ class Model:
             if shift is not None:
                 related = pooled.copy() if related is pooled else related
                 related[row] -= shift
-        rows = _softmax(self._network.read(related), self.manifest.temperature)
-        seconds = (None if b is None else b.seconds for b in baselines)
-        return [Reading(*each) for each in zip(rows, not_speech, seconds, strict=True)]
+        rows = softmax(self._network.read(related), self.manifest.temperature)
+        return [
+            Reading(row, p, None if b is None else b.seconds, self._is_speech(p))
+            for row, p, b in zip(rows, not_speech, baselines, strict=True)
+        ]
 
     def _hear(self, baseline: VoiceBaseline, pooled: Float32, steps: int, reading: Reading) -> None:
         """Add the new steps of a window to a voice's baseline, after the window was read."""
@@ -204,13 +219,13 @@ class Model:
         With `baseline` they are related to that, and leave it as it is. Windows of one length run
         as one batch.
         """
-        readings = [reading for reading, _ in self._read_windows(windows, baseline)]
+        readings = [reading for reading, _ in self.read_windows(windows, baseline)]
         return np.array([reading.probabilities for reading in readings])
 
-    def _read_windows(
-        self, windows: Sequence[Frames], baseline: VoiceBaseline | None
+    def read_windows(
+        self, windows: Sequence[Frames], baseline: VoiceBaseline | None = None
     ) -> list[tuple[Reading, Float32]]:
-        """How whole windows sound, and what was pooled of each."""
+        """How whole windows of features sound, and what was pooled of each."""
         out: dict[int, tuple[Reading, Float32]] = {}
         by_length: dict[int, list[int]] = {}
         for index, window in enumerate(windows):
@@ -237,28 +252,52 @@ class Model:
             not_speech += of_these
         return np.concatenate(pooled), not_speech
 
-    def predict(self, samples: ArrayLike, sample_rate: int) -> Prediction:
+    def predict(
+        self, samples: ArrayLike, sample_rate: int, baseline: Baseline | None = None
+    ) -> Prediction:
         """How a whole clip sounds.
 
-        `samples` is mono sound in [-1, 1], shape (n,), of any length and rate. Sound before the
-        first and after the last speech is left out, as the live gate does; a clip longer than the
+        `samples` is mono sound, shape (n,), of any length and rate: floats in [-1, 1], or int16 or
+        int32, which are divided by their full scale. The label is `uncertain` where less than
+        0.3 s of it is speech, and for a model that tells what is no speech. Sound before the first and after the last speech is left out, as the live gate does; a clip longer than the
         model's window is read in overlapping windows, whose probabilities are averaged; one
-        shorter than the shortest window is filled up with silence.
+        shorter than the shortest window is filled up with silence. With `baseline` the reading is
+        related to how that voice usually sounds; the baseline stays as it is.
 
-        Raises `UsageError` if `samples` has another shape, is empty, or is not finite.
+        Raises `UsageError` if `samples` has another type or shape, is empty, is not finite, or
+        holds floats of integer scale, and `ModelError` if `baseline` is another model's.
         """
-        sound = np.asarray(samples, np.float32)
-        if sound.ndim != 1 or not len(sound):
-            raise UsageError(f"predict takes mono sound of shape (n,), not {sound.shape}")
-        if not 1000 <= sample_rate <= 1_000_000:
-            raise UsageError(f"the sample rate must be from 1000 to 1000000, not {sample_rate}")
-        if not np.isfinite(sound).all():
-            raise UsageError("the sound has values that are not finite (NaN or infinite)")
-        probabilities = self.classify(self.windows(sound, sample_rate)).mean(axis=0)
+        sound = _checked(samples, sample_rate)
+        voice = baseline.voice_for(self) if baseline is not None else None
+        windows, speech = self._windows(sound, sample_rate)
+        readings = [reading for reading, _ in self.read_windows(windows, voice)]
+        probabilities = np.array([r.probabilities for r in readings]).mean(axis=0)
         valence, arousal = self.affect(probabilities.tolist())
         by_label = dict(zip(self.labels, map(float, probabilities), strict=True))
-        label = max(by_label, key=by_label.__getitem__)
-        return Prediction(label, by_label, valence, arousal)
+        not_speech = _mean([r.not_speech for r in readings])
+        likeliest = max(by_label, key=by_label.__getitem__)
+        heard = speech >= LEAST_SPEECH_S and self._is_speech(not_speech)
+        label = likeliest if heard else UNCERTAIN
+        return Prediction(label, by_label, valence, arousal, not_speech)
+
+    def hear(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None:
+        """Add how a voice sounds in `samples` to its baseline; they are as `predict` takes them.
+
+        Sound with less than 0.3 s of speech adds nothing.
+        """
+        sound = _checked(samples, sample_rate)
+        windows, speech = self._windows(sound, sample_rate)
+        if speech < LEAST_SPEECH_S:
+            return
+        steps = self.grid.steps_in(len(windows[0]))
+        # Windows overlap by half, and the first is new as a whole.
+        new = max(1, round(steps * (1 + len(windows)) / 2 / len(windows)))
+        for reading, pooled in self.read_windows(windows, baseline):
+            self._hear(baseline, pooled, new, reading)
+
+    def _is_speech(self, not_speech: float | None) -> bool:
+        settings = self.manifest.not_speech
+        return settings is None or not_speech is None or not_speech < settings.threshold
 
     def affect(self, probabilities: Sequence[float]) -> tuple[float, float]:
         """Valence and arousal, derived from the probability of each label."""
@@ -277,11 +316,15 @@ class Model:
 
     def windows(self, sound: Samples, sample_rate: int) -> list[Frames]:
         """The windows of features, all of one length, in which `predict` reads a clip."""
+        return self._windows(sound, sample_rate)[0]
+
+    def _windows(self, sound: Samples, sample_rate: int) -> tuple[list[Frames], float]:
+        """The same, and how many seconds of the clip are speech."""
         features, window = self.manifest.features, self.manifest.window
         rate = features.sample_rate
-        sound = resample(sound, sample_rate, rate)
+        sound = without_offset(resample(sound, sample_rate, rate))
         shortest, longest = round(window.shortest_s * rate), round(window.longest_s * rate)
-        span = speech_bounds(sound, WebRtcVad(), shortest)
+        span, voiced = find_speech(sound, open_detector("webrtc"), shortest)
         sound = sound[span.start : span.end]
         if len(sound) < shortest:
             sound = np.pad(sound, (0, shortest - len(sound)))
@@ -292,22 +335,16 @@ class Model:
         windows = [frames[start : start + length].copy() for start in starts]
         for each in windows:
             self.front_end.finish(each, None)
-        return windows
+        return windows, voiced / rate
 
 
-def _sigmoid(logit: float) -> float:
-    return 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, logit))))
+def _checked(samples: ArrayLike, sample_rate: int) -> Samples:
+    """Mono sound as float32. Raises `UsageError` for anything else."""
+    if not 1000 <= sample_rate <= 1_000_000:
+        raise UsageError(f"the sample rate must be from 1000 to 1000000, not {sample_rate}")
+    return to_clip(samples)
 
 
-def _softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
-    if len(logits) == 1:  # plain floats: for one row arrays cost more than what they compute
-        row = logits[0].tolist()
-        top = max(row)
-        parts = [math.exp((x - top) / temperature) for x in row]
-        total = sum(parts)
-        return np.array([[x / total for x in parts]])
-    shifted = np.divide(logits, temperature, dtype=np.float64)
-    shifted -= shifted.max(axis=-1, keepdims=True)
-    out: Probabilities = np.exp(shifted, out=shifted)
-    out /= out.sum(axis=-1, keepdims=True)
-    return out
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from livemood.errors import ModelError
 from livemood.model.batch import Batch, Buffers
-from livemood.model.interface import AGE, Interface, interface_of
+from livemood.model.interface import AGE, BLOCK, Interface, interface_of
 from livemood.model.pooling import (
     Speakers,
     logits_of,
@@ -94,6 +94,8 @@ class OnnxNetwork:
             out[s.name] = state[np.newaxis] if s.batch_axis else state
         if self.interface.has_age:
             out[AGE] = np.zeros((batch, self.interface.entries), np.float32)
+        if self.interface.has_block:
+            out[BLOCK] = np.zeros(batch, np.float32)
         return out
 
     def read(self, pooled: Float32) -> Float32:

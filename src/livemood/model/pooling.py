@@ -1,6 +1,7 @@
 """From what steps say to the logits of a window."""
 
 import base64
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from livemood.errors import ModelError
 
 Float32 = NDArray[np.float32]
+Probabilities = NDArray[np.float64]
+"""One row of label probabilities for each window, shape (windows, labels); rows sum to 1."""
 
 MOMENTS: Final = "livemood.moments"
 """Where a file carries what makes logits of mean and deviation: float32, little-endian, base64."""
@@ -106,3 +109,23 @@ def _array(text: str, rows: int, path: Path) -> Float32:
 def encoded(values: Float32) -> str:
     """An array as the metadata of a file carry it."""
     return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
+
+
+def sigmoid(logit: float) -> float:
+    """The probability that a logit says."""
+    return 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, logit))))
+
+
+def softmax(logits: Float32, temperature: float) -> Probabilities:
+    """Probabilities of logits (windows, labels), divided by the temperature before."""
+    if len(logits) == 1:  # plain floats: for one row arrays cost more than what they compute
+        row = logits[0].tolist()
+        top = max(row)
+        parts = [math.exp((x - top) / temperature) for x in row]
+        total = sum(parts)
+        return np.array([[x / total for x in parts]])
+    shifted = np.divide(logits, temperature, dtype=np.float64)
+    shifted -= shifted.max(axis=-1, keepdims=True)
+    out: Probabilities = np.exp(shifted, out=shifted)
+    out /= out.sum(axis=-1, keepdims=True)
+    return out

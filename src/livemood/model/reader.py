@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from livemood.model.batch import Batch
 from livemood.model.features import Frames, FrontEnd
 from livemood.model.grid import StepGrid
+from livemood.model.interface import BLOCKS
 from livemood.model.network import OnnxNetwork
 from livemood.model.pooling import weights_of
 from livemood.model.streaming_state import InferenceRequest, StreamingState
@@ -87,6 +88,8 @@ class StepReader:
         for row, state in enumerate(states):
             if batch.age is not None:
                 batch.age[row] = state.age
+            if batch.block is not None:
+                batch.block[row] = (state.next or 0) // self._grid.block_steps % BLOCKS
             for place in batch.filled:
                 if alone and place in self._rings:
                     batch.lend(place, state.tensors[place][np.newaxis])

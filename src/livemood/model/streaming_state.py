@@ -26,6 +26,8 @@ class Reading:
     tell."""
     baseline_s: float | None = None
     """Seconds of this voice that the reading was related to; None without a baseline."""
+    is_speech: bool = True
+    """Whether it counts as speech; if not, no emotion is told."""
 
 
 class StreamingState:
@@ -122,7 +124,10 @@ class StreamingState:
         at = self._oldest
         for tensor, spec, given in zip(self.tensors, self._interface.states, new, strict=True):
             if spec.new:
-                tensor[at : at + spec.new] = given[row]
+                into = np.moveaxis(tensor, spec.axis, 0) if spec.axis else tensor
+                into[at : at + spec.new] = (
+                    np.moveaxis(given[row], spec.axis, 0) if spec.axis else given[row]
+                )
             else:
                 tensor[...] = given[row]
         if entries := self._interface.new_entries:

@@ -48,3 +48,8 @@ def busy(wait_s: float) -> Refused:
 def not_live() -> Refused:
     """A session that waits, or has ended, has no timeline to note something on."""
     return Refused("not_live", "the session is not running", 409)
+
+
+def token_gone() -> Refused:
+    """The token that created a session cannot be used any more."""
+    return Refused("bad_token", "the token was revoked or has expired", 401)

@@ -2,13 +2,25 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from livemood.timeline.events import SessionEnded
+
+
+def _says_something(text: str) -> str:
+    if not any(letter.isalnum() for letter in text):
+        raise ValueError("say where the consent is kept: blanks and signs are no reference")
+    return text
+
 
 Kind = Literal["stream", "rtp", "twilio", "whip"]
 State = Literal["waiting", "live", "ended"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Reference = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
+    AfterValidator(_says_something),
+]
 MOST_CHANNELS = 8
 
 
@@ -23,7 +35,7 @@ class SessionSpec(BaseModel):
     """Who speaks, by name: one for each channel, or none."""
     purpose: str = Field(min_length=1, max_length=100)
     """What it is for: one of those that the policy allows."""
-    consent: str | None = Field(None, min_length=1, max_length=500)
+    consent: Reference | None = None
     """Reference to the consent of those who speak."""
     informed: bool = False
     """Whether those who speak were told; a consent says so, too."""

@@ -1,4 +1,4 @@
-"""What every source of sound offers."""
+"""What every source of sound offers to the engine; `livemood.Source` is what a user writes."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 from livemood.audio import AudioBlock
 
 
-class Source(Protocol):
+class BlockSource(Protocol):
     """Yields blocks of sound until it ends or is stopped."""
 
     name: str

@@ -1,14 +1,19 @@
-"""Sound files, as fast as possible or in real time."""
+"""Sound and video files, as fast as possible or in real time."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
-import soundfile as sf
+import numpy as np
 
-from livemood.audio import AudioBlock
+from livemood.audio import AudioBlock, Samples
 from livemood.errors import SourceError, UsageError
+from livemood.sources.completeness import NOTHING, promise
+from livemood.sources.container import AudioReader, Piece, RawFormat
+from livemood.sources.opened import Corrected, open_sound
 
 BLOCK_S = 0.02
 FASTEST = 1000.0
@@ -16,80 +21,134 @@ FASTEST = 1000.0
 
 
 class FileSource:
-    """A WAV, FLAC, MP3, Ogg or Opus file of any rate and any number of channels.
+    """The sound of a file, of any rate and any number of channels: WAV, FLAC, MP3, Ogg, Opus, M4A,
+    MP4, MOV, MKV, WebM, WMA, AMR, AAC and other containers that FFmpeg reads.
 
-    With `speed` it is played at so many times real time, as a live source would deliver it;
-    without, blocks come as fast as they are taken.
-    """
+    A path of `-` is standard input. With `speed` it is played at so many times real time, as a
+    live source would deliver it; without, blocks come as fast as they are taken. The sound is read
+    to its real end, whatever the file says of its length. Sound that is missing in the middle is a
+    gap of its length.
+    """  # noqa: D205 - one sentence
+
+    SLACK_S = 0.5
+    """A compressed file declares its length with no more precision than a few packets."""
 
     def __init__(
-        self, path: str | Path, speed: float | None = None, block_s: float = BLOCK_S
+        self,
+        path: str | Path,
+        speed: float | None = None,
+        block_s: float = BLOCK_S,
+        *,
+        track: int | None = None,
+        raw: RawFormat | None = None,
     ) -> None:
-        self._path = Path(path)
-        self._speed = speed
-        self.name = self._path.name
-        self.live = speed is not None
-        self._stopped = threading.Event()
+        """Open it at once.
+
+        `track` counts a file's audio tracks from 1 (default: the first). With `raw` it holds
+        nothing but samples. Raises `SourceError` if it cannot be read, `UsageError` for a track
+        that it does not have, or a speed that makes no sense.
+        """
         if speed is not None and not 0 < speed <= FASTEST:
             raise UsageError(f"the speed must be above 0 and at most {FASTEST:g}, not {speed:g}")
-        if not self._path.exists():
-            raise SourceError(f"no file {path}: check the path")
-        if self._path.is_dir():
-            raise SourceError(f"{path} is a folder: name the sound files in it")
-        if not self._path.is_file():
-            raise SourceError(f"{path} is not a regular file: save the sound to one")
-        if self._path.stat().st_size == 0:
-            raise SourceError(f"{path} is empty")
+        self._speed = speed
+        self.live = speed is not None
+        self._stopped = threading.Event()
+        self._file, self._called = open_sound(path, live=self.live)
+        self.name = Path(self._called).name
+        self._promised, self._size = NOTHING, 0
         try:
-            info = sf.info(str(self._path))
-        except UnicodeError:
-            raise SourceError(f"{self.name!a} is not UTF-8: rename the file") from None
-        except (sf.LibsndfileError, OSError) as error:
-            raise SourceError(
-                f"{path} is not sound that can be read ({_reason(error)}): "
-                "give WAV, FLAC, MP3, Ogg or Opus"
-            ) from None
-        if info.frames == 0:
-            raise SourceError(f"{path} holds no sound")
-        self.sample_rate, self.channels = info.samplerate, info.channels
+            if self._file.seekable() and raw is None:
+                self._promised = promise(self._file)
+                self._size = self._file.seek(0, 2)
+                self._file.seek(0)
+            self._reader = AudioReader(self._corrected(), self._called, track, raw)
+            self._heard = self._begun()
+        except BaseException:
+            self._file.close()
+            raise
+        self.sample_rate, self.channels = self._reader.rate, self._reader.channels
         # Never more than a second at once: the ring holds a few.
         self._block = max(1, round(min(1.0, block_s * (speed or 50.0)) * self.sample_rate))
-        self._declared = info.frames
-        self.duration_s: float = info.frames / info.samplerate
-        """How long the file says it is."""
+        self.duration_s: float | None = self._promised.seconds or self._reader.duration_s
+        """How long the file says it is, or seems to be; none if nothing tells."""
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """The file's sound. Raises `SourceError` where the file is damaged."""
+        """The file's sound. Raises `SourceError` where it is damaged, cut off or has no sound."""
         began, at = time.monotonic(), 0
         try:
-            with sf.SoundFile(str(self._path)) as file:
-                while not self._stopped.is_set():
-                    samples = file.read(self._block, dtype="float32", always_2d=True)
-                    if not len(samples):
-                        break
-                    due = began + (at + len(samples)) / (self.sample_rate * (self._speed or 1.0))
-                    if self._speed is not None and self._stopped.wait(due - time.monotonic()):
-                        return
-                    captured = due if self._speed is not None else time.monotonic()
-                    yield AudioBlock(at, samples, captured, pace=self._speed or 1.0)
-                    at += len(samples)
-        except (sf.LibsndfileError, OSError, RuntimeError) as error:
-            raise SourceError(
-                f"{self._path} is damaged after {at / self.sample_rate:.1f} s ({_reason(error)}); "
-                "what was read before is kept"
-            ) from None
-        # A compressed file declares its length with no more precision than a packet.
-        if not self._stopped.is_set() and self._declared - at > self.sample_rate // 2:
-            raise SourceError(
-                f"{self._path} is truncated: {at / self.sample_rate:.1f} s of "
-                f"{self._declared / self.sample_rate:.1f} s; what was read is kept"
-            )
+            for start, samples in self._pieces():
+                at = start + len(samples)
+                due = began + at / (self.sample_rate * (self._speed or 1.0))
+                if self._speed is not None and self._stopped.wait(due - time.monotonic()):
+                    return
+                if self._stopped.is_set():
+                    return
+                captured = due if self._speed is not None else time.monotonic()
+                yield AudioBlock(
+                    start, samples, captured, "missing_in_file", pace=self._speed or 1.0
+                )
+        finally:
+            self._reader.close()
+            self._file.close()
+        self._check(at)
 
     def stop(self) -> None:
         """End the sound where it is."""
         self._stopped.set()
 
+    def _begun(self) -> Iterator[Piece]:
+        """The decoded sound, of which the beginning has been read: there is some."""
+        pieces = self._reader.pieces()
+        first = next(pieces, None)
+        if first is None:
+            raise SourceError(f"{self._called} holds no sound")
+        return itertools.chain([first], pieces)
 
-def _reason(error: Exception) -> str:
-    text = getattr(error, "error_string", None) or str(error)
-    return str(text).strip().rstrip(".").splitlines()[0]
+    def _corrected(self) -> BinaryIO:
+        if not self._promised.corrections:
+            return self._file
+        return cast(BinaryIO, Corrected(self._file, self._promised.corrections))
+
+    def _pieces(self) -> Iterator[tuple[int, Samples]]:
+        """The sound in pieces of one block, each with where it starts."""
+        held: list[Samples] = []
+        count = at = 0
+        for samples, missing in self._heard:
+            if missing:
+                yield from _joined(held, at, self._block)
+                at += count + missing
+                held, count = [], 0
+            held.append(samples)
+            count += len(samples)
+            if count >= self._block:
+                whole = count - count % self._block
+                joined = np.concatenate(held)
+                yield from _joined([joined[:whole]], at, self._block)
+                held, at, count = [joined[whole:]], at + whole, count - whole
+        yield from _joined(held, at, self._block)
+
+    def _check(self, at: int) -> None:
+        """Raise if the sound ended, after `at` samples, otherwise than the file promised."""
+        reader, end_s = self._reader, at / self.sample_rate
+        promised = self._promised
+        if promised.end is not None and self._size < promised.end:
+            of = f" of {promised.seconds:.1f} s" if promised.seconds else ""
+            self._fail(f"is truncated: {end_s:.1f} s{of}, the rest of the file is missing")
+        if promised.unfinished:
+            self._fail(f"is truncated: it ends after {end_s:.1f} s without its end mark")
+        if promised.seconds is not None and end_s < promised.seconds - self.SLACK_S:
+            self._fail(f"is truncated: {end_s:.1f} s of {promised.seconds:.1f} s")
+        if reader.damaged:
+            where = f"{reader.damaged_at / self.sample_rate:.1f} s"
+            self._fail(f"is damaged after {where} ({reader.reason})")
+
+    def _fail(self, what: str) -> None:
+        raise SourceError(f"{self._called} {what}; what was read is kept")
+
+
+def _joined(held: list[Samples], at: int, block: int) -> Iterator[tuple[int, Samples]]:
+    if not held:
+        return
+    joined = held[0] if len(held) == 1 else np.concatenate(held)
+    for first in range(0, len(joined), block):
+        yield at + first, joined[first : first + block]

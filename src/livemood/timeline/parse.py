@@ -6,16 +6,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from livemood.errors import LivemoodError
-from livemood.timeline.events import EVENT, AnyEvent, parse_event
+from livemood.timeline.events import AnyEvent, parse_known_event, parse_known_object
 from livemood.timeline.timeline import SCHEMA, Timeline
 
 
 def read_timeline(text: str) -> Timeline:
-    """The timeline that `to_json` or `to_jsonl` wrote. Raises `LivemoodError` for other text."""
+    """The timeline that `to_json` or `to_jsonl` wrote, be it of a newer livemood.
+
+    Types of events and fields that are not known are passed over. Raises `LivemoodError` for other
+    text.
+    """
     whole = _object(text)
     try:
         if whole is None:
-            return Timeline(parse_event(line) for line in text.splitlines() if line.strip())
+            lines = (parse_known_event(line) for line in text.splitlines() if line.strip())
+            return Timeline(event for event in lines if event is not None)
         return Timeline(sorted(_events(whole), key=lambda event: event.seq or 0))
     except ValidationError as error:
         first = error.errors()[0]
@@ -43,4 +48,4 @@ def _object(text: str) -> dict[str, Any] | None:
 
 def _events(whole: dict[str, Any]) -> list[AnyEvent]:
     raw = [*whole["events"], *(e for c in whole["channels"] for e in c["events"])]
-    return [EVENT.validate_python(event) for event in raw]
+    return [event for each in raw if (event := parse_known_object(each)) is not None]

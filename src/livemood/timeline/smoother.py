@@ -104,6 +104,15 @@ class Smoother:
         confidence = self._of(self._label) if self._label != UNCERTAIN else self._belief[best]
         return SmoothedReading(self._label, confidence, np.array(self._belief))
 
+    def abstain(self, elapsed_s: float) -> SmoothedReading:
+        """Take a window that says nothing of emotions: time passes, and the label is given up.
+
+        `elapsed_s` is the time since the last window's end.
+        """
+        self._belief = self._predict(max(0.0, elapsed_s))
+        self._label = UNCERTAIN
+        return SmoothedReading(UNCERTAIN, max(self._belief), np.array(self._belief))
+
     def _predict(self, elapsed_s: float) -> list[float]:
         if self._leaving[0] != elapsed_s:  # nearly always one hop
             self._leaving = (elapsed_s, [-math.expm1(-elapsed_s / d) for d in self._dwells])

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from livemood.audio import AudioBlock
-from livemood.engine import Monitor, MonitorSettings
+from livemood.engine import MonitorSettings, SessionCore
 from livemood.model import Model
 from livemood.model.labels import UNCERTAIN
 from livemood.speech.vad import SAMPLE_RATE
@@ -51,7 +51,7 @@ class Heard:
 def hear(model: Model, conversation: Conversation, settings: MonitorSettings) -> Heard:
     """The conversation through the objects that live sound goes through, in blocks of 20 ms."""
     events: list[AnyEvent] = []
-    monitor = Monitor(
+    monitor = SessionCore(
         model,
         settings,
         source="conversation",

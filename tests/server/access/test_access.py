@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from socket import create_connection
 
 import pytest
 from talking import (
@@ -31,7 +32,7 @@ def kept(serving, speech):
     """A server with tokens and one session, secret and ended."""
 
     async def prepare(service):
-        tokens = service.archive.tokens
+        tokens = service.storage.tokens
         made = {
             "all": tokens.create(("ingest", "watch", "manage")),
             "ingest": tokens.create(("ingest",)),
@@ -100,7 +101,7 @@ async def test_without_a_good_token_there_is_nothing(serving, kept, speech):
 async def test_another_tokens_session_is_not_to_be_touched(serving, kept):
     with serving() as service:
         _, tokens = await kept(service)
-        thief = service.archive.tokens.create(("ingest",))
+        thief = service.storage.tokens.create(("ingest",))
         with client(service, tokens["ingest"]) as mine, client(service, thief) as other:
             session = mine.post("/v1/sessions", json=SPEC).json()["id"]
             assert code(other.post(f"/v1/sessions/{session}/end")) == (403, "other_session")
@@ -117,7 +118,7 @@ async def test_another_tokens_session_is_not_to_be_touched(serving, kept):
 async def test_a_revoked_token_ends_what_it_had_open(serving, kept, speech):
     with serving() as service:
         _, tokens = await kept(service)
-        waiting = service.archive.tokens.create(("watch",))
+        waiting = service.storage.tokens.create(("watch",))
         with client(service, tokens["all"]) as http:
             made = await asyncio.to_thread(http.post, "/v1/sessions", json=SPEC)
         async with (
@@ -126,19 +127,19 @@ async def test_a_revoked_token_ends_what_it_had_open(serving, kept, speech):
         ):
             await send_all(ws, speech, end=False)
             first = parse_event(await ws.recv())
-            service.archive.tokens.revoke(2)
-            service.archive.tokens.revoke(7)
+            service.storage.tokens.revoke(2)
+            service.storage.tokens.revoke(7)
             assert [e.code for e in await received(watcher)] == ["bad_token"]
-            assert (await received(ws))[-1].code == "bad_token"
+            assert "bad_token" in [getattr(e, "code", None) for e in await received(ws)]
         opened = service.sessions.open(first.session)
         if opened:
             await asyncio.to_thread(opened.settled.wait, 10)
-        assert service.sessions.record(first.session).reason == "interrupted"
+        assert service.sessions.record(first.session).reason == "error"
 
 
 def test_guessing_tokens_is_slowed_and_locks_nobody_out(serving):
     with serving(limits={"failed_logins": 5}) as service:
-        good = service.archive.tokens.create(("watch",))
+        good = service.storage.tokens.create(("watch",))
         answers = []
         for n in range(8):
             with client(service, f"lm_guess{n}") as http:
@@ -185,9 +186,25 @@ def test_other_host_names_are_refused_while_no_token_is_asked_for(serving, host)
 
 def test_an_open_server_does_not_answer_through_a_proxy(serving):
     with serving() as service, client(service) as http:
-        for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+        for header in (
+            "X-Forwarded-For",
+            "Forwarded",
+            "Via",
+            "X-Forwarded-Proto",
+            "X-Real-IP",
+            "CF-Connecting-IP",
+            "True-Client-IP",
+            "X-Forwarded-Server",
+        ):
             answer = http.get("/v1/sessions", headers={header: "203.0.113.9"})
             assert code(answer) == (401, "no_token")
+
+
+def test_an_open_server_does_not_answer_as_nginx_asks_unless_told_otherwise(serving):
+    with serving() as service, create_connection(("127.0.0.1", service.port)) as nginx:
+        host = f"127.0.0.1:{service.port}"
+        nginx.sendall(f"GET /v1/sessions HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+        assert b" 401 " in nginx.recv(4096).split(b"\r\n")[0]
 
 
 def test_others_cannot_reach_it_unprotected(model, tmp_path):

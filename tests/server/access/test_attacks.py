@@ -60,7 +60,7 @@ async def test_paths_and_sql_in_names_lead_nowhere(serving, speech, name):
         records = http.get("/v1/sessions", params={"q": name[:200]}).json()["sessions"]
         assert [r["id"] for r in records] == [events[0].session]
         assert records[0]["participants"] == [name[:200]]
-        assert list(service.archive.database.path.parent.glob("**/passwd")) == []
+        assert list(service.storage.database.path.parent.glob("**/passwd")) == []
 
 
 async def test_oversized_messages_are_refused(serving, speech):

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from livemood.server.inputs.candidates import MOST, own_candidates
+from livemood.server.inputs.candidates import MOST, check_candidates, own_candidates, plain
+from livemood.server.refused import Refused
 
 
 def offer(*addresses):
@@ -31,6 +32,32 @@ def test_a_sender_on_this_machine_may_name_any_but_not_any_number():
 def test_lines_may_end_either_way_and_none_is_lost():
     text = offer("192.0.2.7", *OTHERS)
     assert own_candidates(text.replace("\r\n", "\n"), "192.0.2.7") == offer("192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    "odd", ["\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
+)
+def test_candidates_hidden_behind_odd_line_breaks_are_refused(odd):
+    """aiortc splits lines wherever Python does."""
+    hidden = f"a=x{odd}a=candidate:1 1 udp 99 192.0.2.8 4000 typ host"
+    text = offer("192.0.2.7").replace("a=mid:0", hidden)
+    assert text.splitlines() != text.replace("\r\n", "\n").split("\n")[:-1], "it is split there"
+    with pytest.raises(Refused, match="odd line breaks"):
+        plain(text)
+    assert plain(offer("192.0.2.7")) == offer("192.0.2.7")
+
+
+def test_what_was_parsed_is_checked():
+    check_candidates(["192.0.2.7"] * MOST, "192.0.2.7")
+    check_candidates(OTHERS, "127.0.0.1")
+    for named, host in (
+        (["192.0.2.7", "192.0.2.8"], "192.0.2.7"),
+        (["192.0.2.7"] * (MOST + 1), "192.0.2.7"),
+        (["192.0.2.7"] * (MOST + 1), "127.0.0.1"),
+        (["name.local"], "192.0.2.7"),
+    ):
+        with pytest.raises(Refused, match="hides candidates"):
+            check_candidates(named, host)
 
 
 @pytest.mark.parametrize("module", ["whip", "twilio", "stream"])

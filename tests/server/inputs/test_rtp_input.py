@@ -9,7 +9,7 @@ from calling import CALL, PCMU, Caller, create, mu_law, settled
 from talking import client
 
 from livemood.audio import AudioBlock, resample
-from livemood.engine import Monitor
+from livemood.engine import SessionCore
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_a_call_reads_as_its_sound(serving, model, coded):
     assert (record["state"], record["reason"], record["channels"]) == ("ended", "end", 1)
     assert record["source"] == "rtp PCMU 8000 Hz"
     expected = []
-    monitor = Monitor(
+    monitor = SessionCore(
         model,
         service.sessions._settings,
         source="",

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livemood.audio import resample
 from livemood.server.inputs.tracks import Media, Tracks, parse, spec_of
-from livemood.server.inputs.twilio import UNKNOWN
+from livemood.server.inputs.twilio import Strangers
 from livemood.server.refused import Refused
 
 PARAMETERS = {"purpose": "personal", "informed": "true", "flow": "the caller's own"}
@@ -118,6 +118,10 @@ async def test_a_call_into_a_session_created_before(serving, coded):
         with client(service) as http:
             spec = {"kind": "twilio", "purpose": "personal", "informed": True}
             made = http.post("/v1/sessions", json=spec).json()
+        other = {"session": made["id"], "purpose": "research", "participants": "Ada"}
+        code, said = await call(service, [], parameters=other)
+        assert (code, said[0]["code"]) == (1008, "bad_request"), "other words for it are refused"
+        assert "participants, purpose" in said[0]["message"]
         closed = await call(service, talk(coded[0]), parameters={"session": made["id"]})
         await asyncio.to_thread(ended, service)
         record, _ = timeline(service)
@@ -128,7 +132,7 @@ async def test_a_call_into_a_session_created_before(serving, coded):
 
 async def test_the_token_may_come_as_a_parameter_or_a_header(serving, coded):
     with serving() as service:
-        tokens = service.archive.tokens
+        tokens = service.storage.tokens
         good, watch = tokens.create(("ingest",)), tokens.create(("watch",))
         for header, parameter, code in (
             (None, None, "no_token"),
@@ -162,7 +166,7 @@ async def test_what_makes_no_sense_is_refused(serving, coded):
         first = next(talk(coded[0]))
         assert await refusal("{") == "bad_request"
         assert await refusal(b"x") == "bad_request"
-        assert await refusal({"event": "noise"}) == "bad_request"
+        assert await refusal({"events": "noise"}) == "bad_request"
         assert await refusal(first | {"media": {}}) == "bad_request"
         assert await refusal(start(encoding="audio/wav")) == "bad_request"
         assert await refusal(start(sampleRate=16000)) == "bad_request"
@@ -296,13 +300,44 @@ async def test_a_silent_call_leaves_with_its_session(serving):
         assert ws.close_code == 1000
 
 
-async def test_strangers_keep_out_strangers_alone(serving, coded):
+async def test_strangers_keep_out_no_call(serving, coded, monkeypatch):
+    """Real calls bring no token before their start message: they look like strangers."""
+    monkeypatch.setattr(Strangers, "MOST_OF_ONE", 8)
+    monkeypatch.setattr(Strangers, "MOST", 20)
     with serving() as service:
-        token = service.archive.tokens.create(("ingest",))
         async with AsyncExitStack() as strangers:
-            for _ in range(UNKNOWN):
+            there = [
                 await strangers.enter_async_context(socket(service, "/v1/twilio"))
-            with pytest.raises(InvalidStatus):
-                await strangers.enter_async_context(socket(service, "/v1/twilio"))
-            closed = await call(service, list(talk(coded[0]))[:20], token)
-    assert closed == (1000, [])
+                for _ in range(30)
+            ]
+            assert await call(service, list(talk(coded[0]))[:20]) == (1000, [])
+            notice = json.loads(await asyncio.wait_for(there[0].recv(), 10))
+            assert notice["code"] == "too_many_clients", "the oldest gives way"
+            await there[-1].send(json.dumps(start()))
+            await there[-1].send(json.dumps({"event": "stop"}))
+            with suppress(ConnectionClosed):
+                await there[-1].recv()
+            assert there[-1].close_code == 1000, "the newest may still begin"
+
+
+async def test_strangers_make_way_by_address_first():
+    strangers, cut, there = Strangers(), [], []
+
+    async def stay(address, name):
+        try:
+            with strangers.held(address):
+                await asyncio.sleep(60)
+        except Refused:
+            cut.append(name)
+
+    for n in range(Strangers.MOST):
+        address = "flood" if n % 2 else f"other {n}"
+        there.append(asyncio.create_task(stay(address, (address, n))))
+        await asyncio.sleep(0)
+    there.append(asyncio.create_task(stay("flood", "last")))
+    await asyncio.sleep(0.01)
+    assert cut == [("flood", 1)], "whoever holds most places of one address gives way"
+    for task in there:
+        task.cancel()
+    await asyncio.gather(*there, return_exceptions=True)
+    assert len(strangers) == 0

@@ -177,7 +177,7 @@ async def test_offers_that_cannot_be_answered(serving, wave):
 
 async def test_tokens_are_asked_for(serving, wave):
     with serving() as service:
-        tokens = service.archive.tokens
+        tokens = service.storage.tokens
         ingest, other = tokens.create(("ingest",)), tokens.create(("ingest",))
         with client(service) as nobody, client(service, tokens.create(("watch",))) as watcher:
             for http, status in ((nobody, 401), (watcher, 403)):

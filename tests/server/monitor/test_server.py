@@ -177,7 +177,7 @@ async def test_health_and_metrics(events):
 
 def test_the_server_listens_on_loopback_alone():
     with ServerThread(0) as server:
-        assert server._socket.getsockname()[0] == "127.0.0.1"
+        assert server._http.listener.getsockname()[0] == "127.0.0.1"
 
 
 def test_a_busy_port_is_one_clear_line():

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 import json
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree as ET
@@ -15,10 +14,8 @@ from talking import START, client, received, send_all, socket, stream
 
 from livemood.server.refused import Refused
 from livemood.server.serve.settings import ServeSettings
-from livemood.server.sessions.live import OpenSession
-from livemood.server.sessions.metrics import ServiceMetrics
-from livemood.server.spec import SessionRecord
-from livemood.timeline.events import Load, parse_event
+from livemood.server.storage.database import StorageError
+from livemood.timeline.events import parse_event
 
 SPEC = {"kind": "rtp", "purpose": "research", "consent": "form 12", "participants": ["Ada", "Bob"]}
 
@@ -97,7 +94,7 @@ async def test_a_timeline_is_exported_in_every_format(serving, speech):
             assert answer.status_code == 200
             return answer
 
-        service.sessions.archive.writer.flush()
+        service.sessions.storage.writer.flush()
         assert [parse_event(line) for line in get("jsonl").text.splitlines()] == events
         whole = get("json").json()
         assert whole["channels"][0]["summary"]["shares"]
@@ -178,7 +175,7 @@ async def test_sound_that_is_deleted_at_once_stays_away(serving, speech, tmp_pat
         for _ in range(2):
             session = (await stream(service, speech, start))[0].session
             assert http.delete(f"/v1/sessions/{session}").status_code == 204
-        assert service.sessions.archive.recorder.recordings == 0
+        assert service.sessions.storage.sound.recordings == 0
     assert list((tmp_path / "data" / "sound").iterdir()) == []
 
 
@@ -224,11 +221,11 @@ def test_a_server_that_can_do_no_more_refuses_with_a_time_to_come_back(serving, 
         assert http.post("/v1/sessions", json=SPEC).status_code == 201
 
         def full(_session, _rows):
-            raise sqlite3.OperationalError("database or disk is full")
+            raise StorageError("database or disk is full")
 
-        monkeypatch.setattr(service.archive.timelines, "append", full)
-        service.archive.writer.put("none", 1, "text")
-        assert service.archive.writer.flush()
+        monkeypatch.setattr(service.storage.events, "append", full)
+        service.storage.writer.put("none", 1, "text")
+        assert service.storage.writer.flush()
         assert http.get("/healthz").status_code == 503
         assert code(http.post("/v1/sessions", json=SPEC)) == (503, "storage_failed")
 
@@ -261,33 +258,6 @@ async def test_a_stream_that_falls_silent_is_ended(serving, speech):
     assert [e.type for e in events] == ["session.started", "error", "session.ended"]
     assert events[1].code == "idle"
     assert (ws.close_code, ws.close_reason) == (1008, "idle")
-
-
-def test_superseded_windows_are_counted_once():
-    record = SessionRecord(
-        id="a",
-        kind="stream",
-        state="live",
-        source="",
-        created="",
-        purpose="x",
-        retention_days=1,
-        created_by="local",
-    )
-    metrics, opened = ServiceMetrics(), OpenSession(record)
-    for seq, (channel, so_far) in enumerate([(0, 3), (1, 1), (0, 3), (0, 7)], 1):
-        load = Load(
-            session="a",
-            channel=channel,
-            seq=seq,
-            time="",
-            behind=True,
-            latency_ms=1,
-            superseded=so_far,
-            hop_ms=250,
-        )
-        metrics.count(opened, load)
-    assert b"livemood_windows_superseded_total 8.0" in metrics.exposition()
 
 
 def test_the_description_says_what_is_there(serving):

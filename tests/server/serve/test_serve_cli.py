@@ -5,11 +5,13 @@ import datetime
 import ipaddress
 import os
 import signal
+import socket as sockets
 import ssl
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,6 +24,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from livemood.cli.main import main
+from livemood.engine import MonitorSettings
+from livemood.errors import UsageError
+from livemood.server.serve.settings import monitor_settings, read_settings
 from livemood.server.storage.database import check
 from livemood.timeline.events import parse_event
 
@@ -239,6 +244,56 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
     assert answers[0].json()["retention_days"] == 3
 
 
+def test_gate_window_and_smoother_can_be_set(tmp_path, model):
+    file = tmp_path / "livemood.toml"
+    file.write_text("[monitor.gate]\nstop_s = 0.9\n[monitor.smoother]\ndwell_s = 7.0\n")
+    settings = read_settings(file, {"monitor": {"window": {"hop_s": "0.5"}}})
+    made = monitor_settings(settings, model)
+    assert (made.gate.stop_s, made.smoother.dwell_s, made.window.hop_s) == (0.9, 7.0, 0.5)
+    assert (made.budget_s, made.gate.start_s) == (0.15, MonitorSettings().gate.start_s)
+    for wrong, where in (
+        ({"gate": {"stop_s": -1}}, "gate.stop_s"),
+        ({"gate": {"stopp_s": 1}}, "gate.stopp_s"),
+        ({"gates": {}}, "gates"),
+        ({"window": {"length_s": 300}}, "too long"),
+    ):
+        with pytest.raises(UsageError, match=where):
+            monitor_settings(read_settings(None, {"monitor": wrong}), model)
+
+
+@pytest.mark.slow
+async def test_connections_that_never_shake_hands_keep_nobody_out(tmp_path, certificate):
+    """Three hundred of them, with few files to open: health answers, and the log stays short."""
+    cert, key = certificate
+    livemood("token", "create", "--scope", "manage", "--data", tmp_path)
+    context = ssl.create_default_context(cafile=cert)
+    log = tmp_path / "log"
+    command = [*COMMAND, "serve", "--data", tmp_path, "--port", "0", "--cert", cert, "--key", key]
+    shell = f"ulimit -n 128; exec {' '.join(map(str, command))} 2>{log}"
+    with subprocess.Popen(["/bin/bash", "-c", shell]) as process:
+        try:
+            async with asyncio.timeout(60):
+                while not log.is_file() or "serving at" not in log.read_text():
+                    await asyncio.sleep(0.1)
+            port = int(log.read_text().rsplit(":", 1)[1])
+            there = []
+            for _ in range(3):
+                for _ in range(100):
+                    one = sockets.socket()
+                    one.setblocking(False)
+                    one.connect_ex(("127.0.0.1", port))
+                    there.append(one)
+                async with httpx.AsyncClient(verify=context, timeout=30) as http:
+                    for _ in range(3):
+                        answer = await http.get(f"https://127.0.0.1:{port}/healthz")
+                        assert answer.status_code == 200
+            for one in there:
+                one.close()
+            assert log.stat().st_size < 4000
+        finally:
+            process.kill()
+
+
 @pytest.mark.slow
 async def test_killed_it_loses_a_second_at_most_and_comes_back_with_the_rest(tmp_path, speech):
     """`benchmarks/kill.py` does so twenty times, with many sessions."""
@@ -268,3 +323,28 @@ async def test_killed_it_loses_a_second_at_most_and_comes_back_with_the_rest(tmp
     lost = made[len(kept) - 1 :]
     assert not lost or killed - lost[0] <= 1.0
     assert kept[-1].summary[0].windows == sum(e.type == "emotion" for e in kept)
+
+
+def test_the_servers_constraints_lie_within_what_is_asked_for():
+    """And every dependency of the server that a hole was found in has a floor above it."""
+    import tomllib
+
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+    from packaging.version import Version
+
+    root = Path(__file__).parents[3]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *extras["rtp"], *extras["webrtc"], *extras["silero"]]
+    lines = (root / "deploy" / "server-constraints.txt").read_text().splitlines()
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for wanted in map(Requirement, asked):
+        version = pinned[canonicalize_name(wanted.name)]
+        assert wanted.specifier.contains(version), wanted
+    floors = {"starlette": "0.49.1", "h11": "0.16", "uvicorn": "0.54"}
+    ranges = {r.name: r.specifier for r in map(Requirement, asked)}
+    for name, floor in floors.items():
+        assert not ranges[name].contains(str(Version(floor).major) + ".0")
+        assert ranges[name].contains(floor) or name == "uvicorn"
+        assert not ranges[name].contains("99"), f"{name} has no ceiling"

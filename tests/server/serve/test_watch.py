@@ -64,7 +64,7 @@ async def test_what_is_no_longer_in_memory_comes_from_disk(serving, speech, monk
             session = own[0].session
             while service.sessions.open(session).log.first_seq < 3:
                 own.append(parse_event(await ws.recv()))
-            service.archive.writer.flush()
+            service.storage.writer.flush()
             async with socket(service, f"/v1/timeline?session={session}&after=0") as watcher:
                 # One and no more: whoever is slow may lose some of the others.
                 got = [parse_event(await watcher.recv())]
@@ -149,7 +149,7 @@ async def test_the_client_asks_again_what_cannot_be_read_now(serving, speech, mo
     with serving() as service:
         events = await stream(service, speech)
         url = service.url.replace("http", "ws", 1) + f"/v1/timeline?session={events[0].session}"
-        read, asked, broken = service.archive.events, [], 2
+        read, asked, broken = service.storage.read, [], 2
 
         def failing(*about):
             asked.append(about)
@@ -157,7 +157,7 @@ async def test_the_client_asks_again_what_cannot_be_read_now(serving, speech, mo
                 raise Refused("storage_failed", "the timeline cannot be read", 503, 10)
             return read(*about)
 
-        monkeypatch.setattr(service.archive, "events", failing)
+        monkeypatch.setattr(service.storage, "read", failing)
         while service.sessions.all_open():  # till then its events come from memory
             await asyncio.sleep(0.01)
         assert [event async for event in connect(url)] == events

@@ -10,7 +10,7 @@ from livemood.server.access.policy import load_policy
 from livemood.server.access.principal import LOCAL, Principal
 from livemood.server.refused import Refused
 from livemood.server.sessions.admission import Admission
-from livemood.server.sessions.pace import Pace
+from livemood.server.sessions.pace import Pace, Rate
 from livemood.server.spec import SessionSpec
 
 
@@ -106,19 +106,45 @@ def test_who_may_do_what():
     st.floats(0.1, 5),
 )
 def test_sound_is_never_further_ahead_than_allowed(pushes, limit):
-    """Against the definition: the worst excess of any stretch of pushes over its time."""
-    pace, now, times = Pace(limit), 0.0, []
-    for duration, wait in pushes:
+    """Against the definition: the worst excess of what came since any push over its time.
+
+    Time without sound is credit, here less than is bounded.
+    """
+    pace, now, ahead = Pace(limit), 0.0, 0.0
+    for place, (duration, wait) in enumerate(pushes):
         now += wait
-        times.append((now, max(Pace.LEAST_S, duration)))
-        ahead, worst = 0.0, 0.0
-        for since in range(len(times)):
-            ahead = sum(d for _, d in times[since:]) - (now - times[since][0])
-            worst = max(worst, ahead)
-        if abs(worst - limit) > 1e-6:
-            assert pace.take(duration, now) == (worst <= limit)
+        passed = wait if place else 0.0
+        ahead = max(-Pace.CREDIT_S, ahead - passed) + max(Pace.LEAST_S, duration)
+        if abs(ahead - limit) > 1e-6:
+            assert pace.take(duration, now) == (ahead <= limit)
         else:
             pace.take(duration, now)
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 60)), max_size=100), st.floats(0.1, 5))
+def test_no_stretch_of_sound_is_longer_than_its_time_the_limit_and_the_credit(pushes, limit):
+    pace, now, taken = Pace(limit), 0.0, []
+    for duration, wait in pushes:
+        now += wait
+        if not pace.take(duration, now):
+            break  # the session ends there
+        taken.append((now, duration))
+    for since in range(len(taken)):
+        came = sum(duration for _, duration in taken[since:])
+        assert came <= now - taken[since][0] + limit + Pace.CREDIT_S + 1e-6
+
+
+@given(st.floats(0, Pace.CREDIT_S - 1), st.floats(0.02, 0.5))
+def test_what_a_stall_held_back_may_all_come_at_once(stall, block):
+    pace, now = Pace(5.0), 0.0
+    for _ in range(50):
+        now += block
+        assert pace.take(block, now)
+    held = round(stall / block)
+    now += held * block
+    assert all(pace.take(block, now) for _ in range(held))
+    assert pace.burst_s(now) >= held * block * 0.99
+    assert pace.burst_s(now + 1000) == 0
 
 
 def test_real_time_with_pauses_is_never_too_fast():
@@ -126,8 +152,14 @@ def test_real_time_with_pauses_is_never_too_fast():
     for n in range(2000):
         now += 0.02 if n % 500 else 30.0
         assert pace.take(0.02, now)
-    floods = sum(pace.take(0.0, now) for _ in range(10_000))
-    assert floods <= 1.0 / Pace.LEAST_S
+    floods = sum(pace.take(0.0, now) for _ in range(100_000))
+    assert floods <= (1.0 + Pace.CREDIT_S) / Pace.LEAST_S
+
+
+def test_a_rate_allows_so_many_at_once_and_then_so_many_a_second():
+    rate = Rate(2.0, 10)
+    assert sum(rate.take(0.0) for _ in range(100)) == 10
+    assert sum(rate.take(now / 10) for now in range(1, 101)) == 20
 
 
 def test_failed_logins_are_counted_by_address_and_forgotten():
@@ -175,32 +207,49 @@ def test_sessions_that_end_make_room_at_once():
     for _ in range(3):
         admission.opened(1, 0.0)
     assert admission.wait_s(1, 0.0, 0.0)
-    admission.closed(1, 0.0)
+    admission.closed("a", 1, 0.0)
     assert not admission.wait_s(1, 0.0, 0.0)
     admission.measure(0.5, 10.0)
-    admission.closed(1, 0.0)
-    admission.closed(1, 0.0)
-    admission.closed(1, 0.0)
+    admission.closed("a", 1, 0.0)
+    admission.closed("a", 1, 0.0)
+    admission.closed("a", 1, 0.0)
     assert not admission.wait_s(3, 0.0, 10.0)
 
 
 def test_late_windows_leave_no_room_until_they_are_in_time_again():
     admission = Admission(busiest=0.7, guess=0.001)
     for _ in range(500):
-        admission.heard(0.4)
+        admission.heard("a", 0.4)
     assert not admission.wait_s(1, 0.3, 0.0)
     for n in range(100):
-        admission.heard(1.5 if n % 20 == 0 else 0.4)
+        admission.heard("a", 1.5 if n % 20 == 0 else 0.4)
     assert admission.wait_s(1, 0.3, 0.0)
     for _ in range(200):
-        admission.heard(0.4)
+        admission.heard("a", 0.4)
     assert not admission.wait_s(1, 0.3, 0.0)
     for _ in range(50):
-        admission.heard(3.0)
+        admission.heard("a", 3.0)
     assert admission.wait_s(1, 0.0, 0.0)
     for second in range(20):  # everybody has gone
         admission.measure(0.0, second)
     assert not admission.wait_s(1, 0.0, 20.0)
+
+
+def test_one_late_session_among_many_closes_nothing():
+    admission = Admission(busiest=0.7, guess=0.001)
+    for _ in range(300):
+        for other in range(9):
+            admission.heard(f"in time {other}", 0.2)
+        for _ in range(20):  # it may send as much as it likes: it counts as one
+            admission.heard("late", 5.0)
+    assert not admission.wait_s(1, 0.1, 0.0)
+    for other in range(2):
+        for _ in range(10):
+            admission.heard(f"in time {other}", 5.0)
+    assert admission.wait_s(1, 0.1, 0.0), "but three of ten say that the machine is late"
+    admission.closed("late", 1, 0.0)
+    admission.closed("in time 0", 1, 0.0)
+    assert not admission.wait_s(1, 0.1, 0.0)
 
 
 def test_what_was_created_finds_room_when_its_sound_comes():
@@ -214,3 +263,12 @@ def test_what_was_created_finds_room_when_its_sound_comes():
     admission.promise("b", 5, 5.0)
     assert not admission.wait_s(3, 0.0, 5.0 + Admission.PROMISE_S), "it did not come"
     assert admission.promised("b", 5.0 + Admission.PROMISE_S) == 0
+
+
+def test_nobody_is_promised_more_room_than_a_share():
+    admission = Admission(busiest=0.7, guess=0.01)
+    for number in range(60):
+        admission.promise(f"unused {number}", 1, 0.0, "token:1")
+    assert not admission.wait_s(50, 0.03, 0.0)
+    admission.promise("other", 2, 0.0, "token:2")
+    assert admission.promised("other", 1.0) == 2

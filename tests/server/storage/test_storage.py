@@ -5,7 +5,6 @@ import random
 import secrets
 import sqlite3
 import threading
-import time
 from contextlib import closing
 
 import pytest
@@ -20,7 +19,7 @@ from livemood.server.access.principal import Principal
 from livemood.server.refused import Refused
 from livemood.server.spec import SessionRecord
 from livemood.server.storage.archive import Archive
-from livemood.server.storage.database import Database, check
+from livemood.server.storage.database import Database, StorageError, check
 from livemood.server.storage.store import Store
 from livemood.server.storage.tokens import Tokens
 from livemood.timeline.events import parse_event
@@ -51,13 +50,20 @@ def record(**fields):
 def ended(archive, **fields):
     """A session that has ended, kept."""
     made = record(**fields)
-    archive.store.add(made)
-    archive.store.update(made.model_copy(update={"state": "ended"}))
+    archive.sessions.add(made)
+    archive.sessions.update(made.model_copy(update={"state": "ended"}))
     return made
 
 
 def bytes_of(folder):
     return b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
+
+
+def passed(archive, seconds):
+    """Both clocks of the archive have gone on."""
+    wall, monotonic = archive._wall(), archive._monotonic()
+    archive._wall = lambda: wall + seconds
+    archive._monotonic = lambda: monotonic + seconds
 
 
 def test_deleted_text_is_in_no_file(archive, tmp_path):
@@ -72,11 +78,11 @@ def test_deleted_text_is_in_no_file(archive, tmp_path):
         made = ended(archive, participants=(word + filler,), consent=f"consent {word}", source=word)
         for seq in range(1, chance.randrange(2, 300)):
             archive.writer.put(made.id, seq, f'{{"note": "{word} {seq} {filler[:300]}"}}')
-        archive.recorder.path(made.id).write_bytes(b"OggS" + word.encode())
+        archive.sound.path(made.id).write_bytes(b"OggS" + word.encode())
         texts[made.id] = word.encode()
     assert archive.writer.flush()
     for session in texts:
-        archive.timelines.close(session)
+        archive.events.close(session)
     order = list(texts)
     chance.shuffle(order)
     assert all(texts[session] in bytes_of(tmp_path) for session in order)
@@ -88,7 +94,7 @@ def test_deleted_text_is_in_no_file(archive, tmp_path):
             gone = [texts[s] for s in order[: place + 1] if texts[s] in left]
             assert gone == []
             assert all(texts[s] in left for s in order[place + 1 :])
-    assert archive.store.find() == []
+    assert archive.sessions.find() == []
     assert check(archive.database.path) == "ok"
 
 
@@ -122,18 +128,17 @@ def test_secure_delete_alone_would_leave_traces(tmp_path):
     assert left_by_delete > 0
 
 
-def test_retention_deletes_what_is_due_and_nothing_else(archive, monkeypatch):
+def test_retention_deletes_what_is_due_and_nothing_else(archive):
     old = ended(archive, retention_days=1.0, participants=("Old",))
     young = ended(archive, retention_days=3.0, participants=("Young",))
     live = record(state="live", retention_days=0.001)
-    archive.store.add(live)
+    archive.sessions.add(live)
     assert archive.retain() == 0
-    later = time.time() + 2 * 86_400
-    monkeypatch.setattr(time, "time", lambda: later)
+    passed(archive, 2 * 86_400)
     assert archive.retain() == 1
-    assert archive.store.get(old.id) is None
-    assert archive.store.get(young.id).participants == ("Young",)
-    assert archive.store.get(live.id) is not None
+    assert archive.sessions.get(old.id) is None
+    assert archive.sessions.get(young.id).participants == ("Young",)
+    assert archive.sessions.get(live.id) is not None
     assert archive.audit.lines()[0]["action"] == "expire"
     assert archive.audit.lines()[0]["session"] == old.id
 
@@ -162,8 +167,8 @@ def test_a_killed_server_leaves_sessions_that_are_ended_at_the_next_start(
     timeline, _ = analyze_file(demo_file, model)
     session = timeline.events[0].session
     first = Archive(tmp_path, "test")
-    first.store.add(record(id=session))
-    first.store.add(never := record())
+    first.sessions.add(record(id=session))
+    first.sessions.add(never := record())
     for event in timeline.events[:60]:
         first.writer.put(session, event.seq, event.model_dump_json())
     assert first.writer.flush()
@@ -172,10 +177,10 @@ def test_a_killed_server_leaves_sessions_that_are_ended_at_the_next_start(
     again = Archive(tmp_path, "test")
     assert again.recover() == 2
     assert again.recover() == 0
-    kept = again.store.get(session)
+    kept = again.sessions.get(session)
     assert (kept.state, kept.reason, kept.channels) == ("ended", "interrupted", 2)
-    assert again.store.get(never.id).reason == "unused"
-    events = [parse_event(text) for _, text in again.events(session)]
+    assert again.sessions.get(never.id).reason == "unused"
+    events = [parse_event(text) for _, text in again.read(session)]
     assert events[:60] == timeline.events[:60]
     assert events[60].type == "session.ended"
     assert len(events) == 61
@@ -183,14 +188,14 @@ def test_a_killed_server_leaves_sessions_that_are_ended_at_the_next_start(
 
 
 def test_what_cannot_be_written_is_written_later(archive, monkeypatch):
-    append, full = archive.timelines.append, [True]
+    append, full = archive.events.append, [True]
 
     def failing(session, rows):
         if full[0]:
-            raise sqlite3.OperationalError("database or disk is full")
+            raise StorageError("database or disk is full")
         append(session, rows)
 
-    monkeypatch.setattr(archive.timelines, "append", failing)
+    monkeypatch.setattr(archive.events, "append", failing)
     archive.writer.put("a", 1, "one")
     assert archive.writer.flush()
     assert "full" in archive.writer.failing
@@ -198,7 +203,7 @@ def test_what_cannot_be_written_is_written_later(archive, monkeypatch):
     full[0] = False
     assert archive.writer.flush()
     assert archive.writer.failing is None
-    assert archive.events("a") == [(1, "one"), (2, "two")]
+    assert archive.read("a") == [(1, "one"), (2, "two")]
 
 
 def test_one_server_a_folder(archive, tmp_path):
@@ -280,17 +285,17 @@ def test_tokens_are_kept_as_hashes_and_can_be_revoked(tmp_path):
 
 def test_sound_is_kept_in_opus_with_its_gaps(archive, clip):
     samples, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32", always_2d=True)
-    recording = archive.recorder.open("abc", rate, 1)
+    recording = archive.sound.open("abc", rate, 1)
     for at in range(0, len(samples), 320):
         shift = 16000 if at > 32000 else 0
         recording.push(AudioBlock(at + shift, samples[at : at + 320], 0.0))
     recording.finish()
-    archive.recorder.close()
-    info = sf.info(str(archive.recorder.path("abc")))
+    archive.sound.close()
+    info = sf.info(str(archive.sound.path("abc")))
     assert (info.subtype, info.samplerate, info.channels) == ("OPUS", 16000, 1)
     assert info.frames == pytest.approx(len(samples) + 16000, abs=640)
-    archive.recorder.erase("abc")
-    assert not archive.recorder.path("abc").exists()
+    archive.sound.erase("abc")
+    assert not archive.sound.path("abc").exists()
 
 
 def test_a_deletion_that_meets_a_reader_is_completed_later(archive, tmp_path):
@@ -307,18 +312,17 @@ def test_a_deletion_that_meets_a_reader_is_completed_later(archive, tmp_path):
     lines = archive.database.rows("SELECT who, action FROM audit WHERE session = ?", (made.id,))
     assert lines == [("test", "delete")]
     archive.retain()  # as at start, and every minute
-    assert archive.store.get(made.id) is None
+    assert archive.sessions.get(made.id) is None
     assert word.encode() not in bytes_of(tmp_path)
 
 
-def test_a_session_that_cannot_be_erased_holds_up_no_other(archive, monkeypatch):
+def test_a_session_that_cannot_be_erased_holds_up_no_other(archive):
     stuck, other = ended(archive), ended(archive)
-    archive.recorder.path(stuck.id).mkdir()
-    later = time.time() + 31 * 86_400
-    monkeypatch.setattr(time, "time", lambda: later)
+    archive.sound.path(stuck.id).mkdir()
+    passed(archive, 31 * 86_400)
     assert archive.retain() == 1
-    assert archive.store.get(other.id) is None
-    assert archive.store.get(stuck.id) is not None
+    assert archive.sessions.get(other.id) is None
+    assert archive.sessions.get(stuck.id) is not None
 
 
 def test_reading_waits_for_no_writer(archive):
@@ -327,7 +331,7 @@ def test_reading_waits_for_no_writer(archive):
         other.execute("BEGIN EXCLUSIVE")  # another program writes
         writing = threading.Thread(target=archive.audit.note, args=("test", "note"))
         writing.start()
-        assert archive.store.get(made.id) is not None
+        assert archive.sessions.get(made.id) is not None
         assert not archive.tokens.any
         assert writing.is_alive()
         other.execute("ROLLBACK")

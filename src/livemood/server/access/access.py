@@ -11,7 +11,7 @@ from livemood.server.access.logins import FailedLogins
 from livemood.server.access.principal import LOCAL, Principal
 from livemood.server.access.replies import refuse
 from livemood.server.refused import Refused
-from livemood.server.storage.tokens import Tokens
+from livemood.server.storage.interface import TokenStore
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PROTOCOL = "livemood.v1"
@@ -20,14 +20,36 @@ BEARER = "bearer."
 
 MOST_HEADERS = 16_384
 """Bytes that a request's headers may have."""
-FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+FORWARDED = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+        "x-forwarded-server",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "cf-ray",
+        "fastly-client-ip",
+        "cdn-loop",
+    }
+)
 """What proxies add: whoever comes through one is not the local user."""
 
 
 class Access:
     """Knows who asks."""
 
-    def __init__(self, tokens: Tokens, *, public: bool, failed_logins: int) -> None:
+    def __init__(self, tokens: TokenStore, *, public: bool, failed_logins: int) -> None:
         self._tokens = tokens
         self._public = public
         self._failed = FailedLogins(failed_logins)
@@ -59,6 +81,11 @@ class Access:
             raise Refused("too_many_logins", "too many wrong tokens: wait", 429, wait)
         self._failed.fail(address, now)
         raise Refused("bad_token", "the token is unknown, expired or revoked", 401)
+
+    def holds_id(self, creator: str) -> bool:
+        """The same of whom a session's record names as its creator."""
+        kind, _, number = creator.partition(":")
+        return self._tokens.holds(int(number)) if kind == "token" else not self.required
 
     def holds(self, principal: Principal) -> bool:
         """Whether what let the principal in still does."""
@@ -121,7 +148,9 @@ class Doorkeeper:
         host = (urlsplit(f"//{asked}").hostname or "") if _plain(asked) else ""
         if host not in self._hosts and not (self._any_host and self._access.required):
             raise Refused("wrong_host", "this server does not answer to that host name", 400)
-        if not self._access.required and FORWARDED & set(connection.headers):
+        # nginx asks by HTTP/1.0 and the server's own name, unless it is told otherwise.
+        by_proxy = FORWARDED & set(connection.headers) or connection.scope["http_version"] == "1.0"
+        if not self._access.required and by_proxy:
             raise Refused(
                 "no_token", "behind a proxy tokens are needed: livemood token create", 401
             )

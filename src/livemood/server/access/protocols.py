@@ -1,6 +1,7 @@
 """uvicorn's protocols, less patient: against half-open connections and endless messages."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -40,16 +41,66 @@ class HalfOpen:
         protocol.transport.abort()
 
 
-def http_protocol(half_open: HalfOpen) -> type[H11Protocol]:
+class Stalled:
+    """Watches a connection whose peer is slow to read, and aborts it when it reads nothing."""
+
+    def __init__(self, transport: asyncio.Transport, within_s: float) -> None:
+        self._transport, self._within = transport, within_s
+        self._left = transport.get_write_buffer_size()
+        self._timer = self._wait()
+
+    def cancel(self) -> None:
+        """The peer reads."""
+        self._timer.cancel()
+
+    def _wait(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._within, self._look)
+
+    def _look(self) -> None:
+        left = self._transport.get_write_buffer_size()
+        if left >= self._left or (self._transport.is_closing() and left == 0):
+            self._transport.abort()
+            return
+        self._left, self._timer = left, self._wait()
+
+
+def http_protocol(
+    half_open: HalfOpen,
+    established: Callable[[Any], None] = lambda _: None,
+    stall_s: float = 10.0,
+) -> type[H11Protocol]:
     """HTTP with a deadline for the head of every request."""
 
     class Impatient(H11Protocol):
+        _stalled: Stalled | None = None
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if self._stalled is None:
+                self._stalled = Stalled(self.transport, stall_s)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._read()
+
+        def _read(self) -> None:
+            stalled, self._stalled = self._stalled, None
+            if stalled is not None:
+                stalled.cancel()
+
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()  # it closes, but only when all has been read
+            if self._stalled is None:
+                self._stalled = Stalled(self.transport, stall_s)
+
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            established(transport.get_extra_info("peername"))
             half_open.add(self)
 
         def connection_lost(self, exc: Exception | None) -> None:
             half_open.remove(self)
+            self._read()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
@@ -61,6 +112,7 @@ def http_protocol(half_open: HalfOpen) -> type[H11Protocol]:
 
         def handle_websocket_upgrade(self, event: h11.Request) -> None:
             half_open.remove(self)
+            self._read()
             super().handle_websocket_upgrade(event)
 
     return Impatient

@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import Path
 from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from livemood.server.refused import Refused
@@ -57,3 +58,22 @@ async def refuse_socket(refused: Refused, socket: WebSocket) -> None:
         await socket.close(CLOSE_CODES.get(refused.status, 1008), refused.code)
     except (WebSocketDisconnect, RuntimeError):  # it has gone
         pass
+
+
+class Unkept:
+    """ASGI middleware: nobody is to keep what the API answers, or to guess what it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; its answer gets headers that it lacks."""
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        await self._app(scope, receive, answer if scope["type"] == "http" else send)

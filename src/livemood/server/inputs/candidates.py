@@ -1,10 +1,34 @@
 """Which addresses of an offer are written to (ICE candidates, RFC 8839, section 5.1)."""
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Final
+
+from livemood.server.refused import Refused
 
 MOST: Final = 16
 """Candidates that are kept; a browser names a handful."""
+
+
+def plain(offer: str) -> str:
+    """The offer, if it has no control characters and no line breaks but CR LF and LF.
+
+    Libraries split lines in other places as well, at U+2028 say: what is hidden behind them would
+    pass whoever looks line by line. Raises `Refused`.
+    """
+    if not offer.replace("\r\n", "").replace("\n", "").replace("\t", "").isprintable():
+        raise Refused("bad_sdp", "the offer has control characters or odd line breaks", 400)
+    return offer
+
+
+def check_candidates(parsed: Iterable[str], host: str) -> None:
+    """Raise `Refused` unless all addresses that a parser found are `host`'s, and few.
+
+    It is the parser's word that counts: to these addresses packets are sent.
+    """
+    named = list(parsed)
+    if len(named) > MOST or not (_loopback(host) or all(_same(one, host) for one in named)):
+        raise Refused("bad_sdp", "the offer hides candidates", 400)
 
 
 def own_candidates(offer: str, host: str) -> str:

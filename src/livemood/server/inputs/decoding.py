@@ -42,7 +42,8 @@ def open_decoding(encoding: Encoding, rate: int, channels: int) -> tuple[Decode,
                 "bad_sound", f"a message of {encoding} must hold whole frames of {width} bytes", 415
             )
         if encoding == "f32le":  # what is no number is noted as lost further on
-            samples = np.clip(np.frombuffer(data, "<f4"), -1.0, 1.0).astype(np.float32)
+            given = np.frombuffer(data, "<f4").astype(np.float32)
+            samples = np.where(np.isfinite(given), np.clip(given, -1.0, 1.0), np.float32(np.nan))
         elif encoding == "mulaw":
             samples = pcmu(data)
         else:

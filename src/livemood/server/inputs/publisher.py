@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from starlette.concurrency import run_in_threadpool
-
 from livemood.audio import AudioBlock
+from livemood.server.inputs.candidates import check_candidates
 from livemood.server.refused import Refused
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.sessions import Sessions
+from livemood.sources.frames import samples_of
 from livemood.sources.rtp.clock import SenderClock
-from livemood.sources.rtp.codec import samples_of
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCPeerConnection
@@ -59,7 +58,7 @@ class Publisher:
     Belongs to the event loop.
     """
 
-    CONNECT_S = 20.0
+    CONNECT_S = 10.0
     """In which sound must have begun."""
 
     def __init__(
@@ -79,16 +78,31 @@ class Publisher:
         """The session's id."""
         return self._opened.record.id
 
-    async def answer(self, offer: str) -> str:
-        """The answer to an offer. Raises `Refused` if there is none."""
+    @property
+    def creator(self) -> str:
+        """Who created the session."""
+        return self._opened.record.created_by
+
+    @property
+    def idle(self) -> bool:
+        """Whether no sound has come of it yet."""
+        return self._live is None and not self._closing
+
+    async def answer(self, offer: str, host: str) -> str:
+        """The answer to the offer of `host`. Raises `Refused` if there is none."""
         from aiortc import RTCSessionDescription
+        from aiortc.sdp import SessionDescription
 
         try:
+            parsed = SessionDescription.parse(offer)
+            check_candidates((c.ip for m in parsed.media for c in m.ice_candidates), host)
             await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             for transceiver in self._peer.getTransceivers():
                 transceiver.direction = "recvonly" if transceiver.kind == "audio" else "inactive"
             answer = await self._peer.createAnswer()
             await self._peer.setLocalDescription(answer)
+        except Refused:
+            raise
         except Exception as error:  # whatever its parser met
             log.debug("an offer could not be answered", exc_info=True)
             raise Refused("bad_sdp", f"the offer cannot be answered: {error}", 400) from None
@@ -101,7 +115,7 @@ class Publisher:
         if self._closing:
             return
         self._closing = True
-        await run_in_threadpool(self._sessions.finish, self._opened, reason)
+        await self._sessions.pools.admission.run(self._sessions.finish, self._opened, reason)
         for task in (self._watch, self._listening):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
@@ -128,7 +142,9 @@ class Publisher:
                 frame: Any = await track.recv()
                 if frames is None:
                     frames = Frames(frame.sample_rate)
-                    self._live = await run_in_threadpool(self._start, frame.sample_rate)
+                    self._live = await self._sessions.pools.admission.run(
+                        self._start, frame.sample_rate
+                    )
                 assert self._live is not None  # noqa: S101 - just set
                 packets.inc()
                 block = frames.push(frame, time.monotonic())

@@ -4,10 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -73,8 +72,17 @@ class End(BaseModel):
     type: Literal["end"]
 
 
+class Kind(BaseModel):
+    """Any later message: only its type is looked at."""
+
+    type: str
+
+
+KIND: TypeAdapter[Kind] = TypeAdapter(Kind)
+CROWDED_S = 0.01
 START: TypeAdapter[Start] = TypeAdapter(Start)
-LATER: TypeAdapter[Mark | End] = TypeAdapter(Annotated[Mark | End, Field(discriminator="type")])
+MARK: TypeAdapter[Mark] = TypeAdapter(Mark)
+END: TypeAdapter[End] = TypeAdapter(End)
 
 
 def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) -> list[BaseRoute]:
@@ -89,8 +97,12 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
             with connections.held(principal):
                 start = await _first(socket, limits.request_s)
                 decode, rate = open_decoding(start.encoding, start.rate, start.channels)
-                record = await run_in_threadpool(_session, sessions, principal, session, start)
-                live, opened = await run_in_threadpool(_start, sessions, record.id, start, rate)
+                record = await sessions.pools.admission.run(
+                    _session, sessions, principal, session, start
+                )
+                live, opened = await sessions.pools.admission.run(
+                    _start, sessions, record.id, start, rate
+                )
                 taker = Taker(live, sessions, decode)
                 await _both_ways(socket, sessions, opened, live, taker)
         except Refused as refused:
@@ -152,6 +164,7 @@ class Taker:
     def __init__(self, live: LiveSession, sessions: Sessions, decode: Decode) -> None:
         self._live, self._decode = live, decode
         self._packets = sessions.metrics.packets.labels("stream")
+        self._unknown = sessions.metrics.unknown.labels("stream")
         self._at = 0
 
     def take(self, message: bytes | str) -> None:
@@ -163,11 +176,28 @@ class Taker:
             self._live.push(AudioBlock(self._at, samples, now))
             self._at += len(samples)
             return
-        said = _parsed(LATER, message)
-        if isinstance(said, End):
+        said = self._said(message)
+        if said is None:
+            self._unknown.inc()
+            self._live.spend(self.NOTE_S, time.monotonic())
+        elif isinstance(said, End):
             self._live.finish()
         elif self._live.spend(self.NOTE_S, time.monotonic()):
             self._live.mark(said.note)
+
+    def _said(self, message: str) -> Mark | End | None:
+        """What a message says; none if its type is not known. Raises `Refused` for no JSON."""
+        kind = _checked(lambda: KIND.validate_json(message)).type
+        if kind == "start":
+            raise Refused("bad_request", "a second start message", 422)
+        if kind == "marker":
+            return _parsed(MARK, message)
+        return _parsed(END, message) if kind == "end" else None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether much sound came at once and waits to be read: the next message should wait."""
+        return self._live.crowded
 
 
 async def _both_ways(
@@ -190,6 +220,8 @@ async def _bring(socket: WebSocket, live: LiveSession, taker: Taker) -> None:
     try:
         while not live.closing:
             taker.take(await _receive(socket))
+            while taker.crowded and not live.closing:
+                await asyncio.sleep(CROWDED_S)
         while True:  # its end was asked for: what still comes is dropped
             await _receive(socket)
     except WebSocketDisconnect:

@@ -61,20 +61,32 @@ class MediaMessage(BaseModel):
 class OtherMessage(BaseModel):
     """What says nothing of the sound, keys pressed among them; `stop` ends it."""
 
-    event: Literal["connected", "stop", "mark", "dtmf"]
+    event: str
+
+    @property
+    def known(self) -> bool:
+        """Whether it is one that providers are known to send."""
+        return self.event in ("connected", "stop", "mark", "dtmf")
 
 
 Message = StartMessage | MediaMessage | OtherMessage
-_MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="event")])
+_KINDS: dict[str, TypeAdapter[StartMessage] | TypeAdapter[MediaMessage]] = {
+    "start": TypeAdapter(StartMessage),
+    "media": TypeAdapter(MediaMessage),
+}
+_OTHER: TypeAdapter[OtherMessage] = TypeAdapter(OtherMessage)
 
 
-_OF_SESSION = ("purpose", "consent", "informed", "retention_days", "keep_sound")
+OF_SESSION = ("purpose", "consent", "informed", "retention_days", "keep_sound", "participants")
+"""Custom parameters that say what a session is for."""
 
 
 def parse(text: str) -> Message:
-    """One message. Raises `Refused` if it makes no sense."""
+    """One message, of a known event or of any other. Raises `Refused` if it makes no sense."""
     try:
-        return _MESSAGE.validate_json(text)
+        other = _OTHER.validate_json(text)
+        kind = _KINDS.get(other.event)
+        return other if kind is None else kind.validate_json(text)
     except ValidationError as error:
         raise _bad(error) from None
 
@@ -84,7 +96,9 @@ def spec_of(parameters: dict[str, str]) -> SessionSpec:
 
     Participants are given as names with commas between them.
     """
-    fields: dict[str, Any] = {n: parameters[n] for n in _OF_SESSION if n in parameters}
+    fields: dict[str, Any] = {
+        n: parameters[n] for n in OF_SESSION if n in parameters and n != "participants"
+    }
     names = parameters.get("participants", "")
     fields["participants"] = tuple(name.strip() for name in names.split(",") if name.strip())
     try:
@@ -121,7 +135,8 @@ class Tracks:
         if media.track not in self._tracks:
             raise Refused("bad_track", f"the track {media.track} was not announced", 422)
         try:
-            payload = base64.b64decode(media.payload, validate=True)
+            # Line breaks are allowed in it (RFC 2045, section 6.8); nothing else is.
+            payload = base64.b64decode("".join(media.payload.split()), validate=True)
         except (binascii.Error, ValueError):
             raise Refused("bad_sound", "media.payload is no base64", 415) from None
         at = media.timestamp * RATE // 1000

@@ -1,17 +1,17 @@
 """`/v1/whip`: browsers and programs publish by WebRTC (WHIP, RFC 9725)."""
 
+from collections import Counter
 from importlib.util import find_spec
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from livemood.server.access.access import Access
 from livemood.server.access.principal import Principal
 from livemood.server.access.replies import SessionId, answers
-from livemood.server.inputs.candidates import own_candidates
+from livemood.server.inputs.candidates import own_candidates, plain
 from livemood.server.inputs.publisher import Publisher
 from livemood.server.refused import Refused, not_found
 from livemood.server.sessions.live import OpenSession
@@ -35,13 +35,18 @@ class Publishers:
         self._there: dict[str, Publisher] = {}
         self._coming = 0
 
-    async def publish(self, by: Principal, spec: SessionSpec | str, offer: str) -> tuple[str, str]:
-        """A new publisher, into a new session or one created before: its id, and the answer."""
+    async def publish(
+        self, by: Principal, spec: SessionSpec | str, offer: str, host: str
+    ) -> tuple[str, str]:
+        """A new publisher, into a new session or one created before: its id, and the answer.
+
+        `host` is who sent the offer. Raises `Refused`.
+        """
         if len(self._there) + self._coming >= self._most:
-            raise Refused("too_many_clients", "as many publish as are allowed", 503, 5)
+            await self._make_room()
         self._coming += 1
         try:
-            opened = await run_in_threadpool(self._session, by, spec)
+            opened = await self._sessions.pools.admission.run(self._session, by, spec)
             if opened.record.id in self._there:  # another was quicker
                 raise Refused("already_started", "the session is published already", 409)
             publisher = Publisher(self._sessions, opened, self._gone)
@@ -49,10 +54,21 @@ class Publishers:
         finally:
             self._coming -= 1
         try:
-            return publisher.session, await publisher.answer(offer)
+            return publisher.session, await publisher.answer(offer, host)
         except BaseException:
             await publisher.close("interrupted")
             raise
+
+    async def _make_room(self) -> None:
+        """Part with the oldest that has not connected, of whoever has most of those.
+
+        So offers that never connect keep nobody out. Raises `Refused` if all have connected.
+        """
+        idle = [one for one in self._there.values() if one.idle]
+        if not idle:
+            raise Refused("too_many_clients", "as many publish as are allowed", 503, 5)
+        most, _ = Counter(one.creator for one in idle).most_common(1)[0]
+        await next(one for one in idle if one.creator == most).close("interrupted")
 
     def _session(self, by: Principal, spec: SessionSpec | str) -> OpenSession:
         if isinstance(spec, SessionSpec):
@@ -111,14 +127,14 @@ def whip_routes(publishers: Publishers, sessions: Sessions, access: Access) -> A
         keep_sound: bool = False,
     ) -> Response:
         """Publish a microphone: an offer in SDP is answered."""
-        by = await run_in_threadpool(access.principal, request)
+        by = await sessions.pools.admission.run(access.principal, request)
         by.require("ingest", session=session)
         if not installed():
             raise Refused("not_installed", "publishing needs pip install 'livemood[webrtc]'", 501)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != SDP:
             raise Refused("bad_request", f"send the offer as {SDP}", 415)
         host = request.client.host if request.client else ""
-        offer = own_candidates(_offer(await request.body()), host)
+        offer = own_candidates(plain(_offer(await request.body())), host)
         about: SessionSpec | str
         if session is None:
             fields: dict[str, object] = {
@@ -132,15 +148,15 @@ def whip_routes(publishers: Publishers, sessions: Sessions, access: Access) -> A
             about = _spec({n: v for n, v in fields.items() if v is not None})
         else:
             about = session
-        number, answer = await publishers.publish(by, about, offer)
+        number, answer = await publishers.publish(by, about, offer, host)
         return Response(answer, 201, {"Location": f"/v1/whip/{number}"}, SDP)
 
     @router.delete("/{session}", status_code=200, responses=answers(404), response_class=Response)
     async def end(request: Request, session: SessionId) -> Response:
         """Stop publishing; the session ends."""
-        by = await run_in_threadpool(access.principal, request)
+        by = await sessions.pools.admission.run(access.principal, request)
         by.require("ingest", "manage", session=session)
-        record = await run_in_threadpool(sessions.record, session)
+        record = await sessions.pools.admission.run(sessions.record, session)
         by.require_own(session, record.created_by)
         await publishers.end(session)
         return Response(status_code=200)

@@ -14,7 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livemood.server.monitor.log import EventLog, Subscription
-from livemood.server.monitor.metrics import Metrics
+from livemood.server.monitor.metrics import EventMetrics
 from livemood.server.monitor.page import about, page_routes, report_of
 from livemood.timeline.events import client_notice
 
@@ -25,7 +25,7 @@ LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]
 class App:
     """Serves one session's log on the loopback interface. Belongs to one event loop."""
 
-    def __init__(self, log: EventLog, metrics: Metrics, queue_limit: int = 256) -> None:
+    def __init__(self, log: EventLog, metrics: EventMetrics, queue_limit: int = 256) -> None:
         self._log = log
         self._metrics = metrics
         self._limit = queue_limit

@@ -1,17 +1,14 @@
 """The server in a thread of its own, beside the one that reads sound."""
 
-import asyncio
-import errno
-import socket
-import threading
 from typing import Self
 
 import uvicorn
 
-from livemood.errors import LivemoodError
 from livemood.server.monitor.app import App
+from livemood.server.monitor.http_server import HttpServer
+from livemood.server.monitor.listener import listen
 from livemood.server.monitor.log import HISTORY, Entry, EventLog
-from livemood.server.monitor.metrics import Metrics
+from livemood.server.monitor.metrics import EventMetrics
 from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
 
 HOST = "127.0.0.1"
@@ -27,10 +24,8 @@ class ServerThread:
     """
 
     def __init__(self, port: int, history: int = HISTORY, queue_limit: int = 256) -> None:
-        self._socket = _bind(port)
-        self.port: int = self._socket.getsockname()[1]
         self._log = EventLog(history)
-        self._metrics = Metrics()
+        self._metrics = EventMetrics()
         app = App(self._log, self._metrics, queue_limit)
         config = uvicorn.Config(
             app.asgi,
@@ -42,9 +37,9 @@ class ServerThread:
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="livemood-server", daemon=True)
+        advice = "choose another with --port, or serve nothing with --no-serve"
+        self._http = HttpServer(listen(HOST, port, advice), config)
+        self.port: int = self._http.port
 
     @property
     def url(self) -> str:
@@ -61,24 +56,16 @@ class ServerThread:
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
         text = event.model_dump_json()
         entry = Entry(event.seq, text, isinstance(event, Emotion))
-        self._loop.call_soon_threadsafe(self._append, event, entry)
+        self._http.call(self._append, event, entry)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._http.start(wait=False)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Let clients fetch the last events, then stop."""
-        asyncio.run_coroutine_threadsafe(self._drain(), self._loop)
-        self._thread.join(DRAIN_S + 3.0)
-        self._socket.close()
-
-    async def _drain(self) -> None:
-        self._log.close(ended=False)
-        deadline = self._loop.time() + DRAIN_S
-        while self._log.listeners and self._loop.time() < deadline:
-            await asyncio.sleep(0.01)
-        self._server.should_exit = True
+        self._http.call(self._log.close, False)
+        self._http.stop(lambda: self._log.listeners, DRAIN_S)
 
     def _append(self, event: AnyEvent, entry: Entry) -> None:
         self._log.session = event.session
@@ -86,24 +73,3 @@ class ServerThread:
         self._metrics.count(event)
         if isinstance(event, SessionEnded):
             self._log.close()
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._server.serve(sockets=[self._socket]))
-
-
-def _bind(port: int) -> socket.socket:
-    # With the protocol named, asyncio turns Nagle's algorithm off for every client; with the
-    # default of 0 it does not, and now and then an event waits 40 ms for an acknowledgement.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
-        raise LivemoodError(
-            f"port {port} {why}: choose another with --port, or serve nothing with --no-serve"
-        ) from None
-    return listener

@@ -1,7 +1,6 @@
 """The ASGI application of a server of many sessions."""
 
 import logging
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from livemood.server.access.access import Access, Doorkeeper
 from livemood.server.access.connections import Connections
-from livemood.server.access.replies import reply
+from livemood.server.access.replies import Unkept, reply
 from livemood.server.access.slow import BodyLimit
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.inputs.stream import stream_routes
@@ -30,6 +29,7 @@ from livemood.server.serve.rest import Features, rest_routes
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.watch import watch_routes
 from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.database import StorageError
 from livemood.version import __version__
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ def build_app(
                 allow_headers=["Authorization", "Content-Type"],
                 expose_headers=["Location"],
             ),
+            Middleware(Unkept),
             Middleware(BodyLimit, most_bytes=limits.message_bytes, within_s=limits.request_s),
         ],
     )
@@ -117,8 +118,8 @@ def _answer_errors(app: FastAPI, sessions: Sessions) -> None:
         answer.headers.update(error.headers or {})
         return answer
 
-    @app.exception_handler(sqlite3.Error)
-    async def _(_: Request, error: sqlite3.Error) -> JSONResponse:
+    @app.exception_handler(StorageError)
+    async def _(_: Request, error: StorageError) -> JSONResponse:
         log.error("what is kept cannot be read or written: %s", error)
         return reply(Refused("storage_failed", "what is kept cannot be used: try again", 503, 10))
 
@@ -128,15 +129,15 @@ def _answer_errors(app: FastAPI, sessions: Sessions) -> None:
 
 
 def _operations(app: FastAPI, sessions: Sessions, access: Access) -> None:
-    def health(_: Request) -> Response:
-        failing = sessions.archive.writer.failing
+    async def health(_: Request) -> Response:
+        failing = sessions.storage.failing
         body: dict[str, Any] = {
             "status": "ok" if failing is None else "degraded",
             "sessions": len(sessions.all_open()),
         }
         return JSONResponse(body, 200 if failing is None else 503)
 
-    def metrics(request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
         access.principal(request).require("watch", "manage")
         return Response(sessions.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 

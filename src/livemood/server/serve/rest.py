@@ -1,6 +1,6 @@
 """REST under `/v1`: sessions, their timelines, markers, deletion, the audit log."""
 
-import threading
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -13,12 +13,11 @@ from livemood.server.access.principal import Principal
 from livemood.server.access.replies import SessionId, answers
 from livemood.server.inputs.call import RtpPlace, RtpWish
 from livemood.server.inputs.rtp import RtpInput
-from livemood.server.monitor.page import report_of
 from livemood.server.refused import Refused
+from livemood.server.serve.exports import Exports
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import SessionRecord, SessionSpec, State
 from livemood.timeline.events import Marker
-from livemood.timeline.export import EXPORTS
 from livemood.version import __version__
 
 Form = Literal["json", "jsonl", "csv", "vtt", "emotionml"]
@@ -107,11 +106,24 @@ class CreatedSession(SessionRecord):
 def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: RtpInput) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix="/v1")
-    archive = sessions.archive
-    exporting = threading.Semaphore(2)  # a long timeline takes a second of this process' time
+    storage = sessions.storage
+    exports = Exports(sessions, sessions.limits.exports)
+    admit = sessions.pools.admission.run
 
-    def who(request: Request) -> Principal:
+    async def who(request: Request) -> Principal:
         return access.principal(request)
+
+    def up_to_date(session: str) -> SessionRecord:
+        """The record of a session whose events are on disk."""
+        record = sessions.record(session)
+        if record.state == "live":
+            storage.writer.flush()
+        return record
+
+    def own(session: str, by: Principal) -> None:
+        """Raise `Refused` unless `by` manages the session, or created it."""
+        by.require("manage", "ingest", session=session)
+        by.require_own(session, sessions.record(session).created_by)
 
     By = Annotated[Principal, Depends(who)]  # noqa: N806 - a type
 
@@ -128,12 +140,16 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         )
 
     @router.post("/sessions", status_code=201, responses=answers(503))
-    def create(new: NewSession, by: By) -> CreatedSession:
+    async def create(new: NewSession, by: By) -> CreatedSession:
         """Create a session that waits for its sound; one of kind `rtp` is given ports."""
+        by.require("ingest", "manage")
+        return await admit(created, new, by)
+
+    def created(new: NewSession, by: Principal) -> CreatedSession:
         if new.rtp is not None and new.kind != "rtp":
             raise Refused("bad_request", f"rtp: the session is one of kind {new.kind}", 422)
         spec = SessionSpec(**new.model_dump(exclude={"rtp"}))
-        record = sessions.create(spec, by)
+        record = sessions.create(spec, by, new.rtp.parties if new.rtp else None)
         place = rtp.place(record, new.rtp or RtpWish()) if new.kind == "rtp" else None
         return CreatedSession(**record.model_dump(), rtp=place)
 
@@ -151,7 +167,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
     ) -> Page:
         """Sessions, newest first."""
         by.require("watch", "manage", session=by.session)
-        found = archive.store.find(
+        found = storage.sessions.find(
             state=state, purpose=purpose, text=q, session=by.session, before=before, limit=limit
         )
         records = [opened.record if (opened := sessions.open(r.id)) else r for _, r in found]
@@ -162,7 +178,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         """One session."""
         by.require("watch", "manage", session=session)
         record = sessions.record(session)
-        archive.audit.note(by.name, "read", session)
+        storage.audit.note(by.name, "read", session)
         return record
 
     @router.get(
@@ -171,38 +187,30 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         | {200: {"content": {media.partition(";")[0]: {} for media in MEDIA.values()}}},
         response_class=Response,
     )
-    def export(session: SessionId, by: By, format: Form = "json") -> Response:  # noqa: A002
+    async def export(session: SessionId, by: By, format: Form = "json") -> Response:  # noqa: A002
         """The timeline as it is by now, in one of five formats."""
         by.require("watch", "manage", session=session)
-        record = sessions.record(session)
-        if record.state == "live":
-            archive.writer.flush()
-        archive.audit.note(by.name, "export", session, format=format)
-        with exporting:
-            if format == "jsonl":
-                text = "".join(f"{line}\n" for _, line in archive.events(session))
-            else:
-                text = EXPORTS[format](archive.timeline(session))
-        name = f'attachment; filename="{record.id}.{format}"'
-        return Response(text, headers={"Content-Disposition": name, "Content-Type": MEDIA[format]})
+        record = await admit(up_to_date, session)
+        headers = {
+            "Content-Disposition": f'attachment; filename="{record.id}.{format}"',
+            "Content-Type": MEDIA[format],
+        }
+        answer = await exports.timeline(session, format, headers)
+        await admit(partial(storage.audit.note, by.name, "export", session, format=format))
+        return answer
 
     @router.get(
         "/sessions/{session}/report",
         responses=answers(404, 409, 503) | {200: {"content": {"text/html": {}}}},
         response_class=Response,
     )
-    def report(session: SessionId, by: By, language: Literal["en", "zh"] = "en") -> Response:
+    async def report(session: SessionId, by: By, language: Literal["en", "zh"] = "en") -> Response:
         """The session on paper: one HTML file that holds everything it needs."""
         by.require("watch", "manage", session=session)
-        record = sessions.record(session)
-        if record.state == "live":
-            archive.writer.flush()
-        archive.audit.note(by.name, "export", session, format="report")
-        events = [text for _, text in archive.events(session)]
-        if not events:
-            raise Refused("no_sound", "no sound has come of this session", 409)
-        with exporting:
-            return report_of(events, language, record.retention_days)
+        record = await admit(up_to_date, session)
+        answer = await exports.report(session, language, record.retention_days)
+        await admit(partial(storage.audit.note, by.name, "export", session, format="report"))
+        return answer
 
     @router.get(
         "/sessions/{session}/sound",
@@ -213,25 +221,28 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         """The sound of a session that asked for it to be kept, once it has ended."""
         by.require("manage", session=session)
         record = sessions.record(session)
-        path = archive.recorder.path(record.id)
+        path = storage.sound.path(record.id)
         if record.state != "ended" or not path.is_file():
             raise Refused("no_sound", "no sound is kept of this session", 404)
-        archive.audit.note(by.name, "export", session, format="sound")
+        storage.audit.note(by.name, "export", session, format="sound")
         return FileResponse(path, media_type="audio/ogg")
 
     @router.post("/sessions/{session}/markers", status_code=201, responses=answers(404, 409))
     def mark(session: SessionId, note: Note, by: By) -> Marker:
         """Note something on the timeline of a live session."""
+        own(session, by)
         return sessions.mark(session, note.note, note.at_ms, by)
 
     @router.post("/sessions/{session}/end", responses=answers(404, 409))
     def end(session: SessionId, by: By) -> SessionRecord:
         """End a session in order."""
+        own(session, by)
         return sessions.end(session, by)
 
     @router.delete("/sessions/{session}", status_code=204, responses=answers(404, 503))
     def delete(session: SessionId, by: By) -> Response:
         """Delete a session; nothing of it stays in the data folder but its id in the audit log."""
+        by.require("manage", session=session)
         sessions.delete(session, by)
         return Response(status_code=204)
 
@@ -243,6 +254,6 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
     ) -> AuditPage:
         """Who created, read, exported and deleted what, newest first."""
         by.require("manage")
-        return AuditPage(lines=[AuditLine(**line) for line in archive.audit.lines(before, limit)])
+        return AuditPage(lines=[AuditLine(**line) for line in storage.audit.lines(before, limit)])
 
     return router

@@ -11,10 +11,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from livemood.engine import AnyModel, MonitorSettings
+from livemood.engine.user_model import reader_of
 from livemood.errors import UsageError
 from livemood.server.inputs.settings import RtpSettings
 from livemood.server.sessions.limits import Limits
-from livemood.server.storage.archive import default_folder
+from livemood.server.storage.folder import default_folder
+from livemood.speech import open_detector
 
 
 class ServeSettings(BaseSettings):
@@ -41,10 +44,14 @@ class ServeSettings(BaseSettings):
     """Origins of web pages, besides the server's own, that may use it."""
     model: str = "default"
     provider: str = "auto"
-    window: float = 3.0
-    hop: float = 0.25
+    window: float | None = None
+    """Seconds of sound in a full window; the model's unless it is set."""
+    hop: float | None = None
+    """Seconds from one window to the next; the model's own or 0.25 unless it is set."""
     budget_ms: float = 150.0
     vad: str = "webrtc"
+    monitor: dict[str, Any] = Field(default_factory=dict)
+    """Any other setting of how sessions are listened to, by group: gate, smoother, window."""
     retention_days: float = Field(30.0, gt=0)
     """How long sessions are kept that do not say so themselves."""
     busiest: float = Field(0.7, gt=0, le=1)
@@ -82,3 +89,24 @@ def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
         raise UsageError(f"the settings cannot be read: {error}") from None
     assert isinstance(found, ServeSettings)  # noqa: S101 - a subclass of it
     return found
+
+
+def monitor_settings(settings: ServeSettings, model: AnyModel) -> MonitorSettings:
+    """How sessions are listened to. Raises `UsageError` for what makes no sense."""
+    lengths = {"length_s": settings.window, "hop_s": settings.hop}
+    values: dict[str, Any] = {
+        "window": {name: value for name, value in lengths.items() if value is not None},
+        "budget_s": settings.budget_ms / 1000,
+        "vad": settings.vad,
+    }
+    for name, value in settings.monitor.items():
+        group = values.get(name)
+        both = isinstance(group, dict) and isinstance(value, dict)
+        values[name] = group | value if both else value
+    open_detector(str(values["vad"]))
+    names = {
+        "window.length_s": f"window {settings.window}",
+        "window.hop_s": f"hop {settings.hop}",
+        "budget_s": f"budget_ms {settings.budget_ms:g}",
+    }
+    return MonitorSettings.read(values, names).for_model(reader_of(model))

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -25,10 +24,10 @@ def watch_routes(sessions: Sessions, connections: Connections) -> list[BaseRoute
             if session is None:
                 raise Refused("bad_request", "say which: /v1/timeline?session=ID", 400)
             principal.require("watch", "manage", session=session)
-            record = await run_in_threadpool(sessions.record, session)
+            record = await sessions.pools.admission.run(sessions.record, session)
             after = _after(socket)
-            note = sessions.archive.audit.note
-            await run_in_threadpool(note, principal.name, "watch", record.id)
+            note = sessions.storage.audit.note
+            await sessions.pools.admission.run(note, principal.name, "watch", record.id)
             await accept(socket)
             with connections.held(principal):
                 await _while_there(socket, send_from(socket, sessions, record.id, after))

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livemood.server.monitor.log import Subscription
@@ -11,7 +10,7 @@ from livemood.server.sessions.live import OpenSession
 from livemood.server.sessions.sessions import Sessions
 from livemood.timeline.events import client_notice
 
-CHUNK = 256
+CHUNK = 64
 """Events read from disk at once."""
 EMOTION = '"type":"emotion"'
 """How an event says that it is one: inside strings the quotes would be escaped."""
@@ -24,7 +23,7 @@ async def send_from(socket: WebSocket, sessions: Sessions, session: str, after: 
     try:
         opened = sessions.open(session)
         if opened is None:
-            last = await run_in_threadpool(sessions.archive.timelines.last, session)
+            last = await sessions.pools.history.run(sessions.storage.events.last, session)
             if after is None:
                 after = last
             elif after >= max(last, 1):
@@ -48,7 +47,7 @@ async def _rewound(
     more are lost, and the session's end, made at the next start, has a number that one of them
     had. The client is told how many, and gets the end.
     """
-    reason = (await run_in_threadpool(sessions.record, session)).reason
+    reason = (await sessions.pools.history.run(sessions.record, session)).reason
     if reason in ("interrupted", "unused"):
         kept = max(0, last - 1)
         notice = client_notice("rewound", "the newest events were not kept", after - kept)
@@ -64,12 +63,13 @@ async def _send_kept(
 ) -> int:
     """Send what is on disk up to number `until`; the number of the last one sent."""
     while after < until:
-        rows = await run_in_threadpool(sessions.archive.events, session, after, CHUNK)
+        rows = await sessions.pools.history.run(sessions.storage.read, session, after, CHUNK)
         if not rows:
             break
         for _, text in rows:
             await socket.send_text(text)
         after = rows[-1][0]
+        await asyncio.sleep(0)  # sending need not wait: others have their turn
     return after
 
 
@@ -99,6 +99,7 @@ async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, aft
             sessions.metrics.dropped.inc(subscription.dropped - dropped)
             for message in messages:
                 await socket.send_text(message)
+            await asyncio.sleep(0)
             if subscription.at_end:
                 if log.closed:
                     return
@@ -113,10 +114,10 @@ async def _left_behind(
     """What a client missed that memory does not hold any more: from disk, less emotions."""
     messages = list[str]()
     if subscription.lost:
-        await run_in_threadpool(sessions.archive.writer.flush)
+        await sessions.pools.history.run(sessions.storage.writer.flush)
     while subscription.lost:
-        rows = await run_in_threadpool(
-            sessions.archive.events, opened.record.id, subscription.had, CHUNK
+        rows = await sessions.pools.history.run(
+            sessions.storage.read, opened.record.id, subscription.had, CHUNK
         )
         if not rows:  # they could not be written: the client is told by what follows
             break

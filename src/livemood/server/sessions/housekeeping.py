@@ -16,6 +16,7 @@ class Housekeeper:
     """A thread that looks after the sessions."""
 
     EVERY_S = 1.0
+    LOOK_EVERY_S = 0.25
     RETENTION_EVERY_S = 60.0
 
     def __init__(self, sessions: Sessions, sweep: Callable[[], None] = lambda: None) -> None:
@@ -40,21 +41,32 @@ class Housekeeper:
         """How busy reading, or the whole process, is: 1 where it can do no more."""
         return max(self._sessions.hub.load, self._used.share)
 
+    def look(self, now: float) -> None:
+        """Close the speech of those from whom no sound comes."""
+        for opened in self._sessions.all_open():
+            if opened.live is not None:
+                opened.live.look(now)
+
     def tick(self, now: float) -> None:
         """Do what is due."""
         self._used.measure(now)
         sessions = self._sessions
         sessions.measure(self.load(), now)
         limits = sessions.limits
-        behind = waiting = live = 0
+        waiting = live = 0
+        holds = dict[str, bool]()
         for opened in sessions.all_open():
-            if opened.live is None:
+            creator = opened.record.created_by
+            if creator not in holds:
+                holds[creator] = sessions.holds(creator)
+            if not holds[creator]:
+                sessions.revoke(opened)
+            elif opened.live is None:
                 waiting += 1
                 if now - opened.since > limits.waiting_s:
                     sessions.finish(opened, "interrupted")
             else:
                 live += 1
-                behind += opened.record.behind
                 if now - opened.live.last_sound > limits.idle_s:
                     opened.live.finish(
                         failure=f"no sound came for {limits.idle_s:g} s", code="idle"
@@ -62,20 +74,24 @@ class Housekeeper:
         metrics = sessions.metrics
         metrics.sessions.labels("waiting").set(waiting)
         metrics.sessions.labels("live").set(live)
-        metrics.count_behind(behind)
         metrics.load.set(self.load())
         metrics.queue.labels("reading").set(sessions.hub.waiting)
-        metrics.queue.labels("storage").set(sessions.archive.writer.depth)
-        metrics.lost.set(sessions.archive.writer.lost)
+        metrics.queue.labels("storage").set(sessions.storage.writer.depth)
+        metrics.lost.set(sessions.storage.writer.lost)
         if now - self._retained > self.RETENTION_EVERY_S:
             self._retained = now
-            sessions.archive.retain()
+            sessions.storage.retain()
         sessions.delivery.call(self._sweep)
 
     def _work(self) -> None:
-        while not self._stop.wait(self.EVERY_S):
+        ticked = time.monotonic()
+        while not self._stop.wait(self.LOOK_EVERY_S):
             try:
-                self.tick(time.monotonic())
+                now = time.monotonic()
+                self.look(now)
+                if now - ticked >= self.EVERY_S:
+                    ticked = now
+                    self.tick(now)
             except Refused as refused:
                 log.warning("retention: %s", refused)
             except Exception:

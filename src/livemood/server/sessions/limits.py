@@ -10,6 +10,10 @@ class Limits(BaseModel):
 
     sessions: int = Field(500, ge=1)
     """Sessions waiting or live: `too_many_sessions`."""
+    sessions_per_token: int = Field(250, ge=1)
+    """The same of one token, or of the local user: `too_many_sessions`."""
+    waiting_channels: int = Field(128, ge=1)
+    """Channels of one token's sessions that wait for their sound: `too_many_waiting`."""
     clients: int = Field(1000, ge=1)
     """Open WebSockets: `too_many_clients`."""
     publishers: int = Field(64, ge=0)
@@ -17,7 +21,9 @@ class Limits(BaseModel):
     message_bytes: int = Field(65_536, ge=1024)
     """Of a WebSocket message or a request's body: close code 1009, `message_too_big`."""
     ahead_s: float = Field(5.0, gt=0)
-    """Sound that may come ahead of real time, in seconds: `too_fast`."""
+    """Sound that may come ahead of real time, in seconds: `too_fast`.
+
+    Time in which no sound came is made up for, up to half a minute."""
     idle_s: float = Field(60.0, gt=0)
     """A live session without sound for so long is ended: `idle`."""
     waiting_s: float = Field(600.0, gt=0)
@@ -26,5 +32,9 @@ class Limits(BaseModel):
     """Of one address in a minute: `too_many_logins`."""
     request_s: float = Field(10.0, gt=0)
     """In which a request, or a stream's first message, must have come: `too_slow`."""
+    exports: int = Field(8, ge=1)
+    """Timelines and reports being written and sent at once: `busy`."""
+    stall_s: float = Field(10.0, gt=0)
+    """Who reads nothing of an answer for so long is cut off."""
     half_open: int = Field(512, ge=1)
     """Connections that have not sent a request yet; the oldest give way."""

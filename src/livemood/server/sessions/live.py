@@ -5,11 +5,13 @@ import time
 from concurrent.futures import Future
 
 from livemood.audio import AudioBlock
-from livemood.engine.hub import Reason, Session
+from livemood.engine.hub import HubSession, Reason
 from livemood.server.monitor.log import Entry, EventLog
-from livemood.server.sessions.pace import Pace
+from livemood.server.refused import Refused
+from livemood.server.sessions.numbers import NumbersOnly
+from livemood.server.sessions.pace import Pace, Rate
 from livemood.server.spec import SessionRecord, ended_fields
-from livemood.server.storage.sound import Recording
+from livemood.server.storage.interface import SoundTrack
 from livemood.timeline.events import AnyEvent, Emotion, Load, Marker, SessionEnded
 
 
@@ -23,16 +25,16 @@ class OpenSession:
     HISTORY = 512
     """Events in memory; older ones are read from disk."""
 
-    def __init__(self, record: SessionRecord) -> None:
+    def __init__(self, record: SessionRecord, parties: int = 1) -> None:
         self.record = record
+        self.parties = parties
+        """Channels that its creator said there will be."""
         self.log = EventLog(self.HISTORY)
         self.log.session = record.id
         self.since = time.monotonic()
         self.live: LiveSession | None = None
         self.settled = threading.Event()
         """Set once everything of the session is on disk, its end included."""
-        self.superseded: dict[int | None, int] = {}
-        """Windows given up so far, by channel."""
         self._behind: dict[int | None, bool] = {}
 
     def take(self, event: AnyEvent, text: str) -> None:
@@ -62,17 +64,32 @@ class OpenSession:
 class LiveSession:
     """What an input pushes sound into. One thread may push."""
 
+    SILENT_S = 1.0
+    """After so long without sound open speech is closed."""
+    AT_ONCE_S = 1.0
+    """So much sound at once is read before more is taken."""
+    EVENTS_PER_S, EVENTS_AT_ONCE = 60.0, 3000.0
+    """Events of a channel; a channel that speaks makes 5 to 25 a second."""
+    MARKS_PER_S, MARKS_AT_ONCE = 2.0, 40.0
+    MARK_AHEAD_MS = 10_000
+    """A note may lie so far ahead of the sound that has come."""
+
     def __init__(
         self,
-        session: Session,
+        session: HubSession,
         rate: int,
         channels: int,
         ahead_s: float,
-        recording: Recording | None,
+        recording: SoundTrack | None,
     ) -> None:
         self._session = session
         self._rate, self._channels = rate, channels
         self._pace = Pace(ahead_s)
+        self._numbers = NumbersOnly(channels)
+        self._events = Rate(self.EVENTS_PER_S * channels, self.EVENTS_AT_ONCE * channels)
+        self._marks, self._marking = Rate(self.MARKS_PER_S, self.MARKS_AT_ONCE), threading.Lock()
+        self._arrived = 0
+        self._paused = False
         self._recording = recording
         self.last_sound = time.monotonic()
         """When sound last came."""
@@ -106,11 +123,44 @@ class LiveSession:
         share = 1 if block.channel is None else self._channels
         if not self.spend(len(block.samples) / self._rate / share, now):
             return
+        numbers = self._numbers.take(block, now)
+        if numbers is None:
+            self.finish(failure="too much of the sound is no number", code="bad_sound")
+            return
+        self._arrived = max(self._arrived, block.end)
         if len(block.samples):
             self.last_sound = now
-        self._session.push(block)
+            self._paused = False
+        self._session.push(numbers)
         if self._recording:
-            self._recording.push(block)
+            self._recording.push(numbers)
+
+    @property
+    def arrived_ms(self) -> int:
+        """Where the sound is now, in ms since it began."""
+        return self._arrived * 1000 // self._rate
+
+    def ahead_s(self, now: float) -> float:
+        """Seconds of sound that came at once of late: windows in it are late by themselves."""
+        return self._pace.burst_s(now)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether whoever brings the sound should wait: much came at once and is not read yet."""
+        return self._pace.burst_s(time.monotonic()) > self.AT_ONCE_S and self._session.unread
+
+    def look(self, now: float) -> None:
+        """To be called several times a second: without sound, speech does not stay open."""
+        if not self._paused and now - self.last_sound > self.SILENT_S:
+            self._paused = True
+            self._session.pause()
+
+    def counts(self, now: float) -> bool:
+        """An event of it is to be kept; false, and the session ends, if there are too many."""
+        if self._events.take(now):
+            return True
+        self.finish(failure="the sound makes too many events", code="bad_sound")
+        return False
 
     def spend(self, seconds: float, now: float) -> bool:
         """Count so much against the limit of sound ahead of real time.
@@ -125,7 +175,17 @@ class LiveSession:
         return False
 
     def mark(self, note: str, at_ms: int | None = None) -> "Future[Marker]":
-        """Note something on the timeline. Raises `LivemoodError` if the session has ended."""
+        """Note something on the timeline. Raises `LivemoodError` if the session has ended.
+
+        Raises `Refused` for notes that come too often, or lie ahead of the sound.
+        """
+        if at_ms is not None and at_ms > self.arrived_ms + self.MARK_AHEAD_MS:
+            raise Refused(
+                "bad_request", f"at_ms lies ahead: the sound is at {self.arrived_ms} ms", 422
+            )
+        with self._marking:
+            if not self._marks.take(time.monotonic()):
+                raise Refused("too_many_markers", "notes come too often: wait", 429, 1)
         return self._session.mark(note, at_ms)
 
     def recorded(self) -> bool:
@@ -133,7 +193,7 @@ class LiveSession:
         if self._recording is None:
             return True
         self._recording.finish()
-        return self._recording.closed.is_set()
+        return self._recording.settled
 
     def finish(
         self, reason: Reason = "end", failure: str | None = None, code: str = "source_failed"

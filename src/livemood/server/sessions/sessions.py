@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -13,14 +12,17 @@ from livemood.engine.session import About
 from livemood.errors import UsageError
 from livemood.server.access.policy import Policy
 from livemood.server.access.principal import Principal
-from livemood.server.refused import Refused, busy, not_found, not_live
+from livemood.server.refused import Refused, busy, not_found, not_live, token_gone
 from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.delivery import Delivery
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.metrics import ServiceMetrics
+from livemood.server.sessions.pools import Pools
+from livemood.server.sessions.quotas import check_quota
 from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, ended_fields
-from livemood.server.storage.archive import Archive
+from livemood.server.storage.database import StorageError
+from livemood.server.storage.interface import Storage
 from livemood.timeline.events import AnyEvent, Emotion, Marker, SessionEnded, utc_now
 
 log = logging.getLogger(__name__)
@@ -36,23 +38,28 @@ class Sessions:
 
     END_S = 10.0
     """How long a session may take to end."""
+    AHEAD_S = 0.3
+    """More sound at once than this says nothing of the machine when it is read late."""
 
     def __init__(
         self,
         hub: Hub,
-        archive: Archive,
+        storage: Storage,
         policy: Policy,
         settings: MonitorSettings,
         limits: Limits,
         admission: Admission,
         metrics: ServiceMetrics | None = None,
     ) -> None:
-        self.hub, self.archive, self.policy, self.limits = hub, archive, policy, limits
+        self.hub, self.storage, self.policy, self.limits = hub, storage, policy, limits
         self.metrics = metrics or ServiceMetrics()
         self.delivery = Delivery()
         self.admission = admission
         self.load: Callable[[], float] = lambda: hub.load
         """The load that admission goes by, from 0 to 1."""
+        self.holds: Callable[[str], bool] = lambda _: True
+        """Whether a creator, by the name in records, may still use the server."""
+        self.pools = Pools()
         self.default_retention_days = 30.0
         self._settings = settings
         self._lock = threading.RLock()
@@ -61,25 +68,29 @@ class Sessions:
 
     # Before there is sound
 
-    def create(self, spec: SessionSpec, by: Principal) -> SessionRecord:
-        """A new session that waits for its sound. Raises `Refused`."""
-        by.require("ingest", "manage")
+    def create(self, spec: SessionSpec, by: Principal, parties: int | None = None) -> SessionRecord:
+        """A new session that waits for its sound, of so many parties. Raises `Refused`.
+
+        Whether `by` may create sessions is for the route to know.
+        """
         try:
             self.policy.check(spec)
-            opened = self._reserve(spec, by)
+            opened = self._reserve(spec, by, parties or max(1, len(spec.participants)))
         except Refused as refused:
-            self.archive.audit.note(by.name, "refused", code=refused.code, purpose=spec.purpose)
+            # What is no purpose of the policy is anybody's words: it may name a person.
+            known = {"purpose": spec.purpose} if spec.purpose in self.policy.purposes else {}
+            self.storage.audit.note(by.name, "refused", code=refused.code, **known)
             raise
         try:
-            self.archive.store.add(opened.record)
-            self.archive.audit.note(by.name, "create", opened.record.id, purpose=spec.purpose)
-        except sqlite3.Error as error:
+            self.storage.sessions.add(opened.record)
+            self.storage.audit.note(by.name, "create", opened.record.id, purpose=spec.purpose)
+        except StorageError as error:
             with self._lock:
                 del self._open[opened.record.id]
             raise Refused("storage_failed", f"sessions cannot be kept: {error}", 503, 30) from None
         return opened.record
 
-    def _reserve(self, spec: SessionSpec, by: Principal) -> OpenSession:
+    def _reserve(self, spec: SessionSpec, by: Principal, parties: int) -> OpenSession:
         record = SessionRecord(
             id=secrets.token_hex(8),
             state="waiting",
@@ -90,22 +101,16 @@ class Sessions:
             **spec.model_dump(exclude={"retention_days"}),
         )
         with self._lock:
-            self._check_room(max(1, len(spec.participants)))
-            if len(self._open) >= self.limits.sessions:
-                raise Refused(
-                    "too_many_sessions",
-                    f"{self.limits.sessions} sessions are open, the most that are allowed",
-                    503,
-                    10,
-                )
-            opened = self._open[record.id] = OpenSession(record)
-            self.admission.promise(record.id, max(1, len(spec.participants)), opened.since)
+            self._check_room(parties)
+            check_quota(self._open.values(), by.id, parties, self.limits)
+            opened = self._open[record.id] = OpenSession(record, parties)
+            self.admission.promise(record.id, parties, opened.since, by.id)
         return opened
 
     def _check_room(self, channels: int) -> None:
         if self._stopping:
             raise Refused("stopping", "the server is being stopped", 503, 10)
-        if self.archive.writer.failing:
+        if self.storage.failing:
             raise Refused("storage_failed", "events cannot be kept: look at the log", 503, 30)
         wait = self.admission.wait_s(channels, self.load(), time.monotonic())
         if wait:
@@ -130,6 +135,8 @@ class Sessions:
             if opened is None or opened.record.state != "waiting":
                 raise Refused("already_started", "the session's sound has begun already", 409)
             waiting = opened.record
+            if not self.holds(waiting.created_by):
+                raise token_gone()
             if waiting.participants and len(waiting.participants) != channels:
                 raise Refused(
                     "bad_participants",
@@ -157,7 +164,7 @@ class Sessions:
             self.admission.redeem(session_id)
             self.admission.opened(channels, opened.since)
             # Under the lock: the end of the session must not be kept before its beginning.
-            self.archive.writer.then(partial(self.archive.store.update, opened.record))
+            self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
         return opened.live
 
     def _listen(self, opened: OpenSession, rate: int) -> LiveSession:
@@ -178,38 +185,43 @@ class Sessions:
         except UsageError as error:
             raise Refused("bad_rate", str(error), 422) from None
         keep = record.keep_sound
-        recording = self.archive.recorder.open(record.id, rate, record.channels) if keep else None
+        recording = self.storage.sound.open(record.id, rate, record.channels) if keep else None
         ahead_s = self.limits.ahead_s
         return LiveSession(session, rate, record.channels, ahead_s, recording)
 
     def _take(self, opened: OpenSession, event: AnyEvent) -> None:
         """The sink of every session; called by the hub's thread."""
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
+        if opened.live is not None:
+            opened.live.counts(time.monotonic())
         text = event.model_dump_json()
-        self.archive.writer.put(opened.record.id, event.seq, text)
+        self.storage.writer.put(opened.record.id, event.seq, text)
         self.delivery.call(self._deliver, opened, event, text)
         if isinstance(event, SessionEnded):
-            self.archive.writer.then(partial(self._settle, opened, event))
+            self.storage.writer.then(partial(self._settle, opened, event))
 
     def _deliver(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
         opened.take(event, text)
-        self.metrics.count(opened, event)
-        if isinstance(event, Emotion):
-            self.admission.heard(event.latency_ms.total / 1000 / self._settings.budget_s)
+        self.metrics.count_of(opened.record.kind, event)
+        # Windows in sound that came ahead of real time are late by themselves.
+        ahead_s = opened.live.ahead_s(time.monotonic()) if opened.live else 0.0
+        if isinstance(event, Emotion) and ahead_s < self.AHEAD_S:
+            late = event.latency_ms.total / 1000 / self._settings.budget_s
+            self.admission.heard(opened.record.id, late)
 
     def _settle(self, opened: OpenSession, event: SessionEnded) -> None:
         """The writer's thread: everything of a session is on disk; now its record, too."""
         session = opened.record.id
         recorded = opened.live is None or opened.live.recorded()
-        if self.archive.writer.waits_for(session) or not recorded:
-            self.archive.writer.later(partial(self._settle, opened, event))
+        if self.storage.writer.waits_for(session) or not recorded:
+            self.storage.writer.later(partial(self._settle, opened, event))
             return
-        self.archive.timelines.close(session)
+        self.storage.events.close(session)
         try:
-            self.archive.store.update(opened.record.model_copy(update=ended_fields(event)))
-        except sqlite3.Error:
+            self.storage.sessions.update(opened.record.model_copy(update=ended_fields(event)))
+        except StorageError:
             log.exception("the end of a session cannot be kept: trying again")
-            self.archive.writer.later(partial(self._settle, opened, event))
+            self.storage.writer.later(partial(self._settle, opened, event))
             return
         self._forget(opened)
 
@@ -218,7 +230,7 @@ class Sessions:
             self._open.pop(opened.record.id, None)
             self.admission.redeem(opened.record.id)
             if opened.record.channels:
-                self.admission.closed(opened.record.channels, opened.since)
+                self.admission.closed(opened.record.id, opened.record.channels, opened.since)
         opened.settled.set()
 
     def measure(self, load: float, now: float) -> None:
@@ -241,35 +253,42 @@ class Sessions:
     def record(self, session_id: str) -> SessionRecord:
         """What is known of a session. Raises `Refused` if there is no such one."""
         opened = self.open(session_id)
-        record = opened.record if opened else self.archive.store.get(session_id)
+        record = opened.record if opened else self.storage.sessions.get(session_id)
         if record is None:
             raise not_found()
         return record
 
     def mark(self, session_id: str, note: str, at_ms: int | None, by: Principal) -> Marker:
         """Note something on the timeline of a live session; waits until it is there."""
-        live = self._own(session_id, by).live
+        live = self._running(session_id).live
         if live is None or live.closing:
             raise not_live()
-        self.archive.audit.note(by.name, "mark", session_id)
-        return live.mark(note, at_ms).result(self.END_S)
+        noted = live.mark(note, at_ms)
+        self.storage.audit.note(by.name, "mark", session_id)
+        return noted.result(self.END_S)
 
     def end(self, session_id: str, by: Principal) -> SessionRecord:
         """End a session in order; waits until it has ended."""
-        opened = self._own(session_id, by)
-        self.archive.audit.note(by.name, "end", session_id)
+        opened = self._running(session_id)
+        self.storage.audit.note(by.name, "end", session_id)
         self.finish(opened, "end")
         opened.settled.wait(self.END_S)
         return self.record(session_id)
 
-    def _own(self, session_id: str, by: Principal) -> OpenSession:
-        by.require("manage", "ingest", session=session_id)
-        record = self.record(session_id)
-        by.require_own(session_id, record.created_by)
+    def _running(self, session_id: str) -> OpenSession:
+        self.record(session_id)
         opened = self.open(session_id)
         if opened is None:
             raise not_live()
         return opened
+
+    def revoke(self, opened: OpenSession) -> None:
+        """End a session whose creator's token was revoked or has expired."""
+        gone = token_gone()
+        if opened.live is not None:
+            opened.live.finish(failure=str(gone), code=gone.code)
+        else:
+            self.finish(opened, "interrupted")
 
     def finish(self, opened: OpenSession, reason: str) -> None:
         """Ask a session to end; one that still waits ends at once, unused."""
@@ -278,7 +297,7 @@ class Sessions:
             if live is None and opened.record.state == "waiting":
                 ended = {"state": "ended", "ended": utc_now(), "reason": "unused"}
                 record = opened.record.model_copy(update=ended)
-                self.archive.store.update(record)  # first: if that fails it goes on waiting
+                self.storage.sessions.update(record)  # first: if that fails it goes on waiting
                 opened.record = record
                 self._forget(opened)
                 self.delivery.call(opened.log.close)
@@ -287,14 +306,13 @@ class Sessions:
 
     def delete(self, session_id: str, by: Principal) -> None:
         """Leave nothing of a session; one that runs is ended first."""
-        by.require("manage", session=session_id)
         self.record(session_id)
         opened = self.open(session_id)
         if opened is not None:
             self.finish(opened, "interrupted")
             if not opened.settled.wait(self.END_S):
                 raise Refused("busy", "the session does not end: try again", 503, 5)
-        self.archive.delete([session_id], by.name, "delete")
+        self.storage.delete([session_id], by.name, "delete")
 
     def close(self) -> None:
         """End every session in order; new ones are refused. Waits until all is written."""
@@ -304,7 +322,7 @@ class Sessions:
         for session in opened:
             try:
                 self.finish(session, "interrupted")
-            except sqlite3.Error:
+            except StorageError:
                 log.exception("the end of a session cannot be kept")
                 session.settled.set()
         deadline = time.monotonic() + self.END_S

@@ -105,7 +105,7 @@ export class Feed {
       if (socket !== this.#socket) return;
       this.#listen(socket);
       const event = JSON.parse(data);
-      if (event.seq === null && event.type === "error" && event.fatal) refusal = event;
+      if (!Number.isInteger(event.seq) && event.type === "error" && event.fatal) refusal = event;
       this.#take(event);
     };
     socket.onclose = ({ code, reason }) => {
@@ -146,10 +146,11 @@ export class Feed {
   }
 
   #take(event) {
-    if (event.seq !== null) {
-      this.#wait = FIRST_WAIT_MS;
+    if (Number.isInteger(event.seq)) {
       const same = event.session === this.session;
       if (same && event.seq <= this.seq) return;
+      // Not before: a server may take every connection, and close it at once.
+      this.#wait = FIRST_WAIT_MS;
       this.missed = same || !this.session ? this.missed + event.seq - this.seq - 1 : 0;
       this.session = event.session;
       this.seq = event.seq;

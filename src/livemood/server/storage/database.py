@@ -1,5 +1,6 @@
 """The main database: sessions, tokens and the audit log, in SQLite."""
 
+import logging
 import os
 import sqlite3
 import threading
@@ -9,8 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from livemood.errors import LivemoodError
+from livemood.server.storage.clock import Seen
+from livemood.server.storage.folder import private_folder
 
-VERSION = 1
+
+class StorageError(LivemoodError):
+    """Data cannot be read or written now. Trying again later may help."""
+
+
+log = logging.getLogger(__name__)
+
+VERSION = 2
 BUSY_S = 5.0
 """How long to wait for another process: `livemood token`, a backup."""
 
@@ -46,6 +56,11 @@ CREATE TABLE audit (
     policy TEXT NOT NULL
 ) STRICT;
 """
+SINCE_1 = """
+CREATE INDEX audit_by_session ON audit (session);
+CREATE TABLE clock (time REAL NOT NULL, doubted_s REAL NOT NULL) STRICT;
+"""
+"""What version 2 adds to version 1."""
 
 
 class Database:
@@ -61,29 +76,54 @@ class Database:
         self._owed = folder / "scrub"
         self._lock, self._reading = threading.RLock(), threading.Lock()
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(folder)
             if not self.path.exists():
                 self.path.touch(mode=0o600)
             self._connection = connect(self.path)
             self._prepare()
             self._reader = connect(self.path)
-        except (OSError, sqlite3.Error) as error:
-            raise LivemoodError(f"cannot keep data in {folder}: {error}") from None
+            self._inode = self.path.stat().st_ino
+        except (OSError, sqlite3.Error, StorageError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise LivemoodError(
+                f"cannot keep data in {folder}: {why or error}: put a backup of {self.path.name} "
+                "in its place, or choose another folder with --data"
+            ) from None
 
     def _prepare(self) -> None:
         with self.transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-            elif version > VERSION:
+            if version > VERSION:
                 raise LivemoodError(f"{self.path} was written by a later livemood: update this one")
+            for since, statements in enumerate((SCHEMA, SINCE_1)):
+                if version <= since:
+                    for statement in statements.split(";"):
+                        connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    @property
+    def there(self) -> bool:
+        """Whether the file is still where it was opened."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
+
+    def clock(self) -> Seen | None:
+        """What was last kept of the clock."""
+        rows = self.rows("SELECT time, doubted_s FROM clock")
+        return Seen(*rows[0]) if rows else None
+
+    def keep_clock(self, seen: Seen) -> None:
+        """Keep what was seen of the clock. Raises `StorageError`."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM clock")
+            db.execute("INSERT INTO clock VALUES (?, ?)", (seen.time, seen.doubted_s))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside happens, or nothing."""
-        with self._lock:
+        """Everything inside happens, or nothing. Raises `StorageError`."""
+        with storage_errors(), self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -93,8 +133,8 @@ class Database:
             self._connection.execute("COMMIT")
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """What `query` finds in what has been committed."""
-        with self._reading:
+        """What `query` finds in what has been committed. Raises `StorageError`."""
+        with storage_errors(), self._reading:
             return self._reader.execute(query, values).fetchall()
 
     @property
@@ -111,13 +151,13 @@ class Database:
 
         SQLite copies rows between pages when it balances its trees, and copies stay behind in the
         unused parts of pages, which `secure_delete` does not reach. The file is small, so it is
-        written anew; the log, which holds old pages, is emptied.
+        written anew; the log, which holds old pages, is emptied. Raises `StorageError`.
         """
-        with self._lock:
+        with storage_errors(), self._lock:
             self._connection.execute("VACUUM")
             (blocked, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if blocked:
-            raise LivemoodError(f"{self.path} is in use: what was deleted is still in its log")
+            raise StorageError(f"{self.path} is in use: what was deleted is still in its log")
         self._owed.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -125,6 +165,15 @@ class Database:
         with self._lock, self._reading:
             self._reader.close()
             self._connection.close()
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """What SQLite raises inside leaves as `StorageError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(str(error)) from error
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -146,6 +195,15 @@ def check(path: Path) -> str:
     """`ok`, or what SQLite finds wrong with the file."""
     with closing(connect(path)) as connection:
         return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def erase_left(folder: Path) -> None:
+    """Erase what a program that was killed in the middle of it left."""
+    for left in folder.glob("*.erasing"):
+        try:
+            erase(left)
+        except OSError as error:
+            log.error("a file that was being erased cannot be: %s", error.strerror)
 
 
 def erase(path: Path) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import soundfile as sf
 
 from livemood.audio import AudioBlock, Samples, StreamResampler
-from livemood.server.storage.database import erase
+from livemood.server.storage.database import erase, erase_left
+from livemood.server.storage.folder import private_folder
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,11 @@ class Recording:
         self.closed = threading.Event()
         """Set once nothing more will be written, and nothing is open."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will be written."""
+        return self.closed.is_set()
+
     def push(self, block: AudioBlock) -> None:
         """Take the next block; never waits."""
         self._blocks.append(block)
@@ -56,6 +62,9 @@ class Recording:
                     track.push(block.start, block.samples[:, number])
                 elif block.channel == number:
                     track.push(block.start, block.samples[:, 0])
+        if closing and not self.settled:
+            for track in self._tracks:
+                track.flush()
         self._append(0 if closing else round(self.APART_S * self._target))
         if closing:
             self.close()
@@ -109,6 +118,10 @@ class _Track:
         self._next = start + len(samples)
         self._add(self._resampler.push(np.nan_to_num(samples).clip(-1.0, 1.0)))
 
+    def flush(self) -> None:
+        """No more sound will come: take what the resampler still holds."""
+        self._add(self._resampler.flush())
+
     def pad(self, waiting: int) -> None:
         """Add silence until so many samples wait; what comes late for it is dropped."""
         missing = waiting - self.waiting
@@ -138,9 +151,8 @@ class Recorder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in folder.glob("*.erasing"):
-            erase(left)
+        private_folder(folder)
+        erase_left(folder)
         self._recordings: list[Recording] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -192,6 +204,8 @@ class Recorder:
             return recording.write()
         except (OSError, sf.LibsndfileError) as error:
             if not recording.failed:
-                log.error("sound cannot be kept: %s", error)
+                # Their whole text would name the file, and so the session.
+                why = error.strerror if isinstance(error, OSError) else error.error_string
+                log.error("sound cannot be kept: %s", why)
             recording.failed = True
             return not recording.closed.is_set()

@@ -6,13 +6,16 @@ the session is large, and needs nobody to wait.
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
-from livemood.server.storage.database import connect, erase
+from livemood.server.storage.database import connect, erase, erase_left, storage_errors
+from livemood.server.storage.folder import private_folder
 
 Row = tuple[int, str]
 """An event: its sequence number and its JSON."""
+
+DAMAGED = ".damaged"
 
 
 class Timelines:
@@ -21,9 +24,8 @@ class Timelines:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._open: dict[str, sqlite3.Connection] = {}
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in folder.glob("*.erasing"):  # the program was killed in the middle
-            erase(left)
+        private_folder(folder)
+        erase_left(folder)
 
     def path(self, session: str) -> Path:
         """The file of a session."""
@@ -32,8 +34,12 @@ class Timelines:
     def append(self, session: str, rows: Sequence[Row]) -> None:
         """Write events in one transaction. Called by one thread alone; so is `close`.
 
-        Raises `sqlite3.Error` if that cannot be done; then nothing was written.
+        Raises `StorageError` if that cannot be done; then nothing was written.
         """
+        with storage_errors():
+            self._append(session, rows)
+
+    def _append(self, session: str, rows: Sequence[Row]) -> None:
         connection = self._open.get(session)
         if connection is None:
             connection = self._open[session] = self._create(session)
@@ -52,11 +58,14 @@ class Timelines:
             connection.close()
 
     def read(self, session: str, after: int = 0, limit: int = -1) -> list[Row]:
-        """The events after number `after`, in order; none if there is no file."""
+        """The events after number `after`, in order; none if there is no file.
+
+        Raises `StorageError`.
+        """
         path = self.path(session)
         if not path.exists():
             return []
-        with closing(connect(path)) as connection:
+        with storage_errors(), closing(connect(path)) as connection:
             query = "SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
             return connection.execute(query, (after, limit)).fetchall()
 
@@ -65,14 +74,24 @@ class Timelines:
         path = self.path(session)
         if not path.exists():
             return 0
-        with closing(connect(path)) as connection:
+        with storage_errors(), closing(connect(path)) as connection:
             return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def erase(self, session: str) -> None:
         """Leave nothing of the session's events."""
         path = self.path(session)
-        for file in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm"), path):
-            erase(file)
+        for ending in ("-wal", "-shm", DAMAGED, ""):
+            erase(path.with_name(path.name + ending))
+
+    def put_aside(self, session: str) -> None:
+        """Move a damaged file out of the way; it goes when the session is deleted."""
+        self.close(session)
+        path = self.path(session)
+        for ending in ("-wal", "-shm"):
+            with suppress(OSError):
+                path.with_name(path.name + ending).unlink()
+        with suppress(OSError):
+            path.replace(path.with_name(path.name + DAMAGED))
 
     def _create(self, session: str) -> sqlite3.Connection:
         path = self.path(session)

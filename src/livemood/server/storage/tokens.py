@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -29,15 +30,8 @@ class TokenInfo:
     expires: float | None
     """Unix time."""
     revoked: str | None
-
-    @property
-    def state(self) -> str:
-        """Whether it can be used."""
-        if self.revoked:
-            return "revoked"
-        if self.expires is not None and self.expires <= time.time():
-            return "expired"
-        return "valid"
+    state: Literal["valid", "expired", "revoked"]
+    """Whether it can be used."""
 
 
 class Tokens:
@@ -47,8 +41,14 @@ class Tokens:
     looking it up tells nothing by its time that could lead to another.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], float] | None = None) -> None:
+        """`now` gives Unix time and never falls; by default no less than the server last saw."""
         self._db = database
+        self._now = now or self._latest
+
+    def _latest(self) -> float:
+        seen = self._db.clock()
+        return max(time.time(), seen.time if seen else 0.0)
 
     def create(
         self,
@@ -63,7 +63,7 @@ class Tokens:
         if lifetime_s is not None and lifetime_s <= 0:
             raise UsageError("a token must live for more than no time")
         token = PREFIX + secrets.token_urlsafe(32)
-        expires = None if lifetime_s is None else time.time() + lifetime_s
+        expires = None if lifetime_s is None else self._now() + lifetime_s
         ordered = " ".join(scope for scope in SCOPES if scope in scopes)
         with self._db.transaction() as db:
             db.execute(
@@ -106,7 +106,21 @@ class Tokens:
             f"{where} ORDER BY n",
             values,
         )
-        return [TokenInfo(n, name, tuple(s.split()), *rest) for n, name, s, *rest in rows]
+        now = self._now()
+        return [
+            TokenInfo(
+                n, name, tuple(s.split()), session, made, until, gone, _state(now, until, gone)
+            )
+            for n, name, s, session, made, until, gone in rows
+        ]
+
+
+def _state(
+    now: float, expires: float | None, revoked: str | None
+) -> Literal["valid", "expired", "revoked"]:
+    if revoked:
+        return "revoked"
+    return "expired" if expires is not None and expires <= now else "valid"
 
 
 def _hash(token: str) -> bytes:

@@ -1,13 +1,14 @@
 """The thread that writes what sessions say to disk."""
 
 import logging
-import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
-from livemood.server.storage.timelines import Row, Timelines
+from livemood.server.storage.database import StorageError
+from livemood.server.storage.interface import EventStore
+from livemood.server.storage.timelines import Row
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,8 @@ class Writer:
     MOST_WAITING = 50_000
     """Events of one session that wait while nothing can be written; beyond, they are lost."""
 
-    def __init__(self, timelines: Timelines) -> None:
-        self._timelines = timelines
+    def __init__(self, events: EventStore) -> None:
+        self._store = events
         self._events: deque[tuple[str, Row]] = deque()
         self._waiting: dict[str, list[Row]] = {}
         self._tasks: deque[Callable[[], None]] = deque()
@@ -93,9 +94,9 @@ class Writer:
         failing = None
         for session in list(self._waiting):
             try:
-                self._timelines.append(session, self._waiting[session])
+                self._store.append(session, self._waiting[session])
                 del self._waiting[session]
-            except (sqlite3.Error, OSError) as error:
+            except (StorageError, OSError) as error:
                 failing = str(error)
                 self._give_up(session)
         if failing is not None:

@@ -1,15 +1,13 @@
-"""Codecs that keep a state: G.722 and Opus, by FFmpeg's libraries through PyAV (extra `rtp`)."""
+"""Codecs that keep a state: G.722 and Opus, by FFmpeg's libraries through PyAV."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from livemood.audio import Samples
 from livemood.errors import UsageError
-
-if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
+from livemood.sources.frames import samples_of
 
 NAMES: Final = {"G722": "g722", "OPUS": "libopus"}
 """Encodings, as RTP calls them, and their decoders."""
@@ -23,15 +21,14 @@ class Undecodable(ValueError):  # noqa: N818 - what was received, not a fault of
 
 
 def open_decoder(encoding: str, rate: int, channels: int) -> Decode:
-    """A new decoder for one sender. Raises `UsageError` if PyAV is not installed."""
+    """A new decoder for one sender. Raises `UsageError` if this FFmpeg has none."""
+    import av
+    from av.audio.codeccontext import AudioCodecContext
+
     try:
-        import av
-        from av.audio.codeccontext import AudioCodecContext
-    except ImportError:
-        raise UsageError(
-            f"{encoding} needs a decoder that is not installed: pip install 'livemood[rtp]'"
-        ) from None
-    context = av.CodecContext.create(NAMES[encoding], "r")
+        context = av.CodecContext.create(NAMES[encoding], "r")
+    except ValueError:
+        raise UsageError(f"{encoding} cannot be decoded: this PyAV lacks its decoder") from None
     assert isinstance(context, AudioCodecContext)  # noqa: S101 - both names are audio codecs
     context.sample_rate = rate
     context.layout = "mono" if channels == 1 else "stereo"
@@ -47,13 +44,3 @@ def open_decoder(encoding: str, rate: int, channels: int) -> Decode:
         return np.concatenate(pieces) if pieces else np.empty((0, channels), np.float32)
 
     return decode
-
-
-def samples_of(frame: "AudioFrame") -> Samples:
-    """Sound of a frame, packed or planar, 16 bits or float, as float32 (frames, channels)."""
-    values = frame.to_ndarray()
-    if values.dtype == np.int16:
-        values = values.astype(np.float32) / np.float32(32768.0)
-    channels = len(frame.layout.channels)
-    shaped = values.T if frame.format.is_planar else values.reshape(-1, channels)
-    return np.ascontiguousarray(shaped, np.float32)

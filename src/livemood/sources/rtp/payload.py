@@ -80,7 +80,7 @@ class RtpFormat:
         return (self.rate, self.clock, self.channels) == (other.rate, other.clock, other.channels)
 
     def new_decoder(self) -> Decode:
-        """What decodes one sender's payloads. Raises `UsageError` if it is not installed."""
+        """What decodes one sender's payloads. Raises `UsageError` if there is none."""
         if self.encoding in NAMES:
             return open_decoder(self.encoding, self.rate, self.channels)
         return self._decode

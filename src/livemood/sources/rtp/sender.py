@@ -35,7 +35,7 @@ class Sender:
     def __init__(
         self, ssrc: int, form: RtpFormat, types: PayloadTypes, address: Address, now: float
     ) -> None:
-        """Raises `UsageError` if the decoder that `form` needs is not installed."""
+        """Raises `UsageError` if there is no decoder for `form`."""
         self.stream = RtpStream(form, types)
         self.reception = Reception(ssrc, form.clock)
         self.address = address

@@ -51,7 +51,7 @@ class RtpSource:
         refused = self._port.refused
         if refused["no decoder"]:
             raise SourceError(
-                f"what is sent to {self.name} needs a decoder: pip install 'livemood[rtp]'"
+                f"what is sent to {self.name} needs a decoder that PyAV lacks: reinstall av"
             )
         if refused["unknown payload type"] > self.STRAYS:
             raise SourceError(

@@ -1,16 +1,30 @@
 """One party's packets to blocks of sound on one clock."""
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from livemood.audio import AudioBlock
+from livemood.audio import AudioBlock, Samples
 from livemood.sources.rtp.clock import SenderClock
 from livemood.sources.rtp.codec import Decode, Undecodable
 from livemood.sources.rtp.jitter_buffer import Arrival, JitterBuffer
 from livemood.sources.rtp.packet import RtpPacket
 from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """A packet's sound, not yet placed."""
+
+    samples: Samples
+    timestamp: int
+    arrived: float
+    missing: int
+    """Packets that were given up before it."""
+    anew: bool
+    """Whether its timestamp says nothing of those before."""
 
 
 class RtpStream:
@@ -28,6 +42,8 @@ class RtpStream:
     """What is made up stays so far behind the time, for packets may still be on their way."""
     AHEAD_S: Final = 5.0
     """A sender further ahead of real time is not heard until it no longer is."""
+    CREDIT_S: Final = 30.0
+    """Sound that was held up for so long may come at once."""
     DRIFT: Final = 1.01
     """How much faster than ours a sender's clock may run."""
     PIECE_S: Final = 0.5
@@ -36,7 +52,7 @@ class RtpStream:
     def __init__(self, form: RtpFormat, types: PayloadTypes, begin: int = 0) -> None:
         """Hear `form` and what `types` knows of the same rate; the first sample is `begin`.
 
-        Raises `UsageError` if a decoder that `form` needs is not installed.
+        Raises `UsageError` if there is no decoder for `form`.
         """
         self.format = form
         self._types = types
@@ -47,7 +63,9 @@ class RtpStream:
         self._next = begin
         self._missing = self._longest = 0
         self._anew = self._made_up = self._quiet = False
-        self._ahead_s, self._heard = 0.0, 0.0
+        self._held: list[_Sound] = []
+        """Late sound, until it shows whether it was held up on its way or sent late."""
+        self._ahead_s = self._burst_s = self._heard = 0.0
         self._silence = np.zeros((round(self.PIECE_S * form.rate), form.channels), np.float32)
         self._cause = "packet_loss"
         self._counts: Counter[str] = Counter()
@@ -68,7 +86,11 @@ class RtpStream:
     @property
     def deadline(self) -> float | None:
         """When `due` should be called at the latest."""
-        return self.packets.deadline
+        waiting = self.packets.deadline
+        if not self._held:
+            return waiting
+        decided = self._held[0].arrived + SenderClock.DECIDE_S
+        return decided if waiting is None else min(waiting, decided)
 
     def push(self, packet: RtpPacket, arrived: float) -> list[AudioBlock]:
         """Take a packet; the blocks that follow from it, in order."""
@@ -76,11 +98,16 @@ class RtpStream:
 
     def due(self, now: float) -> list[AudioBlock]:
         """Blocks that no longer wait for what is missing before them."""
-        return self._blocks(self.packets.due(now))
+        out = self._blocks(self.packets.due(now))
+        if self._held and now >= self._held[0].arrived + SenderClock.DECIDE_S:
+            self._release(out, follow=True)
+        return out
 
     def flush(self) -> list[AudioBlock]:
         """Everything that waits."""
-        return self._blocks(self.packets.flush())
+        out = self._blocks(self.packets.flush())
+        self._release(out, follow=True)
+        return out
 
     def idle(self, now: float) -> list[AudioBlock]:
         """What there is to say of a sender that sends nothing: silence, or once that it is lost.
@@ -136,34 +163,74 @@ class RtpStream:
             return
         if not len(samples):
             return
-        anew, self._anew = self._anew, False
-        start = self._clock.place(packet.timestamp, arrival.arrived, len(samples), anew)
         self._longest = max(self._longest, len(samples))
-        if start < self._next and self._made_up:  # the sender stood still; its clock goes on here
+        sound = _Sound(samples, packet.timestamp, arrival.arrived, self._missing, self._anew)
+        self._missing, self._anew = 0, False
+        self._place_or_hold(sound, out)
+
+    def _place_or_hold(self, sound: _Sound, out: list[AudioBlock]) -> None:
+        """Place sound on the clock, unless it is late and must show first why."""
+        clock, held = self._clock, self._held
+        if held:
+            first, last = held[0], held[-1]
+            on = clock.goes_on(last.timestamp, len(last.samples), sound.timestamp)
+            if on and not sound.anew:
+                held.append(sound)
+                passed = sound.arrived - first.arrived
+                if clock.holds_up(first.timestamp, sound.timestamp, passed):
+                    self._release(out, follow=False)
+                elif passed >= clock.DECIDE_S:
+                    self._release(out, follow=True)
+                return
+            self._release(out, follow=True)
+        if not sound.anew and clock.is_late(sound.timestamp, sound.arrived, len(sound.samples)):
+            held.append(sound)
+        else:
+            self._place(sound, out)
+
+    def _release(self, out: list[AudioBlock], *, follow: bool) -> None:
+        """Place what was held; with `follow` its sender had stood still before it."""
+        held, self._held = self._held, []
+        for sound in held:
+            self._place(sound, out, follow=follow)
+            follow = False
+
+    def _place(self, sound: _Sound, out: list[AudioBlock], *, follow: bool = False) -> None:
+        samples, arrived, length = sound.samples, sound.arrived, len(sound.samples)
+        lost = sound.missing * self._longest
+        if follow:
+            start = self._clock.follow(sound.timestamp, arrived, length, lost)
+        else:
+            start = self._clock.place(sound.timestamp, arrived, length, sound.anew, lost)
+        if start < self._next:
+            if self._made_up and not self._quiet:  # told as lost before it came
+                samples = samples[self._next - start :]
+            else:
+                self._clock.move(self._next)
             start = self._next
-            self._clock.move(start)
-        if start < self._next:  # overlaps what was sent before
-            samples = samples[self._next - start :]
-            start = self._next
-        if self._too_fast(arrival.arrived, start + len(samples) - self._next):
-            self._clock.move(self._next - len(samples))
+        if self._too_fast(arrived, start + len(samples) - self._next, len(samples)):
+            self._clock.move(self._next - length)
             self._counts["ahead"] += 1
             return
-        self._hole(start, anew, arrival.arrived, out)
-        self._made_up = self._quiet = False
         if not len(samples):
             return
+        self._hole(start, sound.missing, sound.anew or follow, arrived, out)
+        if follow and not sound.missing and start > self._next:
+            self._cause = "no_packets"
+        self._made_up = self._quiet = False
         self._next = start + len(samples)
-        self._clock.reached(self._next, arrival.arrived)
-        out.append(AudioBlock(start, samples, arrival.arrived, gap_cause=self._cause))
+        self._clock.reached(self._next, arrived)
+        out.append(AudioBlock(start, samples, arrived, gap_cause=self._cause))
 
-    def _hole(self, start: int, anew: bool, arrived: float, out: list[AudioBlock]) -> None:
+    def _hole(
+        self, start: int, missing: int, anew: bool, arrived: float, out: list[AudioBlock]
+    ) -> None:
         """Say what lies between what was handed on and `start`.
 
         As much as the missing packets can have held is lost, or all of it if the sender started
         anew or had stopped without a word. The rest is a pause, in which nothing was sent.
         """
-        hole, missing, self._missing = start - self._next, self._missing, 0
+        hole = start - self._next
         stalled = self._made_up and not self._quiet
         self._cause = "no_packets" if stalled and not missing else "packet_loss"
         if hole <= 0 or anew or stalled:
@@ -187,12 +254,14 @@ class RtpStream:
         """Comfort noise tells of silence until its time; telephone events tell of nothing."""
         packet = arrival.packet
         if packet.payload_type in self._types.noise:
+            self._release(out, follow=True)
             start = self._clock.place(packet.timestamp, arrival.arrived, 0, self._anew)
             self._anew = False
             if self._too_fast(arrival.arrived, start - self._next):
                 self._clock.move(self._next)
             elif start > self._next:
-                self._hole(start, False, arrival.arrived, out)
+                missing, self._missing = self._missing, 0
+                self._hole(start, missing, False, arrival.arrived, out)
                 self._next = max(self._next, start)
             self._clock.reached(self._next, arrival.arrived)
             self._quiet = True
@@ -208,12 +277,17 @@ class RtpStream:
                     opened[form] = form.new_decoder()
                 self._decoders[number] = opened[form]
 
-    def _too_fast(self, arrived: float, advance: int) -> bool:
-        """Whether the clock would run too far ahead of real time by going on by `advance`."""
-        passed, self._heard = arrived - self._heard, arrived
-        self._ahead_s = max(0.0, self._ahead_s - self.DRIFT * passed)
+    def _too_fast(self, arrived: float, advance: int, sound: int = 0) -> bool:
+        """Whether the clock would run too far ahead of real time by going on by `advance`.
+
+        So much of it is `sound`, of which no more may come at once than can have been held up.
+        """
+        passed, self._heard = self.DRIFT * (arrived - self._heard), arrived
+        self._ahead_s -= passed
+        self._burst_s = max(-self.CREDIT_S, self._burst_s - passed)
         ahead = self._ahead_s + max(0, advance) / self.format.rate
-        if ahead > self.AHEAD_S:
+        burst = self._burst_s + sound / self.format.rate
+        if max(ahead, burst) > self.AHEAD_S:
             return True
-        self._ahead_s = ahead
+        self._ahead_s, self._burst_s = ahead, burst
         return False

@@ -1,0 +1,157 @@
+"""What a server asks of its storage, whatever keeps the data.
+
+`Archive` implements it with SQLite and files in one folder. Another implementation, a database
+server say, has to satisfy these protocols and nothing else: the rest of the server knows only them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from livemood.audio import AudioBlock
+from livemood.server.spec import SessionRecord, State
+from livemood.server.storage.timelines import Row
+from livemood.server.storage.tokens import TokenInfo
+from livemood.timeline.timeline import Timeline
+
+if TYPE_CHECKING:
+    from livemood.server.storage.writer import Writer
+
+
+class SessionStore(Protocol):
+    """Records of sessions. Every method raises `StorageError` when it cannot do its work."""
+
+    def add(self, record: SessionRecord) -> None:
+        """Keep a new session."""
+
+    def update(self, record: SessionRecord) -> None:
+        """Keep what has become of a session. Its retention begins when it has ended."""
+
+    def get(self, session: str) -> SessionRecord | None:
+        """The session's record."""
+
+    def find(
+        self,
+        *,
+        state: State | None = None,
+        purpose: str | None = None,
+        text: str | None = None,
+        session: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[tuple[int, SessionRecord]]:
+        """Sessions with their numbers, newest first, from before number `before` on."""
+
+
+class EventStore(Protocol):
+    """Events of sessions, in the order of their sequence numbers."""
+
+    def append(self, session: str, rows: Sequence[Row]) -> None:
+        """Write events, all or none. Raises `StorageError`. One thread calls this and `close`."""
+
+    def close(self, session: str) -> None:
+        """Nothing more will be written of the session."""
+
+    def read(self, session: str, after: int = 0, limit: int = -1) -> list[Row]:
+        """The events after number `after`, at most `limit` of them. Raises `StorageError`."""
+
+    def last(self, session: str) -> int:
+        """The number of the last event; 0 if there is none. Raises `StorageError`."""
+
+
+class TokenStore(Protocol):
+    """Bearer tokens."""
+
+    def find(self, token: str) -> TokenInfo | None:
+        """What is kept of a token; none if it is unknown, expired or revoked."""
+
+    def holds(self, number: int) -> bool:
+        """Whether the token of that number can still be used."""
+
+    @property
+    def any(self) -> bool:
+        """Whether one was ever made."""
+
+
+class AuditLog(Protocol):
+    """Who did what."""
+
+    def note(self, who: str, action: str, session: str | None = None, **detail: object) -> None:
+        """Write a line. Raises `StorageError`."""
+
+    def lines(self, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest lines before number `before`, newest first."""
+
+
+class SoundTrack(Protocol):
+    """The sound of one session while it is recorded."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will be written."""
+
+    def push(self, block: AudioBlock) -> None:
+        """Take the next block. Never waits."""
+
+    def finish(self) -> None:
+        """No more sound will come."""
+
+
+class SoundStore(Protocol):
+    """Sound of sessions whose creators asked to keep it."""
+
+    def open(self, session: str, rate: int, channels: int) -> SoundTrack:
+        """Record a session's sound from now on."""
+
+    def path(self, session: str) -> Path:
+        """The file that holds a session's sound, if there is one."""
+
+
+class Storage(Protocol):
+    """Everything that a server keeps. Any thread may call any method unless it says otherwise."""
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Records of sessions."""
+
+    @property
+    def events(self) -> EventStore:
+        """Their events."""
+
+    @property
+    def tokens(self) -> TokenStore:
+        """Who may use the server."""
+
+    @property
+    def audit(self) -> AuditLog:
+        """Who did what."""
+
+    @property
+    def sound(self) -> SoundStore:
+        """Kept sound."""
+
+    @property
+    def writer(self) -> "Writer":
+        """The thread that writes events."""
+
+    @property
+    def failing(self) -> str | None:
+        """Why data cannot be kept now, if so."""
+
+    def recover(self) -> int:
+        """End the sessions that a killed program left open; how many they were."""
+
+    def read(self, session: str, after: int = 0, limit: int = -1) -> list[Row]:
+        """Events of a session. Raises `Refused` if there are none to be had."""
+
+    def timeline(self, session: str) -> Timeline:
+        """All events of a session. Raises `Refused` if there are none to be had."""
+
+    def delete(self, sessions: Sequence[str], who: str, action: str) -> None:
+        """Leave nothing of the sessions but their ids in the audit log. Raises `Refused`."""
+
+    def retain(self) -> int:
+        """Delete what has been kept for as long as it was to be; how many sessions that were."""
+
+    def close(self) -> None:
+        """Write what is left."""

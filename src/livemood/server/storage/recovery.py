@@ -1,0 +1,42 @@
+"""What a killed server left open, ended at the next start."""
+
+import logging
+
+from livemood.server.spec import SessionRecord, ended_fields
+from livemood.server.storage.database import StorageError
+from livemood.server.storage.timelines import Timelines
+from livemood.timeline.events import parse_event, utc_now
+from livemood.timeline.recover import interrupted_end
+
+log = logging.getLogger(__name__)
+
+
+def end_interrupted(record: SessionRecord, events: Timelines) -> SessionRecord:
+    """The record of a session that was interrupted, and the end of its timeline.
+
+    A timeline that cannot be read is put aside, and said in the log.
+    """
+    fields: dict[str, object] = {"state": "ended", "ended": utc_now(), "reason": "interrupted"}
+    try:
+        return record.model_copy(update=fields | _ended(record, events))
+    except (StorageError, OSError, ValueError):
+        log.debug("a timeline cannot be read", exc_info=True)
+        log.error("a damaged timeline was put aside: its file ends in .damaged now")
+        events.put_aside(record.id)
+    return record.model_copy(update=fields)
+
+
+def _ended(record: SessionRecord, events: Timelines) -> dict[str, object]:
+    found = [parse_event(text) for _, text in events.read(record.id)]
+    end = interrupted_end(found)
+    if end is not None and end.seq is not None:
+        events.append(record.id, [(end.seq, end.model_dump_json())])
+        events.close(record.id)
+        fields = ended_fields(end)
+        if record.state == "waiting":  # killed before its record was written
+            fields |= {"source": getattr(found[0], "source", None)}
+            fields |= {"channels": len(end.summary), "started": found[0].time}
+        return fields
+    if found and found[-1].type == "session.ended":
+        return ended_fields(found[-1])
+    return {} if found else {"reason": "unused"}
