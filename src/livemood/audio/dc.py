@@ -6,20 +6,21 @@ import numpy as np
 
 from livemood.audio.block import Samples
 
-BLOCK: Final = 160
-"""Samples whose mean is one measurement of the offset: 10 ms of 16 kHz sound."""
+BLOCK_S: Final = 0.01
+"""Sound whose mean is one measurement of the offset."""
 _MEMORY: Final = 100
 
 
 class DcBlocker:
-    """Subtracts the running mean of a mono stream, block by block of `BLOCK` samples.
+    """Subtracts the running mean of a mono stream, block by block of 10 ms.
 
     The mean forgets within a second, and starts as that of all blocks so far. Each block is freed
     of the mean of those before it, so nothing is held back; only the first one waits until it is
     whole. What comes out does not depend on the sizes of the blocks that went in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float) -> None:
+        self._block = max(1, round(rate * BLOCK_S))
         self._count = 0
         self._mean = 0.0
         self._pending = np.empty(0, np.float32)
@@ -28,26 +29,26 @@ class DcBlocker:
         """Take the next samples, shape (n,), and return them, or the first ones later."""
         held = len(self._pending)
         sound = np.concatenate((self._pending, samples)) if held else samples
-        whole = len(sound) // BLOCK
-        blocks = sound[: whole * BLOCK].reshape(-1, BLOCK)
-        self._pending = sound[whole * BLOCK :].copy()
+        size = self._block
+        whole = len(sound) // size
+        blocks = sound[: whole * size].reshape(-1, size)
+        self._pending = sound[whole * size :].copy()
         if not self._count and not whole:
             return np.empty(0, np.float32)
         first = not self._count
-        means: list[float] = (np.add.reduce(blocks, axis=1) / np.float32(BLOCK)).tolist()
+        means: list[float] = (np.add.reduce(blocks, axis=1) / np.float32(size)).tolist()
         offsets = self._offsets(means)
-        out = sound - np.repeat(offsets, BLOCK)[: len(sound)]
+        out = sound - np.repeat(offsets, size)[: len(sound)]
         return out if first else out[held:]
 
     def flush(self) -> Samples:
-        """End the stream: what was still held back, if it was shorter than a block."""
+        """What was still held back, if the sound was shorter than a block.
+
+        The next sample need not follow on: blocks begin anew with it, the mean is kept.
+        """
         held = np.empty(0, np.float32) if self._count else self._pending
         self._pending = np.empty(0, np.float32)
         return held - np.float32(held.mean()) if len(held) else held
-
-    def restart(self) -> None:
-        """Sound was lost: blocks begin anew with the next sample, the mean is kept."""
-        self._pending = np.empty(0, np.float32)
 
     def _offsets(self, means: list[float]) -> Samples:
         """What to subtract from each block, and from the one begun after them."""
@@ -64,7 +65,7 @@ class DcBlocker:
         return np.array(offsets, np.float32)
 
 
-def without_offset(samples: Samples) -> Samples:
+def without_offset(samples: Samples, rate: float) -> Samples:
     """A whole mono clip, shape (n,), as a `DcBlocker` gives it."""
-    blocker = DcBlocker()
+    blocker = DcBlocker(rate)
     return np.concatenate((blocker.push(samples), blocker.flush()))

@@ -45,7 +45,7 @@ class Intake:
         self._broken = False
         self._held = 0
         self._resampler = StreamResampler(source_rate, rate)
-        self._dc = DcBlocker()
+        self._dc = DcBlocker(source_rate)
         self._next = 0
         self._anchor = (0.0, 0.0, float(rate))
 
@@ -142,11 +142,12 @@ class Intake:
 
     def _hear(self, samples: Samples) -> None:
         """Write sound that follows on, at the ring's rate and without a constant offset."""
-        self.ring.write(self._dc.push(self._resampler.push(samples)))
+        self.ring.write(self._resampler.push(self._dc.push(samples)))
 
     def flush(self) -> None:
         """The stream ended: write what is left, and what the resampler held back."""
         self.fetch()
+        self.ring.write(self._resampler.push(self._dc.flush()))
         self._write_up_to(self._resampler.flush(), self._next)
 
     def captured_at(self, sample: int) -> float:
@@ -158,18 +159,17 @@ class Intake:
         hole = until - self._next
         start, end = (round(x * self._rate / self._source_rate) for x in (self._next, until))
         self.lost.append(LostSound(Span(start, end), cause))
+        self.ring.write(self._resampler.push(self._dc.flush()))
         if hole <= self.LONGEST_FILL_S * self._source_rate:
-            self._hear(np.zeros(hole, np.float32))
+            self.ring.write(self._resampler.push(np.zeros(hole, np.float32)))
         else:
             self._write_up_to(self._resampler.flush(), self._next)
             self.ring.skip(end - self.ring.end)
             self._resampler = StreamResampler(self._source_rate, self._rate)
-            self._dc.restart()
         self._next = until
 
     def _write_up_to(self, samples: Samples, source_end: int) -> None:
         """Write `samples` so that the ring ends just where `source_end` falls on its clock."""
-        samples = np.concatenate((self._dc.push(samples), self._dc.flush()))
         missing = round(source_end * self._rate / self._source_rate) - self.ring.end
         self.ring.write(samples[: max(0, missing)])
         self.ring.skip(missing - len(samples))

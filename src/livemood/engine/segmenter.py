@@ -1,7 +1,6 @@
 """The reader's side of one channel: from the ring to speech, gaps and windows."""
 
-from collections.abc import Sequence
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from livemood.audio import Overrun, Samples, Span

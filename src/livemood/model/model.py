@@ -259,10 +259,11 @@ class Model:
 
         `samples` is mono sound, shape (n,), of any length and rate: floats in [-1, 1], or int16 or
         int32, which are divided by their full scale. The label is `uncertain` where less than
-        0.3 s of it is speech, and for a model that tells what is no speech. Sound before the first and after the last speech is left out, as the live gate does; a clip longer than the
-        model's window is read in overlapping windows, whose probabilities are averaged; one
-        shorter than the shortest window is filled up with silence. With `baseline` the reading is
-        related to how that voice usually sounds; the baseline stays as it is.
+        0.3 s of it is speech, or where a model that tells so says that it is no speech. Sound
+        before the first and after the last speech is left out, as the live gate does; a clip
+        longer than the model's window is read in overlapping windows, whose probabilities are
+        averaged; one shorter than the shortest window is filled up with silence. With `baseline`
+        the reading is related to how that voice usually sounds; the baseline stays as it is.
 
         Raises `UsageError` if `samples` has another type or shape, is empty, is not finite, or
         holds floats of integer scale, and `ModelError` if `baseline` is another model's.
@@ -322,7 +323,7 @@ class Model:
         """The same, and how many seconds of the clip are speech."""
         features, window = self.manifest.features, self.manifest.window
         rate = features.sample_rate
-        sound = without_offset(resample(sound, sample_rate, rate))
+        sound = resample(without_offset(sound, sample_rate), sample_rate, rate)
         shortest, longest = round(window.shortest_s * rate), round(window.longest_s * rate)
         span, voiced = find_speech(sound, open_detector("webrtc"), shortest)
         sound = sound[span.start : span.end]

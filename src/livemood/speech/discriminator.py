@@ -18,8 +18,10 @@ FEATURES: Final = 11
 _FIRST_BIN, _BINS = 2, 76
 _PEAKS: Final = 6
 _ROWS: Final = 8
-_FLATTEST: Final = 1e-3
+_FLATTEST: Final = 0.02
 _DEEPEST_DB, _FAINT_DB, _DECAY_DB = -30.0, -20.0, 0.5
+_BREAK: Final = 10
+_FORGOTTEN: Final = 300
 _FAST, _SLOW, _SLOWEST = 0.44, 0.12, 0.04
 _LEVEL_FAST, _LEVEL_SLOW = 0.2, 0.05
 _STEADY, _LEVEL = -0.7, -8.0
@@ -35,7 +37,8 @@ class SpeechDiscriminator:
     network of eight units (`assets/discriminator.json`, made by `scripts/train_discriminator.py`).
     Every second frame is looked at. Levels count only relative to each other.
 
-    A pure object: pushed frames and what the detector says of them.
+    After six seconds without a voice nothing heard before counts. A pure object: pushed frames and
+    what the detector says of them.
     """
 
     def __init__(self) -> None:
@@ -44,9 +47,13 @@ class SpeechDiscriminator:
     def reset(self) -> None:
         """Forget all sound heard so far."""
         self._before = np.zeros((2, FRAME), np.float32)
+        self._unvoiced = _BREAK + 1
+        self._odd = False
+        self._forget()
+
+    def _forget(self) -> None:
         self._state = [_STEADY] * 9 + [_LEVEL] * 2
         self._peak = -math.inf
-        self._odd = False
         self._last = _probabilities([self._state])[0]
 
     def push(self, frames: Samples, energies: list[float], voiced: list[bool]) -> list[float]:
@@ -76,18 +83,20 @@ class SpeechDiscriminator:
         judged = []
         for at, (energy, voice) in enumerate(zip(energies, voiced, strict=True)):
             below = self._below_peak(energy)
-            if voice:
-                self._take(below, moved[at // 2] if looked_at[at] else None)
-                if looked_at[at]:
-                    judged.append(self._state.copy())
+            self._unvoiced = 0 if voice else self._unvoiced + 1
+            if self._unvoiced == _FORGOTTEN:
+                self._forget()
+            if self._unvoiced <= _BREAK:  # between two keystrokes, too
+                self._state[9] += _LEVEL_FAST * (below - self._state[9])
+                self._state[10] += _LEVEL_SLOW * (below - self._state[10])
+            if voice and looked_at[at]:
+                if below > _FAINT_DB:
+                    self._take(moved[at // 2])
+                judged.append(self._state.copy())
         return judged, looked_at
 
-    def _take(self, below: float, movement: list[float] | None) -> None:
+    def _take(self, movement: list[float]) -> None:
         state = self._state
-        state[9] += _LEVEL_FAST * (below - state[9])
-        state[10] += _LEVEL_SLOW * (below - state[10])
-        if movement is None or below <= _FAINT_DB:
-            return
         for kind, value in enumerate(movement):
             state[kind] += _FAST * (value - state[kind])
             state[kind + 3] += _SLOW * (value - state[kind + 3])
@@ -160,7 +169,7 @@ def _fourier() -> NDArray[np.float32]:
 
 @cache
 def _network() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights of the hidden units, (features + 1, units), and of the output, (units + 1,); the bias last."""
+    """Weights of the hidden units, (features + 1, units), and of the output; biases come last."""
     text = files("livemood").joinpath("assets", "discriminator.json").read_text("utf-8")
     held = json.loads(text)
     return np.array(held["hidden"]), np.array(held["output"])

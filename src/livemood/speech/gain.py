@@ -9,8 +9,13 @@ TARGET: Final = 10 ** (-22 / 20)
 """Root mean square at which the loudest stretch of the last seconds comes out."""
 ABOVE_NOISE: Final = 10 ** (40 / 20)
 """While nobody has spoken, the gain is that for a voice so far above the noise."""
-QUIETEST: Final = 10 ** (-65 / 20)
+LOUDEST: Final = 2 * TARGET
+"""No frame comes out louder, so that a voice out of silence is not overdriven."""
+QUIETEST: Final = 10 ** (-75 / 20)
 """A voice below this is not lifted further: what 16 bits keep of it is mostly rounding."""
+SILENT: Final = 2.0**-16
+"""Half a step of 16 bits: fainter sound is digital silence, as of a muted call."""
+FIRST_AFTER_SILENCE: Final = 0.1
 REMEMBERED: Final = 6
 """Seconds for which the loudest and the quietest stretch count."""
 _SMOOTHING, _NOISE_SMOOTHING = 0.05, 0.3
@@ -39,15 +44,24 @@ class SlowGain:
         self._loudest_before, self._quietest_before = 0.0, math.inf
         self._loudest, self._quietest = 0.0, math.inf
         self._smooth = self._noise = -1.0
-        self._gain = 0.0
+        self._gain, self._silent = 0.0, 0
 
     def push(self, levels: Sequence[float]) -> list[float]:
         """The gain of each frame, from its root mean square in [0, 1]."""
         return [self._next(level) for level in levels]
 
     def _next(self, level: float) -> float:
+        if level < SILENT:  # no sound, and not a room that is quiet
+            self._silent += 1
+            if self._silent == REMEMBERED * self._frames_s:
+                self.reset()
+                self._silent = REMEMBERED * self._frames_s
+            return self._gain
         if self._noise < 0:
-            self._smooth = self._noise = level
+            self._smooth = level
+            # Out of digital silence a voice may be the first that is heard.
+            self._noise = max(SILENT, FIRST_AFTER_SILENCE * level) if self._silent else level
+        self._silent = 0
         self._smooth += _SMOOTHING * (level - self._smooth)
         self._noise += _NOISE_SMOOTHING * (level - self._noise)
         self._count += 1
@@ -60,7 +74,7 @@ class SlowGain:
         wanted = TARGET / max(voice, noise * ABOVE_NOISE)
         risen = self._gain * self._rise
         self._gain = wanted if wanted < risen or not self._gain else risen
-        return self._gain
+        return min(self._gain, LOUDEST / level) if level > 0 else self._gain
 
     def _next_second(self) -> None:
         self._count = 1

@@ -1,7 +1,8 @@
 """Voice activity detectors behind one small interface."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Final, Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ from livemood.audio.block import Samples
 from livemood.errors import PluginError, UsageError
 from livemood.plugins import find_plugin, plugin_names
 from livemood.speech.discriminator import SpeechDiscriminator
-from livemood.speech.gain import SlowGain
+from livemood.speech.gain import REMEMBERED, SILENT, SlowGain
 
 SAMPLE_RATE: Final = 16000
 """Every detector hears 16 kHz sound, as the rest of the pipeline does."""
@@ -114,7 +115,9 @@ class LevelProofDetector:
     ) -> None:
         self.frame_length = detector.frame_length
         self._detector = detector
-        self._gain = SlowGain(round(SAMPLE_RATE / self.frame_length))
+        frames_s = round(SAMPLE_RATE / self.frame_length)
+        self._gain = SlowGain(frames_s)
+        self._silent, self._long_silence = 0, REMEMBERED * frames_s
         self._discriminator = discriminator
 
     def probabilities(self, samples: Samples) -> list[float]:
@@ -122,12 +125,32 @@ class LevelProofDetector:
         length = self.frame_length
         frames = samples[: len(samples) // length * length].reshape(-1, length)
         energies: list[float] = np.add.reduce(np.square(frames), axis=1).tolist()
-        gains = self._gain.push([math.sqrt(energy / length) for energy in energies])
-        lifted = frames * np.array(gains, np.float32)[:, np.newaxis]
-        said = list(self._detector.probabilities(lifted.reshape(-1)))
+        levels = [math.sqrt(energy / length) for energy in energies]
+        gains = np.array(self._gain.push(levels), np.float32)
+        # Digital silence would teach the detector that every quiet room is a voice.
+        sounding = [level >= SILENT for level in levels]
+        lifted = frames * gains[:, np.newaxis]
+        said: list[float] = []
+        for start, end in self._stretches(sounding):
+            said += [0.0] * (start - len(said))
+            said += self._detector.probabilities(lifted[start:end].reshape(-1))
+        said += [0.0] * (len(frames) - len(said))
         if self._discriminator is None:
             return said
         return self._discriminator.push(frames, energies, [p >= _VOICED for p in said])
+
+    def _stretches(self, sounding: list[bool]) -> Iterator[tuple[int, int]]:
+        """Frames in a row that are no silence; after a long one the detector begins afresh."""
+        at = 0
+        for sounds, frames in groupby(sounding):
+            start, at = at, at + len(list(frames))
+            if not sounds:
+                self._silent += at - start
+                continue
+            if self._silent >= self._long_silence:
+                self._detector.reset()
+            self._silent = 0
+            yield start, at
 
     def refresh(self) -> None:
         """Begin the decision afresh, as its state drifts; what is known of the level is kept."""
@@ -137,6 +160,7 @@ class LevelProofDetector:
         """Forget all sound heard so far."""
         self._detector.reset()
         self._gain.reset()
+        self._silent = 0
         if self._discriminator:
             self._discriminator.reset()
 
