@@ -121,7 +121,7 @@ def _movement(seen: Samples) -> list[list[float]]:
     magnitude = np.sqrt(power)
     totals: list[float] = np.add.reduce(power, axis=1).tolist()
     products = [
-        np.add.reduce(magnitude[2:] * magnitude[lag:-2 + lag], axis=1).tolist() for lag in (1, 0)
+        np.add.reduce(magnitude[2:] * magnitude[lag : -2 + lag], axis=1).tolist() for lag in (1, 0)
     ]
     power.sort(axis=1)  # and not a partition: so the order of summation is always the same
     highest: list[float] = np.add.reduce(power[2:, -_PEAKS:], axis=1).tolist()

@@ -15,7 +15,8 @@ QUIETEST: Final = 10 ** (-75 / 20)
 """A voice below this is not lifted further: what 16 bits keep of it is mostly rounding."""
 SILENT: Final = 2.0**-16
 """Half a step of 16 bits: fainter sound is digital silence, as of a muted call."""
-FIRST_AFTER_SILENCE: Final = 0.1
+FIRST_AFTER_SILENCE: Final = 0.3
+"""Share of what comes first after it that may be noise."""
 REMEMBERED: Final = 6
 """Seconds for which the loudest and the quietest stretch count."""
 _SMOOTHING, _NOISE_SMOOTHING = 0.05, 0.3
