@@ -4,24 +4,23 @@
 protocol has a script of its own, `make_protocol.py`; this one runs it too.
 """
 
-import ast
 import inspect
 import re
-import textwrap
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import make_protocol
+import reference_python
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from reference_python import NOTE, cell, prose
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo, ParameterInfo
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 REFERENCE = DOCS / "reference"
-NOTE = "<!-- Made by scripts/make_reference.py. Change the code, then run it again. -->"
 
 
 # Commands
@@ -30,10 +29,7 @@ NOTE = "<!-- Made by scripts/make_reference.py. Change the code, then run it aga
 def commands() -> str:
     """The page of the command line."""
     from livemood.cli.main import app
-    from livemood.toolkit.commands import app as research
 
-    wing = {_name(c): c for c in research.registered_commands}
-    groups = {g.name: g.typer_instance for g in research.registered_groups}
     parts = [
         "# Commands",
         NOTE,
@@ -42,13 +38,10 @@ def commands() -> str:
         "something that cannot be done.",
     ]
     for command in app.registered_commands:
-        name = _name(command)
-        if name in groups:
-            parts += _group(f"livemood {name}", groups[name], command.callback)
-        else:
-            parts += _command(f"livemood {name}", wing.get(name, command), 2)
+        if not command.hidden:
+            parts += _command(f"livemood {_name(command)}", command, 2)
     for group in app.registered_groups:
-        parts += _group(f"livemood {group.name}", group.typer_instance, None)
+        parts += _group(f"livemood {group.name}", group.typer_instance)
     return "\n\n".join(parts) + "\n"
 
 
@@ -57,10 +50,10 @@ def _name(command: CommandInfo) -> str:
     return command.name or command.callback.__name__.replace("_", "-")
 
 
-def _group(name: str, app: typer.Typer, said: Callable[..., object] | None) -> Iterator[str]:
+def _group(name: str, app: typer.Typer) -> Iterator[str]:
     callback = app.registered_callback and app.registered_callback.callback
     yield f"## `{name}`"
-    yield _prose(app.info.help or inspect.getdoc(said or callback) or "")
+    yield prose(app.info.help or inspect.getdoc(callback) or "")
     for command in app.registered_commands:
         yield from _command(f"{name} {_name(command)}", command, 3)
 
@@ -69,7 +62,7 @@ def _command(name: str, command: CommandInfo, depth: int) -> Iterator[str]:
     callback = command.callback
     assert callback
     yield f"{'#' * depth} `{name}`"
-    yield _prose(command.help or inspect.getdoc(callback) or "")
+    yield prose(command.help or inspect.getdoc(callback) or "")
     hints = typing.get_type_hints(callback, include_extras=True)
     usage, rows = [name], []
     for parameter in inspect.signature(callback).parameters.values():
@@ -79,8 +72,8 @@ def _command(name: str, command: CommandInfo, depth: int) -> Iterator[str]:
         if bare or isinstance(info, ArgumentInfo):
             metavar = (info and info.metavar) or parameter.name.upper()
             usage.append(metavar + ("..." if "list" in str(kind) else ""))
-            rows.append(f"| `{_cell(metavar)}` | {_cell((info and info.help) or '')} | required |")
-        elif isinstance(info, OptionInfo):
+            rows.append(f"| `{cell(metavar)}` | {cell((info and info.help) or '')} | required |")
+        elif isinstance(info, OptionInfo) and not info.hidden:
             rows.append(_option(parameter, info, kind))
     yield f"```\n{' '.join(usage)} [OPTIONS]\n```"
     if rows:
@@ -100,7 +93,7 @@ def _option(parameter: inspect.Parameter, info: OptionInfo, kind: object) -> str
     shown = ", ".join(f"`{name}`" for name in names)
     if "bool" not in str(kind):
         shown += f" {info.metavar or _kind(kind)}"
-    text = _cell(info.help or "")
+    text = cell(info.help or "")
     if info.envvar:
         text += f" Or set `{info.envvar}`."
     return f"| {shown} | {text} | {_default(default)} |"
@@ -161,14 +154,14 @@ def _models(title: str, lead: str, roots: dict[str, type[BaseModel]]) -> str:
 
 def _fields(model: type[BaseModel], place: str) -> Iterator[str]:
     """The table of one model, then those of the models inside it, in depth first order."""
-    yield _prose(inspect.getdoc(model) or "")
+    yield prose(inspect.getdoc(model) or "")
     inner = []
     rows = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in model.model_fields.items():
         part = _inside(field)
         if part:
             inner.append((f"{place}.{name}".lstrip("."), part, _many(field)))
-        described = _cell(make_protocol.field_doc(model, name))
+        described = cell(make_protocol.field_doc(model, name))
         rows.append(f"| `{name}` | {_type(field)} | {_value(field)} | {described} |")
     yield "\n".join(rows)
     for where, part, many in inner:
@@ -216,101 +209,9 @@ def _value(field: FieldInfo) -> str:
     return f"`{field.default}`"
 
 
-# Python names
-
-
-def python() -> str:
-    """The page of what `import livemood` gives."""
-    import livemood
-
-    parts = [
-        "# Python",
-        NOTE,
-        "What stands here is public: it changes only as the compatibility policy in "
-        "[the changelog](../../CHANGELOG.md) says. Everything else is livemood's own and may "
-        "change from one version to the next.",
-    ]
-    for name in livemood.__all__:
-        if not name.startswith("__"):
-            parts += _object(name, getattr(livemood, name))
-    return "\n\n".join(parts) + "\n"
-
-
-def _object(name: str, found: object) -> Iterator[str]:
-    yield f"## `{name}`"
-    if inspect.isclass(found):
-        yield from _class(name, found)
-    elif callable(found):
-        yield f"```python\n{_signature(found, name)}\n```"
-        yield _prose(inspect.getdoc(found) or "")
-    else:
-        yield f"`{found}`"
-
-
-def _class(name: str, found: type) -> Iterator[str]:
-    yield _prose(_own_doc(found))
-    documented = make_protocol.docstrings(found) if _has_source(found) else {}
-    if documented:
-        rows = [f"| `{field}` | {_cell(text)} |" for field, text in documented.items()]
-        yield "\n".join(["| field | meaning |", "| --- | --- |", *rows])
-    for attribute, value in vars(found).items():
-        if attribute.startswith("_") or attribute in ("model_config", "model_post_init"):
-            continue
-        if isinstance(value, property):
-            yield f"### `{name}.{attribute}`\n\n{_prose(inspect.getdoc(value) or '')}"
-        elif isinstance(value, classmethod | staticmethod) or inspect.isfunction(value):
-            function = value if inspect.isfunction(value) else value.__func__
-            text = _prose(inspect.getdoc(function) or "")
-            yield f"### `{name}.{attribute}`\n\n```python\n{_signature(function)}\n```\n\n{text}"
-
-
-def _own_doc(found: type) -> str:
-    return inspect.cleandoc(found.__doc__ or "")
-
-
-def _has_source(found: type) -> bool:
-    return found.__module__.startswith("livemood")
-
-
-def _signature(function: Callable[..., object], name: str = "") -> str:
-    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("cls, ")
-    arguments = "" if arguments in ("self", "cls") else arguments
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    line = f"{name or node.name}({arguments}){returns}"
-    if len(line) <= 90:
-        return line
-    inside = ",\n    ".join(_split(arguments))
-    return f"{name or node.name}(\n    {inside},\n){returns}"
-
-
-def _split(arguments: str) -> Iterator[str]:
-    """The arguments one by one: at commas that stand in no bracket."""
-    depth, start = 0, 0
-    for index, letter in enumerate(arguments):
-        depth += (letter in "([{") - (letter in ")]}")
-        if letter == "," and not depth:
-            yield arguments[start:index].strip()
-            start = index + 1
-    yield arguments[start:].strip()
-
-
-# Text
-
-
-def _prose(text: str) -> str:
-    """A docstring as Markdown: indented lines stay as they are."""
-    return inspect.cleandoc(text)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", r"\|")
-
-
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
-    "python.md": python,
+    "python.md": reference_python.python,
     "recipe.md": recipe,
     "settings.md": settings,
 }

@@ -1,5 +1,7 @@
 import importlib.util
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,28 @@ import pytest
 from livemood.model import load_model
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Plain `pytest`, all of the fast tests, runs in two processes; tests that you name in one."""
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    parallel = config.getoption("numprocesses", default=0)
+    if config.getoption("cov_source", default=None):  # it has to be told of processes by -n
+        return
+    fast = config.getoption("markexpr") == "not slow"
+    if everything and fast and parallel is None and not hasattr(config, "workerinput"):
+        config.option.numprocesses, config.option.dist = 2, "loadgroup"
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of one module stay together, since they share what is costly.
+
+    So do all that drive a browser: they share it, and are not to be late for each other.
+    """
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +70,39 @@ def synthetic():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.synthetic
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory):
+    """The environment in which device `pulse` hears the sink `mic`."""
+    for program in ("pulseaudio", "paplay", "pactl"):
+        if not shutil.which(program):
+            pytest.skip(f"no {program}: install pulseaudio and pulseaudio-utils")
+    folder = tmp_path_factory.mktemp("pulse")
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
+    env["PULSE_SOURCE"] = "mic.monitor"
+    server = subprocess.Popen(
+        [
+            "pulseaudio",
+            "-n",
+            "--daemonize=no",
+            "--exit-idle-time=-1",
+            "-L",
+            "module-native-protocol-unix auth-anonymous=1",
+            "-L",
+            "module-null-sink sink_name=mic rate=48000 channels=1",
+        ],
+        env=env,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(100):
+        ready = subprocess.run(["pactl", "info"], env=env, capture_output=True, check=False)
+        if ready.returncode == 0:
+            break
+        # pactl itself waits for the connection; the server announces readiness by nothing else.
+        assert server.poll() is None, "PulseAudio ended"
+    else:
+        pytest.fail("PulseAudio did not answer")
+    yield env
+    server.terminate()
+    server.wait(10)

@@ -1,6 +1,9 @@
 """The Python API, as the README shows it."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -35,11 +38,57 @@ def test_what_cannot_work_is_said_before_the_first_event(tmp_path):
         livemood.load_model("nothing")
 
 
-def test_public_names_resolve():
+PUBLIC = """
+AnyEvent AudioBlock Busy ChannelSummary ConnectError DeviceError Emotion EmotionModel ErrorEvent
+Event FileError Gap GateSettings LivemoodError Load Marker Model ModelError MonitorSettings
+PluginError Prediction ProtocolError Segment Session SessionEnded SessionStarted Sink
+SmootherSettings Source SourceError SpeechEnded SpeechStarted StreamingEmotionModel Summary
+Timeline UsageError VoiceActivityDetector WindowSettings __version__ analyze connect listen
+load_model parse_event
+"""
+"""Removing one takes a major version: see docs/reference/compatibility.md."""
+
+
+def test_public_names_are_pinned_and_resolve():
+    assert set(livemood.__all__) == set(PUBLIC.split())
     for name in livemood.__all__:
         assert getattr(livemood, name) is not None
+        assert name in dir(livemood)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = livemood.nonsense
+
+
+def test_public_names_say_what_they_are():
+    for name in livemood.__all__:
+        found = getattr(livemood, name)
+        if isinstance(found, type) or callable(found):
+            assert (found.__doc__ or "").strip(), f"{name} has no docstring"
+
+
+def test_every_error_is_drawn_in_its_modules_docstring():
+    from livemood import errors
+
+    kinds = {
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    for name, kind in kinds.items():
+        assert issubclass(kind, livemood.LivemoodError)
+        assert f" {name} " in errors.__doc__.replace("─", " ")
+        assert getattr(livemood, name) is kind
+
+
+def test_a_file_fails_alike_whichever_way_it_is_read(tmp_path):
+    damaged = tmp_path / "damaged.wav"
+    damaged.write_bytes(b"RIFF" + bytes(40))
+    for path in (damaged, tmp_path / "none.wav"):
+        kinds = []
+        for way in (livemood.analyze, livemood.listen):
+            with pytest.raises(livemood.FileError) as failed:
+                list(way(path).events if way is livemood.analyze else way(path))
+            kinds.append(type(failed.value))
+        assert kinds[0] is kinds[1]
 
 
 async def test_connect_is_an_async_iterator_of_a_running_monitor(demo_file):
@@ -56,3 +105,15 @@ async def test_connect_is_an_async_iterator_of_a_running_monitor(demo_file):
         assert await session is None
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert events[-1].type == "session.ended"
+
+
+def test_a_reading_leaves_nothing_in_the_home_folder_and_sends_nothing(demo_file, tmp_path):
+    """ONNX Runtime would leave telemetry there, to be uploaded."""
+    home = {name: str(tmp_path) for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    env = {n: v for n, v in os.environ.items() if n != "ORT_DISABLE_TELEMETRY"} | home
+    code = f"import livemood; print(livemood.analyze({str(demo_file)!r}).segments(0)[0].label)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -102,8 +102,27 @@ async def test_what_is_no_event_is_said_in_one_line(text):
     assert "\n" not in str(failed.value)
 
 
-async def test_the_address_of_the_page_will_do():
+@pytest.mark.parametrize(
+    ("page", "asked"),
+    [
+        ("/", "/v1/timeline?after=0"),
+        ("", "/v1/timeline?after=0"),
+        ("/v1/timeline", "/v1/timeline?after=0"),
+        ("/sessions/4f2a", "/v1/timeline?after=0&session=4f2a"),
+        ("/behind/a/proxy/sessions/4f2a/", "/behind/a/proxy/v1/timeline?after=0&session=4f2a"),
+        ("/?session=x%26y", "/v1/timeline?after=0&session=x%26y"),
+    ],
+)
+async def test_the_address_of_the_page_will_do(page, asked):
     async with Server(([message(1, **ENDED)], 1000)) as server:
-        events = [e async for e in livemood.connect(server.url.replace("ws:", "http:") + "/")]
+        url = server.url.replace("ws:", "http:") + page
+        events = [e async for e in livemood.connect(url)]
     assert [e.type for e in events] == ["session.ended"]
-    assert server.asked[0].startswith("/v1/timeline?")
+    assert server.asked == [asked]
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "host:8765", "ws://", "http://[", "ws://a b"])
+async def test_what_is_no_address_is_said(url):
+    with pytest.raises(livemood.UsageError, match="no WebSocket address"):
+        async for _ in livemood.connect(url):
+            pass

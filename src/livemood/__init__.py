@@ -3,11 +3,11 @@
 It estimates how speech sounds while it is spoken, not what a person feels.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import os
 
 from livemood.version import __version__
 
+TYPE_CHECKING = False  # `typing` itself takes longer to import than all of this module
 if TYPE_CHECKING:
     from livemood.api import analyze, listen
     from livemood.audio import AudioBlock
@@ -96,6 +96,10 @@ __all__ = [
     "parse_event",
 ]
 
+# ONNX Runtime from 1.32 on writes telemetry into the user's cache folder and uploads it, from its
+# import on. livemood sends nothing anywhere. Set the variable to 0 if you want it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # Resolved on first use, so that `import livemood` itself costs next to nothing.
 _HOMES = {
     "AnyEvent": "livemood.timeline.events",
@@ -143,11 +147,14 @@ _HOMES = {
     "parse_event": "livemood.timeline",
 }
 
+if not TYPE_CHECKING:  # who checks types is to be told of a name that does not exist
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public object of the package
-    if name not in _HOMES:
-        raise AttributeError(f"module 'livemood' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    def __getattr__(name):  # noqa: ANN001, ANN202
+        if name not in _HOMES:
+            raise AttributeError(f"module 'livemood' has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -3,17 +3,19 @@
 import os
 import sys
 
+from livemood.cli.interrupt import INTERRUPTED, QuietInterrupts
+
 
 def main() -> None:
-    """Run the command line; Ctrl-C before it has begun ends it without a word."""
-    if sys.stdout is None:  # closed by the caller
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    """Run the command line; Ctrl-C ends it without a word."""
     try:
-        from livemood.cli.main import main as run
-
+        with QuietInterrupts():
+            if sys.stdout is None:  # closed by the caller
+                sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+            from livemood.cli.main import main as run
         run()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

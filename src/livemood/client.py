@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit, urlunsplit
 
 from pydantic import ValidationError
 
@@ -30,6 +31,8 @@ LATER = 1013
 """That of a server that cannot now (RFC 6455, registered later: try again later)."""
 BUSY = (429, 503)
 """The same as an answer of HTTP (RFC 6585, RFC 9110)."""
+PATH = "/v1/timeline"
+_PAGE = re.compile(r"(?P<before>.*)/sessions/(?P<session>[^/]+)")
 FIRST_PATIENCE_S = 2.0
 """A monitor that never answered is given no more than this."""
 
@@ -40,12 +43,14 @@ async def connect(
     """The events of the monitor at `url`, from the one after `after` on, each once and in order.
 
     `url` is `ws://HOST:PORT`, with or without the path `/v1/timeline`; of a server of many sessions
-    `ws://HOST:PORT?session=ID`, with a `token` where one is asked for. `http://` and `https://` do
-    as well. A connection that breaks is made again, and what was missed is fetched; if the monitor
-    was restarted meanwhile, its new session is told from its beginning. A server that was killed
-    may have handed out events that it had not written yet: an `error` event `rewound` says how
-    many, and what follows counts on from those before them. Ends with the session, without an
-    event if no sound ever came.
+    `ws://HOST:PORT?session=ID`, with a `token` where one is asked for. The address of the page in
+    the browser, `http://HOST:PORT` or `http://HOST:PORT/sessions/ID`, will do.
+
+    A connection that breaks is made again, and what was missed is fetched; if the monitor was
+    restarted meanwhile, its new session is told from its beginning. A server that was killed may
+    have handed out events that it had not written yet: an `error` event `rewound` says how many,
+    and what follows counts on from those before them. Ends with the session, without an event if
+    no sound ever came.
 
     A server that cannot now, with as many clients as it takes, is asked again. Types of events and
     fields that this version does not know are passed over: the server may be newer.
@@ -112,8 +117,7 @@ class _Feed:
     """How far a session has been told, whatever connections it took."""
 
     def __init__(self, url: str, after: int) -> None:
-        self.base = _address(url)
-        self.session = (parse_qs(urlsplit(url).query).get("session") or [""])[0]
+        self.base, self.session = _address(url)
         self._seen = after
 
     @property
@@ -169,7 +173,8 @@ def _refusal(error: Exception) -> str:
     return f"refused: {said}"
 
 
-def _address(url: str) -> str:
+def _address(url: str) -> tuple[str, str]:
+    """Where the events of `url` are, and the session that it names, if any."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -180,5 +185,10 @@ def _address(url: str) -> str:
         usable = False
     if not usable:
         raise UsageError(f"{url!r} is no WebSocket address: give one like ws://127.0.0.1:8765")
-    path = parts.path if parts.path not in ("", "/") else "/v1/timeline"
-    return urlunsplit((scheme, parts.netloc, path, "", ""))
+    session = (parse_qs(parts.query).get("session") or [""])[0]
+    path = parts.path.rstrip("/")
+    if page := _PAGE.fullmatch(path):  # what stands in the browser
+        path, session = page["before"], unquote(page["session"])
+    if not path.endswith(PATH):
+        path += PATH
+    return urlunsplit((scheme, parts.netloc, path, "", "")), session

@@ -1,5 +1,6 @@
 """The terminal view, in a real terminal: a pseudo-terminal whose output an emulator reads."""
 
+import io
 import os
 import re
 import select
@@ -9,11 +10,16 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
+import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+import livemood
 from livemood.cli.repaint import Repainter
+from livemood.cli.state import ViewState
 from livemood.cli.view import LiveView
 
 pyte = pytest.importorskip("pyte", reason="pyte is not installed")
@@ -129,7 +135,7 @@ def test_ctrl_c_gives_the_cursor_back_and_the_summary():
 def test_what_stood_above_stays_when_the_terminal_changes_its_size():
     command = ["sh", "-c", 'echo mine; exec "$@"', "sh", *DEMO, "--speed", "2"]
     with Terminal(command, columns=80, lines=30) as terminal:
-        terminal.read(lambda text: text.count("valence") == 2)
+        terminal.read(lambda text: len(re.findall("valence|last heard", text)) == 2)
         terminal.resize(100, 32)
         # What is read may end within a repaint: a whole one has both panels and the last line.
         terminal.read(
@@ -190,3 +196,82 @@ def test_whatever_is_painted_stands_there(pages):
         assert not any(shown[len(lines) :])
         assert (screen.cursor.x, screen.cursor.y) == (0, len(lines))
     assert repainter.paint(lines) == ""
+
+
+def said_of(*events, now_ms=None):
+    """The view of one channel as text, and its first line with its styles."""
+    state = ViewState(None)
+    for event in events:
+        state.take(event)
+    if now_ms is not None:
+        state.tick(now_ms)
+    console = Console(width=80, record=True, file=io.StringIO(), force_terminal=True)
+    console.print(state.render(80))
+    return console.export_text(styles=False, clear=False), console.export_text(styles=True)
+
+
+def until(events, kind):
+    """The events of channel 0 up to the first of this kind that follows a reading."""
+    mine = [e for e in events if e.channel in (0, None)]
+    read = next(n for n, e in enumerate(mine) if e.type == "emotion")
+    end = next(n for n, e in enumerate(mine) if e.type == kind and n >= read)
+    return mine[: end + 1]
+
+
+@pytest.fixture(scope="module")
+def events(demo_file):
+    return [
+        e.model_copy(update={"channels": 1}) if e.type == "session.started" else e
+        for e in livemood.analyze(demo_file).events
+    ]
+
+
+def test_a_label_is_current_only_while_somebody_speaks(events):
+    speaking = until(events, "emotion")
+    text, styled = said_of(*speaking)
+    assert speaking[-1].label.upper() in text
+    assert "last heard" not in text
+
+    silent = until(events, "speech.ended")
+    end = silent[-1].end_ms
+    text, styled = said_of(*silent, now_ms=end + 12_400)
+    label = next(e.label for e in reversed(silent) if e.type == "emotion")
+    assert "last heard 12 s ago" in text
+    assert label.upper() not in text
+    headline = next(line for line in styled.splitlines() if "last heard" in line)
+    assert "\x1b[2m" in headline, "it is dim"
+    assert "\x1b[1m" not in headline, "and not bold"
+
+
+def test_the_ribbon_goes_on_while_nobody_speaks(events):
+    silent = until(events, "speech.ended")
+    end = silent[-1].end_ms
+    ribbons = [said_of(*silent, now_ms=end + s * 1000)[0].count("·") for s in (2, 7, 12)]
+    assert ribbons[1] - ribbons[0] == ribbons[2] - ribbons[1] == 10
+
+    state = ViewState(None)
+    for event in silent:
+        state.take(event)
+    state.tick(end + 5000)
+    state.tick(end)  # a clock that is behind takes nothing back
+    assert state.now_ms == end + 5000
+
+
+def test_time_stands_still_when_the_session_has_ended(events):
+    text, _ = said_of(*events, now_ms=10**7)
+    assert "last heard 9" not in text
+    assert re.search(r"at the end|last heard \d s ago", text)
+
+
+def test_while_silence_lasts_the_terminal_says_so_by_itself(tmp_path, demo_file):
+    samples, rate = sf.read(demo_file, dtype="float32")
+    samples = np.concatenate([samples[: 4 * rate, :1], np.zeros((20 * rate, 1), np.float32)])
+    sf.write(tmp_path / "quiet.wav", samples, rate)
+    command = [sys.executable, "-m", "livemood", "listen", "--file", tmp_path / "quiet.wav"]
+    with Terminal([*command, "--speed", "4", "--no-serve"]) as terminal:
+        terminal.read(lambda text: "valence" in text)
+        terminal.read(lambda text: re.search(r"last heard [5-9] s ago", text))
+        assert re.search(r"read \d+ of 24 s", terminal.text)
+        terminal.read(lambda text: re.search(r"last heard 1\d s ago", text))
+        terminal.read()
+        assert terminal.process.wait(20) == 0

@@ -1,15 +1,15 @@
 """A real microphone: PulseAudio's null sink, spoken into with paplay."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 from livemood.timeline.events import parse_event
 
@@ -24,42 +24,6 @@ CLIPS = [
     "03-01-07-02-01-01-11",
     "03-01-08-02-01-01-20",
 ]
-
-
-@pytest.fixture(scope="module")
-def microphone(tmp_path_factory):
-    """The environment in which device `pulse` hears the sink `mic`."""
-    for program in ("pulseaudio", "paplay", "pactl"):
-        if not shutil.which(program):
-            pytest.skip(f"no {program}: install pulseaudio and pulseaudio-utils")
-    folder = tmp_path_factory.mktemp("pulse")
-    env = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
-    env["PULSE_SOURCE"] = "mic.monitor"
-    server = subprocess.Popen(
-        [
-            "pulseaudio",
-            "-n",
-            "--daemonize=no",
-            "--exit-idle-time=-1",
-            "-L",
-            "module-native-protocol-unix auth-anonymous=1",
-            "-L",
-            "module-null-sink sink_name=mic rate=48000 channels=1",
-        ],
-        env=env,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(100):
-        ready = subprocess.run(["pactl", "info"], env=env, capture_output=True, check=False)
-        if ready.returncode == 0:
-            break
-        # pactl itself waits for the connection; the server announces readiness by nothing else.
-        assert server.poll() is None, "PulseAudio ended"
-    else:
-        pytest.fail("PulseAudio did not answer")
-    yield env
-    server.terminate()
-    server.wait(10)
 
 
 def listening(env, *arguments):
@@ -106,7 +70,10 @@ def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     heard = [event for event in events if event.type == "emotion"]
     assert len(heard) >= 3
     analyzed = subprocess.run(
-        [*LISTEN[:-1], "analyze", str(clip(name))], capture_output=True, text=True, check=True
+        [*LISTEN[:-1], "analyze", "--format", "json", str(clip(name))],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     channel = json.loads(analyzed.stdout)["channels"][0]
     read = [event["label"] for event in channel["events"] if event["type"] == "emotion"]
@@ -114,6 +81,55 @@ def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     ended = events[-1]
     assert ended.reason == "interrupted"
     assert ended.summary[0].session.dominant == channel["summary"]["dominant"]
+
+
+@pytest.mark.slow
+def test_channels_of_opposite_polarity_are_heard_and_told(microphone, clip, tmp_path):
+    voice, rate = sf.read(clip(CLIPS[0]))
+    sf.write(tmp_path / "twisted.wav", np.stack([voice, -voice], axis=1), rate)
+    subprocess.run(
+        ["pactl", "load-module", "module-null-sink", "sink_name=wide", "rate=48000", "channels=2"],
+        env=microphone,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    process, _ = listening({**microphone, "PULSE_SOURCE": "wide.monitor"})
+    subprocess.run(
+        ["paplay", "-d", "wide", str(tmp_path / "twisted.wav")], env=microphone, check=True
+    )
+    events = until(process, "speech.ended")
+    process.send_signal(signal.SIGINT)
+    until(process, "session.ended")
+    assert process.wait(20) == 0
+    assert any(event.type == "emotion" for event in events)
+    assert "cancel each other" in process.stderr.read()
+
+
+@pytest.mark.slow
+def test_what_the_computer_plays_is_one_channel_and_the_microphone_the_other(microphone, clip):
+    module = ["load-module", "module-null-sink", "sink_name=speakers", "rate=48000"]
+    subprocess.run(["pactl", *module], env=microphone, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["pactl", "set-default-sink", "speakers"], env=microphone, check=True)
+    devices = ["--device", "pulse", "--device", "loopback", "--participants", "Me,Them"]
+    process = subprocess.Popen(
+        [*LISTEN, *devices, "--json", "--no-serve"],
+        env=microphone,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = parse_event(process.stdout.readline())
+    assert (first.channels, first.participants) == (2, ("Me", "Them"))
+    heard = {}
+    for sink, channel in (("speakers", 1), ("mic", 0)):
+        subprocess.run(["paplay", "-d", sink, str(clip(CLIPS[0]))], env=microphone, check=True)
+        heard[channel] = until(process, "speech.ended")
+    process.send_signal(signal.SIGINT)
+    until(process, "session.ended")
+    assert process.wait(20) == 0
+    for channel, events in heard.items():
+        spoken = {e.channel for e in events if e.type in ("speech.started", "emotion")}
+        assert spoken == {channel}
 
 
 @pytest.mark.slow

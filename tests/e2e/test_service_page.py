@@ -143,7 +143,7 @@ def test_what_is_said_is_said_in_the_language_that_is_chosen(browser, service):
     browser.until("document.querySelector('#notice').innerText.includes('no such session')")
     browser.choose("#language", "zh")
     assert browser.text("#notice") == "该会话已不存在。"
-    for code, words in (("idle", "长时间没有声音,会话已结束。"), ("unheard_of", "as it is")):
+    for code, words in (("idle", "长时间没有声音，会话已结束。"), ("unheard_of", "as it is")):
         browser.later(
             "livemoodPage.take({ type: 'error', seq: null, code: args[0], message: 'as it is' })",
             code,

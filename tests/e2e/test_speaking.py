@@ -232,7 +232,7 @@ def test_a_refusal_is_said_in_the_language_of_the_page_and_nobody_else_is_asked(
     browser.until("document.querySelector('#notice').innerText.includes('refuses')")
     assert browser.text("#notice") == "The server refuses: The server is being stopped."
     browser.choose("#language", "zh")
-    assert browser.text("#notice") == "服务器拒绝:服务器正在停止。"
+    assert browser.text("#notice") == "服务器拒绝：服务器正在停止。"
     state(browser, "ready")
     hosts = {url.split("/")[2] for url in browser.requests()}
     assert hosts == {f"127.0.0.1:{network.port}"}

@@ -1,5 +1,6 @@
 """Many sessions in one hub: each reads as if it were alone, and none harms another."""
 
+import sys
 import threading
 import time
 
@@ -204,3 +205,57 @@ def test_what_fails_in_one_session_ends_that_one_alone(model, sounds, monkeypatc
     assert [e.code for e in hurt if e.type == "error"] == ["source_failed"]
     assert hurt[-1].type == "session.ended"
     alike(heard, alone(model, sounds[0]))
+
+
+def test_a_detector_that_fails_ends_its_own_session_in_order(model, sounds):
+    class Failing:
+        frame_length = 320
+
+        def probabilities(self, samples):
+            raise RuntimeError("out of order")
+
+        def reset(self):
+            pass
+
+    hurt, heard = [], []
+    with Hub(model) as hub:
+        broken = hub.open(SETTINGS, **about(None), sinks=[hurt.append], vad=Failing)
+        whole = hub.open(SETTINGS, **about(None), sinks=[heard.append])
+        for block in blocks(sounds[0]):
+            broken.push(block)
+            whole.push(block)
+        assert broken.ended.wait(WAIT_S)
+        whole.finish()
+        assert whole.ended.wait(WAIT_S)
+    assert [e.type for e in hurt] == ["session.started", "error", "session.ended"]
+    assert hurt[-1].reason == "error"
+    alike(heard, alone(model, sounds[0]))
+
+
+def test_a_session_is_queued_once_however_many_tell_of_it_at_once(model):
+    """Queued twice, it would be read twice in one round, by two inferences of one state."""
+    hub = Hub(model)  # its thread does not run: what is queued stays
+    session = hub.open(SETTINGS, **about(None), sinks=[])
+    together = threading.Barrier(4)
+
+    def let_others_run(frame, event, _):
+        if frame.f_code.co_name == "_tell":
+            time.sleep(0.001)  # before each line of it, so that all threads are on it at once
+            return let_others_run
+        return None
+
+    def tell():
+        sys.settrace(let_others_run)
+        together.wait()
+        session._tell()
+        sys.settrace(None)
+
+    for _ in range(5):
+        threads = [threading.Thread(target=tell) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert list(hub._queue) == [session]
+        hub._queue.clear()
+        session.inferences()

@@ -290,3 +290,36 @@ def test_sound_that_outruns_the_buffer_is_a_gap_and_no_silence(sound):
     gaps = [e for e in events if e.type == "gap"]
     assert gaps
     assert {e.cause for e in gaps} == {"overrun"}
+
+
+def test_sessions_of_one_model_object_are_read_one_at_a_time(sound):
+    """A model is used by one thread at a time: in threads of their own they must not mix."""
+    samples, rate = sound
+    reading, together = threading.Lock(), []
+
+    class Slow:
+        labels = ("calm", "excited")
+
+        def predict(self, samples, rate):
+            if not reading.acquire(blocking=False):
+                together.append(rate)
+                return [0.5, 0.5]
+            threading.Event().wait(0.002)
+            reading.release()
+            return [0.5, 0.5]
+
+    model, counts = Slow(), []
+
+    def push():
+        session = livemood.Session(rate=rate, model=model, settings=patient())
+        events = session.push(samples[: 6 * rate, 0]) + session.finish()
+        counts.append(sum(e.type == "emotion" for e in events))
+
+    threads = [threading.Thread(target=push) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == []
+    assert len(set(counts)) == 1
+    assert counts[0] > 5

@@ -36,14 +36,14 @@ def folder(request, tmp_path_factory):
         return out
     from livemood.training.export.onnx import export_onnx
     from livemood.training.network.dcrnn import DcRnn
-    from livemood.training.recipe.schema import NetworkPart
+    from livemood.training.recipe.sections import NetworkSection
 
     torch.manual_seed(1)
-    part = NetworkPart(channels=8, hidden=16, recurrent=8, moments=12)
+    part = NetworkSection(channels=8, hidden=16, recurrent=8, statistics_pooling=12)
     network = DcRnn(part, 64, 7).train()
     with torch.no_grad():
         network(torch.randn(16, 98, 64))
-        network.causal.pooling.output.weight *= 3
+        network.head.pooling.output.weight *= 3
     export_onnx(network.eval(), 64, out / "model.onnx")
     digest = hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()
     changes = {"sha256": digest, "precision": "float32", "name": "statistics"}
@@ -118,11 +118,18 @@ def test_hops_of_any_length_read_as_all_steps_at_once(model, sound, hops):
 
 
 def test_a_window_from_the_beginning_reads_as_a_clip(model, sound):
-    state = model.new_state()
+    """A clip begins at block 0; so does a stream after 125 blocks, where positions begin again."""
+    state, later = model.new_state(), 125
     for end in (4, 5, 7, 12):
-        got = read(model, state, sound, 0, end)
-        span = model.grid.sound_of(steps_of(model, 0, end))
-        clip = model.front_end(sound[span.start : span.end])
+        steps = steps_of(model, later - 1, later - 1 + end)
+        window = model.grid.sound_of(steps)
+        heard = sound[: len(window)]
+        start = model.grid.sound_of(steps_of(model, later - 1, later)).start
+        request = model.request(
+            state, window, lambda span, s=start: sound[span.start - s : span.end - s]
+        )
+        got = model.read([request])[0].probabilities
+        clip = model.front_end(heard)
         assert np.abs(got - model.classify([clip])[0]).max() < TOLERANCE
 
 

@@ -25,6 +25,8 @@ ROUTES = [
     ("POST", "/v1/sessions/{}/markers"),
     ("POST", "/v1/sessions/{}/end"),
     ("DELETE", "/v1/sessions/{}"),
+    ("GET", "/v1/baselines"),
+    ("DELETE", "/v1/baselines/1"),
     ("GET", "/v1/audit"),
     ("GET", "/metrics"),
 ]

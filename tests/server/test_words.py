@@ -43,6 +43,15 @@ def test_places_for_values_are_the_same_in_every_language():
         assert sorted(other) == sorted(english)
 
 
+def test_chinese_has_full_width_punctuation():
+    def texts(words):
+        for value in words.values():
+            yield from texts(value) if isinstance(value, dict) else [value]
+
+    for text in texts(WORDS["zh"]):
+        assert not re.search(r"[,:;?!()]", text), text
+
+
 @pytest.mark.parametrize("language", languages())
 def test_no_state_end_or_purpose_lacks_words(language):
     words = WORDS[language]

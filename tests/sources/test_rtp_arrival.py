@@ -142,6 +142,16 @@ def test_a_timestamp_that_stands_still_while_a_party_is_muted_is_a_gap(muted):
     assert {cause for _, cause in gaps(blocks)} == {"no_packets"}
 
 
+def test_a_last_packet_that_is_sent_late_belongs_to_what_came_before():
+    call = Call(2)
+    call.speak(100)
+    call.mute(0.7)
+    call.speak(1)
+    _, blocks = received(call)
+    assert gaps(blocks) == []
+    assert blocks[-1].end == 101 * LENGTH
+
+
 def test_what_the_network_held_up_stands_where_it_was_spoken():
     for packets in (5, 40, 500):
         call = Call(3)

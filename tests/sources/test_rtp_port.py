@@ -96,8 +96,10 @@ def test_packets_of_a_sender_from_elsewhere_are_not_heard(port, heard):
 def test_a_goodbye_counts_only_from_where_the_sender_is(port, heard):
     now = speak(port, range(10))
     port.take(goodbye(7), ELSEWHERE, now)
+    port.sweep(now + 1.1)
     assert heard.ended == []
-    port.take(goodbye(7), THERE, now)
+    port.take(goodbye(7), THERE, now + 1.1)
+    port.sweep(now + 2.3)
     assert heard.ended == [7]
 
 

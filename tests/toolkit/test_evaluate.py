@@ -2,15 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
 
 pytest.importorskip("sklearn", reason="needs the extra train")
 
+from livemood.cli.main import app as run
 from livemood.errors import UsageError
-from livemood.toolkit.commands import run
 
 LABELS = ["neutral", "happy", "sad", "angry", "fear", "disgust", "surprise"]
 
@@ -78,34 +76,3 @@ def test_what_cannot_be_measured_is_refused(manifest, tmp_path, arguments, says)
     with pytest.raises(UsageError, match=says):
         run(["evaluate", "--manifest", str(manifest), "--out", str(tmp_path / "o"), *arguments])
     assert not (tmp_path / "o").exists()
-
-
-WITHOUT = """
-import sys
-class Missing:
-    def find_spec(self, name, *_):
-        if name.partition(".")[0] in ("torch", "sklearn", "plotly", "optuna", "av"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Missing())
-from livemood.__main__ import main
-main()
-"""
-
-
-@pytest.mark.parametrize("command", ["train", "search", "evaluate", "sources"])
-def test_without_the_extra_one_line_says_how_to_get_it(command):
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, command, "--help"], capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr.strip().count("\n") == 0
-    assert "pip install 'livemood[train]'" in done.stderr
-
-
-def test_the_command_line_starts_without_the_wing():
-    code = (
-        "import sys, livemood.cli.main; print([m for m in sys.modules if m in ('torch', "
-        "'sklearn', 'plotly', 'livemood.toolkit', 'livemood.training')])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

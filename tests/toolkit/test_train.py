@@ -15,12 +15,12 @@ pytest.importorskip("sklearn", reason="needs the extra train")
 
 import csv  # noqa: E402
 
+from livemood.cli.main import app as run  # noqa: E402
 from livemood.errors import UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
-from livemood.toolkit.commands import run  # noqa: E402
-from livemood.training.pipeline import choose_precision  # noqa: E402
+from livemood.training.evaluation.precision import choose_precision  # noqa: E402
 from livemood.training.recipe.schema import read_recipe  # noqa: E402
-from livemood.training.run_folder import same_recipe  # noqa: E402
+from livemood.training.run_folder import begin_run  # noqa: E402
 
 RECIPE = """
 name = "tiny"
@@ -48,7 +48,7 @@ speeds = [1.0]
 [fit]
 epochs = EPOCHS
 batch_size = 8
-validation = 0.2
+validation_share = 0.2
 """
 
 
@@ -119,12 +119,14 @@ def test_what_a_card_needs_is_asked_before_anything_is_trained(few, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     recipe = read_recipe(few / "tiny.toml")
-    same_recipe(recipe, run)
+    cpu = torch.device("cpu")
+    begin_run(run, recipe.model_dump_json(), cpu)
     (run / "checkpoint.pt").touch()
     parts = tuple(p.model_copy(update={"licence": "other"}) for p in recipe.corpora)
-    same_recipe(recipe.model_copy(update={"corpora": parts, "licence": "other"}), run)
+    other = recipe.model_copy(update={"corpora": parts, "licence": "other"})
+    begin_run(run, other.model_dump_json(), cpu)
     with pytest.raises(UsageError, match="another recipe"):
-        same_recipe(recipe.model_copy(update={"seed": 99}), run)
+        begin_run(run, recipe.model_copy(update={"seed": 99}).model_dump_json(), cpu)
 
 
 @pytest.mark.slow
@@ -155,7 +157,7 @@ def test_folds_train_one_model_each_that_never_heard_its_speakers(few, tmp_path)
     assert (single["temperatures"], single["uar_deviation"]) == ([1.0], 0.0)
     # Each fold can learn from the network of the same fold: {fold} in the recipe.
     taught = tmp_path / "taught"
-    more = ["--sources", str(tmp_path), "--set", "distill.teacher=folds/fold{fold}"]
+    more = ["--encoders", str(tmp_path), "--set", "distill.teacher=folds/fold{fold}"]
     assert call(few, taught, "--folds", "group:2", *more) == 0
     made = json.loads((taught / "fold02" / "recipe.json").read_text())
     assert made["distill"]["teacher"] == "folds/fold02"

@@ -18,12 +18,13 @@ from livemood.training.data.corpora import (  # noqa: E402
     read_corpus,
     split_by_speaker,
 )
-from livemood.training.data.dataset import Data, read_data  # noqa: E402
+from livemood.training.data.dataset import Dataset, read_dataset  # noqa: E402
 from livemood.training.evaluation.predict import predict_clips  # noqa: E402
-from livemood.training.fit import trainer as fitting  # noqa: E402
+from livemood.training.fit.network_trainer import NetworkTrainer  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
-from livemood.training.recipe.schema import NetworkPart, Recipe, read_recipe  # noqa: E402
-from livemood.training.run_folder import Where  # noqa: E402
+from livemood.training.recipe.schema import Recipe, read_recipe  # noqa: E402
+from livemood.training.recipe.sections import NetworkSection  # noqa: E402
+from livemood.training.run_folder import Workspace  # noqa: E402
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
@@ -47,18 +48,18 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def clips(recipe, corpora):
-    data = read_data(recipe, corpora)
+    data = read_dataset(recipe.dataset, corpora)
     return data.train[::30], data.test[::20]
 
 
 @pytest.fixture(scope="module")
 def built(recipe, clips, tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
-    return build(recipe, some(clips), Where(folder, folder / "cache"), folder / "run"), folder
+    return build(recipe, some(clips), Workspace(folder, folder / "cache"), folder / "run"), folder
 
 
 def some(clips):
-    return Data(clips[0], [1.0] * len(clips[0]))
+    return Dataset(clips[0], [1.0] * len(clips[0]))
 
 
 def test_training_gives_models_that_load_and_predict(built, clips):
@@ -81,39 +82,39 @@ def test_int8_is_close_to_float(built, clips):
 def test_a_run_cut_short_ends_with_the_same_weights(recipe, clips, built, monkeypatch):
     folder = built[1]
     whole = torch.load(folder / "run" / "checkpoint.pt", weights_only=True)
-    where = Where(folder, folder / "cache")
-    real, calls = fitting._epoch, []
+    where = Workspace(folder, folder / "cache")
+    real, calls = NetworkTrainer.begin_epoch, []
 
-    def killed(*arguments):
-        calls.append(arguments[-1])
+    def killed(trainer, epoch):
+        calls.append(epoch)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(*arguments)
+        return real(trainer, epoch)
 
-    monkeypatch.setattr(fitting, "_epoch", killed)
+    monkeypatch.setattr(NetworkTrainer, "begin_epoch", killed)
     with pytest.raises(KeyboardInterrupt):
         build(recipe, some(clips), where, folder / "again")
-    monkeypatch.setattr(fitting, "_epoch", real)
+    monkeypatch.undo()
     build(recipe, some(clips), where, folder / "again")
     again = torch.load(folder / "again" / "checkpoint.pt", weights_only=True)
     assert again["epoch"] == whole["epoch"] == 3
-    for name, value in whole["averaged"].items():
-        assert torch.equal(again["averaged"][name], value), name
+    for name, value in whole["ema"].items():
+        assert torch.equal(again["ema"][name], value), name
 
 
 def test_convolutions_give_the_same_for_a_stretch_whatever_is_around_it():
     """What makes incremental computing exact: a finite context and no padding in time."""
     torch.manual_seed(0)
-    network = DcRnn(NetworkPart(), 64, 7).eval()
+    network = DcRnn(NetworkSection(), 64, 7).eval()
     features = torch.randn(1, 1, 298, 64)
     with torch.no_grad():
-        whole = network.front.convolutions(features)
+        whole = network.encoder.convolutions(features)
         steps = whole.shape[2]
         assert steps == (298 - network.context_frames) // network.step_frames + 1
         for first, count in ((0, 1), (3, 3), (20, 15)):
             start = first * network.step_frames
             stretch = (count - 1) * network.step_frames + network.context_frames
-            part = network.front.convolutions(features[:, :, start : start + stretch])
+            part = network.encoder.convolutions(features[:, :, start : start + stretch])
             assert part.shape[2] == count
             assert (part - whole[:, :, first : first + count]).abs().max() < 1e-5
 

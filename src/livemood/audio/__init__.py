@@ -3,12 +3,14 @@
 from livemood.audio.block import AudioBlock, Samples, Span
 from livemood.audio.convert import to_clip, to_samples
 from livemood.audio.dc import DcBlocker, without_offset
+from livemood.audio.downmix import Downmix
 from livemood.audio.resample import StreamResampler, resample
 from livemood.audio.ring import Overrun, RingBuffer
 
 __all__ = [
     "AudioBlock",
     "DcBlocker",
+    "Downmix",
     "Overrun",
     "RingBuffer",
     "Samples",

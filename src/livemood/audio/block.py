@@ -26,7 +26,7 @@ class Span:
 
 
 class AudioBlock(NamedTuple):
-    """What a source hands over: sound that follows on, or a hole where sound was lost."""
+    """What a source gives: sound that follows the last block, or a hole where sound was lost."""
 
     start: int
     """Index of the first sample since the stream began, at the source's own rate."""
@@ -41,10 +41,10 @@ class AudioBlock(NamedTuple):
     """Why samples are missing, if `start` lies past the end of the block before it."""
 
     pace: float = 1.0
-    """Seconds of sound that pass in one second; other than 1 for a file played faster."""
+    """Seconds of sound in one second of time: above 1 for a file that is played faster."""
 
     channel: int | None = None
-    """The one channel that it is of, where those of a session come apart; none: all of them."""
+    """Its channel, if the channels of a session arrive separately. None: it has all of them."""
 
     @property
     def end(self) -> int:

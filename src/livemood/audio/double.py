@@ -1,4 +1,4 @@
-"""Twice the sample rate, as telephone sound needs it: 8 to 16 kHz."""
+"""Doubles the sample rate: telephone sound comes at 8 kHz, the model needs 16."""
 
 from functools import cache
 from typing import Final
@@ -13,7 +13,7 @@ REACH: Final = 74
 _BLOCK: Final = 32
 """Samples that one row of a product doubles."""
 _ROWS: Final = 8
-"""Rows of one product, always: BLAS picks its order of summation by their number."""
+"""Rows of every product. BLAS picks its order of summation by their number."""
 _PASSED, _SHAPE = 0.9564, 9.5
 """Where the filter falls by half, as a share of the old Nyquist frequency; beta of its window."""
 
@@ -21,9 +21,9 @@ _PASSED, _SHAPE = 0.9564, 9.5
 class Doubler:
     """Doubles the rate of a mono stream by a linear-phase filter (windowed sinc, Kaiser).
 
-    It passes what soxr's high quality passes, to -90 dB, and holds back 9 ms where soxr's engine
-    for streams holds back 30; with products of matrices it takes less than half the time. What
-    comes out does not depend on the sizes of the blocks that went in.
+    It passes what soxr's high quality passes, to -90 dB. It holds back 9 ms of sound; soxr's engine
+    for streams holds back 30. It computes by products of matrices, in less than half the time. The
+    result does not depend on the sizes of the blocks.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Doubler:
         return _doubled(sound, count)
 
     def flush(self) -> Samples:
-        """End the stream and return what was still inside."""
+        """End the stream. Returns the samples that it still held."""
         wanted = 2 * (len(self._held) - REACH)
         rest = np.zeros(REACH + _BLOCK, np.float32)
         return self.push(rest)[:wanted]

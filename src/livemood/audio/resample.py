@@ -20,8 +20,8 @@ _LOW_DELAY: Final[dict[str, Any]] = (
 class StreamResampler:
     """Turns a mono stream of one rate into another, block by block.
 
-    What comes out does not depend on the sizes of the blocks that went in. soxr does it, except
-    where the rate is doubled, as telephone sound's is.
+    The result does not depend on the sizes of the blocks. soxr does the work, except when the rate
+    doubles, as it does for telephone sound.
     """
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
@@ -39,7 +39,7 @@ class StreamResampler:
         return samples if self._stream is None else self._chunk(samples, last=False)
 
     def flush(self) -> Samples:
-        """End the stream and return what was still inside."""
+        """End the stream. Returns the samples that it still held."""
         if self._doubler:
             return self._doubler.flush()
         return self._chunk(np.empty(0, np.float32), last=True)

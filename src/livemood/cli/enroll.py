@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from livemood.cli import options
-from livemood.cli.listen import ended_by_signals
+from livemood.cli.running import ended_by_signals
 from livemood.engine import BackgroundSession, MonitorSettings
+from livemood.engine.user_model import open_model
 from livemood.errors import UsageError
 from livemood.sources import BlockSource, FileSource, Microphone
 from livemood.timeline.events import Emotion
@@ -37,7 +38,7 @@ def enroll(
         raise UsageError("give one of --device and --file")
     if not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent}: make it first, or write elsewhere")
-    loaded = options.load(model, "auto")
+    loaded = options.for_baselines(open_model(model, "auto"))
     baseline = loaded.baseline()
     source: BlockSource = FileSource(file, None) if file is not None else Microphone(device)
     if source.channels != 1 and file is not None:

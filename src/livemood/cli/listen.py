@@ -1,28 +1,24 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from livemood.cli import options
-from livemood.cli.output import EventFile, Printer, SessionOutput
-from livemood.cli.view import open_view
-from livemood.engine import BackgroundSession, MonitorSettings
-from livemood.engine.session import About, Sink
+from livemood.cli.interrupt import QuietInterrupts
+from livemood.cli.running import run_session
+from livemood.cli.sound_files import names
+from livemood.engine import About, MonitorSettings
+from livemood.engine.user_source import block_source
 from livemood.errors import UsageError
-from livemood.model import Baseline, Model
-from livemood.sources import BlockSource, FileSource, Microphone
+from livemood.notify import load_notify_settings
+from livemood.plugins import make_plugin
+from livemood.sources import BlockSource, FileSource, IgnoredChannels, open_devices
+from livemood.sources.devices import LOOPBACK
 from livemood.sources.file import FASTEST
 from livemood.sources.rtp import RtpSource, read_sdp, split_address
 from livemood.sources.rtp.payload import STATIC
-
-if TYPE_CHECKING:
-    from livemood.server import ServerThread
 
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo.opus"
 SPEAKERS = About("demonstration", "synthetic voices: nobody speaks", ("Clinic", "Caller"))
@@ -33,8 +29,16 @@ Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast
 
 def listen(
     device: Annotated[
-        str | None, typer.Option(help="Microphone: its index or a part of its name.")
+        list[str] | None,
+        typer.Option(
+            help="Microphone: its index or a part of its name; mic is the default one, loopback "
+            "what the computer plays. Several are a channel each.",
+            show_default=False,
+        ),
     ] = None,
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="What the computer plays: --device loopback.")
+    ] = False,
     file: Annotated[Path | None, typer.Option(help="A sound file instead of a microphone.")] = None,
     speed: Speed = "1",
     rtp: Annotated[
@@ -42,6 +46,16 @@ def listen(
     ] = None,
     sdp: Annotated[
         Path | None, typer.Option(help="What the call's payload types mean: an SDP file.")
+    ] = None,
+    plugin: Annotated[
+        str | None,
+        typer.Option(
+            "--source", help="A plug-in's source: NAME or NAME:ARGUMENT.", show_default=False
+        ),
+    ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(help="A plug-in that takes the events: NAME or NAME:ARGUMENT; repeatable."),
     ] = None,
     window: options.WindowS = None,
     hop: options.HopS = None,
@@ -59,25 +73,45 @@ def listen(
         ),
     ] = None,
     use_baseline: options.UseBaseline = True,
+    participants: options.Participants = None,
+    ignore_channel: options.IgnoreChannel = None,
+    alerts: Annotated[
+        Path | None,
+        typer.Option(help="Rules, and whom to tell: a TOML file.", show_default=False),
+    ] = None,
     stay: Stay = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
     """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
-    if sum(x is not None for x in (device, file, rtp)) > 1:
-        raise UsageError("give one of --device, --file and --rtp")
+    devices = [*(device or []), *([LOOPBACK] if loopback else [])]
+    if sum(map(bool, (devices, file, rtp, plugin))) > 1:
+        raise UsageError("give one of --device, --file, --rtp and --source")
     if sdp is not None and rtp is None:
         raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
-    with options.Loading(model, provider) as loading:
-        source = _source(device, file, speed, rtp, sdp)
+    notify = load_notify_settings(alerts) if alerts else None
+    with QuietInterrupts(), options.Loading(model, provider) as loading:
+        source = _source(devices, file, speed, rtp, sdp, plugin)
         _import_server(serve)
         loaded = loading.result()
     chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
-    baselines = [loaded.baseline(path) for path in baseline or ()]
+    baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
+    if notify:
+        chosen = chosen.model_copy(update={"alerts": notify.alerts})
     if isinstance(source, RtpSource):
         _wait(source)
-    _session(
-        source, loaded, chosen, port if serve else None, as_json, out, stay, baselines=baselines
+    run_session(
+        IgnoredChannels(source, ignore_channel) if ignore_channel else source,
+        loaded,
+        chosen,
+        port if serve else None,
+        as_json,
+        out,
+        stay,
+        About(participants=names(participants)),
+        sinks=[make_plugin("sinks", spec) for spec in sink or []],
+        baselines=baselines,
+        notify=notify,
     )
 
 
@@ -91,23 +125,30 @@ def demo(
     out: options.OutDir = None,
 ) -> None:
     """The same on a bundled conversation of synthetic voices: nothing needed but this program."""
-    with options.Loading(model, "auto") as loading:
+    with QuietInterrupts(), options.Loading(model, "auto") as loading:
         source = FileSource(DEMO, _speed(speed))
         _import_server(serve)
         loaded = loading.result()
     if not as_json:
         typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
-    _session(
+    run_session(
         source, loaded, MonitorSettings(), port if serve else None, as_json, out, stay, SPEAKERS
     )
 
 
 def _source(
-    device: str | None, file: Path | None, speed: str, rtp: str | None, sdp: Path | None
+    devices: list[str],
+    file: Path | None,
+    speed: str,
+    rtp: str | None,
+    sdp: Path | None,
+    plugin: str | None,
 ) -> BlockSource:
+    if plugin is not None:
+        return block_source(make_plugin("sources", plugin))
     if file is not None:
         return FileSource(file, _speed(speed))
-    return Microphone(device) if rtp is None else _call(rtp, sdp)
+    return open_devices(devices) if rtp is None else _call(rtp, sdp)
 
 
 def _call(address: str, sdp: Path | None) -> RtpSource:
@@ -142,66 +183,3 @@ def _speed(text: str) -> float | None:
     if not 0 < speed <= FASTEST:
         raise UsageError(f"--speed must be above 0, up to {FASTEST:g}, or max, not {text!r}")
     return speed
-
-
-def _session(
-    source: BlockSource,
-    model: Model,
-    settings: MonitorSettings,
-    port: int | None,
-    as_json: bool,
-    out: Path | None,
-    stay: bool,
-    about: About | None = None,
-    baselines: Sequence[Baseline] = (),
-) -> None:
-    """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
-    with ExitStack() as stack:
-        server = _serve(stack, port) if port is not None else None
-        outputs: list[SessionOutput] = []
-        if out is not None:
-            outputs.append(stack.enter_context(EventFile(out, source.name)))
-        if as_json:
-            outputs.append(stack.enter_context(Printer()))
-        else:
-            view = open_view(server.url, server.page) if server else open_view()
-            outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
-        sinks: list[Sink] = [server.publish] if server else []
-        session = BackgroundSession(source, model, settings, sinks, about, baselines=baselines)
-        with ended_by_signals(session) as interrupted:
-            with closing(session.events()) as events:
-                for event in events:
-                    for output in outputs:
-                        output.show(event)
-            while stay and server and not interrupted.wait(0.5):  # signals come in between
-                pass
-    if session.failure:
-        raise session.failure
-
-
-def _serve(stack: ExitStack, port: int) -> "ServerThread":
-    from livemood.server import ServerThread
-
-    return stack.enter_context(ServerThread(port))
-
-
-@contextmanager
-def ended_by_signals(session: BackgroundSession) -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) ends the session in order; a second ends the program.
-
-    Gives what is set by the first.
-    """
-    interrupted = threading.Event()
-
-    def interrupt(*_: object) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-        session.stop()
-
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,14 +6,16 @@ from typing import Annotated
 import typer
 
 from livemood import __version__
+from livemood.cli.alerts import app as alerts_app
 from livemood.cli.analyze import analyze
 from livemood.cli.doctor import doctor
+from livemood.cli.encoders import app as encoders_app
 from livemood.cli.enroll import enroll
 from livemood.cli.inventory import devices, models
 from livemood.cli.listen import demo, listen
 from livemood.cli.plain import plain_lines
 from livemood.cli.report import report
-from livemood.cli.research import SETTINGS, evaluate, search, sources, train
+from livemood.cli.research import evaluate, search, sources, train
 from livemood.cli.serve import serve
 from livemood.cli.token import app as token_app
 from livemood.cli.watch import watch
@@ -28,9 +30,13 @@ app = typer.Typer(
 )
 for command in (listen, demo, enroll, analyze, report, serve, watch, devices, models, doctor):
     app.command()(command)
-for researching in (train, search, evaluate, sources):
-    app.command(context_settings=SETTINGS)(researching)
+for researching in (train, search, evaluate):
+    app.command()(researching)
+app.add_typer(encoders_app, name="encoders")
+anything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+app.command(hidden=True, context_settings=anything)(sources)
 app.add_typer(token_app, name="token")
+app.add_typer(alerts_app, name="alerts")
 
 
 def _version(wanted: bool) -> None:

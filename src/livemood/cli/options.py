@@ -7,14 +7,16 @@ from typing import Annotated, Self
 import typer
 
 from livemood.engine import AnyModel, MonitorSettings
-from livemood.engine.user_model import reader_of
+from livemood.engine.user_model import open_model, reader_of
 from livemood.errors import UsageError
-from livemood.model import Model, load_model
+from livemood.model import Model
 from livemood.speech import open_detector
 
-ModelName = Annotated[str, typer.Option("--model", help="A shipped model, or a model's folder.")]
+ModelName = Annotated[
+    str, typer.Option("--model", help="A shipped model, a model's folder, or a plug-in's.")
+]
 ProviderName = Annotated[str, typer.Option("--provider", help="auto, cpu or cuda.")]
-Vad = Annotated[str, typer.Option(help="Voice activity detector: webrtc or silero.")]
+Vad = Annotated[str, typer.Option(help="Voice activity detector: webrtc, silero or a plug-in's.")]
 WindowS = Annotated[
     float | None,
     typer.Option("--window", help="Seconds of sound in a full window: the model's longest or 3."),
@@ -31,18 +33,33 @@ UseBaseline = Annotated[
     ),
 ]
 BudgetMs = Annotated[float, typer.Option(help="Latency budget of live sound in ms.")]
+RawRate = Annotated[
+    int | None, typer.Option("--rate", help="Samples a second of raw sound without a header.")
+]
+RawEncoding = Annotated[
+    str | None, typer.Option("--encoding", help="Of raw sound: s16le, f32le, mulaw and others.")
+]
+RawChannels = Annotated[
+    int | None, typer.Option("--channels", help="Of raw sound: 1 if not given.")
+]
+Participants = Annotated[
+    str | None, typer.Option(help="Who speaks on each channel: Agent,Customer.")
+]
+IgnoreChannel = Annotated[
+    list[int] | None,
+    typer.Option(help="A channel, from 0, that is not read; may be repeated.", show_default=False),
+]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")]
 Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the timeline.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one event a line, nothing else.")]
 OutDir = Annotated[Path | None, typer.Option("--out", help="Write the timeline into a folder.")]
 
 
-def load(name: str, provider: str) -> Model:
-    """The model, warmed up."""
-    if provider not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"no provider is called {provider!r}: use auto, cpu or cuda")
-    model = load_model(name, provider)  # type: ignore[arg-type]  # checked above
-    model.warm_up()
+def for_baselines(model: AnyModel) -> Model:
+    """The model, if voices' baselines can be kept for it. Raises `UsageError`."""
+    if not isinstance(model, Model):
+        name = reader_of(model).name
+        raise UsageError(f"model {name} is a plug-in's: baselines are for livemood's own models")
     return model
 
 
@@ -53,7 +70,7 @@ class Loading:
     """
 
     def __init__(self, name: str, provider: str) -> None:
-        self._model: Model | None = None
+        self._model: AnyModel | None = None
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._load, args=(name, provider), daemon=True)
 
@@ -66,11 +83,11 @@ class Loading:
 
     def _load(self, name: str, provider: str) -> None:
         try:
-            self._model = load(name, provider)
+            self._model = open_model(name, provider)
         except Exception as error:
             self._error = error
 
-    def result(self) -> Model:
+    def result(self) -> AnyModel:
         """The model. Raises what loading it raised."""
         self._thread.join()
         if self._error:

@@ -1,11 +1,15 @@
 """Where a session's events go: standard output, a folder."""
 
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
+
+import typer
 
 from livemood.cli.plain import plain_json
 from livemood.errors import LivemoodError
@@ -36,6 +40,36 @@ class Printer:
         pass
 
 
+class ProgressLine:
+    """How much of a file was read: one line on stderr, painted anew each second."""
+
+    EVERY_S = 1.0
+
+    def __init__(self, now_ms: Callable[[], int], duration_s: float) -> None:
+        self._now_ms, self._duration_s = now_ms, duration_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="livemood-progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        sys.stderr.write("\n")
+
+    def _run(self) -> None:
+        while True:
+            over = self._over.wait(self.EVERY_S)
+            seconds = self._now_ms() / 1000
+            share = min(1.0, seconds / self._duration_s)
+            sys.stderr.write(f"\rread {seconds:.0f} of {self._duration_s:.0f} s, {share:.0%} ")
+            sys.stderr.flush()
+            if over:
+                return
+
+
 class EventFile:
     """Writes events to NAME.jsonl as they come, and the whole timeline to NAME.json at the end.
 
@@ -44,6 +78,7 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
+        self._complete = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             stem = _unused(folder, safe_name(name))
@@ -62,6 +97,7 @@ class EventFile:
             self._file.flush()
             with self._lines.open("rb") as lines:
                 write_text(self._whole, to_json(Timeline(map(parse_event, lines))))
+            self._complete = True
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +110,8 @@ class EventFile:
     ) -> None:
         with suppress(OSError):  # a full disk was already said by the write
             self._file.close()
+        written = f"{self._lines} and {self._whole.name}" if self._complete else f"{self._lines}"
+        typer.echo(f"wrote {written}", err=True)
 
 
 def _unused(folder: Path, stem: str) -> str:

@@ -1,4 +1,4 @@
-"""Painting anew without flicker: only what changed is written, and nothing is erased first."""
+"""Repainting a terminal without flicker: write only what changed, and erase nothing first."""
 
 from collections.abc import Sequence
 

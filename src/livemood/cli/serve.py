@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from livemood.cli import options
+from livemood.engine.user_model import open_model
 from livemood.errors import UsageError
 
 Maybe = Annotated[Path | None, typer.Option(show_default=False)]
@@ -52,7 +52,7 @@ def serve(
     flags = {name: value for name, value in given.items() if value is not None}
     settings = read_settings(config, _with_set(flags, values or []))
     check_settings(settings)
-    loaded = options.load(settings.model, settings.provider)
+    loaded = open_model(settings.model, settings.provider)
     monitor = monitor_settings(settings, loaded)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -27,6 +27,7 @@ from livemood.timeline.look import look
 
 NOTE = "How speech sounds: an estimate, not what a person feels; not a medical device."
 SILENCE, LOST = ("·", "dim"), ("x", "bold red")
+KNOWN_LATE_MS = 1000
 CELL_MS = 500
 """Time that one character of the scrolling timeline stands for."""
 
@@ -43,6 +44,8 @@ class ChannelState:
     def __init__(self) -> None:
         self.emotion: Emotion | None = None
         self.speaking = False
+        self.heard_ms = 0
+        """Until when somebody was heard."""
         self.behind = False
         self._cells: deque[tuple[str, str]] = deque(maxlen=600)
         self._cell = 0
@@ -54,12 +57,14 @@ class ChannelState:
             self.speaking = True
         elif isinstance(event, SpeechEnded):
             self.speaking = False
+            self.heard_ms = event.end_ms
         elif isinstance(event, Gap):
             self._fill(event.end_ms, LOST)
         elif isinstance(event, Load):
             self.behind = event.behind
         elif isinstance(event, Emotion):
             self.emotion = event
+            self.heard_ms = max(self.heard_ms, event.end_ms)
             self._fill(event.end_ms, style(event.label))
 
     def quiet_until(self, ms: int) -> None:
@@ -90,11 +95,24 @@ class ViewState:
         self.ended: SessionEnded | None = None
         self.channels: list[ChannelState] = []
         self.notes: deque[str] = deque(maxlen=3)
+        self.now_ms = 0
+        """How far the sound has come."""
+        self.duration_ms: int | None = None
+        """How long all of it is, where that is known."""
+
+    def tick(self, now_ms: int) -> None:
+        """The sound has come to `now_ms`, be it that nobody speaks."""
+        if self.ended or not self.started:
+            return
+        self.now_ms = max(self.now_ms, now_ms)
+        for channel in self.channels:
+            # That somebody began to speak is known a moment later.
+            channel.quiet_until(self.now_ms - KNOWN_LATE_MS)
 
     def take(self, event: AnyEvent) -> None:
         """Take the next event."""
         if isinstance(event, SessionStarted):
-            self.started, self.ended = event, None
+            self.started, self.ended, self.now_ms = event, None, 0
             self.channels = [ChannelState() for _ in range(event.channels)]
         elif isinstance(event, SessionEnded):
             self.ended = event
@@ -104,6 +122,8 @@ class ViewState:
             self.notes.append(f"{event.end_ms - event.start_ms} ms of sound lost: {event.cause}")
         elif isinstance(event, Marker):
             self.notes.append(f"marker at {event.start_ms / 1000:.1f} s: {event.note}")
+        if event.seq is not None and not isinstance(event, Marker):
+            self.now_ms = max(self.now_ms, event.end_ms)
         if event.channel is not None:
             # Whoever watches from the middle of a session may never see its beginning.
             while len(self.channels) <= event.channel:
@@ -118,15 +138,19 @@ class ViewState:
         if not self.channels:
             parts.append(Text("waiting for the session to begin", "dim"))
         parts += [_line(note, "yellow") for note in self.notes]
+        if self.duration_ms:
+            share = min(1.0, self.now_ms / self.duration_ms)
+            read = f"{self.now_ms / 1000:.0f} of {self.duration_ms / 1000:.0f} s, {share:.0%}"
+            parts.append(_line(f"read {read}", "dim"))
         if self.page:
             parts.append(_line(f"{self.page}   Ctrl-C ends", "dim"))
         return Group(*parts, _line(NOTE, "dim"))
 
     def _channel(self, number: int, width: int) -> Panel:
         state = self.channels[number]
-        rows: list[RenderableType] = [_headline(state)]
+        rows: list[RenderableType] = [_headline(state, self.now_ms, over=self.ended is not None)]
         if state.emotion:
-            rows.append(bars(state.emotion, width - 4))
+            rows.append(bars(state.emotion, width - 4, current=state.speaking))
         rows.append(state.timeline(width - 4))
         title = Text(self._who(number))
         title.truncate(max(8, width - 6), overflow="ellipsis")
@@ -152,13 +176,19 @@ def _line(text: str, of: str) -> Text:
     return Text(plain(text), of, no_wrap=True, overflow="ellipsis")
 
 
-def _headline(state: ChannelState) -> Text:
+def _headline(state: ChannelState, now_ms: int, *, over: bool) -> Text:
+    """How the voice sounds; where nobody speaks, dim, and since when it was not heard."""
     speech = "speech" if state.speaking else "silence"
     if not state.emotion:
         return Text(f"listening … {speech}", "dim")
     e = state.emotion
     letter, colours = style(e.label)
     line = Text(no_wrap=True, overflow="ellipsis")
+    if not state.speaking:
+        ago = max(0, now_ms - state.heard_ms) // 1000
+        when = "at the end" if over and not ago else f"last heard {ago} s ago"
+        line.append(f" {letter}  {e.label} {e.confidence:.0%}   {when}", "dim")
+        return line
     line.append(f" {letter} ", f"bold {colours}")
     line.append(f" {e.label.upper()} {e.confidence:.0%}", "bold")
     line.append(f"   valence {e.valence:+.2f}  arousal {e.arousal:+.2f}   {speech}")
@@ -168,8 +198,8 @@ def _headline(state: ChannelState) -> Text:
     return line
 
 
-def bars(emotion: Emotion, width: int) -> Table:
-    """Probabilities as bars, in two columns where there is room."""
+def bars(emotion: Emotion, width: int, *, current: bool = True) -> Table:
+    """Probabilities as bars, in two columns where there is room; dim if they are not current."""
     pairs = list(emotion.probabilities.items())
     columns = 2 if width >= 60 else 1
     rows = -(-len(pairs) // columns)
@@ -179,7 +209,10 @@ def bars(emotion: Emotion, width: int) -> Table:
         table.add_column(width=width // columns - 2, no_wrap=True)
     parts = [pairs[at : at + rows] for at in range(0, len(pairs), rows)]
     for row in zip_longest(*parts):
-        table.add_row(*(_bar(pair[0], pair[1], room) if pair else Text() for pair in row))
+        cells = [_bar(pair[0], pair[1], room) if pair else Text() for pair in row]
+        if not current:
+            cells = [Text(cell.plain, "dim", no_wrap=True) for cell in cells]
+        table.add_row(*cells)
     return table
 
 

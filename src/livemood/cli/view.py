@@ -4,7 +4,10 @@ import io
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Self
 
 from rich.console import Console
@@ -26,6 +29,8 @@ from livemood.timeline.events import (
 
 EVERY_S = 0.125
 """No more is painted than this often: calm to look at, and little to send over SSH."""
+TICK_S = 1.0
+"""While nobody speaks nothing comes, and time goes on."""
 WIDEST = 100
 
 
@@ -34,6 +39,8 @@ class LiveView:
 
     def __init__(self, page: str | None) -> None:
         self._state = ViewState(page)
+        self._clock: Callable[[], int] | None = None
+        self._newest: AnyEvent | None = None
         self._console = Console()
         self._repainter = Repainter()
         self._size = self._console.size
@@ -47,7 +54,23 @@ class LiveView:
         """Take the next event; painted soon."""
         with self._lock:
             self._state.take(event)
+            if event.seq is not None:
+                self._newest = event
         self._news.set()
+
+    def follow(self, now_ms: Callable[[], int], duration_s: float | None = None) -> None:
+        """What says how far the sound has come; without it, the time of events and a clock do."""
+        with self._lock:
+            self._clock = now_ms
+            self._state.duration_ms = round(1000 * duration_s) if duration_s else None
+
+    def _now_ms(self) -> int:
+        if self._clock is not None:
+            return self._clock()
+        if self._newest is None:
+            return 0
+        made = datetime.fromisoformat(self._newest.time).timestamp()
+        return self._newest.end_ms + max(0, round(1000 * (time.time() - made)))
 
     def __enter__(self) -> Self:
         self._write(HIDE)
@@ -68,7 +91,7 @@ class LiveView:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            self._news.wait()
+            self._news.wait(TICK_S)
             self._news.clear()
             self._paint_or_say()
             self._over.wait(EVERY_S)
@@ -107,6 +130,7 @@ class LiveView:
             legacy_windows=False,
         )
         with self._lock:
+            self._state.tick(self._now_ms())
             page.print(self._state.render(min(width, WIDEST)))
         assert isinstance(page.file, io.StringIO)  # noqa: S101 - as made above
         lines = page.file.getvalue().splitlines()
@@ -151,6 +175,9 @@ class PlainView:
             for summary in event.summary:
                 self._console.print(summary_table(summary, who(self._started, summary.channel)))
             self._say(NOTE)
+
+    def follow(self, now_ms: Callable[[], int], duration_s: float | None = None) -> None:
+        """Lines say what has happened; how far the sound has come is not among them."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""`livemood watch`: the events of a monitor that runs elsewhere on this machine."""
+"""`livemood watch`: the events of a session that runs in another process or on another machine."""
 
 import asyncio
 from contextlib import suppress
@@ -12,14 +12,18 @@ from livemood.cli.view import open_view
 
 
 def watch(
-    url: Annotated[str, typer.Argument(help="ws://HOST:PORT of a running monitor.")],
+    url: Annotated[
+        str,
+        typer.Argument(help="ws://HOST:PORT, on a server of many ?session=ID; or its page."),
+    ],
     after: Annotated[int, typer.Option(min=0, help="Only events after this number.")] = 0,
     as_json: options.AsJson = False,
     token: Annotated[
-        str | None, typer.Option(envvar="LIVEMOOD_TOKEN", help="Where one is asked for.")
+        str | None,
+        typer.Option(envvar="LIVEMOOD_TOKEN", help="Access token, if the server asks for one."),
     ] = None,
 ) -> None:
-    """Watch a running monitor; reconnects and fetches what it missed."""
+    """Follow a running session. Reconnects, and fetches what it missed."""
     # Ctrl-C ends this view alone; the monitor goes on.
     with suppress(KeyboardInterrupt), Printer() if as_json else open_view() as output:
         asyncio.run(_watch(url, after, output, token))

@@ -18,7 +18,7 @@ from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import Busy, LivemoodError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory
-from livemood.timeline.events import Marker
+from livemood.timeline.events import Marker, ModelInfo
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ class HubSession:
 
     def settle(self) -> None:
         """After reading: note what was asked for, and end if that was asked for before."""
+        self._core.watch()
         if self._to_end is None:
             self._note()
             return
@@ -199,6 +200,11 @@ class Hub:
         with self._lock:
             self._sessions.add(opened)
         return opened
+
+    @property
+    def model_info(self) -> ModelInfo:
+        """The model that reads."""
+        return self._reader.info
 
     @property
     def sessions(self) -> int:

@@ -15,7 +15,7 @@ from livemood.engine.event_queue import EventQueue
 from livemood.engine.hub import HubSession
 from livemood.engine.session import About, SessionCore
 from livemood.engine.settings import MonitorSettings
-from livemood.engine.shared import SharedModel, share_model
+from livemood.engine.shared import share_model
 from livemood.engine.sinks import Sink, SinkThreads
 from livemood.engine.user_model import AnyModel
 from livemood.engine.user_source import check_format
@@ -62,7 +62,7 @@ class Session:
         rate: int,
         channels: int = 1,
         participants: Sequence[str] = (),
-        model: str | Path | AnyModel | SharedModel = "default",
+        model: str | Path | AnyModel = "default",
         provider: str = "auto",
         settings: MonitorSettings | None = None,
         vad: str | DetectorFactory | None = None,

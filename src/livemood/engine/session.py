@@ -11,10 +11,13 @@ from livemood.engine.channel import Channel, Inference
 from livemood.engine.inference import WindowReader
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
-from livemood.errors import UsageError
+from livemood.errors import LivemoodError, UsageError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory, open_detector, vad_name
+from livemood.timeline.alert_rules import AlertRules
+from livemood.timeline.alerts import AlertChange, AlertWatch
 from livemood.timeline.events import (
+    Alert,
     AnyEvent,
     ErrorEvent,
     Event,
@@ -27,6 +30,10 @@ from livemood.timeline.events import (
 
 Sink = Callable[[AnyEvent], None]
 """Handed every event, in order, by the thread that reads; it must not block."""
+
+
+WATCH_MS = 250
+"""How often alerts look at the time, in ms of sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,11 @@ def check_baselines(
         raise UsageError("a baseline belongs to one voice: give it to one channel only")
     if given and not wanted:
         raise UsageError("baselines were given, but the settings say to use none")
+
+
+def describe(error: Exception) -> str:
+    """An error in one line: livemood's own say all themselves."""
+    return str(error) if isinstance(error, LivemoodError) else f"{type(error).__name__}: {error}"
 
 
 class SessionCore:
@@ -104,6 +116,11 @@ class SessionCore:
             for n in range(channels)
         ]
         self._push_to = [channel.take for channel in self._channels]
+        rules = AlertRules(alerts=settings.alerts)
+        rules.check_labels(reader.info.labels)
+        watched = rules.for_purpose(about.purpose if about else None)
+        self._alerts = AlertWatch(watched, channels) if watched else None
+        self._watched_ms = 0
         self._emit(
             SessionStarted,
             {
@@ -137,6 +154,17 @@ class SessionCore:
         """Read what has been pushed since, and emit what follows."""
         for inference in self.inferences():
             run_alone(inference, self._model)
+        self.watch()
+
+    def watch(self) -> None:
+        """After reading: alerts that follow from time alone, such as silence."""
+        if self._alerts is None:
+            return
+        # In even steps, so that alerts do not depend on how often this is called.
+        while self._watched_ms + WATCH_MS <= self.now_ms:
+            self._watched_ms += WATCH_MS
+            for change in self._alerts.advance(self._watched_ms):
+                self._alert(change)
 
     def pause(self) -> None:
         """No sound comes for now: the next reading closes speech that is open, where it is."""
@@ -170,22 +198,61 @@ class SessionCore:
         """End the session: read what is left, close what is open, emit the summary. Once.
 
         With `failure`, why the sound stopped, an `error` event of that code precedes the summary.
+        If what is left cannot be read, the session ends with an error all the same; then this
+        raises what a detector or a model raised, unless `failure` said so already.
         """
         if self._ended:
             return
         self._ended = True
-        for channel in self._channels:
-            channel.flush()
-            run_alone(channel.read(channel.close()), self._model)
+        raised = self._close_channels()
+        if raised is not None and failure is None:
+            failure = describe(raised)
+        else:
+            raised = None
         summaries = tuple(channel.summary() for channel in self._channels)
         end_ms = max(summary.duration_ms for summary in summaries)
         if failure is not None:
             fields = {"code": code, "message": failure, "fatal": True}
             self._emit(ErrorEvent, {**fields, "start_ms": end_ms, "end_ms": end_ms})
+        self._alerts = None  # nothing follows the last event
         ended = {"reason": "error" if failure is not None else reason, "summary": summaries}
         self._emit(SessionEnded, {**ended, "end_ms": end_ms})
+        if raised is not None:
+            raise raised
+
+    def _close_channels(self) -> Exception | None:
+        """Read what is left of every channel; what the first that failed raised."""
+        raised: Exception | None = None
+        for channel in self._channels:
+            try:
+                channel.flush()
+                run_alone(channel.read(channel.close()), self._model)
+            except Exception as error:  # one channel's fault is no other's, and the end must come
+                raised = raised or error
+        return raised
 
     def _emit(self, event: type[Event], fields: dict[str, Any]) -> Event:
+        made = self._number(event, fields)
+        if self._alerts is not None:
+            for change in self._alerts.push(made):
+                self._alert(change)
+        return made
+
+    def _alert(self, change: AlertChange) -> None:
+        self._number(
+            Alert,
+            {
+                "rule": change.rule,
+                "state": change.state,
+                "number": change.number,
+                "reason": change.reason,
+                "channel": change.channel,
+                "start_ms": change.since_ms,
+                "end_ms": change.at_ms,
+            },
+        )
+
+    def _number(self, event: type[Event], fields: dict[str, Any]) -> Event:
         self._seq += 1
         made: Any = event(session=self.session, seq=self._seq, time=utc_now(), **fields)
         for sink in self._sinks:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from livemood.errors import UsageError
 from livemood.speech.gate import GateSettings
 from livemood.speech.windows import WindowSettings
+from livemood.timeline.alert_rules import AlertRule
 from livemood.timeline.smoother import SmootherSettings
 
 
@@ -50,12 +51,14 @@ class MonitorSettings(BaseModel):
     """Whether readings are related to how each voice usually sounds, if the model can do that."""
     vad: str = "webrtc"
     """Voice activity detector: `webrtc`, `silero`, or the name of a plug-in."""
-    budget_s: float = Field(0.15, gt=0)
+    budget_s: float = Field(default=0.15, gt=0)
     """Latency budget of live sound."""
-    buffer_s: float = Field(4.0, gt=0)
+    buffer_s: float = Field(default=4.0, gt=0)
     """Sound kept for each channel, beyond one full window."""
-    longest_concealed_gap_s: float = Field(0.5, ge=0)
+    longest_concealed_gap_s: float = Field(default=0.5, ge=0)
     """Lost sound up to this long counts as silence; after more, speech starts afresh."""
+    alerts: tuple[AlertRule, ...] = ()
+    """Rules that `alert` events follow from."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Self:
@@ -77,16 +80,16 @@ class MonitorSettings(BaseModel):
         """
         window, given = self.window, self.window.model_fields_set
         length, first = window.length_s, window.first_s
-        if "length_s" not in given:
-            length = min(max(length, model.shortest_s), model.longest_s)
         if "first_s" not in given:
             first = model.shortest_s
+        if "length_s" not in given:
+            length = min(max(length, first), model.longest_s)
         takes = f"model {model.name} takes windows of {model.shortest_s:g} to {model.longest_s:g} s"
         # Not `<`: a window that is no number is refused, too.
         if not min(length, first) >= model.shortest_s:
             raise UsageError(f"a window of {min(length, first):g} s is too short: {takes}")
-        if not length <= model.longest_s:
-            raise UsageError(f"a window of {length:g} s is too long: {takes}")
+        if not max(length, first) <= model.longest_s:
+            raise UsageError(f"a window of {max(length, first):g} s is too long: {takes}")
         hop = model.hop_s or window.hop_s if "hop_s" not in given else window.hop_s
         _check_hop(hop, model)
         if (length, first, hop) == (window.length_s, window.first_s, window.hop_s):

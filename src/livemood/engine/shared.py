@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from livemood.engine.hub import Hub, HubSession
 from livemood.engine.inference import WindowReader
@@ -50,19 +51,23 @@ class SharedModel:
 
 
 _by_name: dict[tuple[str, str], SharedModel] = {}
+_by_object: WeakValueDictionary[int, SharedModel] = WeakValueDictionary()
 _loading = threading.Lock()
 
 
-def share_model(model: str | Path | AnyModel | SharedModel, provider: str = "auto") -> SharedModel:
-    """The model for one more session. One that is given by name is loaded once in a program.
+def share_model(model: str | Path | AnyModel, provider: str = "auto") -> SharedModel:
+    """The model for one more session: the same for all that were given one name, or one object.
+
+    One that is given by name is loaded once in a program.
 
     Raises `ModelError` if there is none, or if it cannot be used.
     """
-    if isinstance(model, SharedModel):
-        return model
-    if not isinstance(model, str | Path):
-        return SharedModel(reader_of(model))
     with _loading:
+        if not isinstance(model, str | Path):
+            # While a session lives so does its model, and no other object has its identity.
+            shared = _by_object.get(id(model)) or SharedModel(reader_of(model))
+            _by_object[id(model)] = shared
+            return shared
         key = (str(model), provider)
         if key not in _by_name:
             _by_name[key] = SharedModel(reader_of(open_model(model, provider)))

@@ -1,11 +1,12 @@
 """The threads of one session: one brings the sound, one reads it, the caller takes the events."""
 
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
+from livemood.audio import AudioBlock
 from livemood.engine.event_queue import EventQueue
-from livemood.engine.session import About, SessionCore, Sink, check_baselines
+from livemood.engine.session import About, SessionCore, Sink, check_baselines, describe
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import SourceError
@@ -31,7 +32,20 @@ def run(
     A source that fails ends the session with an `error` event after everything heard before has
     been read; the error is returned, so that a caller can say so.
     """
-    core = SessionCore(
+    core = _core(source, model, settings, sinks, about, vad, baselines)
+    return _drive(core, source, stop or threading.Event())
+
+
+def _core(
+    source: BlockSource,
+    model: AnyModel,
+    settings: MonitorSettings,
+    sinks: Sequence[Sink],
+    about: About | None,
+    vad: DetectorFactory | None,
+    baselines: Sequence[Baseline | None],
+) -> SessionCore:
+    return SessionCore(
         model,
         settings,
         source=source.name,
@@ -43,36 +57,60 @@ def run(
         vad=vad,
         baselines=baselines,
     )
-    stop = stop or threading.Event()
+
+
+def _drive(core: SessionCore, source: BlockSource, stop: threading.Event) -> SourceError | None:
     bring = _run_live if source.live else _run_all
     try:
         failure = bring(source, core, stop)
     except Exception as error:
-        core.finish(failure=f"{type(error).__name__}: {error}")
+        core.finish(failure=describe(error))
         raise
     core.finish("interrupted" if stop.is_set() else "end", str(failure) if failure else None)
     return failure
 
 
 def analyze_file(
-    path: str | Path,
+    path: str | Path | BlockSource,
     model: AnyModel,
     settings: MonitorSettings | None = None,
     progress: Callable[[float], None] | None = None,
     vad: DetectorFactory | None = None,
+    about: About | None = None,
 ) -> tuple[Timeline, SourceError | None]:
     """The timeline of a whole file, by the same objects as live, as fast as possible.
+
+    `path` may also be a source that is open and not live.
 
     `progress` is called with the share of the sound, from 0 to 1, that has been read. A file that
     turns out to be damaged gives the timeline up to there, and the error.
     """
     timeline = Timeline()
-    source = FileSource(path)
-    sinks: list[Sink] = [timeline.add]
-    if progress and (length := source.duration_s):
-        sinks.append(lambda e: progress(min(1.0, e.end_ms / 1000 / length)))
-    failure = run(source, model, settings or MonitorSettings(), sinks, vad=vad)
+    source: BlockSource = FileSource(path) if isinstance(path, str | Path) else path
+    if progress and (length := getattr(source, "duration_s", None)):
+        source = _Watched(source, length, progress)
+    chosen = settings or MonitorSettings()
+    failure = run(source, model, chosen, [timeline.add], about=about, vad=vad)
     return timeline, failure
+
+
+class _Watched:
+    """A source, and how far it has been read."""
+
+    def __init__(
+        self, source: BlockSource, length_s: float, progress: Callable[[float], None]
+    ) -> None:
+        self._source, self._length_s, self._progress = source, length_s, progress
+        self.name, self.live = source.name, source.live
+        self.sample_rate, self.channels = source.sample_rate, source.channels
+
+    def blocks(self) -> Iterator[AudioBlock]:
+        for block in self._source.blocks():
+            yield block
+            self._progress(min(1.0, block.end / self.sample_rate / self._length_s))
+
+    def stop(self) -> None:
+        self._source.stop()
 
 
 class BackgroundSession:
@@ -96,6 +134,7 @@ class BackgroundSession:
         """Whether the session was asked to end."""
         self.failure: Exception | None = None
         """Why the source, or the program, failed; known once all events have been taken."""
+        self._core: SessionCore | None = None
         every = (*sinks, self._events.put)
         self._thread = threading.Thread(
             target=self._work,
@@ -103,6 +142,11 @@ class BackgroundSession:
             name="livemood",
             daemon=True,
         )
+
+    @property
+    def now_ms(self) -> int:
+        """How much sound has come, whether anybody spoke in it or not."""
+        return self._core.now_ms if self._core else 0
 
     def stop(self) -> None:
         """End the session in order: what is open closes, and its last events still come."""
@@ -138,7 +182,8 @@ class BackgroundSession:
         baselines: Sequence[Baseline | None],
     ) -> None:
         try:
-            self.failure = run(source, model, settings, sinks, self._stop, about, vad, baselines)
+            self._core = _core(source, model, settings, sinks, about, vad, baselines)
+            self.failure = _drive(self._core, source, self._stop)
         except Exception as error:
             self.failure = error
         finally:

@@ -84,6 +84,8 @@ class UserSource:
                         return
                     at = piece.end
                     yield piece
+        except SourceError:
+            raise
         except LivemoodError as error:
             raise SourceError(str(error)) from error
         except Exception as error:  # anybody's code may raise anything

@@ -6,7 +6,7 @@ LABELS: Final = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surpris
 """The labels of the default model: EmotionML's big6 and neutral, in the order of its outputs."""
 
 UNCERTAIN: Final = "uncertain"
-"""What is said instead of a label when no label is likely enough."""
+"""Stands in place of a label when no label is likely enough."""
 
 CIRCUMPLEX: Final[dict[str, tuple[float, float]]] = {
     "neutral": (0.0, 0.0),

@@ -13,6 +13,7 @@ from livemood.audio.dc import without_offset
 from livemood.audio.resample import resample
 from livemood.errors import UsageError
 from livemood.model.baseline import Baseline, VoiceBaseline
+from livemood.model.clip_windows import window_starts
 from livemood.model.features import Frames, FrontEnd
 from livemood.model.grid import StepGrid
 from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
@@ -331,8 +332,7 @@ class Model:
             sound = np.pad(sound, (0, shortest - len(sound)))
         frames = self.front_end.log_mel(sound)
         length = features.frames_in(longest)
-        count = 1 + -(-max(0, len(frames) - length) // (length // 2))
-        starts = np.linspace(0, max(0, len(frames) - length), count).astype(int)
+        starts = window_starts(len(frames), length)
         windows = [frames[start : start + length].copy() for start in starts]
         for each in windows:
             self.front_end.finish(each, None)

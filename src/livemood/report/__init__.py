@@ -1,4 +1,4 @@
-"""A session on paper: one HTML file that holds everything it needs, and no script."""
+"""The report of a session: one HTML file that needs no other file and no script."""
 
 from livemood.report.document import LANGUAGES, make_report
 

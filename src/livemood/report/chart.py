@@ -10,7 +10,7 @@ from livemood.timeline.look import look
 
 WIDTH: Final = 720.0
 COLUMNS: Final = 360
-"""Readings of a row are averaged into so many columns: as fine as paper shows."""
+"""Columns of a row, into which its readings are averaged. Paper shows no more."""
 STEPS_MS: Final = tuple(1000 * s for s in (10, 15, 30, 60, 120, 300, 600, 1200, 2400))
 ROWS_MS: Final = tuple(60_000 * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 240))
 MOST_ROWS: Final = 5
@@ -80,7 +80,7 @@ def draw_row(
     span: tuple[int, int],
     words: Words,
 ) -> Element:
-    """One row: what `events` of one channel, and all markers, say of `span`."""
+    """One row: the events of one channel, and all markers, within `span`."""
     start, end = span
     within = [e for e in events if e.end_ms > start and e.start_ms < end]
     readings = [e for e in within if isinstance(e, Emotion) and start < e.end_ms <= end]
@@ -221,7 +221,7 @@ def _gap(gap: Gap, span: tuple[int, int], words: Words) -> Element:
 
 
 def _markers(markers: Sequence[Marker], span: tuple[int, int]) -> Iterator[Element]:
-    """Flags; their notes where one does not run into the next, for all are in a table as well."""
+    """Flags. A note is shown if it does not run into the next; a table has all of them."""
     places = [_x(marker.start_ms, span) for marker in markers]
     for n, (marker, x) in enumerate(zip(markers, places, strict=True)):
         after = places[n + 1] if n + 1 < len(places) else WIDTH

@@ -23,7 +23,7 @@ def make_report(
     """The report of a session as one self-contained HTML file without scripts.
 
     `language`: one of `LANGUAGES`. `retention_days`: how long the session is kept, where that is
-    known. Also of a session that goes on; the report then says so. Raises `LivemoodError` if the
+    known. A session that still runs gets a report too, which says so. Raises `LivemoodError` if the
     timeline holds no `session.started`.
     """
     words = Words(language)

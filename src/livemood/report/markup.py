@@ -1,4 +1,4 @@
-"""HTML as a tree: what anybody wrote can only ever become text."""
+"""HTML as a tree, so that what somebody wrote can become text only, never markup."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -35,7 +35,7 @@ def to_html(root: Element) -> str:
 
 
 def policy(style: str) -> str:
-    """A Content-Security-Policy (W3C CSP3): this text as style, and nothing else, from nowhere."""
+    """A Content-Security-Policy (W3C CSP3) that allows this text as style and nothing else."""
     digest = b64encode(sha256(style.encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'"
 
@@ -45,5 +45,5 @@ def _name(keyword: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Without characters that HTML has no place for."""
+    """The text without characters that HTML does not allow."""
     return text.translate(_UNPRINTABLE)

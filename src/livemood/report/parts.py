@@ -9,7 +9,7 @@ from livemood.report.words import Words, percent
 from livemood.timeline.look import look
 
 LONG: Final = 32
-"""Letters beyond which a fact does not fit beside others."""
+"""A fact with more letters than this gets a line of its own."""
 
 
 def chip(label: str) -> Element:
@@ -41,7 +41,7 @@ def label_of(label: str, words: Words) -> Element:
 
 
 def facts(shown: Mapping[str, str]) -> Element:
-    """Names and what they are; what is long has a line of its own."""
+    """Names and values. A long value has a line of its own."""
     pairs = (
         el("div", el("dt", name), el("dd", value), class_="long" if len(value) > LONG else "short")
         for name, value in shown.items()
@@ -63,7 +63,7 @@ def table(
 
 
 def scrolled(wide: Element, name: str) -> Element:
-    """Something that is wider than a phone, to be moved within its own place."""
+    """A part that may be wider than a phone. It scrolls by itself."""
     return el("div", wide, class_="scroll", role="region", tabindex=0, aria_label=name)
 
 

@@ -1,4 +1,4 @@
-"""What a report is about: a session, and what is known of it beside its events."""
+"""What a report is about: a session, and what is known about it besides its events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Channel:
         return [e for e in self.events if isinstance(e, Gap)]
 
     def latency_ms(self) -> tuple[float, float] | None:
-        """Median and 95th percentile; none where there was no budget to keep."""
+        """Median and 95th percentile in ms. None if the session had no latency budget."""
         latencies = [e.latency_ms.total for e in self.events if isinstance(e, Emotion)]
         if len(latencies) < 2:
             return None
@@ -48,7 +48,7 @@ class Channel:
 
 
 class Subject:
-    """A session as a report tells of it. Raises `LivemoodError` if there is none in `timeline`."""
+    """The session of `timeline`, for a report. Raises `LivemoodError` if it holds none."""
 
     def __init__(self, timeline: Timeline, words: Words) -> None:
         ended = timeline.ended or interrupted_end(timeline.events)
@@ -64,7 +64,7 @@ class Subject:
         self.errors = [e for e in timeline.events if isinstance(e, ErrorEvent)]
         numbered = [e.seq for e in timeline.events if e.seq is not None]
         self.missing = max(numbered, default=0) - len(numbered)
-        """Events between the first and the newest that are not there."""
+        """How many events are missing between the first and the newest."""
         self.labels = timeline.labels
         names = self.started.participants
         by_channel: dict[int | None, list[AnyEvent]] = {}

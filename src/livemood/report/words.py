@@ -14,7 +14,7 @@ MONTHS: Final = (
 
 
 class Words:
-    """The words of one language. Raises `KeyError` for a language that there are none in."""
+    """The words of one language. Raises `KeyError` if there are none in it."""
 
     def __init__(self, language: str) -> None:
         self.language = language
@@ -28,17 +28,17 @@ class Words:
         return text
 
     def label(self, label: str) -> str:
-        """The name of a label; what the model calls it where there is no word for it."""
+        """The name of a label. Without a word for it, the model's own name."""
         names: dict[str, str] = self._words["labels"]
         return names.get(label, label)
 
     def of(self, group: str, key: str) -> str:
-        """One of a group of words; `key` itself where there is none."""
+        """One word of a group; `key` itself if there is none."""
         found: str = self._words[group].get(key, key)
         return found
 
     def date(self, time: str) -> str:
-        """A time of the wire (RFC 3339, UTC) for people; as it is if it is none."""
+        """A time in RFC 3339 (UTC) as people write it. Text that is no time stays as it is."""
         try:
             moment = datetime.fromisoformat(time)
         except ValueError:
@@ -58,7 +58,7 @@ def _strings() -> dict[str, Any]:
 
 
 def languages() -> tuple[str, ...]:
-    """Languages that there are words in."""
+    """Languages with words."""
     return tuple(_strings())
 
 

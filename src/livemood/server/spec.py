@@ -43,6 +43,11 @@ class SessionSpec(BaseModel):
     """How long it is kept after its end; by default as the server is set."""
     keep_sound: bool = False
     """Whether its sound is kept, too; needs consent."""
+    keep_baselines: bool = False
+    """Whether each participant's baseline is kept for their next session; needs consent.
+
+    One that was kept before, for the same purpose and by the same creator, is used.
+    """
 
 
 class SessionRecord(BaseModel):
@@ -67,6 +72,7 @@ class SessionRecord(BaseModel):
     informed: bool = False
     retention_days: float
     keep_sound: bool = False
+    keep_baselines: bool = False
     channels: int = 0
     labels: tuple[str | None, ...] = ()
     """For each channel what it sounds like now; of an ended session, the dominant label."""

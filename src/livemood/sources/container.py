@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, NoReturn, cast
 
 from livemood.audio import Samples
-from livemood.errors import SourceError, UsageError
+from livemood.errors import FileError, UsageError
 from livemood.sources.frames import samples_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class AudioReader:
     ) -> None:
         """Open `file`, called `name` in errors, at its audio track number `track` (from 1).
 
-        Raises `SourceError` if there is no sound in it that can be decoded, `UsageError` if there
+        Raises `FileError` if there is no sound in it that can be decoded, `UsageError` if there
         is no such track.
         """
         self._name = name
@@ -105,7 +105,7 @@ class AudioReader:
         self.channels: int = len(self._context.layout.channels)
         if not self.rate or not self.channels:
             self.close()
-            raise SourceError(f"{name} does not say its sample rate: convert it to WAV or FLAC")
+            raise FileError(f"{name} does not say its sample rate: convert it to WAV or FLAC")
         self.damaged = 0
         """Packets that could not be decoded."""
         self.damaged_at = 0
@@ -147,7 +147,7 @@ class AudioReader:
     def _choose(self, track: int | None) -> "AudioStream":
         tracks = self._container.streams.audio
         if not tracks:
-            raise SourceError(f"{self._name} holds no sound")
+            raise FileError(f"{self._name} holds no sound")
         number = track or 1
         if not 1 <= number <= len(tracks):
             raise UsageError(f"{self._name} has no audio track {number}: {_list(tracks)}")
@@ -241,7 +241,7 @@ def _open(file: BinaryIO, name: str, raw: RawFormat | None) -> "InputContainer":
             io_open=_refuse,
         )
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(
+        raise FileError(
             f"{name} is not sound that can be read ({reason(error)}): "
             "give WAV, FLAC, MP3, Ogg, Opus, M4A or another common sound or video file"
         ) from None
@@ -259,7 +259,7 @@ def _decoder(stream: "AudioStream") -> "AudioCodecContext":
 
     given = cast("AudioCodecContext | None", stream.codec_context)
     if given is None:
-        raise SourceError("the sound is in a format that cannot be decoded: convert it to FLAC")
+        raise FileError("the sound is in a format that cannot be decoded: convert it to FLAC")
     if given.name in _DECODERS:
         made: Any = av.CodecContext.create(_DECODERS[given.name], "r")
         made.extradata, made.sample_rate = given.extradata, given.sample_rate

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from livemood.audio import AudioBlock, Samples
-from livemood.errors import SourceError, UsageError
+from livemood.errors import FileError, UsageError
 from livemood.sources.completeness import NOTHING, promise
 from livemood.sources.container import AudioReader, Piece, RawFormat
 from livemood.sources.opened import Corrected, open_sound
@@ -41,21 +41,24 @@ class FileSource:
         *,
         track: int | None = None,
         raw: RawFormat | None = None,
+        urls: bool = False,
     ) -> None:
         """Open it at once.
 
         `track` counts a file's audio tracks from 1 (default: the first). With `raw` it holds
-        nothing but samples. Raises `SourceError` if it cannot be read, `UsageError` for a track
-        that it does not have, or a speed that makes no sense.
+        nothing but samples. With `urls` the path may be an http or https address. Raises
+        `FileError` if it cannot be read, `UsageError` for a track that it does not have, or a
+        speed that makes no sense.
         """
         if speed is not None and not 0 < speed <= FASTEST:
             raise UsageError(f"the speed must be above 0 and at most {FASTEST:g}, not {speed:g}")
         self._speed = speed
         self.live = speed is not None
         self._stopped = threading.Event()
-        self._file, self._called = open_sound(path, live=self.live)
+        self._file, self._called = open_sound(path, live=self.live, urls=urls)
         self.name = Path(self._called).name
         self._promised, self._size = NOTHING, 0
+        self._streamed = self.live and not self._file.seekable()
         try:
             if self._file.seekable() and raw is None:
                 self._promised = promise(self._file)
@@ -73,12 +76,15 @@ class FileSource:
         """How long the file says it is, or seems to be; none if nothing tells."""
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """The file's sound. Raises `SourceError` where it is damaged, cut off or has no sound."""
+        """The file's sound. Raises `FileError` where it is damaged, cut off or has no sound."""
         began, at = time.monotonic(), 0
         try:
             for start, samples in self._pieces():
                 at = start + len(samples)
                 due = began + at / (self.sample_rate * (self._speed or 1.0))
+                if self._streamed and time.monotonic() > due:  # it comes at its own pace
+                    began += time.monotonic() - due
+                    due = time.monotonic()
                 if self._speed is not None and self._stopped.wait(due - time.monotonic()):
                     return
                 if self._stopped.is_set():
@@ -101,7 +107,7 @@ class FileSource:
         pieces = self._reader.pieces()
         first = next(pieces, None)
         if first is None:
-            raise SourceError(f"{self._called} holds no sound")
+            raise FileError(f"{self._called} holds no sound")
         return itertools.chain([first], pieces)
 
     def _corrected(self) -> BinaryIO:
@@ -143,7 +149,7 @@ class FileSource:
             self._fail(f"is damaged after {where} ({reader.reason})")
 
     def _fail(self, what: str) -> None:
-        raise SourceError(f"{self._called} {what}; what was read is kept")
+        raise FileError(f"{self._called} {what}; what was read is kept")
 
 
 def _joined(held: list[Samples], at: int, block: int) -> Iterator[tuple[int, Samples]]:

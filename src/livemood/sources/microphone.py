@@ -1,6 +1,7 @@
 """Microphones through PortAudio, which is looked for only when one is opened."""
 
 import contextlib
+import logging
 import queue
 import threading
 import time
@@ -11,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from livemood.audio import AudioBlock
-from livemood.errors import SourceError, UsageError
+from livemood.audio import AudioBlock, Downmix, Samples
+from livemood.errors import DeviceError, UsageError
 from livemood.sources.callbacks import CallbackClock
+
+log = logging.getLogger(__name__)
 
 INSTALL_PORTAUDIO = (
     "install PortAudio: apt install libportaudio2 (Debian, Ubuntu), dnf install portaudio "
@@ -33,11 +36,11 @@ class InputDevice:
 
 
 def portaudio() -> ModuleType:
-    """The sounddevice module. Raises `SourceError` if PortAudio is not installed."""
+    """The sounddevice module. Raises `DeviceError` if PortAudio is not installed."""
     try:
         import sounddevice
     except OSError:
-        raise SourceError(f"PortAudio was not found; {INSTALL_PORTAUDIO}") from None
+        raise DeviceError(f"PortAudio was not found; {INSTALL_PORTAUDIO}") from None
     module: ModuleType = sounddevice
     return module
 
@@ -62,11 +65,11 @@ def input_devices() -> list[InputDevice]:
 def find_device(wanted: str | int | None) -> InputDevice:
     """The device with this index, or whose name contains `wanted`; the default one for None.
 
-    Raises `SourceError` if there is no microphone, `UsageError` if none or several match.
+    Raises `DeviceError` if there is no microphone, `UsageError` if none or several match.
     """
     devices = input_devices()
     if not devices:
-        raise SourceError("no microphone was found: plug one in, or use --file")
+        raise DeviceError("no microphone was found: plug one in, or use --file")
     if wanted is None:
         chosen = [d for d in devices if d.default] or devices[:1]
     elif str(wanted).isdecimal():
@@ -97,12 +100,16 @@ class Microphone:
     live = True
     channels = 1
 
-    def __init__(self, device: str | int | None = None) -> None:
+    def __init__(self, device: str | int | None = None, rate: int | None = None) -> None:
+        """`rate` in Hz; none takes the device's own."""
         self._sd = portaudio()
         found = find_device(device)
         self._index = found.index
         self.name = found.name
-        self.sample_rate = found.sample_rate
+        self.sample_rate = rate or found.sample_rate
+        self._inputs = min(2, found.channels)
+        self._downmix = Downmix(self.sample_rate)
+        self._warned = False
         self._queue: queue.Queue[AudioBlock | None] = queue.Queue(maxsize=round(5 / self.BLOCK_S))
         self._clock = CallbackClock(self.sample_rate)
         self._adc_end: float | None = None
@@ -110,25 +117,46 @@ class Microphone:
         self._stopping = threading.Event()
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """Sound until `stop`. Raises `SourceError` when the device goes away."""
+        """Sound until `stop`. Raises `DeviceError` when the device goes away."""
         try:
-            stream = self._sd.InputStream(
-                samplerate=self.sample_rate,
-                blocksize=round(self.BLOCK_S * self.sample_rate),
-                device=self._index,
-                channels=1,
-                dtype="float32",
-                latency="low",
-                callback=self._callback,
-                finished_callback=self._finished,
-            )
-            with stream:
-                yield from self._queued()
+            with self._open():
+                for block in self._queued():
+                    yield block._replace(samples=self._mixed(block.samples))
         except self._sd.PortAudioError as error:
-            raise SourceError(
+            raise DeviceError(
                 f"microphone {self.name!r} cannot be used ({_reason(error)}): is another program "
                 "using it, or is it unplugged?"
             ) from None
+
+    def _open(self) -> Any:  # noqa: ANN401 - a PortAudio stream
+        """Two channels where the device has them: its driver might mix them to nothing."""
+        for inputs in range(self._inputs, 0, -1):
+            try:
+                return self._sd.InputStream(
+                    samplerate=self.sample_rate,
+                    blocksize=round(self.BLOCK_S * self.sample_rate),
+                    device=self._index,
+                    channels=inputs,
+                    dtype="float32",
+                    latency="low",
+                    callback=self._callback,
+                    finished_callback=self._finished,
+                )
+            except self._sd.PortAudioError:
+                if inputs == 1:
+                    raise
+        raise AssertionError("a device has at least one channel")
+
+    def _mixed(self, samples: Samples) -> Samples:
+        mono = self._downmix.push(samples)
+        if self._downmix.cancelled and not self._warned:
+            self._warned = True
+            log.warning(
+                "the channels of microphone %r cancel each other (opposite polarity): "
+                "the louder one is taken; check its cable",
+                self.name,
+            )
+        return mono
 
     def _queued(self) -> Iterator[AudioBlock]:
         while not self._stopping.is_set():
@@ -139,7 +167,7 @@ class Microphone:
             if block is not None:
                 yield block
             elif not self._stopping.is_set():
-                raise SourceError(
+                raise DeviceError(
                     f"microphone {self.name!r} stopped delivering sound: was it unplugged?"
                 )
 

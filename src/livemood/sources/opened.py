@@ -1,55 +1,78 @@
 """Opening what a user names as a sound file: a path, or standard input."""
 
+import http.client
 import io
 import os
 import shutil
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 from typing import BinaryIO, Final, cast
+from urllib.parse import urlsplit
 
-from livemood.errors import SourceError
+from livemood.errors import FileError
 
+FETCH_S: Final = 30.0
+"""A server that is silent for so long has failed."""
 STDIN: Final = "-"
 """Names standard input."""
 
 
-def open_sound(path: str | Path, *, live: bool) -> tuple[BinaryIO, str]:
-    """The open file and what to call it. Raises `SourceError` if there is none.
+def is_address(name: str | Path) -> bool:
+    """Whether `name` is an http or https address."""
+    return str(name).startswith(("http://", "https://"))
 
-    Standard input is read as it comes if `live`, else taken in whole first: some containers have
+
+def open_sound(path: str | Path, *, live: bool, urls: bool = False) -> tuple[BinaryIO, str]:
+    """The open file and what to call it. Raises `FileError` if there is none.
+
+    With `urls` it may be an http or https address, which is fetched in whole. Standard input is
+    read as it comes if `live`, else taken in whole first: some containers have
     what describes them at their end.
     """
     if str(path) == STDIN:
         return _stdin(live), "standard input"
+    if is_address(path):
+        if not urls:
+            raise FileError(f"{path} is an address: add --urls to fetch it")
+        return _fetched(str(path)), urlsplit(str(path)).path.rsplit("/", 1)[-1] or str(path)
     place = Path(path)
     if not place.exists():
-        raise SourceError(f"no file {path}: check the path")
+        raise FileError(f"no file {path}: check the path")
     if place.is_dir():
-        raise SourceError(f"{path} is a folder: name the sound files in it")
+        raise FileError(f"{path} is a folder: name the sound files in it")
     if not place.is_file():
-        raise SourceError(f"{path} is not a regular file: save the sound to one")
+        raise FileError(f"{path} is not a regular file: save the sound to one")
     try:
         place.name.encode()
     except UnicodeError:
-        raise SourceError(f"{place.name!a} is not UTF-8: rename the file") from None
+        raise FileError(f"{place.name!a} is not UTF-8: rename the file") from None
     try:
         file = place.open("rb")
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
-        raise SourceError(f"{path} is empty")
+        raise FileError(f"{path} is empty")
     return file, str(path)
 
 
 def _stdin(live: bool) -> BinaryIO:
     if sys.stdin is None or sys.stdin.isatty():
-        raise SourceError("standard input is a terminal: pipe sound into this command")
+        raise FileError("standard input is a terminal: pipe sound into this command")
     raw = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - given on
     if raw.seekable():
         return cast(BinaryIO, io.BufferedReader(raw))
     return cast(BinaryIO, raw) if live else spooled(cast(BinaryIO, raw))
+
+
+def _fetched(url: str) -> BinaryIO:
+    try:
+        with urllib.request.urlopen(url, timeout=FETCH_S) as answer:  # noqa: S310 - http(s) alone
+            return spooled(answer)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise FileError(f"{url} cannot be fetched: {error}") from None
 
 
 def spooled(stream: BinaryIO) -> BinaryIO:
@@ -59,7 +82,7 @@ def spooled(stream: BinaryIO) -> BinaryIO:
         shutil.copyfileobj(stream, file, 1 << 20)
     except OSError as error:
         file.close()
-        raise SourceError(f"standard input cannot be taken in: {error.strerror}") from None
+        raise FileError(f"sound cannot be taken in: {error.strerror or error}") from None
     file.seek(0)
     return cast(BinaryIO, file)
 

@@ -12,21 +12,21 @@ class GateSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    start_s: float = Field(0.1, ge=0, le=5)
+    start_s: float = Field(default=0.1, ge=0, le=5)
     """Voice that must be heard, with breaks of at most `break_s`, before the gate opens."""
-    break_s: float = Field(0.05, ge=0, le=5)
+    break_s: float = Field(default=0.05, ge=0, le=5)
     """The longest break between voiced frames that does not start the count anew."""
-    stop_s: float = Field(0.6, gt=0, le=10)
+    stop_s: float = Field(default=0.6, gt=0, le=10)
     """Quiet that must last before the gate closes."""
-    pre_roll_s: float = Field(0.2, ge=0, le=2)
+    pre_roll_s: float = Field(default=0.2, ge=0, le=2)
     """Sound before the first voiced frame that still belongs to the speech."""
-    hang_over_s: float = Field(0.2, ge=0, le=10)
+    hang_over_s: float = Field(default=0.2, ge=0, le=10)
     """Sound after the last voiced frame that still belongs to it."""
-    start_threshold: float = Field(0.5, gt=0, le=1)
+    start_threshold: float = Field(default=0.5, gt=0, le=1)
     """Probability of speech from which a frame counts as voiced while the gate is closed."""
-    stop_threshold: float = Field(0.35, gt=0, le=1)
+    stop_threshold: float = Field(default=0.35, gt=0, le=1)
     """The same while it is open."""
-    reset_s: float = Field(30.0, gt=0)
+    reset_s: float = Field(default=30.0, gt=0)
     """Quiet after which the detector starts afresh: its state drifts over hours."""
 
     @model_validator(mode="after")

@@ -10,11 +10,11 @@ class WindowSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    length_s: float = Field(3.0, gt=0, le=30)
+    length_s: float = Field(default=3.0, gt=0, le=30)
     """The full length of a window."""
-    hop_s: float = Field(0.25, ge=0.01, le=30)
+    hop_s: float = Field(default=0.25, ge=0.01, le=30)
     """From the end of one window to the end of the next."""
-    first_s: float = Field(1.0, gt=0, le=30)
+    first_s: float = Field(default=1.0, gt=0, le=30)
     """Speech before the first window; windows grow from here to the full length."""
 
     @model_validator(mode="after")

@@ -247,6 +247,7 @@ AnyEvent = Annotated[
     | ErrorEvent,
     Field(discriminator="type"),
 ]
+"""Any of the events, told apart by `type`."""
 
 
 def utc_now() -> str:

@@ -24,5 +24,5 @@ def looks() -> dict[str, dict[str, str]]:
 
 
 def look(label: str) -> dict[str, str]:
-    """The look of a label; one that is not known looks like uncertain, under its own letter."""
+    """The look of a label. An unknown label looks like uncertain, with its own letter."""
     return looks().get(label) or {**looks()[UNCERTAIN], "letter": label[:1].upper()}

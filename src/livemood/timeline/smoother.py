@@ -18,21 +18,21 @@ class SmootherSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dwell_s: float = Field(4.0, gt=0, le=600)
+    dwell_s: float = Field(default=4.0, gt=0, le=600)
     """How long an emotion lasts on average, where `dwells_s` does not say."""
     dwells_s: dict[str, float] = {}
     """The same for single labels."""
-    evidence_s: float = Field(0.5, gt=0, le=30)
+    evidence_s: float = Field(default=0.5, gt=0, le=30)
     """New sound that weighs as much as one independent reading.
 
     Windows overlap, so their readings repeat each other; counting each in full would make the
     filter far too sure.
     """
-    enter: float = Field(0.45, gt=0, lt=1)
+    enter: float = Field(default=0.45, gt=0, lt=1)
     """Probability from which a label is taken."""
-    leave: float = Field(0.35, gt=0, lt=1)
+    leave: float = Field(default=0.35, gt=0, lt=1)
     """Probability below which the current label is given up."""
-    margin: float = Field(0.1, ge=0, lt=1)
+    margin: float = Field(default=0.1, ge=0, lt=1)
     """How far another label must be ahead of the current one to replace it."""
 
     @model_validator(mode="after")

@@ -1,8 +1,9 @@
 """A timeline: the events of one session, gathered by channel."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from livemood.errors import UsageError
 from livemood.timeline.events import (
     AnyEvent,
     ChannelSummary,
@@ -12,8 +13,16 @@ from livemood.timeline.events import (
     SessionEnded,
     SessionStarted,
 )
+from livemood.timeline.notebook import timeline_html
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA: Final = "livemood.timeline/1"
+_COLUMNS: Final = (
+    *("channel", "participant", "start_ms", "end_ms", "label", "confidence"),
+    *("valence", "arousal", "latency_ms"),
+)
 
 
 class Timeline:
@@ -66,9 +75,45 @@ class Timeline:
         """What was noted."""
         return [event for event in self.events if isinstance(event, Marker)]
 
-    def summary(self, channel: int) -> ChannelSummary | None:
-        """The channel's summary, once the session has ended."""
-        return self.ended.summary[channel] if self.ended else None
+    def summary(self, channel: int = 0) -> ChannelSummary | None:
+        """The summary of a channel; none if it does not exist, or before the session ends."""
+        if self.ended is None:
+            return None
+        return next((s for s in self.ended.summary if s.channel == channel), None)
+
+    def who(self, channel: int) -> str:
+        """Who speaks on a channel: the participant's name, else its number, counted from 1."""
+        named = self.started.participants if self.started else ()
+        return named[channel] if channel < len(named) else f"channel {channel + 1}"
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """The readings as a pandas table, one row each, in the order of time.
+
+        Columns: `channel`, `participant`, `start_ms`, `end_ms`, `label`, `confidence`, `valence`,
+        `arousal`, `latency_ms`, and `p_LABEL` for the smoothed probability of each label. Raises
+        `UsageError` if pandas is not installed: livemood does not need it for anything else.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UsageError("to_dataframe needs pandas: pip install pandas") from None
+        columns = [*_COLUMNS, *(f"p_{label}" for label in self.labels)]
+        readings = (e for e in self.events if isinstance(e, Emotion))
+        return pandas.DataFrame([self._row(e) for e in readings], columns=columns)
+
+    def _row(self, event: Emotion) -> list[Any]:
+        channel = event.channel or 0
+        return [
+            channel,
+            self.who(channel),
+            *(event.start_ms, event.end_ms, event.label, event.confidence),
+            *(event.valence, event.arousal, event.latency_ms.total),
+            *(event.probabilities.get(label) for label in self.labels),
+        ]
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        return timeline_html(self)
 
     def to_json(self) -> dict[str, Any]:
         """The timeline as one JSON object of the schema `livemood.timeline/1`."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from livemood.audio.block import Samples
-from livemood.speech.bounds import speech_bounds
-from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
+from livemood.speech.vad import SAMPLE_RATE
 from livemood.training.augment.degradation import NoiseBank, with_noise
-from livemood.training.data.clips import Clip, read_clip
+from livemood.training.data.clips import Clip
+from livemood.training.data.speech import speech_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,7 @@ def _strung(
             until = at + rng.exponential(settings.dwell_s) * SAMPLE_RATE
         if not decks[label]:
             decks[label] = [by_label[label][i] for i in rng.permutation(len(by_label[label]))]
-        sound = read_clip(decks[label].pop(), SAMPLE_RATE)
-        span = speech_bounds(sound, WebRtcVad())
-        sound = sound[span.start : span.end]
+        sound = speech_of(decks[label].pop())
         parts.append(sound)
         spoken.append(Spoken(_ms(at), _ms(at + len(sound)), label))
         at += len(sound)

@@ -12,18 +12,21 @@ import torch
 
 from livemood.errors import UsageError
 from livemood.training.network.checkpoint import CHECKPOINT, RECIPE, recipe_of
-from livemood.training.recipe.schema import Recipe
 from livemood.version import __version__
 
 
 @dataclass(frozen=True)
-class Where:
+class Workspace:
     """Where things are, and what computes: nothing of it decides how a model comes out on a CPU."""
 
     corpora: Path
+    """Folder with a folder for each corpus."""
     cache: Path
-    sources: Path | None = None
+    """Where sound, features and augmented copies are kept from run to run."""
+    encoders: Path | None = None
+    """Folder of pretrained encoders, and of runs that others begin with or learn from."""
     device: str = "auto"
+    """auto, cpu or cuda."""
     workers: int = 0
     """Processes that change sound."""
 
@@ -36,12 +39,10 @@ class Where:
         cuda = self.device != "cpu" and torch.cuda.is_available()
         return torch.device("cuda" if cuda else "cpu")
 
-
-def of_fold(recipe: Recipe, where: Where, name: str) -> tuple[Recipe, Where]:
-    """The same with `{fold}`, in the recipe and in the folder of sources, as the fold's name."""
-    named = recipe.model_dump_json().replace("{fold}", name)
-    sources = where.sources and Path(str(where.sources).replace("{fold}", name))
-    return Recipe.model_validate_json(named), replace(where, sources=sources)
+    def for_fold(self, name: str) -> "Workspace":
+        """The same with `{fold}` in the folder of encoders as the fold's name."""
+        encoders = self.encoders and Path(str(self.encoders).replace("{fold}", name))
+        return replace(self, encoders=encoders)
 
 
 def use_threads(count: int) -> None:
@@ -49,24 +50,22 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def same_recipe(recipe: Recipe, run: Path) -> None:
-    """Write the recipe into the run, or see that the run there is by the same one."""
-    path, text = run / RECIPE, recipe.model_dump_json(indent=2) + "\n"
+def begin_run(run: Path, recipe: str, device: torch.device) -> None:
+    """Make the folder and write the recipe, as JSON, and the versions that it is made with.
+
+    Raises `UsageError` if the folder holds a run by another recipe.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    path = run / RECIPE
     begun = path.is_file() and (run / CHECKPOINT).is_file()
-    if begun and _deciding(recipe_of(run)) != _deciding(json.loads(text)):
+    if begun and _deciding(recipe_of(run)) != _deciding(json.loads(recipe)):
         raise UsageError(f"{run} holds a run by another recipe: choose another --out")
-    path.write_text(text, "utf-8")
-
-
-def _deciding(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The recipe less what only its card says."""
-    told = {"limits", "licence", "reference"}
-    corpora = [{k: v for k, v in part.items() if k not in told} for part in recipe["corpora"]]
-    return {k: v for k, v in recipe.items() if k not in told} | {"corpora": corpora}
+    path.write_text(recipe + "\n", "utf-8")
+    write_json(run / "versions.json", versions() | {"device": str(device)})
 
 
 def versions() -> dict[str, str]:
-    """What a run was made with."""
+    """What a run is made with."""
     return {
         "livemood": __version__,
         "python": platform.python_version(),
@@ -80,3 +79,10 @@ def versions() -> dict[str, str]:
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Write `content` as indented JSON."""
     path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _deciding(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe less what only its card says."""
+    told = {"limits", "licence", "reference"}
+    corpora = [{k: v for k, v in part.items() if k not in told} for part in recipe["corpora"]]
+    return {k: v for k, v in recipe.items() if k not in told} | {"corpora": corpora}

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from livemood.audio import resample
 from livemood.server.monitor.listener import listen
+from livemood.server.serve.exports import Exports
 from livemood.timeline.events import parse_event
 
 
@@ -151,6 +152,28 @@ async def test_exports_are_bounded_and_one_that_is_not_read_is_cut(serving, spee
         with client(service) as http:
             text = http.get(path).text
         assert text.count("\n") == text.count('"type"') > 2000
+
+
+async def test_a_large_timeline_is_written_by_a_process_of_its_own(serving, speech, monkeypatch):
+    with serving() as service:
+        session = (await stream(service, speech))[0].session
+        opened = service.sessions.open(session)
+        assert opened is None or await asyncio.to_thread(opened.settled.wait, 20)
+
+        def all_of():
+            with client(service) as http:
+                forms = ("json", "csv", "vtt", "emotionml")
+                paths = [f"/v1/sessions/{session}/timeline?format={form}" for form in forms]
+                answers = [http.get(path) for path in (*paths, f"/v1/sessions/{session}/report")]
+                return [(a.status_code, a.text, a.headers["content-type"]) for a in answers]
+
+        here = await asyncio.to_thread(all_of)
+        monkeypatch.setattr(Exports, "LARGE", 1)
+        by_child = await asyncio.to_thread(all_of)
+    assert [status for status, *_ in by_child] == [200] * 5
+    assert by_child[:4] == here[:4]
+    assert by_child[4][1][:200] == here[4][1][:200]
+    assert len(by_child[4][1]) == pytest.approx(len(here[4][1]), abs=200)
 
 
 def _asking(service, path):

@@ -37,7 +37,7 @@ def test_a_call_reads_as_its_sound(serving, model, coded):
     expected = []
     monitor = SessionCore(
         model,
-        service.sessions._settings,
+        service.sessions._flow._settings,
         source="",
         sample_rate=8000,
         channels=1,

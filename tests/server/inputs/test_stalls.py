@@ -80,6 +80,25 @@ async def test_sessions_outlive_a_server_that_was_stopped_for_ten_seconds(tmp_pa
         assert not [e for e in events if e.type == "error"]
 
 
+async def test_a_server_that_was_stopped_for_minutes_takes_nobody_for_silent(serving, speech):
+    with serving() as service:
+        async with socket(service, "/v1/stream") as ws:
+            await send_all(ws, speech[:1600], end=False)
+            live = await live_of(service)
+            keeper = service._keeper
+            keeper.stop()
+            now = time.monotonic()
+            keeper._looked = now - 90.0  # as after SIGSTOP and SIGCONT
+            live.last_sound = now - 90.0
+            keeper.look(now)
+            keeper.tick(now)
+            assert not live.closing
+            keeper.look(now + 0.25)
+            live.last_sound = now - 61.0
+            keeper.tick(now)
+            assert live.closing, "but silence is silence"
+
+
 async def test_speech_closes_when_no_sound_comes_any_more(serving, speech):
     with serving() as service:
         async with socket(service, "/v1/stream") as ws:

@@ -168,6 +168,9 @@ async def test_offers_that_cannot_be_answered(serving, wave):
         await asyncio.to_thread(tried)
         async with Publishing(http, wave) as first, Publishing(http, wave) as second:
             location = (await first.begin(**ABOUT)).headers["location"]
+            async with asyncio.timeout(30):  # until then it gives way to whoever comes
+                while service.sessions.open(location.rpartition("/")[2]).live is None:
+                    await asyncio.sleep(0.05)
             answer = await second.begin(**ABOUT)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
             assert (await asyncio.to_thread(http.delete, location)).status_code == 200
@@ -220,3 +223,51 @@ def test_frames_that_come_again_or_jump_do_not_move_the_clock():
     assert block.start < 48000
     with pytest.raises(LivemoodError, match="rate"):
         frames.push(frame(0, rate=8000), 0.1)
+
+
+async def test_offers_that_never_connect_keep_nobody_out(serving, wave):
+    """The oldest that has not connected gives way; who publishes does not."""
+    with serving(limits={"publishers": 3}) as service, client(service) as http:
+        async with Publishing(http, wave) as publishing:
+            answer = await publishing.begin(**ABOUT)
+            session = answer.headers["location"].rpartition("/")[2]
+            async with asyncio.timeout(30):
+                while service.sessions.open(session).live is None:
+                    await asyncio.sleep(0.05)
+            unanswered = []
+            for _ in range(6):
+                peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+                peer.addTransceiver("audio", "sendonly")
+                await peer.setLocalDescription(await peer.createOffer())
+                offered = await asyncio.to_thread(
+                    http.post,
+                    "/v1/whip",
+                    content=peer.localDescription.sdp,
+                    params=ABOUT,
+                    headers={"Content-Type": "application/sdp"},
+                )
+                unanswered.append(offered.status_code)
+                await peer.close()
+            assert unanswered == [201] * 6
+            assert service.sessions.open(session) is not None
+            assert len(service.sessions.all_open()) <= 3
+
+
+@pytest.mark.parametrize("odd", ["\r", "\v", "\f", "\u2028", "\u0085"])
+async def test_candidates_hidden_from_the_filter_are_refused(serving, odd):
+    peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+    peer.addTransceiver("audio", "sendonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    hidden = f"a=x{odd}a=candidate:1 1 udp 2130706431 192.0.2.8 4000 typ host\r\n"
+    offer = peer.localDescription.sdp + hidden
+    await peer.close()
+    with serving() as service, client(service) as http:
+        answer = await asyncio.to_thread(
+            http.post,
+            "/v1/whip",
+            content=offer.encode(),
+            params=ABOUT,
+            headers={"Content-Type": "application/sdp"},
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_sdp")
+        assert service.sessions.all_open() == []

@@ -255,7 +255,7 @@ def test_gate_window_and_smoother_can_be_set(tmp_path, model):
         ({"gate": {"stop_s": -1}}, "gate.stop_s"),
         ({"gate": {"stopp_s": 1}}, "gate.stopp_s"),
         ({"gates": {}}, "gates"),
-        ({"window": {"length_s": 300}}, "too long"),
+        ({"window": {"length_s": 20}}, "too long"),
     ):
         with pytest.raises(UsageError, match=where):
             monitor_settings(read_settings(None, {"monitor": wrong}), model)

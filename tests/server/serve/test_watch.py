@@ -199,7 +199,7 @@ async def test_a_watcher_that_stops_reading_harms_nobody(serving, demo_file, mod
                 for event in [*body[:31], boundary]:
                     seq += 1
                     made = event.model_copy(update={"session": session, "seq": seq})
-                    service.sessions._take(opened, made)
+                    service.sessions._flow._take(opened, service.sessions._forget, made)
                 for _ in range(32):
                     last = parse_event(await quick.recv())
                 assert last.seq == seq
@@ -212,7 +212,7 @@ async def test_a_watcher_that_stops_reading_harms_nobody(serving, demo_file, mod
                 else:
                     got.append(event)
         metrics = http.get("/metrics").text
-        opened.live._session._monitor._seq = seq  # so that it ends behind what was made up
+        opened.live._session._core._seq = seq  # so that it ends behind what was made up
     assert lost > 0
     assert lost + len(got) == seq
     assert sum(e.type == "segment" for e in got) == 100

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livemood.audio import AudioBlock
-from livemood.server.storage.sound import Recording
+from livemood.server.storage.sound import Recorder, Recording
 
 RATE = 16000
 
@@ -76,3 +76,29 @@ def test_tracks_stay_together_whatever_comes(tmp_path_factory, pushed):
     recording.finish()
     recording.write()
     assert {track.waiting for track in recording._tracks} == {0}
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100])
+def test_the_end_of_the_sound_is_kept_too(tmp_path, rate):
+    """A resampler holds back some of what it was given: the last of it is a word's end."""
+    recording = Recording(tmp_path / "x.opus", rate, 1)
+    sound = tone(300, 2, rate)
+    for at in range(0, len(sound), 441):
+        recording.push(AudioBlock(at, sound[at : at + 441, None], 0.0))
+    recording.finish()
+    recording.write()
+    kept, target = sf.read(recording.path)
+    assert len(kept) == pytest.approx(2 * target, abs=0.002 * target)
+    assert loudness(kept, 1.95, 1.998, target) == pytest.approx(0.35, abs=0.08)
+
+
+def test_the_log_names_no_file_of_sound(tmp_path, caplog):
+    """Their names are the ids of sessions."""
+    recorder = Recorder(tmp_path / "sound")
+    (tmp_path / "sound" / "secret0id.opus").mkdir()
+    recording = recorder.open("secret0id", RATE, 1)
+    recording.push(AudioBlock(0, tone(300, 1)[:, None], 0.0))
+    recording.finish()
+    recorder.close()
+    assert "sound cannot be kept" in caplog.text
+    assert "secret0id" not in caplog.text

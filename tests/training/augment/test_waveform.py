@@ -14,7 +14,7 @@ from livemood.training.augment.degradation import NoiseBank
 from livemood.training.augment.waveform import Augmenter
 from livemood.training.data.clips import read_clip
 from livemood.training.data.manifest import read_manifest
-from livemood.training.recipe.parts import KINDS, SoundPart
+from livemood.training.recipe.waveform import KINDS, WaveformChange
 
 LENGTHENS = {"time_stretch", "speed"}
 
@@ -33,7 +33,7 @@ def make(corpora):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_changes_speech_the_same_way_for_a_seed(kind, make, speech):
-    augment = make(SoundPart(kind=kind, p=1.0))
+    augment = make(WaveformChange(kind=kind, p=1.0))
     once, other = augment(speech, (1, 2)), augment(speech, (1, 3))
     assert once.dtype == np.float32
     assert once.ndim == 1
@@ -46,16 +46,16 @@ def test_each_changes_speech_the_same_way_for_a_seed(kind, make, speech):
 
 
 def test_all_together_and_none_at_all(make, speech):
-    everything = make(*(SoundPart(kind=kind, p=1.0) for kind in KINDS))
+    everything = make(*(WaveformChange(kind=kind, p=1.0) for kind in KINDS))
     out = everything(speech, (5,))
     assert np.isfinite(out).all()
     assert 0.5 < len(out) / len(speech) < 2
-    nothing = make(*(SoundPart(kind=kind, p=0.0) for kind in KINDS))
+    nothing = make(*(WaveformChange(kind=kind, p=0.0) for kind in KINDS))
     assert np.array_equal(nothing(speech, (5,)), speech)
 
 
 def test_how_often_is_what_the_recipe_says(make, speech):
-    augment = make(SoundPart(kind="reverse", p=0.3))
+    augment = make(WaveformChange(kind="reverse", p=0.3))
     short = speech[16000:17600]
     changed = sum(not np.array_equal(augment(short, (n,)), short) for n in range(400))
     assert 80 < changed < 160  # 120 are expected, with a deviation of 9
@@ -65,13 +65,13 @@ def test_nobody_elses_random_numbers_are_touched(make, speech):
     random.seed(1)
     expected = random.random()
     random.seed(1)
-    make(SoundPart(kind="pitch_shift", p=1.0))(speech, (1,))
+    make(WaveformChange(kind="pitch_shift", p=1.0))(speech, (1,))
     assert random.random() == expected
 
 
 def test_a_frequency_shift_moves_a_tone():
     tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000).astype(np.float32)
-    part = SoundPart(kind="frequency_shift", p=1.0, low=100, high=100)
+    part = WaveformChange(kind="frequency_shift", p=1.0, low=100, high=100)
     shifted = Augmenter([part])(tone, (1,))
     assert abs(int(np.abs(np.fft.rfft(shifted)).argmax()) - 540) <= 1
 
@@ -81,4 +81,4 @@ def test_a_frequency_shift_moves_a_tone():
 )
 def test_wrong_changes_are_refused(wrong):
     with pytest.raises(ValidationError):
-        SoundPart(**wrong)
+        WaveformChange(**wrong)

@@ -9,10 +9,10 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from livemood.model.network import OnnxNetwork  # noqa: E402
 from livemood.training.export import int8  # noqa: E402
-from livemood.training.export.int8 import keep_in_8_bits  # noqa: E402
+from livemood.training.export.int8 import quantize_convolution_caches  # noqa: E402
 from livemood.training.export.onnx import export_onnx  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
-from livemood.training.recipe.schema import NetworkPart  # noqa: E402
+from livemood.training.recipe.sections import NetworkSection  # noqa: E402
 
 MELS = 64
 
@@ -21,16 +21,16 @@ MELS = 64
 def networks(tmp_path_factory):
     """A small quantized network as the quantizer wrote it, and rewritten."""
     torch.manual_seed(2)
-    network = DcRnn(NetworkPart(channels=8, hidden=16, recurrent=8, rank=4), MELS, 5).eval()
+    network = DcRnn(NetworkSection(channels=8, hidden=16, recurrent=8, rank=4), MELS, 5).eval()
     folder = tmp_path_factory.mktemp("rows")
     before, after, source = (folder / f"{n}.onnx" for n in ("before", "after", "float"))
     export_onnx(network, MELS, source)
     windows = [w.numpy() for w in torch.randn(8, 150, MELS)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(int8, "keep_in_8_bits", lambda _: None)
+        patch.setattr(int8, "quantize_convolution_caches", lambda _: None)
         int8.quantize(source, before, windows)
     shutil.copy(before, after)
-    keep_in_8_bits(after)
+    quantize_convolution_caches(after)
     return OnnxNetwork(before, "cpu"), OnnxNetwork(after, "cpu")
 
 

@@ -1,4 +1,4 @@
-"""A source is tuned by fold, and a small network learns from what it then says."""
+"""An encoder is finetuned by fold, and a small network learns from its soft labels."""
 
 import csv
 import json
@@ -10,13 +10,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("sklearn", reason="needs the extra train")
 
+from livemood.cli.main import app as run  # noqa: E402
 from livemood.errors import ModelError, UsageError  # noqa: E402
-from livemood.toolkit.commands import run  # noqa: E402
 from livemood.training.data.dataset import read_unlabelled  # noqa: E402
 from livemood.training.data.folds import make_folds  # noqa: E402
 from livemood.training.data.manifest import read_manifest  # noqa: E402
-from livemood.training.data.predictions import read_table, write_predictions  # noqa: E402
-from livemood.training.pretrained.registry import first_source, known, open_source  # noqa: E402
+from livemood.training.data.predictions import read_soft_labels, write_soft_labels  # noqa: E402
+from livemood.training.fit.trainer import TrainingState  # noqa: E402
+from livemood.training.pretrained.registry import encoder_names, first_encoder, open_encoder  # noqa: E402
 
 LABELS = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
 RECIPE = f"""
@@ -29,10 +30,10 @@ name = "few"
 licence = "CC BY-NC-SA 4.0"
 
 [network]
-source = "efficientat-mn04"
+pretrained = "efficientat-mn04"
 
 [augment]
-views = 2
+copies = 2
 
 [distill]
 unlabelled = ["spoken"]
@@ -55,13 +56,13 @@ licence = "CC BY-NC-SA 4.0"
 channels = 4
 hidden = 8
 recurrent = 4
-readout = 6
+step_projection = 6
 
 [distill]
-table = "teacher/fold{fold}/table.csv"
+soft_labels = "teacher/fold{fold}/soft_labels.csv"
 unlabelled = ["spoken"]
 unlabelled_share = 0.5
-share = 0.5
+soft_label_weight = 0.5
 
 [fit]
 epochs = 1
@@ -74,7 +75,7 @@ def few(corpora, tmp_path_factory):
     weights = corpora.parent / "source-models"
     weights = type(corpora)(os.environ.get("LIVEMOOD_SOURCES", weights))
     if not (weights / "efficientat-mn04.safetensors").is_file():
-        pytest.skip(f"no source models at {weights}: set LIVEMOOD_SOURCES to their folder")
+        pytest.skip(f"no pretrained encoders at {weights}: set LIVEMOOD_SOURCES to their folder")
     folder = tmp_path_factory.mktemp("tune")
     (folder / "few").mkdir()
     with (folder / "few" / "metadata.csv").open("w", newline="") as out:
@@ -95,7 +96,7 @@ def few(corpora, tmp_path_factory):
 
 
 def call(few, *words, folds=("--folds", "group:2")):
-    more = ["--corpora", few, "--sources", few, "--cache", few / "cache", "--device", "cpu"]
+    more = ["--corpora", few, "--encoders", few, "--cache", few / "cache", "--device", "cpu"]
     with pytest.raises(SystemExit) as end:
         run([*map(str, words), *map(str, more), *folds])
     return end.value.code
@@ -104,7 +105,7 @@ def call(few, *words, folds=("--folds", "group:2")):
 @pytest.mark.slow
 def test_a_tuned_source_is_measured_by_fold_and_teaches_a_small_network(few, capsys):
     out = few / "teacher"
-    tune = ["sources", "tune", few / "tuned.toml", "--out", out]
+    tune = ["encoders", "finetune", few / "tuned.toml", "--out", out]
     clips = read_manifest(few / "few" / "metadata.csv")
     folds = make_folds("group:2", clips)
     assert call(few, *tune, "--only", folds[0].name) == 0
@@ -120,18 +121,20 @@ def test_a_tuned_source_is_measured_by_fold_and_teaches_a_small_network(few, cap
     assert figures["folds"] == [fold.name for fold in folds]
     assert np.sum(figures["models"]["float32"]["confusion"]) == len(clips)
     for fold in folds:
-        table = read_table(out / f"fold{fold.name}" / "table.csv", clips, LABELS)
+        table = read_soft_labels(out / f"fold{fold.name}" / "soft_labels.csv", clips, LABELS)
         own = np.array([clip.speaker in fold.speakers for clip in clips])
         assert not table[own].any()  # it says nothing of those it is measured on
         assert np.allclose(table[~own].sum(axis=1), 1, atol=1e-3)
         spoken = read_unlabelled(few / "spoken", 0.5)
         assert 0 < len(spoken) < 12
-        table = read_table(out / f"fold{fold.name}" / "table.csv", spoken, LABELS)
+        table = read_soft_labels(out / f"fold{fold.name}" / "soft_labels.csv", spoken, LABELS)
         assert np.allclose(table.sum(axis=1), 1, atol=1e-3)
         curve = (out / f"fold{fold.name}" / "curve.jsonl").read_text().splitlines()
         losses = [json.loads(line)["loss"] for line in curve]
         assert losses[-1] < losses[0]
-    table = read_table(out / "table.csv", clips, LABELS)  # each by the fold that did not hear it
+    table = read_soft_labels(
+        out / "soft_labels.csv", clips, LABELS
+    )  # each by the fold that did not hear it
     assert np.allclose(table.sum(axis=1), 1, atol=1e-3)
     truth = [LABELS.index(clip.label) for clip in clips]
     expected = np.zeros((len(LABELS), len(LABELS)), int)
@@ -151,9 +154,9 @@ def test_speakers_that_the_recipe_holds_out_take_no_part(few):
     )
     (few / "held.toml").write_text(text)
     out = few / "held"
-    assert call(few, "sources", "tune", few / "held.toml", "--out", out) == 0
-    for path in [out / "table.csv", *out.glob("fold*/table.csv")]:
-        table = read_table(path, clips, LABELS)
+    assert call(few, "encoders", "finetune", few / "held.toml", "--out", out) == 0
+    for path in [out / "soft_labels.csv", *out.glob("fold*/soft_labels.csv")]:
+        table = read_soft_labels(path, clips, LABELS)
         own = np.array([clip.speaker == held for clip in clips])
         assert not table[own].any()
         assert table[~own].any()
@@ -166,33 +169,33 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
     part = '[[corpora]]\nname = "few"'
     text = RECIPE.replace(part, f"{part}\nheld_out = {json.dumps(fold.speakers)}")
     (few / "first.toml").write_text(text.replace("epochs = 3", "epochs = 1"))
-    assert "first" not in known(few)
+    assert "first" not in encoder_names(few)
     out = few / "first"
-    assert call(few, "sources", "tune", few / "first.toml", "--out", out, folds=()) == 0
+    assert call(few, "encoders", "finetune", few / "first.toml", "--out", out, folds=()) == 0
     assert "float32        UAR" in capsys.readouterr().out
     figures = json.loads((out / "figures.json").read_text())
     measured = figures["models"]["float32"]["corpora"]["few"]["clips"]
     assert measured == sum(clip.speaker in fold.speakers for clip in clips)
-    assert "first" in known(few)
+    assert "first" in encoder_names(few)
     # Its layers have learnt, and those below have not: their maps serve once more.
-    source, untuned = (open_source(name, few) for name in ("first", "efficientat-mn04"))
+    source, untuned = (open_encoder(name, few) for name in ("first", "efficientat-mn04"))
     sound = torch.randn(1, 2 * source.sample_rate) * 0.1
     with torch.no_grad():
-        assert torch.equal(source.below(sound)[0], untuned.below(sound)[0])
+        assert torch.equal(source.stem(sound)[0], untuned.stem(sound)[0])
         assert not torch.equal(source(sound)[-1], untuned(sound)[-1])
-    made = sorted((few / "cache").glob("tuned-*"))
-    name, tune = fold.name, ["sources", "tune", few / "tuned.toml", "--out", few / "further"]
-    tune += ["--set", "network.source=first", "--set", "fit.epochs=1", "--only"]
+    made = sorted((few / "cache").glob("stem-*"))
+    name, tune = fold.name, ["encoders", "finetune", few / "tuned.toml", "--out", few / "further"]
+    tune += ["--set", "network.pretrained=first", "--set", "fit.epochs=1", "--only"]
     assert call(few, *tune, name) == 0
-    with pytest.raises(UsageError, match=f"first has heard {other.speakers[0]}, who is to be"):
+    with pytest.raises(UsageError, match=f"first was trained on {other.speakers[0]}, who is to be"):
         call(few, *tune, other.name)
-    assert f"tuned: {name}; without --only all folds are measured" in capsys.readouterr().out
+    assert f"finetuned: {name}; without --only all folds are measured" in capsys.readouterr().out
     left = json.loads((few / "further" / f"fold{name}" / "recipe.json").read_text())
-    assert left["network"]["source"] == "first"
-    assert sorted((few / "cache").glob("tuned-*")) == made
-    assert first_source("first", few) == "efficientat-mn04"
+    assert left["network"]["pretrained"] == "first"
+    assert sorted((few / "cache").glob("stem-*")) == made
+    assert first_encoder("first", few) == "efficientat-mn04"
     # A DC-RNN cannot begin with it, and says so.
-    named = PUPIL.partition("[distill]")[0].replace("[network]", '[network]\nsource = "first"')
+    named = PUPIL.partition("[distill]")[0].replace("[network]", '[network]\npretrained = "first"')
     (few / "wrong.toml").write_text(named)
     with pytest.raises(ModelError, match="does not fit this network"):
         call(few, "train", few / "wrong.toml", "--out", few / "wrong")
@@ -202,12 +205,10 @@ def test_tuned_without_folds_it_is_a_source_to_tune_further(few, capsys):
 def test_cut_short_it_goes_on_and_ends_with_the_same_weights(few):
     whole, cut = few / "whole", few / "cut"
     name = make_folds("group:2", read_manifest(few / "few" / "metadata.csv"))[0].name
-    tune = ["sources", "tune", few / "tuned.toml", "--only", name, "--out"]
+    tune = ["encoders", "finetune", few / "tuned.toml", "--only", name, "--out"]
     assert call(few, *tune, whole) == 0
 
-    from livemood.training.transfer import tune as module
-
-    kept, calls = module.State.keep, []
+    kept, calls = TrainingState.save, []
 
     def killed(self, run):
         kept(self, run)
@@ -216,11 +217,11 @@ def test_cut_short_it_goes_on_and_ends_with_the_same_weights(few):
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.State, "keep", killed)
+        patch.setattr(TrainingState, "save", killed)
         assert call(few, *tune, cut) == 130
     assert call(few, *tune, cut) == 0
     one, other = (
-        torch.load(folder / f"fold{name}" / "checkpoint.pt", weights_only=True)["averaged"]
+        torch.load(folder / f"fold{name}" / "checkpoint.pt", weights_only=True)["ema"]
         for folder in (whole, cut)
     )
     assert all(torch.equal(one[key], other[key]) for key in one)
@@ -237,37 +238,47 @@ def test_a_table_is_written_whole_or_not_at_all(few):
             yield clip, even
 
     with pytest.raises(KeyboardInterrupt):
-        write_predictions(path, LABELS, said(2))
+        write_soft_labels(path, LABELS, said(2))
     assert not path.exists()
-    write_predictions(path, LABELS, said(3))
-    assert np.allclose(read_table(path, clips, LABELS), even)
+    write_soft_labels(path, LABELS, said(3))
+    assert np.allclose(read_soft_labels(path, clips, LABELS), even)
 
 
 def test_a_recipe_that_names_nothing_to_tune_is_refused(few):
-    tune = ["sources", "tune", few / "tuned.toml", "--out", few / "less", "--only", "1"]
+    tune = ["encoders", "finetune", few / "tuned.toml", "--out", few / "less", "--only", "1"]
     with pytest.raises(UsageError, match="--only names folds: say which with --folds"):
         call(few, *tune, folds=())
     with pytest.raises(UsageError, match="no fold is called 'x'"):
-        call(few, "sources", "tune", few / "tuned.toml", "--out", few / "less", "--only", "x")
+        call(few, "encoders", "finetune", few / "tuned.toml", "--out", few / "less", "--only", "x")
     text = (few / "tuned.toml").read_text()
-    for less in ('source = "efficientat-mn04"', "views = 2"):
+    for less in ('pretrained = "efficientat-mn04"', "copies = 2"):
         (few / "less.toml").write_text(text.replace(less, ""))
-        with pytest.raises(UsageError, match=r"network\.source, and augment\.views"):
-            call(few, "sources", "tune", few / "less.toml", "--out", few / "less")
+        with pytest.raises(UsageError, match=r"network\.pretrained, and augment\.copies"):
+            call(few, "encoders", "finetune", few / "less.toml", "--out", few / "less")
     (few / "less.toml").write_text(text.replace("efficientat-mn04", "nothing"))
-    with pytest.raises(UsageError, match="no source model is called 'nothing'"):
-        call(few, "sources", "tune", few / "less.toml", "--out", few / "less")
+    with pytest.raises(UsageError, match="no pretrained encoder is called 'nothing'"):
+        call(few, "encoders", "finetune", few / "less.toml", "--out", few / "less")
 
 
 def test_what_tuning_does_not_know_is_refused(few):
     for more, message in (
-        ("fit.layer_decay=0.5", r"knows no fit\.layer_decay"),
-        ("distill.table=said.csv", "tables"),
+        ("fit.layer_lr_decay=0.5", r"knows no fit\.layer_lr_decay"),
+        ("distill.soft_labels=said.csv", "soft labels"),
     ):
         with pytest.raises(UsageError, match=message):
-            call(few, "sources", "tune", few / "tuned.toml", "--out", few / "no", "--set", more)
+            call(
+                few, "encoders", "finetune", few / "tuned.toml", "--out", few / "no", "--set", more
+            )
     with pytest.raises(UsageError, match="no folds are called ''"):
-        call(few, "sources", "tune", few / "tuned.toml", "--out", few / "no", folds=("--folds", ""))
+        call(
+            few,
+            "encoders",
+            "finetune",
+            few / "tuned.toml",
+            "--out",
+            few / "no",
+            folds=("--folds", ""),
+        )
 
 
 def test_folds_and_a_whole_source_are_not_put_into_one_folder(few):
@@ -276,18 +287,20 @@ def test_folds_and_a_whole_source_are_not_put_into_one_folder(few):
     whole.mkdir()
     for name in ("recipe.json", "checkpoint.pt"):
         (whole / name).touch()
-    with pytest.raises(UsageError, match="holds folds of a tuned source: choose another --out"):
-        call(few, "sources", "tune", few / "tuned.toml", "--out", by_fold, folds=())
-    with pytest.raises(UsageError, match="tuned without folds: choose another --out"):
-        call(few, "sources", "tune", few / "tuned.toml", "--out", whole)
+    with pytest.raises(
+        UsageError, match="holds folds of a finetuned encoder: choose another --out"
+    ):
+        call(few, "encoders", "finetune", few / "tuned.toml", "--out", by_fold, folds=())
+    with pytest.raises(UsageError, match="finetuned without folds: choose another --out"):
+        call(few, "encoders", "finetune", few / "tuned.toml", "--out", whole)
 
 
 def test_damaged_sources_are_told_in_one_line(few, tmp_path):
     folder = tmp_path / "broken"
     folder.mkdir()
-    (folder / "table.csv").touch()
+    (folder / "soft_labels.csv").touch()
     (folder / "checkpoint.pt").write_bytes(b"no checkpoint")
-    made = json.dumps({"corpora": [], "labels": [], "network": {"source": "efficientat-mn04"}})
+    made = json.dumps({"corpora": [], "labels": [], "network": {"pretrained": "efficientat-mn04"}})
     for text, message in (
         ("{", "cannot be read"),
         ("{}", "is no recipe of a run"),
@@ -296,8 +309,8 @@ def test_damaged_sources_are_told_in_one_line(few, tmp_path):
     ):
         (folder / "recipe.json").write_text(text)
         with pytest.raises(ModelError, match=message):
-            open_source("broken", tmp_path)
+            open_encoder("broken", tmp_path)
     # A folder called as a source of its own changes nothing.
     folder.rename(tmp_path / "efficientat-mn04")
-    assert first_source("efficientat-mn04", tmp_path) == "efficientat-mn04"
-    assert known(tmp_path).count("efficientat-mn04") == 1
+    assert first_encoder("efficientat-mn04", tmp_path) == "efficientat-mn04"
+    assert encoder_names(tmp_path).count("efficientat-mn04") == 1

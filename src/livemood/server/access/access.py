@@ -149,7 +149,8 @@ class Doorkeeper:
         if host not in self._hosts and not (self._any_host and self._access.required):
             raise Refused("wrong_host", "this server does not answer to that host name", 400)
         # nginx asks by HTTP/1.0 and the server's own name, unless it is told otherwise.
-        by_proxy = FORWARDED & set(connection.headers) or connection.scope["http_version"] == "1.0"
+        old = connection.scope.get("http_version") == "1.0"
+        by_proxy = old or FORWARDED & set(connection.headers)
         if not self._access.required and by_proxy:
             raise Refused(
                 "no_token", "behind a proxy tokens are needed: livemood token create", 401

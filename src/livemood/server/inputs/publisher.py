@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from livemood.audio import AudioBlock
+from livemood.audio import AudioBlock, Downmix, Samples
 from livemood.server.inputs.candidates import check_candidates
 from livemood.server.refused import Refused
 from livemood.server.sessions.live import LiveSession, OpenSession
@@ -34,12 +34,20 @@ class Frames:
         self._rate = rate
         self._clock = SenderClock(rate, rate)
         self._next = 0
+        self._downmix, self._warned = Downmix(rate), False
+
+    def _mixed(self, samples: Samples) -> Samples:
+        mono = self._downmix.push(samples)
+        if self._downmix.cancelled and not self._warned:
+            self._warned = True
+            log.warning("a browser's channels cancel each other: the louder one is taken")
+        return mono
 
     def push(self, frame: "AudioFrame", now: float) -> AudioBlock | None:
         """The block of a frame; none if it brings nothing new. Raises `Refused`."""
         if frame.sample_rate != self._rate:
             raise Refused("bad_rate", "the track changed its rate", 415)
-        samples = samples_of(frame).mean(axis=1, keepdims=True)
+        samples = self._mixed(samples_of(frame))
         spoken = now - self.HELD * len(samples) / self._rate
         timestamp = (frame.pts or 0) & 0xFFFFFFFF
         start = self._clock.place(timestamp, spoken, len(samples), restarted=False)

@@ -46,6 +46,7 @@ class Start(BaseModel):
     informed: bool = False
     retention_days: float | None = None
     keep_sound: bool = False
+    keep_baselines: bool = False
 
     @property
     def about(self) -> dict[str, object]:

@@ -77,7 +77,15 @@ _KINDS: dict[str, TypeAdapter[StartMessage] | TypeAdapter[MediaMessage]] = {
 _OTHER: TypeAdapter[OtherMessage] = TypeAdapter(OtherMessage)
 
 
-OF_SESSION = ("purpose", "consent", "informed", "retention_days", "keep_sound", "participants")
+OF_SESSION = (
+    "purpose",
+    "consent",
+    "informed",
+    "retention_days",
+    "keep_sound",
+    "keep_baselines",
+    "participants",
+)
 """Custom parameters that say what a session is for."""
 
 

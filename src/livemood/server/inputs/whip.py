@@ -125,6 +125,7 @@ def whip_routes(publishers: Publishers, sessions: Sessions, access: Access) -> A
         participant: Annotated[str | None, Query(max_length=200)] = None,
         retention_days: float | None = None,
         keep_sound: bool = False,
+        keep_baselines: bool = False,
     ) -> Response:
         """Publish a microphone: an offer in SDP is answered."""
         by = await sessions.pools.admission.run(access.principal, request)
@@ -144,6 +145,7 @@ def whip_routes(publishers: Publishers, sessions: Sessions, access: Access) -> A
                 "participants": None if participant is None else (participant,),
                 "retention_days": retention_days,
                 "keep_sound": keep_sound,
+                "keep_baselines": keep_baselines,
             }
             about = _spec({n: v for n, v in fields.items() if v is not None})
         else:

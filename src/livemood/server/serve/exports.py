@@ -1,20 +1,32 @@
 """A session's timeline as a download, and its report: bounded, streamed, cut when nobody reads."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from livemood.server.monitor.page import report_of
+from livemood.errors import LivemoodError
+from livemood.server import export_process
+from livemood.server.monitor.page import HEADERS, REPORT_SECURITY, report_of
 from livemood.server.refused import Refused
 from livemood.server.sessions.sessions import Sessions
+from livemood.timeline.events import parse_event
 from livemood.timeline.export import EXPORTS
+from livemood.timeline.timeline import Timeline
 
 PIECE = 65_536
 """Characters sent at once."""
 ROWS = 128
 """Events read from disk at once."""
 RETRY_S = 2.0
+REPORT_HEADERS = {
+    **HEADERS,
+    "Content-Security-Policy": REPORT_SECURITY,
+    "Cache-Control": "no-store",
+}
 
 
 class Exports:
@@ -24,22 +36,40 @@ class Exports:
     and new sessions do not wait for timelines.
     """
 
+    LARGE = 4000
+    """Events from which a timeline is written by a process of its own: a quarter of an hour."""
+    CHILDREN = 1
+
     def __init__(self, sessions: Sessions, most: int) -> None:
         self._sessions, self._most = sessions, most
+        self._children = asyncio.Semaphore(self.CHILDREN)
         self.running = 0
 
-    async def timeline(self, session: str, form: str, headers: dict[str, str]) -> Response:
-        """The timeline in one of the formats. Raises `Refused`."""
+    async def timeline(
+        self, session: str, form: str, headers: dict[str, str], note: Callable[[], None]
+    ) -> Response:
+        """The timeline in one of the formats; `note` writes it down. Raises `Refused`."""
         with _Slot(self) as slot:
+            await self._sessions.pools.admission.run(note)
             if form == "jsonl":
                 first = await self._rows(session, 0)
                 return slot.held(_Held(self._lines(session, first), headers=headers))
+            if await self._large(session):
+                return slot.held(_Held(self._by_child(session, form), headers=headers))
             text = await self._sessions.pools.exports.run(self._written, session, form)
             return slot.held(_Held(_pieces(text), headers=headers))
 
-    async def report(self, session: str, language: str, retention_days: float) -> Response:
-        """The report. Raises `Refused`."""
+    async def report(
+        self, session: str, language: str, retention_days: float, note: Callable[[], None]
+    ) -> Response:
+        """The report; `note` writes it down. Raises `Refused`."""
         with _Slot(self) as slot:
+            await self._sessions.pools.admission.run(note)
+            if await self._large(session):
+                large = self._by_child(
+                    session, export_process.REPORT, language, str(retention_days)
+                )
+                return slot.held(_Held(large, headers=REPORT_HEADERS, media_type="text/html"))
             made = await self._sessions.pools.exports.run(
                 self._report, session, language, retention_days
             )
@@ -47,13 +77,40 @@ class Exports:
             return slot.held(_Held(_pieces(body), made.status_code, dict(made.headers)))
 
     def _written(self, session: str, form: str) -> str:
-        return EXPORTS[form](self._sessions.storage.timeline(session))
+        events = self._sessions.storage.read(session)
+        return EXPORTS[form](Timeline(parse_event(text) for _, text in events))
 
     def _report(self, session: str, language: str, retention_days: float) -> Response:
         events = [text for _, text in self._sessions.storage.read(session)]
         if not events:
             raise Refused("no_sound", "no sound has come of this session", 409)
         return report_of(events, language, retention_days)
+
+    async def _large(self, session: str) -> bool:
+        last = self._sessions.storage.events.last
+        return await self._sessions.pools.history.run(last, session) > self.LARGE
+
+    async def _by_child(self, session: str, *form: str) -> AsyncIterator[bytes]:
+        """What `export_process` writes, as it is read. Raises `LivemoodError` if that fails."""
+        async with self._children:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", export_process.__name__, *form, stdin=PIPE, stdout=PIPE
+            )
+            assert child.stdin is not None  # noqa: S101 - as was asked for
+            assert child.stdout is not None  # noqa: S101
+            try:
+                async for lines in self._lines(session, await self._rows(session, 0)):
+                    child.stdin.write(lines.encode())
+                    await child.stdin.drain()
+                child.stdin.close()
+                while piece := await child.stdout.read(PIECE):
+                    yield piece
+                if await child.wait():
+                    raise LivemoodError("a timeline could not be exported: look at the log")
+            finally:
+                if child.returncode is None:
+                    child.kill()
+                    await child.wait()
 
     async def _rows(self, session: str, after: int) -> list[tuple[int, str]]:
         return await self._sessions.pools.history.run(

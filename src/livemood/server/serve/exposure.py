@@ -8,6 +8,7 @@ from livemood.errors import UsageError
 from livemood.server.access.policy import load_policy
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.storage.database import Database
+from livemood.server.storage.interface import TokenStore
 from livemood.server.storage.tokens import Tokens
 
 
@@ -23,7 +24,7 @@ def check_settings(settings: ServeSettings) -> None:
         check_exposure(settings, Tokens(database))
 
 
-def check_exposure(settings: ServeSettings, tokens: Tokens) -> None:
+def check_exposure(settings: ServeSettings, tokens: TokenStore) -> None:
     """Raise `UsageError` if others could listen in, or come in."""
     if (settings.cert is None) != (settings.key is None):
         raise UsageError("TLS needs both: give --cert and --key")

@@ -14,6 +14,7 @@ from livemood.server.access.replies import SessionId, answers
 from livemood.server.inputs.call import RtpPlace, RtpWish
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.refused import Refused
+from livemood.server.serve.baselines import baseline_routes
 from livemood.server.serve.exports import Exports
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import SessionRecord, SessionSpec, State
@@ -195,9 +196,8 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
             "Content-Disposition": f'attachment; filename="{record.id}.{format}"',
             "Content-Type": MEDIA[format],
         }
-        answer = await exports.timeline(session, format, headers)
-        await admit(partial(storage.audit.note, by.name, "export", session, format=format))
-        return answer
+        note = partial(storage.audit.note, by.name, "export", session, format=format)
+        return await exports.timeline(session, format, headers, note)
 
     @router.get(
         "/sessions/{session}/report",
@@ -208,9 +208,8 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         """The session on paper: one HTML file that holds everything it needs."""
         by.require("watch", "manage", session=session)
         record = await admit(up_to_date, session)
-        answer = await exports.report(session, language, record.retention_days)
-        await admit(partial(storage.audit.note, by.name, "export", session, format="report"))
-        return answer
+        note = partial(storage.audit.note, by.name, "export", session, format="report")
+        return await exports.report(session, language, record.retention_days, note)
 
     @router.get(
         "/sessions/{session}/sound",
@@ -256,4 +255,5 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         by.require("manage")
         return AuditPage(lines=[AuditLine(**line) for line in storage.audit.lines(before, limit)])
 
+    router.include_router(baseline_routes(storage, access))
     return router

@@ -52,6 +52,8 @@ class ServeSettings(BaseSettings):
     vad: str = "webrtc"
     monitor: dict[str, Any] = Field(default_factory=dict)
     """Any other setting of how sessions are listened to, by group: gate, smoother, window."""
+    alerts: Path | None = None
+    """Alert rules and receivers: a TOML file, as `livemood listen --alerts` reads it."""
     retention_days: float = Field(30.0, gt=0)
     """How long sessions are kept that do not say so themselves."""
     busiest: float = Field(0.7, gt=0, le=1)
@@ -104,9 +106,7 @@ def monitor_settings(settings: ServeSettings, model: AnyModel) -> MonitorSetting
         both = isinstance(group, dict) and isinstance(value, dict)
         values[name] = group | value if both else value
     open_detector(str(values["vad"]))
-    names = {
-        "window.length_s": f"window {settings.window}",
-        "window.hop_s": f"hop {settings.hop}",
-        "budget_s": f"budget_ms {settings.budget_ms:g}",
-    }
+    names = {"window.hop_s": f"hop {settings.hop}", "budget_s": f"budget_ms {settings.budget_ms:g}"}
+    if settings.window is not None:
+        names["window.length_s"] = f"window {settings.window:g}"
     return MonitorSettings.read(values, names).for_model(reader_of(model))

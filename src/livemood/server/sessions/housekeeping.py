@@ -17,13 +17,15 @@ class Housekeeper:
 
     EVERY_S = 1.0
     LOOK_EVERY_S = 0.25
+    STOPPED_S = 2.0
+    """A longer pause of this thread means that the whole process stood still."""
     RETENTION_EVERY_S = 60.0
 
     def __init__(self, sessions: Sessions, sweep: Callable[[], None] = lambda: None) -> None:
         self._sessions = sessions
         self._sweep = sweep
         self._stop = threading.Event()
-        self._retained = time.monotonic()
+        self._retained = self._looked = time.monotonic()
         self._used = _Used()
         self._thread = threading.Thread(target=self._work, name="livemood-keeper", daemon=True)
 
@@ -42,9 +44,16 @@ class Housekeeper:
         return max(self._sessions.hub.load, self._used.share)
 
     def look(self, now: float) -> None:
-        """Close the speech of those from whom no sound comes."""
+        """Close the speech of those from whom no sound comes.
+
+        If this process was stopped for a while, it is not their silence.
+        """
+        stopped = now - self._looked - self.LOOK_EVERY_S
+        self._looked = now
         for opened in self._sessions.all_open():
             if opened.live is not None:
+                if stopped > self.STOPPED_S:
+                    opened.live.last_sound += stopped
                 opened.live.look(now)
 
     def tick(self, now: float) -> None:

@@ -1,6 +1,10 @@
 """What a server allows."""
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from livemood.server.refused import Refused
 
 
 class Limits(BaseModel):
@@ -38,3 +42,40 @@ class Limits(BaseModel):
     """Who reads nothing of an answer for so long is cut off."""
     half_open: int = Field(512, ge=1)
     """Connections that have not sent a request yet; the oldest give way."""
+
+    def check(self, there: Iterable[tuple[str, int]], creator: str, parties: int) -> None:
+        """Raise `Refused` if a further session of so many parties would be too much.
+
+        `there` are the sessions that wait or are live: of each its creator, and the channels that
+        it waits for.
+        """
+        every = own = 0
+        waiting = parties
+        for whose, channels in there:
+            every += 1
+            if whose == creator:
+                own += 1
+                waiting += channels
+        if every >= self.sessions:
+            raise Refused(
+                "too_many_sessions",
+                f"{self.sessions} sessions are open, the most that are allowed",
+                503,
+                10,
+            )
+        if own >= self.sessions_per_token:
+            raise Refused(
+                "too_many_sessions",
+                f"{self.sessions_per_token} of your sessions are open, the most that one token "
+                "may have: end some",
+                429,
+                10,
+            )
+        if waiting > self.waiting_channels:
+            raise Refused(
+                "too_many_waiting",
+                f"your sessions that wait for sound would have {waiting} channels, and one token "
+                f"may have {self.waiting_channels}: start or end some",
+                429,
+                10,
+            )

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 
 from livemood.audio import AudioBlock
 from livemood.engine.hub import HubSession, Reason
+from livemood.model import Baseline
 from livemood.server.monitor.log import Entry, EventLog
 from livemood.server.refused import Refused
 from livemood.server.sessions.numbers import NumbersOnly
@@ -33,6 +34,8 @@ class OpenSession:
         self.log.session = record.id
         self.since = time.monotonic()
         self.live: LiveSession | None = None
+        self.baselines: list[Baseline] = []
+        """Of the voices on its channels, where they are to be kept."""
         self.settled = threading.Event()
         """Set once everything of the session is on disk, its end included."""
         self._behind: dict[int | None, bool] = {}
@@ -68,7 +71,7 @@ class LiveSession:
     """After so long without sound open speech is closed."""
     AT_ONCE_S = 1.0
     """So much sound at once is read before more is taken."""
-    EVENTS_PER_S, EVENTS_AT_ONCE = 60.0, 3000.0
+    EVENTS_PER_S, EVENTS_AT_ONCE = 60.0, 6000.0
     """Events of a channel; a channel that speaks makes 5 to 25 a second."""
     MARKS_PER_S, MARKS_AT_ONCE = 2.0, 40.0
     MARK_AHEAD_MS = 10_000

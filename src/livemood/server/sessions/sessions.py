@@ -4,26 +4,22 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
-from livemood.engine import Busy, Hub, MonitorSettings
-from livemood.engine.session import About
-from livemood.errors import UsageError
+from livemood.engine import Hub, MonitorSettings
+from livemood.notify import Notifier
 from livemood.server.access.policy import Policy
 from livemood.server.access.principal import Principal
 from livemood.server.refused import Refused, busy, not_found, not_live, token_gone
 from livemood.server.sessions.admission import Admission
-from livemood.server.sessions.delivery import Delivery
+from livemood.server.sessions.flow import Flow
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
-from livemood.server.sessions.metrics import ServiceMetrics
 from livemood.server.sessions.pools import Pools
-from livemood.server.sessions.quotas import check_quota
-from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, ended_fields
-from livemood.server.storage.database import StorageError
-from livemood.server.storage.interface import Storage
-from livemood.timeline.events import AnyEvent, Emotion, Marker, SessionEnded, utc_now
+from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec
+from livemood.server.storage.interface import Storage, StorageError
+from livemood.timeline.events import Marker, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +34,6 @@ class Sessions:
 
     END_S = 10.0
     """How long a session may take to end."""
-    AHEAD_S = 0.3
-    """More sound at once than this says nothing of the machine when it is read late."""
 
     def __init__(
         self,
@@ -49,11 +43,10 @@ class Sessions:
         settings: MonitorSettings,
         limits: Limits,
         admission: Admission,
-        metrics: ServiceMetrics | None = None,
     ) -> None:
         self.hub, self.storage, self.policy, self.limits = hub, storage, policy, limits
-        self.metrics = metrics or ServiceMetrics()
-        self.delivery = Delivery()
+        self._flow = Flow(hub, storage, settings, admission, limits.ahead_s)
+        self.metrics, self.delivery = self._flow.metrics, self._flow.delivery
         self.admission = admission
         self.load: Callable[[], float] = lambda: hub.load
         """The load that admission goes by, from 0 to 1."""
@@ -61,10 +54,19 @@ class Sessions:
         """Whether a creator, by the name in records, may still use the server."""
         self.pools = Pools()
         self.default_retention_days = 30.0
-        self._settings = settings
         self._lock = threading.RLock()
         self._open: dict[str, OpenSession] = {}
         self._stopping = False
+
+    def notify_by(self, notifier: Notifier) -> None:
+        """Hand alerts to `notifier`, which forgets a session when it is deleted."""
+        self._flow.notifier = notifier
+        self.storage.on_erase = notifier.forget
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """What tells people of alerts, if anything does."""
+        return self._flow.notifier
 
     # Before there is sound
 
@@ -75,6 +77,7 @@ class Sessions:
         """
         try:
             self.policy.check(spec)
+            self._flow.voices.check(spec)
             opened = self._reserve(spec, by, parties or max(1, len(spec.participants)))
         except Refused as refused:
             # What is no purpose of the policy is anybody's words: it may name a person.
@@ -102,10 +105,16 @@ class Sessions:
         )
         with self._lock:
             self._check_room(parties)
-            check_quota(self._open.values(), by.id, parties, self.limits)
+            self.limits.check(self._holdings(), by.id, parties)
             opened = self._open[record.id] = OpenSession(record, parties)
             self.admission.promise(record.id, parties, opened.since, by.id)
         return opened
+
+    def _holdings(self) -> Iterator[tuple[str, int]]:
+        """Of each session its creator, and the channels that it waits for."""
+        for opened in self._open.values():
+            waits = opened.record.state == "waiting"
+            yield opened.record.created_by, opened.parties if waits else 0
 
     def _check_room(self, channels: int) -> None:
         if self._stopping:
@@ -156,7 +165,7 @@ class Sessions:
                 }
             )
             try:
-                opened.live = self._listen(opened, sample_rate)
+                opened.live = self._flow.listen(opened, sample_rate, self._forget)
             except BaseException:
                 opened.record = waiting
                 raise
@@ -166,64 +175,6 @@ class Sessions:
             # Under the lock: the end of the session must not be kept before its beginning.
             self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
         return opened.live
-
-    def _listen(self, opened: OpenSession, rate: int) -> LiveSession:
-        record = opened.record
-        assert record.source is not None  # noqa: S101 - just set
-        try:
-            session = self.hub.open(
-                self._settings,
-                source=record.source,
-                sample_rate=rate,
-                channels=record.channels,
-                sinks=[partial(self._take, opened)],
-                about=About(record.purpose, record.consent, record.participants),
-                session=record.id,
-            )
-        except Busy as error:
-            raise busy(error.retry_after_s) from None
-        except UsageError as error:
-            raise Refused("bad_rate", str(error), 422) from None
-        keep = record.keep_sound
-        recording = self.storage.sound.open(record.id, rate, record.channels) if keep else None
-        ahead_s = self.limits.ahead_s
-        return LiveSession(session, rate, record.channels, ahead_s, recording)
-
-    def _take(self, opened: OpenSession, event: AnyEvent) -> None:
-        """The sink of every session; called by the hub's thread."""
-        assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
-        if opened.live is not None:
-            opened.live.counts(time.monotonic())
-        text = event.model_dump_json()
-        self.storage.writer.put(opened.record.id, event.seq, text)
-        self.delivery.call(self._deliver, opened, event, text)
-        if isinstance(event, SessionEnded):
-            self.storage.writer.then(partial(self._settle, opened, event))
-
-    def _deliver(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
-        opened.take(event, text)
-        self.metrics.count_of(opened.record.kind, event)
-        # Windows in sound that came ahead of real time are late by themselves.
-        ahead_s = opened.live.ahead_s(time.monotonic()) if opened.live else 0.0
-        if isinstance(event, Emotion) and ahead_s < self.AHEAD_S:
-            late = event.latency_ms.total / 1000 / self._settings.budget_s
-            self.admission.heard(opened.record.id, late)
-
-    def _settle(self, opened: OpenSession, event: SessionEnded) -> None:
-        """The writer's thread: everything of a session is on disk; now its record, too."""
-        session = opened.record.id
-        recorded = opened.live is None or opened.live.recorded()
-        if self.storage.writer.waits_for(session) or not recorded:
-            self.storage.writer.later(partial(self._settle, opened, event))
-            return
-        self.storage.events.close(session)
-        try:
-            self.storage.sessions.update(opened.record.model_copy(update=ended_fields(event)))
-        except StorageError:
-            log.exception("the end of a session cannot be kept: trying again")
-            self.storage.writer.later(partial(self._settle, opened, event))
-            return
-        self._forget(opened)
 
     def _forget(self, opened: OpenSession) -> None:
         with self._lock:

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from livemood.errors import LivemoodError
 from livemood.server.refused import Refused, not_found
 from livemood.server.storage.audit import Audit
+from livemood.server.storage.baselines import Baselines
 from livemood.server.storage.clock import GRACE_S, TrustedClock
 from livemood.server.storage.database import Database, StorageError
 from livemood.server.storage.folder import lock
@@ -20,8 +20,6 @@ from livemood.server.storage.store import Store
 from livemood.server.storage.timelines import Timelines
 from livemood.server.storage.tokens import Tokens
 from livemood.server.storage.writer import Writer
-from livemood.timeline.events import parse_event
-from livemood.timeline.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ class Archive:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises `LivemoodError` for a folder that cannot be used."""
+        """Raises `StorageError` for a folder that cannot be used."""
         with ExitStack() as undo:
             self.database = Database(folder)
             undo.callback(self.database.close)
@@ -49,7 +47,7 @@ class Archive:
                 self.events = Timelines(folder / "timelines")
                 self.sound = Recorder(folder / "sound")
             except OSError as error:
-                raise LivemoodError(
+                raise StorageError(
                     f"cannot keep data in {folder}: {error.strerror or error}"
                 ) from None
             undo.pop_all()
@@ -63,8 +61,11 @@ class Archive:
             )
         self.sessions = Store(self.database, wall)
         self.audit = Audit(self.database, policy)
+        self.baselines = Baselines(self.database, self.audit, wall)
         self.tokens = Tokens(self.database, lambda: max(self.clock.latest, wall()))
         self.writer = Writer(self.events)
+        self.on_erase: Callable[[str], None] = lambda _: None
+        """Called with each session that is deleted, for what others keep of it."""
 
     @property
     def failing(self) -> str | None:
@@ -93,10 +94,6 @@ class Archive:
             log.debug("why a timeline cannot be read", exc_info=True)
             raise Refused("storage_failed", "the timeline cannot be read", 503, 10) from None
 
-    def timeline(self, session: str) -> Timeline:
-        """Everything on disk of a session."""
-        return Timeline(parse_event(text) for _, text in self.read(session))
-
     def delete(self, sessions: Sequence[str], who: str, action: str) -> None:
         """Leave nothing of the sessions but their ids in the audit log."""
         try:
@@ -118,6 +115,7 @@ class Archive:
     def _erase(self, session: str) -> None:
         self.events.erase(session)
         self.sound.erase(session)
+        self.on_erase(session)
 
     def scrub(self) -> None:
         """Overwrite what is left of deleted records, if there may be any. Raises as SQLite does."""
@@ -129,8 +127,8 @@ class Archive:
 
         A session whose files cannot be erased holds up no other, and is tried again the next time.
         """
-        erased = []
-        for session in self.sessions.expired(self._due()):
+        erased, due = [], self._due()
+        for session in self.sessions.expired(due):
             try:
                 self._erase(session)
             except OSError as error:  # its text would name the file, and so the session
@@ -139,6 +137,7 @@ class Archive:
             erased.append(session)
         if erased:
             self.sessions.remove(erased, self.audit, SYSTEM, "expire")
+        self.baselines.expire(due, SYSTEM)
         self.audit.prune()
         try:
             self.scrub()

@@ -20,7 +20,7 @@ class StorageError(LivemoodError):
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 BUSY_S = 5.0
 """How long to wait for another process: `livemood token`, a backup."""
 
@@ -61,6 +61,22 @@ CREATE INDEX audit_by_session ON audit (session);
 CREATE TABLE clock (time REAL NOT NULL, doubted_s REAL NOT NULL) STRICT;
 """
 """What version 2 adds to version 1."""
+SINCE_2 = """
+CREATE TABLE baselines (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    name TEXT NOT NULL,
+    consent TEXT NOT NULL,
+    session TEXT NOT NULL,
+    updated TEXT NOT NULL,
+    expires REAL NOT NULL,
+    content TEXT NOT NULL,
+    UNIQUE (owner, purpose, name)
+) STRICT;
+CREATE INDEX baselines_by_expiry ON baselines (expires);
+"""
+"""What version 3 adds to version 2."""
 
 
 class Database:
@@ -95,7 +111,7 @@ class Database:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise LivemoodError(f"{self.path} was written by a later livemood: update this one")
-            for since, statements in enumerate((SCHEMA, SINCE_1)):
+            for since, statements in enumerate((SCHEMA, SINCE_1, SINCE_2)):
                 if version <= since:
                     for statement in statements.split(";"):
                         connection.execute(statement)

@@ -4,15 +4,27 @@
 server say, has to satisfy these protocols and nothing else: the rest of the server knows only them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from livemood.audio import AudioBlock
 from livemood.server.spec import SessionRecord, State
+from livemood.server.storage.baselines import KeptBaseline
+from livemood.server.storage.database import StorageError
 from livemood.server.storage.timelines import Row
 from livemood.server.storage.tokens import TokenInfo
-from livemood.timeline.timeline import Timeline
+
+__all__ = [
+    "AuditLog",
+    "EventStore",
+    "SessionStore",
+    "SoundStore",
+    "SoundTrack",
+    "Storage",
+    "StorageError",
+    "TokenStore",
+]
 
 if TYPE_CHECKING:
     from livemood.server.storage.writer import Writer
@@ -83,6 +95,22 @@ class AuditLog(Protocol):
         """The newest lines before number `before`, newest first."""
 
 
+class BaselineStore(Protocol):
+    """How participants' voices usually sound. Every method may raise `StorageError`."""
+
+    def get(self, record: SessionRecord, name: str) -> str | None:
+        """What is kept of a participant for sessions like this one."""
+
+    def keep(self, record: SessionRecord, name: str, content: str) -> None:
+        """Keep it, in place of what was kept before; its retention begins now."""
+
+    def find(self) -> list[KeptBaseline]:
+        """All that are kept, without their content; newest first."""
+
+    def delete(self, number: int, who: str) -> bool:
+        """Delete one, and say so in the audit log; false if there is none of that number."""
+
+
 class SoundTrack(Protocol):
     """The sound of one session while it is recorded."""
 
@@ -127,12 +155,19 @@ class Storage(Protocol):
         """Who did what."""
 
     @property
+    def baselines(self) -> BaselineStore:
+        """How participants' voices usually sound."""
+
+    @property
     def sound(self) -> SoundStore:
         """Kept sound."""
 
     @property
     def writer(self) -> "Writer":
         """The thread that writes events."""
+
+    on_erase: Callable[[str], None]
+    """Called with each session that is deleted, for what others keep of it."""
 
     @property
     def failing(self) -> str | None:
@@ -143,9 +178,6 @@ class Storage(Protocol):
 
     def read(self, session: str, after: int = 0, limit: int = -1) -> list[Row]:
         """Events of a session. Raises `Refused` if there are none to be had."""
-
-    def timeline(self, session: str) -> Timeline:
-        """All events of a session. Raises `Refused` if there are none to be had."""
 
     def delete(self, sessions: Sequence[str], who: str, action: str) -> None:
         """Leave nothing of the sessions but their ids in the audit log. Raises `Refused`."""

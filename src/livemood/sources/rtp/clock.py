@@ -117,6 +117,10 @@ class SenderClock:
         ticks = length * self._clock // self._rate
         return abs(_difference(timestamp, before) - ticks) <= self._clock // 1000
 
+    def retime(self, clock: int) -> None:
+        """Timestamps of `clock` ticks a second follow; the next one is placed as a new start."""
+        self._clock = clock
+
     def move(self, position: int) -> None:
         """The samples placed last stand at `position` instead."""
         self._position = position

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from livemood.audio import Samples
+from livemood.audio import Downmix, Samples
 from livemood.errors import UsageError
 from livemood.sources.frames import samples_of
 
@@ -31,7 +31,10 @@ def open_decoder(encoding: str, rate: int, channels: int) -> Decode:
         raise UsageError(f"{encoding} cannot be decoded: this PyAV lacks its decoder") from None
     assert isinstance(context, AudioCodecContext)  # noqa: S101 - both names are audio codecs
     context.sample_rate = rate
-    context.layout = "mono" if channels == 1 else "stereo"
+    # Any Opus packet may be stereo, whatever was declared (RFC 7587); libopus itself would mix it
+    # by the mean, in which channels of opposite polarity cancel each other.
+    mix = Downmix(rate) if encoding == "OPUS" and channels == 1 else None
+    context.layout = "mono" if channels == 1 and mix is None else "stereo"
 
     def decode(payload: bytes) -> Samples:
         if not payload:  # to FFmpeg this would be the end of the stream
@@ -41,6 +44,9 @@ def open_decoder(encoding: str, rate: int, channels: int) -> Decode:
         except (av.FFmpegError, ValueError) as error:
             raise Undecodable(str(error)) from None
         pieces = [samples_of(frame) for frame in frames]
-        return np.concatenate(pieces) if pieces else np.empty((0, channels), np.float32)
+        if not pieces:
+            return np.empty((0, channels), np.float32)
+        joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return mix.push(joined) if mix else joined
 
     return decode

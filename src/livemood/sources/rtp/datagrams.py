@@ -1,4 +1,4 @@
-"""Reading datagrams, many with one call of the system."""
+"""Reading many datagrams with one system call."""
 
 import ctypes
 import socket
@@ -11,7 +11,7 @@ import numpy as np
 from livemood.sources.rtp.udp import LONGEST_PACKET
 
 Address = tuple[Any, ...]
-"""Host, port and, for IPv6, what else belongs to an address."""
+"""Host, port and, for IPv6, flow and scope."""
 
 AT_ONCE: Final = 128
 _NAME: Final = 28
@@ -43,8 +43,8 @@ class _Room:
     """Where a thread's datagrams arrive."""
 
     def __init__(self) -> None:
-        # The interpreter is not let go for a call that never waits: with another thread at work
-        # every single packet would have to wait for it.
+        # A call that never waits keeps the interpreter's lock. If it released the lock while
+        # another thread works, each packet would have to wait to get it back.
         self.receive = ctypes.PyDLL(None).recvmmsg
         self.data = np.zeros((AT_ONCE, LONGEST_PACKET), np.uint8)
         self.names = np.zeros((AT_ONCE, _NAME), np.uint8)
@@ -65,11 +65,11 @@ _known: dict[bytes, Address] = {}
 _name_field = _Message.name_length.offset // 4
 _length_field = _Message.length.offset // 4
 HAS_MANY: Final = sys.platform == "linux" and ctypes.sizeof(_Message) == 64
-"""Whether the system has a call for many."""
+"""Whether the system has `recvmmsg`."""
 
 
 def receive(source: socket.socket, *, many: bool = HAS_MANY) -> list[tuple[bytes, Address]]:
-    """What has come to `source`, a UDP socket: up to `AT_ONCE` datagrams, each with its sender."""
+    """Up to `AT_ONCE` datagrams that have come to `source`, a UDP socket, each with its sender."""
     return _many(source) if many else _one_by_one(source)
 
 
@@ -90,7 +90,7 @@ def _many(source: socket.socket) -> list[tuple[bytes, Address]]:
 
 
 def _address(name: bytes) -> Address:
-    """What `recvfrom` would say of a sender. Its bytes beyond those of IPv4 mean nothing."""
+    """The sender as `recvfrom` gives it. Bytes beyond those of IPv4 mean nothing."""
     family = int.from_bytes(name[:2], sys.byteorder)
     if family == socket.AF_INET:
         name = name[:8]

@@ -35,9 +35,9 @@ class JitterBuffer:
 
     SHORTEST_S: Final = 0.02
     LONGEST_S: Final = 0.2
-    """Bounds of how long a hole is waited for."""
+    """Bounds of how long the buffer waits for a missing packet, in seconds."""
     MEMORY_S: Final = 4.0
-    """How long a packet that filled a hole, or would have, makes holes be waited for as long."""
+    """How long a packet that filled a hole late keeps the deadline as long as it needed."""
     MARGIN: Final = 1.25
     MISORDER: Final = 100
     DROPOUT: Final = 3000
@@ -59,24 +59,26 @@ class JitterBuffer:
         """Packets of this start, whatever became of them."""
         self.jitter_s = 0.0
         """Interarrival jitter (RFC 3550, A.8)."""
+        self.recovered = 0
+        """Packets that a later one repeated before they were given up."""
         self.lost = self.duplicates = self.late = self.strays = self.restarts = 0
         """Packets given up; had before; come after their deadline, or from before the first; from
         elsewhere in the numbers; new starts of the sender."""
 
     @property
     def patience_s(self) -> float:
-        """How long a hole is waited for now."""
+        """How long the buffer waits for a missing packet now, in seconds."""
         return min(self.LONGEST_S, max(self.SHORTEST_S, self._needed, 4 * self.jitter_s))
 
     @property
     def deadline(self) -> float | None:
-        """When the oldest hole is given up; none without one."""
+        """When the oldest hole is given up. None without a hole."""
         if not self._waiting:
             return None
         return next(iter(self._waiting.values()))[1] + self.patience_s
 
     def push(self, packet: RtpPacket, arrived: float) -> list[Arrival]:
-        """Take a packet; those that are now in order."""
+        """Take a packet. Returns the packets that are now in order."""
         if self._next < 0:
             self._begin(packet.sequence)
         # How far it lies ahead, from -32768 to 32767.
@@ -105,12 +107,22 @@ class JitterBuffer:
         self._waiting[number] = (packet, arrived)
         return self._in_order(arrived)
 
+    def recover(self, packet: RtpPacket, arrived: float) -> list[Arrival]:
+        """Take what a later packet repeats of `packet`, if it is missed; those now in order."""
+        ahead = ((packet.sequence - self._next + 0x8000) & 0xFFFF) - 0x8000
+        number = self._next + ahead
+        if self._next < 0 or not 0 <= ahead <= self.MISORDER or number in self._waiting:
+            return []
+        self.recovered += 1
+        self._waiting[number] = (packet, arrived)
+        return self._in_order(arrived)
+
     def due(self, now: float) -> list[Arrival]:
-        """What can be handed on because holes have passed their deadline."""
+        """The packets that can go on because holes have passed their deadline."""
         return self._in_order(now) if self._waiting else []
 
     def flush(self) -> list[Arrival]:
-        """Everything that waits, holes given up."""
+        """Every packet that waits. All holes are given up."""
         return self._in_order(float("inf"))
 
     def _begin(self, sequence: int) -> None:
@@ -123,7 +135,7 @@ class JitterBuffer:
         self._needed_until = now + self.MEMORY_S
 
     def _behind(self, number: int, now: float) -> None:
-        """A packet whose place has been passed."""
+        """A packet that came after its place was passed."""
         missed = self._given_up.pop(number, None)
         if missed is not None:
             self._note(now - missed, now)
@@ -148,7 +160,7 @@ class JitterBuffer:
         return out
 
     def _give_up(self) -> int:
-        """Go on to the nearest packet that waits; how many are missing before it."""
+        """Go on to the nearest waiting packet. Returns how many are missing before it."""
         nearest = self._next
         while nearest not in self._waiting:
             nearest += 1

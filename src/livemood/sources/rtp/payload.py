@@ -100,6 +100,8 @@ class PayloadTypes:
     """Comfort noise: silence that the sender describes instead of sending (RFC 3389)."""
     events: frozenset[int] = frozenset()
     """Telephone events, keys pressed (RFC 4733); they are heard by others."""
+    redundant: frozenset[int] = frozenset()
+    """Packets around other ones that repeat those before (RFC 2198)."""
 
 
 STATIC: Final = PayloadTypes(

@@ -13,6 +13,7 @@ from livemood.errors import SourceError, UsageError
 from livemood.sources.rtp.datagrams import AT_ONCE, receive
 from livemood.sources.rtp.packet import MalformedPacket, RtpPacket, parse_packet
 from livemood.sources.rtp.payload import STATIC, PayloadTypes, RtpFormat
+from livemood.sources.rtp.redundancy import unwrap
 from livemood.sources.rtp.rtcp import INTERVAL_S, Told, is_rtcp, read_rtcp, receiver_report
 from livemood.sources.rtp.sender import Address, Sender, Take
 from livemood.sources.rtp.strangers import Strangers
@@ -21,17 +22,17 @@ from livemood.sources.rtp.udp import LONGEST_PACKET, bind
 log = logging.getLogger(__name__)
 
 Open = Callable[[int, RtpFormat], Take | None]
-"""Asked about a new sender (its SSRC, its format): what takes its blocks, or none to refuse it."""
+"""Asked about a new sender (SSRC, format): returns what takes its blocks, or None to refuse it."""
 
 TypesOf = Callable[[int], PayloadTypes | None]
-"""What the payload types of a sender mean, by its SSRC; none: it is nobody's."""
+"""What the payload types of a sender mean, by its SSRC. None: nobody knows this sender."""
 
 
 class RtpPort:
     """A port whose senders are told apart by their SSRC.
 
-    A packet alone opens nothing: a second one must follow it (RFC 3550, A.1). A sender is known by
-    its address, too: packets under its SSRC from elsewhere are not heard.
+    One packet opens no stream: a second one must follow it (RFC 3550, A.1). A sender also has an
+    address: packets with its SSRC from another host are not heard.
 
     Without `parties` every SSRC is a stream of its own. With it the port is one call: so many
     SSRCs are streams, and another one that comes from the same host when one of them has stopped
@@ -63,7 +64,7 @@ class RtpPort:
     ) -> None:
         """Bound at once, and the port above it for RTCP if that is free; 0 takes any free port.
 
-        With `only` nobody but that host is heard. Raises `SourceError` if the address cannot be
+        With `only`, only that host is heard. Raises `SourceError` if the address cannot be
         used.
         """
         self.socket = bind(host, port)
@@ -83,11 +84,12 @@ class RtpPort:
         """Those whose packets wait behind a hole."""
         self.packets: Counter[str] = Counter()
         """Packets received, and those of senders that have gone that brought no sound."""
+        self._warned: set[int] = set()
         self.refused: Counter[str] = Counter()
         """Packets that belong to no stream, by cause."""
 
     def read(self) -> None:
-        """Take the packets that have come."""
+        """Read the packets that have come."""
         for _ in range(self.AT_ONCE // AT_ONCE):
             packets = receive(self.socket)
             now = time.monotonic()
@@ -136,19 +138,20 @@ class RtpPort:
         self._note(sender)
 
     def due(self, now: float) -> None:
-        """Hand on what no longer waits."""
+        """Pass on the packets that wait no longer."""
         for sender in list(self.holding):
             sender.hand_on(sender.stream.due(now))
             self._note(sender)
 
     def sweep(self, now: float) -> None:
-        """Part with who is silent, fill pauses, report. To be called several times a second."""
+        """Drop silent senders, fill pauses, send reports. Call it several times a second."""
         for ssrc, sender in list(self.senders.items()):
             grace = sender.left is not None and now - sender.left > self.GRACE_S
             if grace or now - max(sender.heard, sender.reported) > self._idle_s:
                 self._part(ssrc)
                 continue
             sender.hand_on(sender.stream.idle(now))
+            self._warn(sender)
             if now >= sender.next_report:
                 self._report(sender, now)
         self.strangers.sweep(now - self._idle_s)
@@ -161,7 +164,7 @@ class RtpPort:
         return out
 
     def close(self) -> None:
-        """Part with everybody and give the port back."""
+        """Drop every sender and close the port."""
         for ssrc in list(self.senders):
             self._part(ssrc)
         self.socket.close()
@@ -173,9 +176,13 @@ class RtpPort:
         if types is None:
             self.refused["unknown ssrc"] += 1
             return
-        form = types.sound.get(packet.payload_type)
+        kind = _kind(packet, types)
+        form = types.sound.get(kind)
         if form is None:
-            self.refused[_why(packet.payload_type, types)] += 1
+            why = _why(kind, types)
+            self.refused[why] += 1
+            if self._parties and why == "unknown payload type":
+                self._unheard(kind, address, now)
             return
         first = self.strangers.follows(packet, address, now)
         if first is None:
@@ -190,7 +197,7 @@ class RtpPort:
     def _new(
         self, ssrc: int, form: RtpFormat, types: PayloadTypes, address: Address, now: float
     ) -> Sender | None:
-        if self._parties and (sender := self._replaced(ssrc, form, address, now)):
+        if self._parties and (sender := self._replaced(ssrc, address, now)):
             return sender
         if len(self.senders) >= self._most:
             self.refused["too many senders"] += 1
@@ -211,21 +218,27 @@ class RtpPort:
         self.senders[ssrc] = sender
         return sender
 
-    def _replaced(self, ssrc: int, form: RtpFormat, address: Address, now: float) -> Sender | None:
+    def _replaced(self, ssrc: int, address: Address, now: float) -> Sender | None:
         """A party of the call that goes on under another SSRC.
 
-        As long as somebody is missing, only who said goodbye is replaced: the newcomer may be
-        another party.
+        While a party is still missing, only a sender that said goodbye is replaced: the new one
+        may be the missing party.
         """
         all_there = len(self.senders) >= self._most
         for old, sender in self.senders.items():
             silent = now - sender.heard > self.TAKEOVER_S
             stopped = sender.left is not None or (silent and all_there)
-            if stopped and address[0] == sender.address[0] and form.fits(sender.stream.format):
+            if stopped and address[0] == sender.address[0]:
                 self.senders[ssrc] = self.senders.pop(old)
                 sender.change(ssrc, address)
                 return sender
         return None
+
+    def _unheard(self, kind: int, address: Address, now: float) -> None:
+        """A party goes on under another SSRC with what cannot be heard: say why it is silent."""
+        for sender in self.senders.values():
+            if address[0] == sender.address[0] and now - sender.heard > self.TAKEOVER_S:
+                sender.stream.unheard(kind, now)
 
     def _told(
         self, told: Told, address: Address, through: socket.socket | None, now: float
@@ -239,8 +252,16 @@ class RtpPort:
         for ssrc in told.leaving:
             if (sender := self.senders.get(ssrc)) and address[0] == sender.address[0]:
                 sender.left = now
-                if not self._parties:
-                    self._part(ssrc)
+
+    def _warn(self, sender: Sender) -> None:
+        """Say once of each payload type that it cannot be heard."""
+        for kind in sender.stream.unknown - self._warned:
+            self._warned.add(kind)
+            log.warning(
+                "a sender changed to payload type %d, which is not described: "
+                "it is not heard; describe the call by SDP",
+                kind,
+            )
 
     def _report(self, sender: Sender, now: float) -> None:
         sender.next_report = now + self._random.uniform(*INTERVAL_S)
@@ -268,6 +289,16 @@ class RtpPort:
         sender.hand_on(sender.stream.flush())
         self.packets.update(sender.stream.counters)
         sender.take(None)
+
+
+def _kind(packet: RtpPacket, types: PayloadTypes) -> int:
+    """The payload type of a packet, or of the one inside it."""
+    if packet.payload_type not in types.redundant:
+        return packet.payload_type
+    try:
+        return unwrap(packet)[0].payload_type
+    except MalformedPacket:
+        return packet.payload_type
 
 
 def _why(payload_type: int, types: PayloadTypes) -> str:

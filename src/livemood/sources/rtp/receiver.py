@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class RtpReceiver:
-    """Reads the ports it is given, all in one thread, however many senders there are.
+    """Reads all of its ports in one thread, however many senders there are.
 
     Use it as a context manager.
     """
@@ -40,7 +40,7 @@ class RtpReceiver:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Part with every sender and give all ports back."""
+        """Drop every sender and close all ports."""
         self._stopped.set()
         self._thread.join(5.0)
         self._selector.close()
@@ -51,12 +51,12 @@ class RtpReceiver:
         return port
 
     def close(self, port: RtpPort) -> None:
-        """Part with the senders of `port` and give it back, soon."""
+        """Drop the senders of `port` and close it, soon."""
         self._asked.put(lambda: self._remove(port))
 
     @property
     def ports(self) -> list[RtpPort]:
-        """Those that are read."""
+        """The ports that it reads."""
         return list(self._ports)
 
     def _work(self) -> None:
@@ -86,7 +86,7 @@ class RtpReceiver:
         self._guarded(self._swept)
 
     def _guarded(self, work: Callable[..., None], *given: float) -> None:
-        """One port's fault, or its taker's, must not end what the others hear."""
+        """A fault of one port, or of what takes its blocks, must not end the others."""
         try:
             work(*given)
         except Exception:

@@ -19,7 +19,7 @@ def is_rtcp(data: bytes) -> bool:
 
 @dataclass(slots=True)
 class Told:
-    """What a compound packet says that matters here."""
+    """The parts of a compound packet that livemood uses."""
 
     leaving: list[int] = field(default_factory=list)
     """Senders that say goodbye."""
@@ -28,7 +28,7 @@ class Told:
 
 
 def read_rtcp(data: bytes) -> Told:
-    """What `data` says, as far as it can be read; never raises."""
+    """Reads `data` as far as possible. Never raises."""
     told, at = Told(), 0
     while at + 4 <= len(data) and data[at] >> 6 == 2:
         count, kind = data[at] & 0x1F, data[at + 1]
@@ -83,7 +83,7 @@ class Reception:
 
 
 def receiver_report(ssrc: int, blocks: list[bytes], cname: str) -> bytes:
-    """A compound packet of `ssrc`: the report on up to 31 senders, and who tells it (6.1)."""
+    """A compound packet of `ssrc`: a report on up to 31 senders, and a description (6.1)."""
     blocks = blocks[:31]
     body = struct.pack("!I", ssrc) + b"".join(blocks)
     name = cname.encode()[:255]

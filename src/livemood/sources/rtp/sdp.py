@@ -48,7 +48,7 @@ def parse_sdp(text: str) -> PayloadTypes:
             "session descriptions need a parser that is not installed: pip install 'livemood[rtp]'"
         ) from None
     sound: dict[int, RtpFormat] = {}
-    noise, events = set(STATIC.noise), set[int]()
+    noise, events, redundant = set(STATIC.noise), set[int](), set[int]()
     for media in sdp_transform.parse(text).get("media", []):
         if media.get("type") != "audio":
             continue
@@ -62,11 +62,14 @@ def parse_sdp(text: str) -> PayloadTypes:
             if number not in listed:
                 continue
             name = str(line.get("codec", "")).upper()
-            if name in ("CN", "TELEPHONE-EVENT"):
+            if name == "RED":
+                redundant.add(number)
+            elif name in ("CN", "TELEPHONE-EVENT"):
                 (noise if name == "CN" else events).add(number)
             elif form := _format(name, line, number in stereo):
                 sound[number] = form
-    return PayloadTypes(sound, frozenset(noise - {*sound}), frozenset(events - {*sound}))
+    rest = (frozenset(found - {*sound}) for found in (noise, events, redundant))
+    return PayloadTypes(sound, *rest)
 
 
 def _is_type(text: str) -> bool:

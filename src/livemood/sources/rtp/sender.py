@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from livemood.audio import AudioBlock
 from livemood.sources.rtp.packet import RtpPacket
@@ -32,6 +32,9 @@ class Sender:
         "take",
     )
 
+    IN_FLIGHT_S: Final = 0.1
+    """Packets may come so long after a goodbye that was sent after them."""
+
     def __init__(
         self, ssrc: int, form: RtpFormat, types: PayloadTypes, address: Address, now: float
     ) -> None:
@@ -52,7 +55,9 @@ class Sender:
 
     def push(self, packet: RtpPacket, now: float) -> None:
         """Take a packet and hand on what follows."""
-        self.heard, self.left = now, None
+        self.heard = now
+        if self.left is not None and now - self.left > self.IN_FLIGHT_S:
+            self.left = None  # it goes on in spite of its goodbye
         self.hand_on(self.stream.push(packet, now))
 
     def change(self, ssrc: int, address: Address) -> None:

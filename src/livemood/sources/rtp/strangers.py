@@ -7,7 +7,7 @@ from livemood.sources.rtp.sender import Address
 
 
 class Strangers:
-    """First packets, until a second one shows that they are of a sender (RFC 3550, A.1).
+    """Keeps first packets until a second one shows that there is a sender (RFC 3550, A.1).
 
     A pure object.
     """

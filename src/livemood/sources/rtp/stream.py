@@ -8,10 +8,12 @@ import numpy as np
 
 from livemood.audio import AudioBlock, Samples
 from livemood.sources.rtp.clock import SenderClock
-from livemood.sources.rtp.codec import Decode, Undecodable
+from livemood.sources.rtp.codec import Undecodable
+from livemood.sources.rtp.decoders import Decoders
 from livemood.sources.rtp.jitter_buffer import Arrival, JitterBuffer
-from livemood.sources.rtp.packet import RtpPacket
+from livemood.sources.rtp.packet import MalformedPacket, RtpPacket
 from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
+from livemood.sources.rtp.redundancy import unwrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class RtpStream:
     """What is made up stays so far behind the time, for packets may still be on their way."""
     AHEAD_S: Final = 5.0
     """A sender further ahead of real time is not heard until it no longer is."""
+    ALONE_S: Final = 0.25
+    """How long a late packet waits for a second one."""
     CREDIT_S: Final = 30.0
     """Sound that was held up for so long may come at once."""
     DRIFT: Final = 1.01
@@ -56,8 +60,11 @@ class RtpStream:
         """
         self.format = form
         self._types = types
-        self._decoders: dict[int, Decode] = {}
-        self._open_decoders()
+        self._decoders = Decoders(form, types)
+        self._ticks = form.clock
+        self._unknown: set[int] = set()
+        self._unheard: float | None = None
+        """When something last came that cannot be heard, since something was."""
         self.packets = JitterBuffer(form.clock)
         self._clock = SenderClock(form.rate, form.clock, begin)
         self._next = begin
@@ -89,17 +96,40 @@ class RtpStream:
         waiting = self.packets.deadline
         if not self._held:
             return waiting
-        decided = self._held[0].arrived + SenderClock.DECIDE_S
-        return decided if waiting is None else min(waiting, decided)
+        return self._decided if waiting is None else min(waiting, self._decided)
+
+    @property
+    def _decided(self) -> float:
+        """When it is decided why what is held was late; one packet alone waits for a second."""
+        wait = SenderClock.DECIDE_S if len(self._held) > 1 else self.ALONE_S
+        return self._held[0].arrived + wait
+
+    @property
+    def unknown(self) -> frozenset[int]:
+        """Payload types that were sent and cannot be heard."""
+        return frozenset(self._unknown)
 
     def push(self, packet: RtpPacket, arrived: float) -> list[AudioBlock]:
         """Take a packet; the blocks that follow from it, in order."""
-        return self._blocks(self.packets.push(packet, arrived))
+        if packet.payload_type not in self._types.redundant:
+            return self._blocks(self.packets.push(packet, arrived))
+        try:
+            inside, earlier = unwrap(packet)
+        except MalformedPacket:
+            self._counts["undecodable"] += 1
+            return []
+        arrivals = [a for e in earlier for a in self.packets.recover(e, arrived)]
+        return self._blocks(arrivals + self.packets.push(inside, arrived))
+
+    def unheard(self, payload_type: int, arrived: float) -> None:
+        """The sender sends what cannot be heard: what is missing has this cause."""
+        self._unknown.add(payload_type)
+        self._unheard = arrived
 
     def due(self, now: float) -> list[AudioBlock]:
         """Blocks that no longer wait for what is missing before them."""
         out = self._blocks(self.packets.due(now))
-        if self._held and now >= self._held[0].arrived + SenderClock.DECIDE_S:
+        if self._held and now >= self._decided:
             self._release(out, follow=True)
         return out
 
@@ -107,6 +137,8 @@ class RtpStream:
         """Everything that waits."""
         out = self._blocks(self.packets.flush())
         self._release(out, follow=True)
+        if self._unheard is not None and (until := self._clock.now(self._unheard)) > self._next:
+            out.append(self._gap(until, self._unheard))
         return out
 
     def idle(self, now: float) -> list[AudioBlock]:
@@ -127,9 +159,13 @@ class RtpStream:
         self._made_up = True
         if self._quiet:
             return self._silent(until, now - self.MARGIN_S)
+        return [self._gap(until, now - self.MARGIN_S)]
+
+    def _gap(self, until: int, now: float) -> AudioBlock:
+        """Nothing came up to `until`."""
         self._next = until
-        nothing = self._silence[:0]
-        return [AudioBlock(until, nothing, now - self.MARGIN_S, gap_cause="no_packets")]
+        cause = "no_packets" if self._unheard is None else "unknown_payload"
+        return AudioBlock(until, self._silence[:0], now, gap_cause=cause)
 
     def change_sender(self) -> list[AudioBlock]:
         """Another sender goes on where this one ended: what waits, holes given up."""
@@ -137,7 +173,7 @@ class RtpStream:
         self._counts = self.counters
         self._counts["sender"] += 1
         self.packets = JitterBuffer(self.format.clock)
-        self._open_decoders()
+        self._decoders = Decoders(self.format, self._types)
         self._anew = True
         return out
 
@@ -155,6 +191,7 @@ class RtpStream:
         if decode is None:
             self._without_sound(arrival, out)
             return
+        self._retime(self._types.sound.get(packet.payload_type), out)
         try:
             samples = decode(packet.payload)
         except Undecodable:
@@ -189,8 +226,12 @@ class RtpStream:
             self._place(sound, out)
 
     def _release(self, out: list[AudioBlock], *, follow: bool) -> None:
-        """Place what was held; with `follow` its sender had stood still before it."""
+        """Place what was held; with `follow` its sender had stood still before it.
+
+        A packet alone is none of a sender that goes on: the last of a call, sent late, is.
+        """
         held, self._held = self._held, []
+        follow = follow and len(held) > 1
         for sound in held:
             self._place(sound, out, follow=follow)
             follow = False
@@ -217,7 +258,10 @@ class RtpStream:
         self._hole(start, sound.missing, sound.anew or follow, arrived, out)
         if follow and not sound.missing and start > self._next:
             self._cause = "no_packets"
+        if self._unheard is not None and not sound.missing:
+            self._cause = "unknown_payload"
         self._made_up = self._quiet = False
+        self._unheard = None
         self._next = start + len(samples)
         self._clock.reached(self._next, arrived)
         out.append(AudioBlock(start, samples, arrived, gap_cause=self._cause))
@@ -233,7 +277,7 @@ class RtpStream:
         hole = start - self._next
         stalled = self._made_up and not self._quiet
         self._cause = "no_packets" if stalled and not missing else "packet_loss"
-        if hole <= 0 or anew or stalled:
+        if hole <= 0 or anew or stalled or self._unheard is not None:
             return
         lost = min(hole, missing * self._longest)
         if lost < hole:
@@ -267,15 +311,15 @@ class RtpStream:
             self._quiet = True
         elif packet.payload_type not in self._types.events:
             self._counts["foreign"] += 1
+            self.unheard(packet.payload_type, arrival.arrived)
 
-    def _open_decoders(self) -> None:
-        """One for each payload type, those of the same format sharing theirs."""
-        opened: dict[RtpFormat, Decode] = {self.format: self.format.new_decoder()}
-        for number, form in self._types.sound.items():
-            if form.fits(self.format):
-                if form not in opened:
-                    opened[form] = form.new_decoder()
-                self._decoders[number] = opened[form]
+    def _retime(self, form: RtpFormat | None, out: list[AudioBlock]) -> None:
+        """Follow the timestamps of `form`, which may count otherwise than those before."""
+        if form is not None and form.clock != self._ticks:
+            self._release(out, follow=True)
+            self._ticks = form.clock
+            self._clock.retime(form.clock)
+            self._anew = True
 
     def _too_fast(self, arrived: float, advance: int, sound: int = 0) -> bool:
         """Whether the clock would run too far ahead of real time by going on by `advance`.

@@ -22,7 +22,7 @@ def to_csv(timeline: Timeline) -> str:
 
 
 def to_vtt(timeline: Timeline) -> str:
-    """W3C WebVTT: segments of all channels in the order of time, the channel as the voice."""
+    """W3C WebVTT: segments of all channels in order of time. The channel is the voice."""
     segments = [s for channel in timeline.channels for s in timeline.segments(channel)]
     blocks = [f"WEBVTT\n\nNOTE livemood, model {_model(timeline)}: how speech sounds, an estimate"]
     for number, s in enumerate(sorted(segments, key=lambda s: (s.start_ms, s.channel)), start=1):

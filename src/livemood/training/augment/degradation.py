@@ -4,7 +4,6 @@ Functions of sound, float32 of shape (n,), that give as many samples back; what 
 from a generator that is handed in.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ from livemood.errors import UsageError
 from livemood.speech.bounds import speech_bounds
 from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
 from livemood.training.data.clips import read_clip
+from livemood.training.data.tables import table_rows
 
 CODECS: Final = {
     "mulaw": ("pcm_mulaw", "pcm_mulaw", 8000),
@@ -87,11 +87,6 @@ def with_noise(sound: Samples, noise: Samples, snr_db: float) -> Samples:
     return out
 
 
-def _level(sound: Samples) -> float:
-    """Root of the mean square."""
-    return float(np.sqrt(np.mean(np.square(sound))))
-
-
 def fitted(sound: Samples, length: int) -> Samples:
     """The sound cut or filled up with silence to `length` samples."""
     out: Samples = np.pad(sound[:length], (0, max(0, length - len(sound)))).astype(np.float32)
@@ -122,8 +117,7 @@ def _paths(folder: Path, folds: tuple[str, ...]) -> tuple[Path, ...]:
     table = folder / "metadata.csv"
     if not table.is_file():
         raise UsageError(f"no noise at {folder}: it needs a metadata.csv with the column path")
-    with table.open(encoding="utf-8", newline="") as lines:
-        rows = [r for r in csv.DictReader(lines) if not folds or r.get("fold") in folds]
+    rows = [r for _, r in table_rows(table, ["path"]) if not folds or r.get("fold") in folds]
     if not rows:
         raise UsageError(f"{table} has no noise of fold {', '.join(folds)}")
     return tuple(folder / row["path"] for row in rows)

@@ -10,6 +10,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +23,8 @@ from livemood.errors import LivemoodError
 from livemood.speech.vad import SAMPLE_RATE
 from livemood.training.augment.degradation import NoiseBank, coded, with_losses, with_noise
 from livemood.training.data.clips import Clip, read_clip
-from livemood.training.recipe.parts import KINDS, SoundPart
+from livemood.training.recipe.sections import AugmentSection
+from livemood.training.recipe.waveform import KINDS, WaveformChange
 
 Transform = Callable[[Samples, np.random.Generator], Samples]
 
@@ -32,11 +34,11 @@ class Augmenter:
 
     def __init__(
         self,
-        parts: Sequence[SoundPart],
+        parts: Sequence[WaveformChange],
         noise: NoiseBank | None = None,
         others: Sequence[Clip] = (),
     ) -> None:
-        """`noise` is what the kind `noise` draws from; `others` what `mixing` does."""
+        """`noise` is what the kind `noise` draws from; `others` what `background_speech` does."""
         self._parts, self._noise, self._others = tuple(parts), noise, others
         self._steps = [(part, self._transform(part)) for part in parts]
 
@@ -49,12 +51,12 @@ class Augmenter:
         return np.nan_to_num(np.asarray(sound, np.float32))
 
     @property
-    def mixed_in(self) -> str:
+    def background(self) -> str:
         """Names the clips that are mixed in; empty if none are.
 
         What was changed for one fold must not serve another, whose test speakers it may hold.
         """
-        if not any(part.kind == "mixing" for part in self._parts):
+        if not any(part.kind == "background_speech" for part in self._parts):
             return ""
         names = " ".join(sorted(clip.identity for clip in self._others))
         return f" {hashlib.sha256(names.encode()).hexdigest()}"
@@ -63,14 +65,14 @@ class Augmenter:
         """As it was made: processes that work beside this one make their own."""
         return Augmenter, (self._parts, self._noise, self._others)
 
-    def _transform(self, part: SoundPart) -> Transform:
+    def _transform(self, part: WaveformChange) -> Transform:
         low, high = part.range
         kind = part.kind
         if kind in _LIBRARY:
             return _library(*_LIBRARY[kind](low, high))
         if kind == "noise":
             return lambda s, rng: with_noise(s, self._bank().draw(len(s), rng), _in(low, high, rng))
-        if kind == "mixing":
+        if kind == "background_speech":
             return lambda s, rng: with_noise(s, self._other(rng), _in(low, high, rng))
         if kind == "telephone":
             return lambda s, rng: coded(s, SAMPLE_RATE, str(rng.choice(["mulaw", "alaw"])))
@@ -86,6 +88,16 @@ class Augmenter:
         if not self._others:
             raise LivemoodError("the recipe mixes clips, but there are none to mix in")
         return read_clip(self._others[int(rng.integers(len(self._others)))], SAMPLE_RATE)
+
+
+def make_augmenter(
+    augment: AugmentSection, corpora: Path, background: Sequence[Clip]
+) -> Augmenter | None:
+    """The augmenter that a recipe asks for, if it asks for any change of sound."""
+    if not augment.waveform:
+        return None
+    noise = NoiseBank(corpora / augment.noise, augment.noise_folds)
+    return Augmenter(augment.waveform, noise, tuple(background))
 
 
 def _in(low: float, high: float, rng: np.random.Generator) -> float:
@@ -122,7 +134,7 @@ def _opus(sound: Samples, kilobits: float, _: np.random.Generator) -> Samples:
     return coded(sound, SAMPLE_RATE, "opus", round(1000 * kilobits))
 
 
-def _losses(sound: Samples, percent: float, rng: np.random.Generator) -> Samples:
+def _packet_loss(sound: Samples, percent: float, rng: np.random.Generator) -> Samples:
     return with_losses(sound, SAMPLE_RATE, percent / 100, rng, burst=float(rng.uniform(1, 3)))
 
 
@@ -131,7 +143,7 @@ _OWN: Final[dict[str, Callable[[Samples, float, np.random.Generator], Samples]]]
     "frequency_shift": _frequency_shift,
     "tilt": _tilt,
     "opus": _opus,
-    "losses": _losses,
+    "packet_loss": _packet_loss,
 }
 
 _LIBRARY: Final[dict[str, Callable[[float, float], tuple[str, dict[str, Any]]]]] = {
@@ -142,7 +154,7 @@ _LIBRARY: Final[dict[str, Callable[[float, float], tuple[str, dict[str, Any]]]]]
     ),
     "reverse": lambda a, b: ("Reverse", {}),  # noqa: ARG005 - nothing to choose
     "gain": lambda a, b: ("Gain", {"min_gain_db": a, "max_gain_db": b}),
-    "jitter": lambda a, b: (
+    "gain_transition": lambda a, b: (
         "GainTransition",
         {"min_gain_db": a, "max_gain_db": b, "min_duration": 0.2, "max_duration": 1.5},
     ),
@@ -175,7 +187,7 @@ _LIBRARY: Final[dict[str, Callable[[float, float], tuple[str, dict[str, Any]]]]]
     ),
 }
 """Kinds that audiomentations has: the name of its transform and its settings."""
-assert set(_LIBRARY) | set(_OWN) | {"noise", "mixing", "telephone"} == set(KINDS)  # noqa: S101
+assert set(_LIBRARY) | set(_OWN) | {"noise", "background_speech", "telephone"} == set(KINDS)  # noqa: S101
 
 
 def _library(name: str, settings: dict[str, Any]) -> Transform:

@@ -9,24 +9,21 @@ import numpy as np
 from livemood.audio.block import Samples
 from livemood.audio.resample import resample
 from livemood.model.features import FeatureSettings, LogMel
-from livemood.speech.bounds import speech_bounds
-from livemood.speech.vad import WebRtcVad
 from livemood.training.augment.waveform import Augmenter
 from livemood.training.data.cache import Features, SoundCache
 from livemood.training.data.clips import Clip
+from livemood.training.data.speech import trimmed
 
 
-def speech_of(sound: Samples, sample_rate: int, speed: float = 1.0) -> Samples:
+def speech_at_speed(sound: Samples, sample_rate: int, speed: float = 1.0) -> Samples:
     """The speech in `sound`, shape (n,), played `speed` times as fast, before anything is changed.
 
     Where speech lies is told from the clean sound: so much a gate hears in noise, too.
     """
-    own = np.array(sound)
-    span = speech_bounds(own, WebRtcVad())
-    return resample(own[span.start : span.end], sample_rate * speed, sample_rate)
+    return resample(trimmed(np.array(sound)), sample_rate * speed, sample_rate)
 
 
-class ChangedSound:
+class AugmentedSound:
     """Speech of clips, at another speed if asked for, augmented, as features.
 
     What comes out depends on the clip, the speed and the seed alone, not on how many processes
@@ -71,7 +68,7 @@ class _Work:
     def __call__(self, clip: Clip, speed: float, seed: int) -> Features:
         sounds, augmenter, raw = self._parts
         self._front_end = self._front_end or LogMel(raw)
-        sound = speech_of(sounds.get(clip), raw.sample_rate, speed)
+        sound = speech_at_speed(sounds.get(clip), raw.sample_rate, speed)
         sound = augmenter(sound, (seed,))
         missing = raw.samples_for(24) - len(sound)
         return self._front_end(np.pad(sound, (0, max(0, missing)))).astype(np.float16)

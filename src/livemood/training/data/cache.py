@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from livemood.audio.block import Samples
 from livemood.model.features import FeatureSettings, LogMel
-from livemood.speech.bounds import speech_bounds
-from livemood.speech.vad import WebRtcVad
 from livemood.training.data.clips import Clip, read_clip
+from livemood.training.data.speech import trimmed
 
 Features = NDArray[np.float16]
 """Log-mel features before standardisation, shape (frames, mels)."""
@@ -47,7 +46,6 @@ class FeatureCache:
     def __init__(self, folder: Path, settings: FeatureSettings) -> None:
         raw = settings.model_copy(update={"mean": 0.0, "deviation": 1.0})
         self._front_end = LogMel(raw)
-        self._detector = WebRtcVad()
         key = hashlib.sha256(json.dumps(raw.model_dump(), sort_keys=True).encode())
         self._folder = folder / key.hexdigest()[:12]
 
@@ -59,8 +57,7 @@ class FeatureCache:
 
     def of(self, sound: Samples) -> Features:
         """The features of the speech in `sound`."""
-        span = speech_bounds(sound, self._detector)
-        features: Features = self._front_end(sound[span.start : span.end]).astype(np.float16)
+        features: Features = self._front_end(trimmed(sound)).astype(np.float16)
         return features
 
 

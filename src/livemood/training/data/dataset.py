@@ -1,21 +1,23 @@
 """The clips that a recipe names: to train on, to validate on, held out, of further tasks."""
 
-import csv
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from livemood.errors import UsageError
+from livemood.training.data.cache import SoundCache
 from livemood.training.data.clips import UNLABELLED, Clip
 from livemood.training.data.corpora import read_corpus, split_by_speaker
 from livemood.training.data.folds import Fold, check_apart, check_folds, validation_speakers
 from livemood.training.data.manifest import read_manifest
-from livemood.training.recipe.schema import CorpusPart, Recipe
+from livemood.training.data.tables import table_rows
+from livemood.training.recipe.schema import DatasetSpec
+from livemood.training.recipe.sections import CorpusSection
 
 
 @dataclass
-class Data:
+class Dataset:
     """Clips by what they are for. `shares` is how much of each is drawn for an epoch."""
 
     train: list[Clip]
@@ -25,7 +27,7 @@ class Data:
     unlabelled: list[Clip] = field(default_factory=list)
     tasks: list[tuple[list[Clip], list[float]]] = field(default_factory=list)
 
-    def without(self, speakers: Sequence[str]) -> "Data":
+    def without(self, speakers: Sequence[str]) -> "Dataset":
         """The same, but these speakers are tested and nowhere trained on."""
         names = set(speakers)
         everything = [*self.train, *self.test]
@@ -42,7 +44,7 @@ class Data:
             self, train=train, shares=[shares.get(c, 1.0) for c in train], test=test, tasks=tasks
         )
 
-    def for_folds(self, folds: Sequence[Fold]) -> "Data":
+    def for_folds(self, folds: Sequence[Fold]) -> "Dataset":
         """The same less the held-out speakers: they stay unheard, whatever folds decide.
 
         Raises `UsageError` if a fold tests one of them, or the folds are wrong otherwise.
@@ -57,14 +59,15 @@ class Data:
         check_folds(folds, self.train)
         return replace(self, test=[])
 
-    def check(self, digest: Callable[[Clip], str] | None = None) -> None:
+    def check_sounds(self, cache: Path, sample_rate: int) -> None:
         """Raise `UsageError` if a speaker or a sound is both tested and trained on."""
+        digest = SoundCache(cache, sample_rate).digest
         learnt = [*self.train, *self.unlabelled, *(c for clips, _ in self.tasks for c in clips)]
         for tested in (self.test, self.validation):
             if tested:
                 check_apart(learnt, tested, digest)
 
-    def with_validation(self, share: float, seed: int) -> "Data":
+    def with_validation(self, share: float, seed: int) -> "Dataset":
         """The same, with speakers who have about `share` of the clips set apart for validation."""
         if not share:
             return self
@@ -78,31 +81,34 @@ class Data:
         )
 
 
-def read_data(recipe: Recipe, corpora: Path) -> Data:
-    """All clips of `recipe`, those of held-out speakers apart.
+def read_dataset(spec: DatasetSpec, corpora: Path) -> Dataset:
+    """All clips of a recipe, those of held-out speakers apart.
 
     Raises `UsageError` with the row for manifests that are wrong.
     """
-    data = Data(*_parts(recipe.corpora, recipe.label_map, recipe.labels, corpora))
+    data = Dataset(*_read(spec.corpora, spec.label_map, spec.labels, corpora))
     if not data.train:
         raise UsageError("nothing is left to train on: the recipe holds out every speaker")
-    for task in recipe.tasks:
-        clips, shares, _ = _parts(task.corpora, task.label_map, task.labels, corpora)
+    for task in spec.tasks:
+        clips, shares, _ = _read(task.corpora, task.label_map, task.labels, corpora)
         tested = {clip.speaker for clip in data.test}
         kept = [(c, s) for c, s in zip(clips, shares, strict=True) if c.speaker not in tested]
         data.tasks.append(([c for c, _ in kept], [s for _, s in kept]))
-    for name in recipe.distill.unlabelled:
-        data.unlabelled += read_unlabelled(corpora / name, recipe.distill.unlabelled_share)
+    for name in spec.unlabelled:
+        data.unlabelled += read_unlabelled(corpora / name, spec.unlabelled_share)
     return data
 
 
-def _parts(
-    parts: Sequence[CorpusPart], label_map: Mapping[str, str], labels: Sequence[str], corpora: Path
+def _read(
+    sections: Sequence[CorpusSection],
+    label_map: Mapping[str, str],
+    labels: Sequence[str],
+    corpora: Path,
 ) -> tuple[list[Clip], list[float], list[Clip]]:
     train: list[Clip] = []
     shares: list[float] = []
     test: list[Clip] = []
-    for part in parts:
+    for part in sections:
         if part.manifest:
             clips = read_manifest(corpora / part.manifest, label_map, labels, part.name)
         else:
@@ -120,23 +126,10 @@ def read_unlabelled(folder: Path, share: float = 1.0) -> list[Clip]:
     Which ones a `share` below 1 leaves follows from their names alone.
     """
     table = folder / "metadata.csv"
-    try:
-        with table.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines))
-    except OSError as error:
-        raise UsageError(f"the corpus {table} cannot be read: {error}") from None
-    if rows and "path" not in rows[0]:
-        raise UsageError(f"{table} has no column path")
     clips = [
-        Clip(
-            folder / row["path"],
-            folder.name,
-            row.get("speaker", ""),
-            UNLABELLED,
-            row=f"{table} row {number}",
-        )
-        for number, row in enumerate(rows, 2)
-        if _place(row["path"]) < share
+        Clip(folder / cells["path"], folder.name, cells.get("speaker", ""), UNLABELLED, row=row)
+        for row, cells in table_rows(table, ["path"])
+        if _place(cells["path"]) < share
     ]
     if not clips:
         raise UsageError(f"a share of {share:g} of {table} leaves no clip")

@@ -1,5 +1,6 @@
 """Splits that keep every speaker and every sound on one side."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from livemood.errors import UsageError
 from livemood.training.data.clips import Clip
 from livemood.training.data.corpora import RAVDESS_FOLDS, ravdess_speakers, split_by_speaker
 
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\<>:"|?*%]|^\.')
 KINDS = "ravdess, speaker, group:K, corpus, column, or held-out:SPEAKER,..."
 
 
@@ -19,6 +21,14 @@ class Fold:
 
     name: str
     speakers: tuple[str, ...]
+
+    @property
+    def slug(self) -> str:
+        """Its name as part of a path: what no file may be called is written in hex, as `%2F`.
+
+        `{fold}` in recipes and options stands for it, and folders of runs are called by it.
+        """
+        return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", self.name)
 
     def split(self, clips: Iterable[Clip]) -> tuple[list[Clip], list[Clip]]:
         """Clips to train on, and clips to test on."""
@@ -104,11 +114,15 @@ def check_folds(
     check_classes(clips, tested)
 
 
-def check_names(names: Sequence[str], folds: Sequence[Fold]) -> None:
-    """Raise `UsageError` for a name that no fold has."""
+def chosen_folds(folds: Sequence[Fold], names: Sequence[str]) -> list[Fold]:
+    """The folds of these names, or all if none is given.
+
+    Raises `UsageError` for a name that no fold has.
+    """
     if unknown := sorted(set(names) - {fold.name for fold in folds}):
         known = ", ".join(fold.name for fold in folds)
         raise UsageError(f"no fold is called {unknown[0]!r}: there are {known}")
+    return [fold for fold in folds if not names or fold.name in names]
 
 
 def validation_speakers(clips: Sequence[Clip], share: float, seed: int) -> list[str]:

@@ -1,21 +1,23 @@
 """Manifests: tables that name the recordings of a corpus, one row each.
 
-A CSV file with a header. Needed are the columns `path` (relative to the table), `speaker` and
-`label` (or `emotion`); these may be there: `corpus`, `intensity`, `gender`, `language`, `channel`,
-`start` and `end` in seconds, `valence` and `arousal` in [-1, 1], `weight`, `fold`. Tables of
-corpora, `metadata.csv`, are such manifests.
+A CSV file with a header, in UTF-8 or UTF-16, with commas, semicolons or tabs. Needed are the
+columns `path` (relative to the table), `speaker` and `label` (or `emotion`); these may be there:
+`corpus`, `intensity`, `gender`, `language`, `channel`, `start` and `end` in seconds, `valence` and
+`arousal` in [-1, 1], `weight`, `fold`. Tables of corpora, `metadata.csv`, are such manifests.
 """
 
-import csv
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PureWindowsPath
 
 import soundfile as sf
 
 from livemood.errors import UsageError
 from livemood.training.data.clips import Clip
+from livemood.training.data.tables import table_rows
 
 log = logging.getLogger(__name__)
 
@@ -56,52 +58,66 @@ def read_manifest(
         label = label_map.get(found, found)
         if label == DROPPED:
             continue
+        if not label and found:
+            raise UsageError(
+                f"{row}: the label {found!r} is mapped to nothing: name one, or {DROPPED!r}"
+            )
         if labels is not None and label not in labels:
             raise UsageError(
                 f"{row}: unknown label {found!r}: map it to one of {', '.join(labels)}, "
                 f"or to {DROPPED!r} to leave it out"
             )
         clip = _clip(row, cells, label, table, corpus or table.resolve().parent.name)
-        key = (clip.path, clip.channel, clip.start, clip.end)
+        file = clip.path.stat()  # the same for links to it, and however its path is written
+        key = (file.st_dev, file.st_ino, clip.channel, clip.start, clip.end)
         if key in clips:
             raise UsageError(f"{row}: the same sound as {clips[key].row.rpartition(' row ')[2]}")
         clips[key] = clip
     if not clips:
         raise UsageError(f"{table} lists no clip")
+    _warn_of_case(table, clips.values(), label_map)
     return list(clips.values())
 
 
 def _rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row under its name, as cells by column."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            if "label" not in header:
-                header = ["label" if name == "emotion" else name for name in header]
-            _check_header(table, header)
-            for cells in reader:
-                row = f"{table} row {reader.line_num}"
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise UsageError(
-                        f"{row}: {len(cells)} columns, but the header has {len(header)}"
-                    )
-                yield row, dict(zip(header, (cell.strip() for cell in cells), strict=True))
-    except csv.Error as error:
-        raise UsageError(f"{table} is not CSV: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the manifest {table} cannot be read: {error}") from None
+    said = False
+    for row, cells in table_rows(table, NEEDED, {"emotion": "label"}):
+        unknown = set(cells) - {*NEEDED, *TEXTS, *NUMBERS, *UNUSED}
+        if unknown and not said:
+            log.warning("%s: columns not used: %s", table, ", ".join(sorted(unknown)))
+        said = True
+        yield row, cells
 
 
-def _check_header(table: Path, header: Sequence[str]) -> None:
-    if missing := [name for name in NEEDED if name not in header]:
-        raise UsageError(f"{table} row 1: no column {', '.join(missing)}")
-    if twice := {name for name in header if header.count(name) > 1}:
-        raise UsageError(f"{table} row 1: the column {min(twice)} is there twice")
-    if unknown := set(header) - {*NEEDED, *TEXTS, *NUMBERS, *UNUSED}:
-        log.warning("%s: columns not used: %s", table, ", ".join(sorted(unknown)))
+def _missing(row: str, path: Path, cell: str) -> UsageError:
+    """What to say of a file that is not there."""
+    if "\\" in cell or PureWindowsPath(cell).drive:
+        there = PureWindowsPath(cell)
+        hint = "make it relative to the manifest" if there.drive else f"write {there.as_posix()}"
+        return UsageError(f"{row}: {cell} is a path as Windows writes it: {hint}")
+    return UsageError(f"{row}: no file {path}")
+
+
+def _warn_of_case(table: Path, clips: Iterable[Clip], label_map: Mapping[str, str]) -> None:
+    """Say which names differ in nothing but case, since each counts on its own."""
+    for kind in ("label", "speaker"):
+        spelt: dict[str, dict[str, str]] = defaultdict(dict)
+        for clip in clips:
+            name = getattr(clip, kind)
+            spelt[_folded(name)].setdefault(name, clip.row.rpartition(" ")[2])
+        for names in spelt.values():
+            if len(names) > 1:
+                found = ", ".join(f"{name!r} (row {row})" for name, row in names.items())
+                log.warning("%s: %ss that differ only in case count apart: %s", table, kind, found)
+    labels = {clip.label for clip in clips}
+    for old in set(label_map) - labels:
+        if near := [label for label in labels if _folded(label) == _folded(old)]:
+            log.warning("%s: the label map has %r, but the label is %r", table, old, near[0])
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _clip(row: str, cells: Mapping[str, str], label: str, table: Path, corpus: str) -> Clip:
@@ -109,7 +125,7 @@ def _clip(row: str, cells: Mapping[str, str], label: str, table: Path, corpus: s
         raise UsageError(f"{row}: no {', '.join(empty)}")
     path = table.parent / cells["path"]
     if not path.is_file():
-        raise UsageError(f"{row}: no file {path}")
+        raise _missing(row, path, cells["path"])
     numbers = {name: _number(row, name, cells[name]) for name in NUMBERS if cells.get(name)}
     channel, start = int(numbers.get("channel", 0)), numbers.get("start", 0.0)
     end = numbers.get("end")

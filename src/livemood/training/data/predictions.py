@@ -17,36 +17,50 @@ Probs = NDArray[np.float64]
 
 
 def write_predictions(
-    path: Path, labels: Sequence[str], rows: Iterable[tuple[Clip, Probs]], condition: str = "clean"
+    path: Path,
+    labels: Sequence[str],
+    conditions: Iterable[tuple[str, Iterable[tuple[Clip, Probs]]]],
 ) -> None:
-    """Write what was said of clips, one row each, as `read_table` reads it: all rows or no file."""
+    """Write a row for each clip under each condition, as `read_soft_labels` reads it.
+
+    The file is whole, or not there.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines)
         writer.writerow(["condition", "path", "speaker", "label", "predicted", *labels])
-        for clip, said in rows:
-            best = labels[int(said.argmax())]
-            where = str(clip.path.resolve())
-            writer.writerow([condition, where, clip.speaker, clip.label, best, *said.round(4)])
+        for condition, rows in conditions:
+            for clip, probabilities in rows:
+                best = labels[int(probabilities.argmax())]
+                where = str(clip.path.resolve())
+                named = [condition, where, clip.speaker, clip.label, best]
+                writer.writerow([*named, *probabilities.round(4)])
     partial.replace(path)
 
 
-def read_table(path: Path, clips: Sequence[Clip], labels: Sequence[str]) -> Probs:
-    """What `predictions.csv` says of clips, (clips, labels); zero where it says nothing.
+def write_soft_labels(
+    path: Path, labels: Sequence[str], rows: Iterable[tuple[Clip, Probs]]
+) -> None:
+    """Write what was said of clips as they were recorded."""
+    write_predictions(path, labels, [("clean", rows)])
+
+
+def read_soft_labels(path: Path, clips: Sequence[Clip], labels: Sequence[str]) -> Probs:
+    """What a table of predictions says of clips, (clips, labels); zero where it says nothing.
 
     Raises `UsageError` if it has other labels, or says nothing of any clip.
     """
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines))
-        said = {
+        found = {
             Path(row["path"]).resolve(): [float(row[label]) for label in labels] for row in rows
         }
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(f"{path} does not hold predictions of these labels: {error}") from None
     nothing = [0.0] * len(labels)
-    out = np.array([said.get(clip.path.resolve(), nothing) for clip in clips])
+    out = np.array([found.get(clip.path.resolve(), nothing) for clip in clips])
     if not out.any():
         raise UsageError(f"{path} says nothing of the clips that are trained on")
     return out

@@ -20,6 +20,9 @@ from livemood.training.evaluation.metrics import (
 )
 from livemood.training.evaluation.predict import predict_clips
 
+Predictions = tuple[Truth, Probs]
+"""True labels and predicted probabilities of clips."""
+
 
 def crossvalidation_figures(
     predictions: Mapping[str, Sequence[tuple[Truth, Probs]]], labels: Sequence[str], seed: int
@@ -48,6 +51,7 @@ def crossvalidation_figures(
         models[name] = {
             "uar": round(float(np.mean(by_fold)), 2),
             "uar_by_fold": by_fold,
+            "uar_deviation": deviation(by_fold),
             "uar_among_its_labels_by_fold": among,
             "uar_pooled": _percent(uar(total)),
             "accuracy": _percent(accuracy(total)),

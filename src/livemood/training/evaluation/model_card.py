@@ -9,7 +9,7 @@ import numpy as np
 
 from livemood.model.manifest import Manifest, read_manifest
 from livemood.training.evaluation.metrics import markdown_confusion
-from livemood.training.recipe.schema import Recipe
+from livemood.training.recipe.schema import ModelInfo
 
 NOT_FOR = """## What it is not for
 
@@ -23,32 +23,30 @@ AMONG = "uar_among_its_classes"
 COLUMNS = ("clips", "speakers", "classes", "uar", "uar_95", AMONG, "accuracy", "macro_f1")
 
 
-def write_run_card(folder: Path, recipe: Recipe, evaluation: Mapping[str, Any] | None) -> None:
+def write_model_card(folder: Path, info: ModelInfo, evaluation: Mapping[str, Any] | None) -> None:
     """Write `card.md` beside the model in `folder`.
 
-    `evaluation` is what `figures` gave for clips of speakers that it never heard.
+    `evaluation` is what `figures` gave for clips of held-out speakers.
     """
     manifest = read_manifest(folder)
-    parts = [_head(manifest, recipe)]
+    parts = [_head(manifest, info)]
     parts.append(_measured(manifest, evaluation) if evaluation else _unmeasured())
-    if recipe.limits:
-        parts.append(f"## Limits\n\n{recipe.limits.strip()}\n")
+    if info.limits:
+        parts.append(f"## Limits\n\n{info.limits.strip()}\n")
     (folder / "card.md").write_text("\n".join([*parts, NOT_FOR]), "utf-8")
 
 
-def _head(m: Manifest, recipe: Recipe) -> str:
+def _head(m: Manifest, info: ModelInfo) -> str:
     corpora = "\n".join(f"- {t.corpus} ({t.reference}), {t.licence}" for t in m.trained_on)
-    origin = (
-        f"It begins with the weights of {recipe.network.source}. " if recipe.network.source else ""
-    )
-    asked = [*recipe.teachers, *filter(None, [recipe.distill.table])]
-    taught = f"It also learnt from what {', '.join(asked)} says of its clips. " if asked else ""
-    held = sorted({name for part in recipe.corpora for name in part.held_out})
-    out = f"Held out: {', '.join(held)}." if held else "No speaker was held out."
+    origin = f"It begins with the weights of {info.pretrained}. " if info.pretrained else ""
+    teachers = ", ".join(info.taught_by)
+    taught = f"It also learnt from the soft labels of {teachers}. " if teachers else ""
+    held = ", ".join(info.held_out)
+    out = f"Held out: {held}." if held else "No speaker was held out."
     what = f"""A DC-RNN of {m.parameters:,} parameters, {m.precision}, for windows of
 {m.window.shortest_s:g} to {m.window.longest_s:g} s of 16 kHz sound.
 Labels: {", ".join(m.labels)}."""
-    made = f"""Seed {recipe.seed}; the recipe is in `recipe.json` of its run, the versions in
+    made = f"""Seed {info.seed}; the recipe is in `recipe.json` of its run, the versions in
 `versions.json`. {m.metrics.get("training_minutes", 0):g} minutes of training. ONNX differs from
 torch by {m.metrics["onnx_parity"]:.1g} at most."""
     return f"""# Model card: {m.name} {m.version}

@@ -10,8 +10,8 @@ from livemood.audio.block import Samples
 from livemood.model import Model, load_model
 from livemood.training.data.clips import Clip, read_clip
 from livemood.training.data.predictions import Probs, Truth
-from livemood.training.network.checkpoint import load_fitted
-from livemood.training.recipe.schema import Recipe
+from livemood.training.network.kinds import load_trained
+from livemood.training.recipe.sections import NetworkSection
 
 
 def predict_clips(
@@ -31,11 +31,12 @@ def predict_clips(
     return np.array(truth), np.array(rows)
 
 
-def predict_compared(
-    recipe: Recipe, run: Path, folder: Path, clips: Iterable[Clip]
+def predict_bidirectional(
+    section: NetworkSection, run: Path, folder: Path, clips: Iterable[Clip]
 ) -> tuple[Truth, Probs]:
-    """The same by the head that `run` trained for comparison, in torch; `folder` holds its twin."""
-    model, network = load_model(folder, "cpu"), load_fitted(recipe, run)
+    """The same by the bidirectional head of `run`, in torch; `folder` holds the model beside it."""
+    model = load_model(folder, "cpu")
+    network = load_trained(section, model.manifest.features.mels, len(model.labels), run)
     rate = model.manifest.features.sample_rate
     truth, rows = [], []
     for clip in clips:

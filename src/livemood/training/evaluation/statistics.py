@@ -1,12 +1,14 @@
 """All figures of predictions: overall, by class, by group, with intervals by speaker."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score, roc_curve
 
+from livemood.model import load_model
 from livemood.training.data.clips import Clip
 from livemood.training.data.predictions import Probs, Truth
 from livemood.training.evaluation.metrics import (
@@ -16,6 +18,7 @@ from livemood.training.evaluation.metrics import (
     uar,
     uar_among_its_labels,
 )
+from livemood.training.evaluation.predict import predict_clips
 
 GROUPS: Final = ("corpus", "gender", "language", "intensity")
 RESAMPLES: Final = 1000
@@ -54,6 +57,12 @@ def figures(
             for rows in (values == name,)
         }
     return {**out, "by": by}
+
+
+def measure_model(folder: Path, clips: Sequence[Clip], seed: int) -> dict[str, Any]:
+    """The figures of the model in `folder` on these clips."""
+    model = load_model(folder, "cpu")
+    return figures(*predict_clips(model, clips), clips, model.labels, seed)
 
 
 def by_class(truth: Truth, probabilities: Probs, labels: Sequence[str]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from livemood.model.features import Frames
 from livemood.model.network import OnnxNetwork
-from livemood.training.export.onnx import carry_moments
+from livemood.training.export.onnx import write_statistics_matrix
 
 logging.getLogger("onnxruntime.quantization").setLevel(logging.ERROR)
 
@@ -70,9 +70,9 @@ def quantize(source: Path, target: Path, calibration: Sequence[Frames]) -> None:
             op_types_to_quantize=["Conv", "MatMul", "Gemm", "Relu", "MaxPool"],
             nodes_to_exclude=_kept_in_float(prepared),
         )
-        keep_in_8_bits(target)
-        if (moments := OnnxNetwork(source, "cpu").pooling_matrix) is not None:
-            carry_moments(target, moments)
+        quantize_convolution_caches(target)
+        if (matrix := OnnxNetwork(source, "cpu").pooling_matrix) is not None:
+            write_statistics_matrix(target, matrix)
     finally:
         prepared.unlink()
 
@@ -84,7 +84,7 @@ def _kept_in_float(path: Path) -> list[str]:
     return [n.name for n in nodes if not any(part in n.name for part in quantized)]
 
 
-def keep_in_8_bits(path: Path) -> None:
+def quantize_convolution_caches(path: Path) -> None:
     """Rewrite the quantized network at `path`: rows (batch, kept, bands, channels), uint8."""
     model = onnx.load(str(path))
     graph = model.graph

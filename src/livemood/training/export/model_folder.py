@@ -1,17 +1,22 @@
-"""The folder of a model: its manifest, from the recipe and what was measured."""
+"""The folders of a model: network, manifest, from the recipe and what was measured."""
 
 import hashlib
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from livemood.errors import UsageError
 from livemood.model import Model, load_model
+from livemood.model.features import FeatureSettings, Frames
 from livemood.model.labels import CIRCUMPLEX
 from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
-from livemood.training.fit.trainer import Fitted
+from livemood.training.export.int8 import quantize
+from livemood.training.export.onnx import export_onnx
+from livemood.training.network.base import EmotionNetwork
 from livemood.training.network.dcrnn import DcRnn
-from livemood.training.recipe.schema import CorpusPart, Recipe
+from livemood.training.recipe.schema import ModelInfo
+from livemood.training.recipe.sections import CorpusSection, FitSection
 from livemood.training.run_folder import versions
 
 log = logging.getLogger(__name__)
@@ -30,54 +35,82 @@ CORPORA = {
 }
 
 
-def make_manifest(
-    recipe: Recipe, fitted: Fitted, file: Path, precision: str, metrics: dict[str, Any]
-) -> Manifest:
-    """The manifest of the model in `file`."""
-    unplaced = set(recipe.labels) - set(CIRCUMPLEX)
-    if unplaced:
+def export_models(
+    network: EmotionNetwork,
+    features: FeatureSettings,
+    fit: FitSection,
+    info: ModelInfo,
+    calibration: Sequence[Frames],
+    run: Path,
+    metrics: Mapping[str, Any],
+) -> dict[str, Path]:
+    """Write `network` into `run` in float32 and in int8: the folders of both models.
+
+    `calibration` holds windows of training speakers. Raises `ModelError` if ONNX and torch differ.
+    """
+    folders = {name: run / name for name in ("float32", "int8")}
+    for folder in folders.values():
+        folder.mkdir(exist_ok=True)
+    files = {name: folder / "model.onnx" for name, folder in folders.items()}
+    parity = export_onnx(cast(DcRnn, network), features.mels, files["float32"])
+    log.info("exported; ONNX differs from torch by %.2g at most", parity)
+    quantize(files["float32"], files["int8"], calibration)
+    if unplaced := set(info.labels) - set(CIRCUMPLEX):
         log.warning("no circumplex coordinates for %s: they count as neutral", sorted(unplaced))
-    features = recipe.features.model_copy(
-        update={"mean": fitted.mean, "deviation": fitted.deviation}
-    )
-    return Manifest.model_validate(
-        {
-            "schema": "livemood.model/1",
-            "name": recipe.name,
-            "version": recipe.version,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "precision": precision,
-            "parameters": sum(p.numel() for p in fitted.network.parameters()),
-            "labels": recipe.labels,
-            "features": features.model_dump(),
-            "network": Network(
-                step_frames=DcRnn.step_frames,
-                context_frames=DcRnn.context_frames,
-                kept_frames=DcRnn.kept_frames,
-            ).model_dump(),
-            "window": Window(
-                shortest_s=recipe.fit.shortest_s, longest_s=recipe.fit.longest_s
-            ).model_dump(),
-            "temperature": 1.0,
-            # Training weights every label the same, so that is what probabilities assume.
-            "priors": [1 / len(recipe.labels)] * len(recipe.labels),
-            "trained_on": [trained_on(part).model_dump() for part in recipe.corpora],
-            "licence": recipe.licence,
-            "metrics": {**metrics, "seed": recipe.seed, "made_with": versions()},
-        }
-    )
+    for name, file in files.items():
+        described = _described(network, features, fit, info, {"onnx_parity": parity, **metrics})
+        digest = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "precision": name}
+        write_manifest(Manifest.model_validate(described | digest), folders[name])
+    return folders
 
 
-def trained_on(part: CorpusPart) -> TrainedOn:
+def _described(
+    network: EmotionNetwork,
+    features: FeatureSettings,
+    fit: FitSection,
+    info: ModelInfo,
+    metrics: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What the manifests of both models say."""
+    frames = Network(
+        step_frames=network.step_frames,
+        context_frames=network.context_frames,
+        kept_frames=network.kept_frames,
+    )
+    return {
+        "schema": "livemood.model/1",
+        "name": info.name,
+        "version": info.version,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "labels": info.labels,
+        "features": features.model_dump(),
+        "network": frames.model_dump(),
+        "window": Window(shortest_s=fit.shortest_s, longest_s=fit.longest_s).model_dump(),
+        "temperature": 1.0,
+        # Training weights every label the same, so that is what probabilities assume.
+        "priors": [1 / len(info.labels)] * len(info.labels),
+        "trained_on": [trained_on(corpus).model_dump() for corpus in info.corpora],
+        "licence": info.licence,
+        "metrics": {**metrics, "seed": info.seed, "made_with": versions()},
+    }
+
+
+def check_licences(corpora: Iterable[CorpusSection]) -> None:
+    """Raise `UsageError` if nobody said the licence of one of the corpora."""
+    for corpus in corpora:
+        trained_on(corpus)
+
+
+def trained_on(corpus: CorpusSection) -> TrainedOn:
     """The corpus as a card names it. Raises `UsageError` if nobody said its licence."""
-    if part.licence:
-        return TrainedOn(corpus=part.name, licence=part.licence, reference=part.reference)
-    if part.name not in CORPORA:
+    if corpus.licence:
+        return TrainedOn(corpus=corpus.name, licence=corpus.licence, reference=corpus.reference)
+    if corpus.name not in CORPORA:
         raise UsageError(
-            f"the card must say the licence of the corpus {part.name}: "
+            f"the card must say the licence of the corpus {corpus.name}: "
             'give licence = "..." below its name in the recipe'
         )
-    return CORPORA[part.name]
+    return CORPORA[corpus.name]
 
 
 def finish(folder: Path, temperature: float, metrics: dict[str, Any]) -> Model:

@@ -1,4 +1,4 @@
-"""From torch to the model file: ONNX, parity, static int8 quantization with calibration."""
+"""From torch to the model file in ONNX, and how far the two agree."""
 
 import warnings
 from pathlib import Path
@@ -14,7 +14,8 @@ from livemood.model.interface import FEATURES, SCORES, VOTES
 from livemood.model.network import OnnxNetwork
 from livemood.model.pooling import MOMENTS, encoded, weights_of
 from livemood.training.export.streaming_module import INPUTS, OUTPUTS, Streaming
-from livemood.training.network.dcrnn import DcRnn, Moments
+from livemood.training.network.dcrnn import DcRnn
+from livemood.training.network.heads import StatisticsPooling
 
 TOLERANCE = 1e-4
 """Largest difference of a logit between torch and ONNX Runtime, both in float32."""
@@ -48,9 +49,9 @@ def export_onnx(network: DcRnn, mels: int, path: Path) -> float:
             opset_version=17,
             dynamo=False,
         )
-    pooling = network.causal.pooling
-    if isinstance(pooling, Moments):
-        carry_moments(path, pooling.matrix().numpy())
+    pooling = network.head.pooling
+    if isinstance(pooling, StatisticsPooling):
+        write_statistics_matrix(path, pooling.matrix().numpy())
     worst = _difference(streaming, OnnxNetwork(path, "cpu"), network, mels)
     if worst > TOLERANCE:
         raise ModelError(f"the exported network differs from torch by {worst:.2g}")
@@ -89,13 +90,13 @@ def _inputs(
     network: DcRnn, batch: int, frames: int, rows: int, mels: int
 ) -> tuple[torch.Tensor, ...]:
     """Random inputs of the streaming form."""
-    state = torch.tanh(torch.randn(1, batch, network.causal.width))
-    rows1 = torch.rand(batch, network.channels, rows, mels // 2)
-    rows2 = torch.rand(batch, network.channels, rows, mels // 4)
+    state = torch.tanh(torch.randn(1, batch, network.head.width))
+    rows1 = torch.rand(batch, network.section.channels, rows, mels // 2)
+    rows2 = torch.rand(batch, network.section.channels, rows, mels // 4)
     return torch.randn(batch, frames, mels), rows1, rows2, state
 
 
-def carry_moments(path: Path, matrix: NDArray[np.float32]) -> None:
+def write_statistics_matrix(path: Path, matrix: NDArray[np.float32]) -> None:
     """Write into the network at `path` what makes logits of mean and deviation of its steps."""
     model = onnx.load(str(path))
     kept = {prop.key: prop.value for prop in model.metadata_props}

@@ -5,7 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from livemood.training.network.dcrnn import DcRnn, Moments
+from livemood.training.network.dcrnn import DcRnn
+from livemood.training.network.heads import StatisticsPooling
 
 INPUTS = ("features", "rows1", "rows2", "state")
 OUTPUTS = ("votes", "scores", "new_state", "new_rows1", "new_rows2")
@@ -16,7 +17,7 @@ class Streaming(nn.Module):
 
     def __init__(self, network: DcRnn) -> None:
         super().__init__()
-        layers = list(copy.deepcopy(network.front.convolutions))
+        layers = list(copy.deepcopy(network.encoder.convolutions))
         # Rectified before pooling, which gives the same: convolutions then take the rectifier in,
         # and the pooling of quantized ones stays in 8 bits.
         order = (0, 1, 3, 2) if isinstance(layers[2], nn.MaxPool2d) else (0, 1, 2, 3)
@@ -24,15 +25,15 @@ class Streaming(nn.Module):
         self.blocks = nn.ModuleList(nn.Sequential(*block) for block in blocks)
         # As convolutions the linear layers run in 8 bits from end to end, biases and rectifiers
         # included, and no maps are reshaped on the way.
-        first, second = network.front.linear[0], network.front.linear[3]
+        first, second = network.encoder.linear[0], network.encoder.linear[3]
         self.linear = nn.Sequential(
-            _as_convolution(first, network.channels),
+            _as_convolution(first, network.section.channels),
             nn.ReLU(),
-            _as_convolution(second, network.hidden),
+            _as_convolution(second, network.section.hidden),
             nn.ReLU(),
         )
-        self.causal = copy.deepcopy(network.causal)
-        self.causal.recurrent.batch_first = False  # as ONNX has it: nothing is transposed
+        self.head = copy.deepcopy(network.head)
+        self.head.recurrent.batch_first = False  # as ONNX has it: nothing is transposed
 
     def forward(
         self, features: Tensor, rows1: Tensor, rows2: Tensor, state: Tensor
@@ -48,16 +49,16 @@ class Streaming(nn.Module):
         then the state to go on from. The logits of a window are the mean of its steps' votes,
         weighted by the softmax of their scores: as the last layer is linear, it may as well come
         before the pooling, and what is kept of a step is then no more than what it says. With
-        moments that is no vote but what is pooled; `matrix` of the pooling makes logits of it.
+        statistics pooling that is no vote but what is pooled, of which `matrix` makes logits.
         """
         kept1 = torch.cat((rows1, self.blocks[0](features.unsqueeze(1))), 2)
         kept2 = torch.cat((rows2, self.blocks[1](kept1)), 2)
         maps: Tensor = self.linear(self.blocks[2](kept2))
         steps = maps.squeeze(3).permute(2, 0, 1)
-        states, last = self.causal.run(steps, state[0])
-        pooling, pooled = self.causal.pooling, self.causal.read(steps, states)
+        states, last = self.head.run(steps, state[0])
+        pooling, pooled = self.head.pooling, self.head.project(steps, states)
         scores = pooling.scores(pooled)
-        votes = pooled if isinstance(pooling, Moments) else pooling.output(pooled)
+        votes = pooled if isinstance(pooling, StatisticsPooling) else pooling.output(pooled)
         return votes, scores, last.unsqueeze(0), kept1[:, :, -2:], kept2[:, :, -2:]
 
 

@@ -1,5 +1,7 @@
-"""From clips to batches: features kept on disk, cut and augmented as they are drawn."""
+"""From clips to batches: the training set, cut and augmented as it is drawn."""
 
+import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,12 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livemood.model.features import FeatureSettings
-from livemood.training.augment.workers import ChangedSound
+from livemood.training.augment.spectral import SpectralChanges
+from livemood.training.augment.workers import AugmentedSound
 from livemood.training.data.cache import FeatureCache, Features
 from livemood.training.data.clips import UNLABELLED, Clip
 from livemood.training.data.predictions import Probs
-from livemood.training.fit.copies import Change, KeptViews, Maps
-from livemood.training.recipe.schema import AugmentPart, FitPart
+from livemood.training.fit.copies import Change, Copies, Maps
+from livemood.training.recipe.sections import AugmentSection, FitSection
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +33,18 @@ class Batch:
     """Share of each label, (batch, labels); rows of unlabelled clips are zero."""
     weights: Tensor
     """How much each example counts, by its manifest and its class, (batch,)."""
-    asked: Tensor | None = None
-    """1 for the labels that each example is asked about, (batch, labels); none for all."""
-    soft: Tensor | None = None
-    """What a teacher said of each clip beforehand, (batch, labels); zero where it said nothing."""
+    label_mask: Tensor | None = None
+    """1 for the labels that each example is compared with, (batch, labels); none for all."""
+    soft_labels: Tensor | None = None
+    """From a table, (batch, labels); zero where it has none."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        parts = (self.features, self.targets, self.weights, self.asked, self.soft)
+        parts = (self.features, self.targets, self.weights, self.label_mask, self.soft_labels)
         return Batch(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
 
 
-class Examples:
+class TrainingSet:
     """Clips of one training set with their features in memory, drawn as batches."""
 
     def __init__(
@@ -48,27 +53,27 @@ class Examples:
         shares: Sequence[float],
         labels: Sequence[str],
         settings: FeatureSettings,
-        augment: AugmentPart,
-        fit: FitPart,
+        augment: AugmentSection,
+        fit: FitSection,
         cache: FeatureCache,
         *,
-        changed: ChangedSound | None = None,
-        soft: Probs | None = None,
+        augmented: AugmentedSound | None = None,
+        soft_labels: Probs | None = None,
     ) -> None:
-        """`changed` makes features of augmented sound; `soft` (clips, labels) what one says."""
+        """`augmented` makes features of augmented sound; `soft_labels` are (clips, labels)."""
         self._plain = augment.speeds.index(1.0) if 1.0 in augment.speeds else 0
         # Where sound is changed, features at other speeds come from it, not from here.
-        speeds = augment.speeds if changed is None else (augment.speeds[self._plain],)
+        speeds = augment.speeds if augmented is None else (augment.speeds[self._plain],)
         self.features = [[cache.get(clip, speed) for speed in speeds] for clip in clips]
         known = np.array([clip.label != UNLABELLED for clip in clips])
         self.targets = np.array(
             [labels.index(clip.label) if k else -1 for clip, k in zip(clips, known, strict=True)]
         )
-        self._clips, self._changed_sound, self._soft = clips, changed, soft
-        self._asked = _labels_of_corpora(clips, labels) if fit.by_corpus else None
+        self._clips, self._augmented, self._soft_labels = clips, augmented, soft_labels
+        self._label_mask = _label_masks(clips, labels) if fit.by_corpus else None
         self._shares = np.array(shares)
         self._augment, self._fit = augment, fit
-        self._views: KeptViews | None = None
+        self._copies: Copies | None = None
         self._rows_a_frame = 1.0
         self._frames_a_second = settings.sample_rate / settings.hop_length
         plain = np.concatenate([f[0].astype(np.float32) for f in self.features])
@@ -76,6 +81,9 @@ class Examples:
         self._weights = np.array([clip.weight for clip in clips], np.float32)
         self._corpora = np.unique([clip.corpus for clip in clips], return_inverse=True)[1]
         self._corpora *= fit.by_corpus
+        for number in np.flatnonzero(np.bincount(self._corpora) == 1):
+            name = clips[int(np.flatnonzero(self._corpora == number)[0])].corpus
+            log.warning("%s has one clip, and a batch needs two: it is not trained on", name)
         balanced = self._balanced(known, len(labels))
         self._odds = self._shares * balanced
         self.labels = len(labels)
@@ -97,18 +105,18 @@ class Examples:
 
     def plain(self, index: int) -> Features:
         """The features of a clip as it was recorded, before standardisation."""
-        return self.features[index][self._plain if self._changed_sound is None else 0]
+        return self.features[index][self._plain if self._augmented is None else 0]
 
-    def keep(self, views: KeptViews, rows_a_frame: float) -> None:
-        """Draw from changed versions that are made now or were before, not from new ones.
+    def draw_from(self, copies: Copies, rows_a_frame: float) -> None:
+        """Draw from augmented copies that are made now or were before, not from new ones.
 
         They stay on disk: what several runs read is in memory once.
         """
         # In any order: runs beside each other then seldom make the same one.
         for i in np.random.default_rng().permutation(len(self._clips)):
-            for n in range(views.count):
-                views.make(self._clips[i], n, self._changer(i, n))
-        self._views, self._rows_a_frame = views, rows_a_frame
+            for n in range(copies.count):
+                copies.make(self._clips[i], n, self._changer(i, n))
+        self._copies, self._rows_a_frame = copies, rows_a_frame
 
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch. Examples of similar length share a batch, cut to one length: no padding."""
@@ -126,9 +134,9 @@ class Examples:
         )
         around = lengths + rng.uniform(0, 12 * self._rows_a_frame, len(lengths))
         order = np.lexsort((around, self._corpora[drawn]))
-        starts = np.arange(0, len(order), self._fit.batch_size)
-        for start in rng.permutation(starts):
-            picked = order[start : start + self._fit.batch_size]
+        parts = batch_bounds(self._corpora[drawn][order], self._fit.batch_size)
+        for number in rng.permutation(len(parts)):
+            picked = order[slice(*parts[number])]
             frames = int(lengths[picked].min())
             if frames < shortest // 2 or len(picked) < 2:
                 continue
@@ -140,27 +148,27 @@ class Examples:
 
     def _finished(self, cut: Maps, rng: np.random.Generator) -> NDArray[np.float32]:
         """Changed and standardised, unless it was kept so; maps in torch's order."""
-        if not self._views:
-            changed = self._changed(cut.astype(np.float32), rng)
+        if not self._copies:
+            changed = self._spectral()(cut.astype(np.float32), rng)
             return ((changed - self.mean) / self.deviation).astype(np.float32)
         maps = cut.astype(np.float32)
-        order = self._views.order
+        order = self._copies.order
         return maps.transpose(order) if order and maps.ndim == len(order) else maps
 
     def _changer(self, index: int, number: int) -> Change:
-        """Makes a version of the clip at `index`; version 0 is as it was recorded."""
+        """Makes a copy of the clip at `index`; copy 0 is as it was recorded."""
 
         def change(clip: Clip, rng: np.random.Generator) -> NDArray[np.float32]:
             speed = int(rng.integers(len(self._augment.speeds))) if number else self._plain
-            if self._changed_sound is None:
+            if self._augmented is None:
                 found = self.features[index][speed]
             elif number:
                 factor, seed = self._augment.speeds[speed], int(rng.integers(2**31))
-                (found,) = self._changed_sound.features([clip], [factor], [seed])
+                (found,) = self._augmented.features([clip], [factor], [seed])
             else:
                 found = self.plain(index)
             features = found.astype(np.float32)
-            features = self._changed(features, rng) if number else features
+            features = self._spectral()(features, rng) if number else features
             return ((features - self.mean) / self.deviation).astype(np.float32)
 
         return change
@@ -174,35 +182,21 @@ class Examples:
         return np.flatnonzero(rng.random(len(self.targets)) < self._shares)
 
     def _chosen(self, drawn: NDArray[np.intp], rng: np.random.Generator) -> list[Maps]:
-        """The whole of each clip drawn, in one of its versions or at one of the speeds."""
-        if self._views:
-            numbers = rng.integers(self._views.count, size=len(drawn))
-            return [self._views.get(self._clips[i], n) for i, n in zip(drawn, numbers, strict=True)]
+        """The whole of each clip drawn, one of its copies or at one of the speeds."""
+        if self._copies:
+            numbers = rng.integers(self._copies.count, size=len(drawn))
+            return [
+                self._copies.get(self._clips[i], n) for i, n in zip(drawn, numbers, strict=True)
+            ]
         speeds = rng.integers(len(self._augment.speeds), size=len(drawn))
-        if self._changed_sound is None:
+        if self._augmented is None:
             return [self.features[i][s] for i, s in zip(drawn, speeds, strict=True)]
         clips = [self._clips[i] for i in drawn]
         factors = [self._augment.speeds[s] for s in speeds]
-        return self._changed_sound.features(clips, factors, rng.integers(2**31, size=len(drawn)))
+        return self._augmented.features(clips, factors, rng.integers(2**31, size=len(drawn)))
 
-    def _changed(
-        self, features: NDArray[np.float32], rng: np.random.Generator
-    ) -> NDArray[np.float32]:
-        """Level, spectral tilt and masks. A level in dB is a constant added to a log power."""
-        a = self._augment
-        frames, mels = features.shape
-        per_db = np.log(10.0) / 10.0
-        slope = np.linspace(-1.0, 1.0, mels, dtype=np.float32)
-        level = rng.uniform(-a.gain_db, a.gain_db) + slope * rng.uniform(-a.tilt_db, a.tilt_db)
-        out: NDArray[np.float32] = features + (level * per_db).astype(np.float32)
-        width = int(rng.integers(a.mask_bands + 1))
-        at = int(rng.integers(mels - width + 1))
-        out[:, at : at + width] = self.mean
-        for _ in range(2):
-            length = int(rng.integers(min(a.mask_frames, frames // 4) + 1))
-            at = int(rng.integers(frames - length + 1))
-            out[at : at + length] = self.mean
-        return out
+    def _spectral(self) -> SpectralChanges:
+        return SpectralChanges(self._augment, self.mean)
 
     def _mixed(
         self, batch: NDArray[np.float32], clips: NDArray[np.intp], rng: np.random.Generator
@@ -211,8 +205,8 @@ class Examples:
         eye = np.vstack((np.eye(self.labels), np.zeros(self.labels)))
         targets = eye[self.targets[clips]].astype(np.float32)
         weights = self._weights[clips]
-        asked = None if self._asked is None else self._asked[clips]
-        soft = None if self._soft is None else self._soft[clips].astype(np.float32)
+        mask = None if self._label_mask is None else self._label_mask[clips]
+        soft = None if self._soft_labels is None else self._soft_labels[clips].astype(np.float32)
         if self._augment.mixup > 0:
             part = np.float32(rng.beta(self._augment.mixup, self._augment.mixup))
             partner = rng.permutation(len(batch))
@@ -220,12 +214,28 @@ class Examples:
                 part * x + (1 - part) * x[partner] for x in (batch, targets, weights)
             )
             soft = None if soft is None else part * soft + (1 - part) * soft[partner]
-            asked = None if asked is None else np.maximum(asked, asked[partner])
-        parts = (batch, targets, weights, asked, soft)
+            mask = None if mask is None else np.maximum(mask, mask[partner])
+        parts = (batch, targets, weights, mask, soft)
         return Batch(*(None if x is None else torch.from_numpy(x) for x in parts))  # type: ignore[arg-type]
 
 
-def _labels_of_corpora(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
+def batch_bounds(groups: NDArray[np.intp], size: int) -> list[tuple[int, int]]:
+    """First and end of batches of at most `size` examples, of one group each; groups are sorted.
+
+    A last one that is left alone joins the batch before it, which then has one more than `size`:
+    a batch norm has nothing to compare a single example with. Only a group of one is a batch alone.
+    """
+    out = []
+    edges = [*np.flatnonzero(np.diff(groups, prepend=-1)).tolist(), len(groups)]
+    for first, end in itertools.pairwise(edges):
+        starts = list(range(first, end, size))
+        if len(starts) > 1 and end - starts[-1] == 1:
+            starts.pop()
+        out += list(itertools.pairwise([*starts, end]))
+    return out
+
+
+def _label_masks(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
     """1 for each label that any clip of the same corpus has, (clips, labels); all if unlabelled."""
     has = {(clip.corpus, clip.label) for clip in clips}
     rows = {

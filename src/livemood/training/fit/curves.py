@@ -9,6 +9,13 @@ from plotly.offline import get_plotlyjs
 from livemood.training.fit.trainer import CURVE
 
 
+def training_minutes(run: Path) -> float:
+    """Minutes of all epochs of a run, also of those before it was cut short."""
+    lines = (run / CURVE).read_text("utf-8").splitlines()
+    seconds: float = sum(json.loads(line)["seconds"] for line in lines)
+    return round(seconds / 60, 1)
+
+
 def write_curves(run: Path) -> None:
     """Write `curves.html` beside the run's `curve.jsonl`, if there is one."""
     path = run / CURVE
@@ -23,7 +30,9 @@ def write_curves(run: Path) -> None:
     ):
         figure = go.Figure(layout={"title": title, "height": 380, "template": "simple_white"})
         for name in names:
-            values = [100 * r[name] if name == "accuracy" else r.get(name) for r in rows]
+            found = [row.get(name) for row in rows]
+            scale = 100 if name == "accuracy" else 1
+            values = [None if value is None else scale * value for value in found]
             if any(value is not None for value in values):
                 figure.add_scatter(x=epochs, y=values, name=name.replace("_", " "))
         figure.update_xaxes(title="epoch")

@@ -1,93 +1,67 @@
 """What a network learns from: labels, soft labels, a teacher's features."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from livemood.training.fit.batches import Batch
-from livemood.training.fit.teacher import Teacher, distilled
-from livemood.training.network.dcrnn import DcRnn
-from livemood.training.recipe.schema import Recipe
+from livemood.training.network.base import EmotionNetwork
+from livemood.training.recipe.sections import DistillSection, FitSection
+
+AskTeacher = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From features to probabilities at the temperature, (batch, labels), and the steps below them."""
 
 
-def loss_of(
-    recipe: Recipe,
-    network: DcRnn,
-    teacher: Teacher | None,
+def network_loss(
+    fit: FitSection,
+    distill: DistillSection,
+    network: EmotionNetwork,
     batch: Batch,
+    teacher: AskTeacher | None = None,
     task: int = -1,
 ) -> tuple[Tensor, Tensor]:
     """The loss of a batch, and the logits of its first head. `task` is a further one's number."""
     device = batch.features.device
     with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
-        heads, steps = network.read(batch.features, task)
+        heads, steps = network.heads_and_steps(batch.features, task)
     soft, near = teacher(batch.features) if teacher and task < 0 else (None, None)
     labelled = batch.targets.sum(dim=1)
     terms = list(_soft_targets(batch, soft, labelled))
     by_head = [
-        (batch.weights * _losses(recipe, head, batch, labelled, terms)).mean() for head in heads
+        (batch.weights * _example_losses(fit, distill, head, batch, labelled, terms)).mean()
+        for head in heads
     ]
     loss = torch.stack(by_head).mean()
-    if network.nearer is not None and near is not None and recipe.distill.features:
-        distance = 1 - functional.cosine_similarity(network.nearer(steps.float()), near, dim=-1)
-        loss = loss + recipe.distill.features * distance.mean()
-    if recipe.fit.l1:
-        loss = loss + recipe.fit.l1 * sum(
+    projection = network.teacher_projection
+    if projection is not None and near is not None and distill.feature_weight:
+        distance = 1 - functional.cosine_similarity(projection(steps.float()), near, dim=-1)
+        loss = loss + distill.feature_weight * distance.mean()
+    if fit.l1:
+        loss = loss + fit.l1 * sum(
             p.abs().sum() for p in network.parameters() if p.requires_grad and p.ndim > 1
         )
     return loss, heads[0]
 
 
-def _soft_targets(
-    batch: Batch, soft: Tensor | None, labelled: Tensor
-) -> Iterator[tuple[Tensor, Tensor, bool]]:
-    """What teachers say, for which share of each example, and whether it is softened already."""
-    if soft is not None:
-        yield soft, torch.ones_like(labelled), True
-    if batch.soft is not None:
-        yield batch.soft, batch.soft.sum(dim=1), False
-
-
-def _losses(
-    recipe: Recipe,
-    logits: Tensor,
-    batch: Batch,
-    labelled: Tensor,
-    terms: list[tuple[Tensor, Tensor, bool]],
-) -> Tensor:
-    """The loss of each example, by its label and by what teachers say of it."""
-    hard = by_label(recipe, logits.float(), batch)
-    if not terms:
-        return hard
-    hard = hard * labelled
-    share, heat = recipe.distill.share, recipe.distill.temperature
-    total = torch.zeros_like(hard)
-    for soft, told, softened in terms:
-        # Asked beforehand, a teacher gave plain probabilities: softened here as logits would be.
-        warm = soft if softened else _warmed(soft, told, heat)
-        learnt = distilled(logits, warm, heat)
-        total = total + (1 - share * told) * hard + share * learnt
-    return total / len(terms)
-
-
-def by_label(recipe: Recipe, logits: Tensor, batch: Batch) -> Tensor:
-    """Cross entropy of each example among the labels that it is asked about."""
-    smoothing, targets = recipe.fit.label_smoothing, batch.targets
-    if batch.asked is not None:
-        even = batch.asked / batch.asked.sum(dim=1, keepdim=True)
+def label_loss(fit: FitSection, logits: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy of each example among the labels that its mask leaves."""
+    smoothing, targets = fit.label_smoothing, batch.targets
+    if batch.label_mask is not None:
+        even = batch.label_mask / batch.label_mask.sum(dim=1, keepdim=True)
         targets = (1 - smoothing) * targets + smoothing * even * targets.sum(dim=1, keepdim=True)
-        less = math.log(recipe.fit.others) if recipe.fit.others else -1e4
-        logits = logits + less * (batch.asked == 0)
+        weight = math.log(fit.masked_label_weight) if fit.masked_label_weight else -1e4
+        logits = logits + weight * (batch.label_mask == 0)
         smoothing = 0.0
     return functional.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
 
 
-def _warmed(soft: Tensor, told: Tensor, heat: float) -> Tensor:
-    powered = soft.clamp_min(1e-8) ** (1 / heat)
-    return powered / powered.sum(dim=1, keepdim=True) * told.unsqueeze(1)
+def distillation_loss(logits: Tensor, soft: Tensor, temperature: float) -> Tensor:
+    """Cross entropy of `logits` against soft labels, one for each row, of the labels' scale."""
+    log = functional.log_softmax(logits.float() / temperature, dim=1)
+    return -(soft * log).sum(dim=1) * temperature**2
 
 
 def fast_bfloat16(device: torch.device) -> bool:
@@ -95,3 +69,41 @@ def fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def _soft_targets(
+    batch: Batch, soft: Tensor | None, labelled: Tensor
+) -> Iterator[tuple[Tensor, Tensor, bool]]:
+    """Soft labels, for which share of each example, and whether they are softened already."""
+    if soft is not None:
+        yield soft, torch.ones_like(labelled), True
+    if batch.soft_labels is not None:
+        yield batch.soft_labels, batch.soft_labels.sum(dim=1), False
+
+
+def _example_losses(
+    fit: FitSection,
+    distill: DistillSection,
+    logits: Tensor,
+    batch: Batch,
+    labelled: Tensor,
+    terms: list[tuple[Tensor, Tensor, bool]],
+) -> Tensor:
+    """The loss of each example, by its label and by its soft labels."""
+    hard = label_loss(fit, logits.float(), batch)
+    if not terms:
+        return hard
+    hard = hard * labelled
+    weight, temperature = distill.soft_label_weight, distill.temperature
+    total = torch.zeros_like(hard)
+    for soft, known, softened in terms:
+        # Those of a table are plain probabilities: softened here as logits would be.
+        warm = soft if softened else _softened(soft, known, temperature)
+        learnt = distillation_loss(logits, warm, temperature)
+        total = total + (1 - weight * known) * hard + weight * learnt
+    return total / len(terms)
+
+
+def _softened(soft: Tensor, known: Tensor, temperature: float) -> Tensor:
+    powered = soft.clamp_min(1e-8) ** (1 / temperature)
+    return powered / powered.sum(dim=1, keepdim=True) * known.unsqueeze(1)

@@ -1,29 +1,33 @@
-"""A trained network that another one learns from."""
+"""Trained networks that another one learns from while it trains."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from livemood.errors import ModelError
-from livemood.training.network.checkpoint import is_run, recipe_of, weights_of
-from livemood.training.network.dcrnn import DcRnn, Front
-from livemood.training.network.initial_weights import load_source, shape_of
-from livemood.training.recipe.schema import NetworkPart, Recipe
+from livemood.errors import ModelError, UsageError
+from livemood.training.data.dataset import Dataset
+from livemood.training.data.predictions import Probs, read_soft_labels
+from livemood.training.network.base import EmotionNetwork
+from livemood.training.network.checkpoint import is_run, recipe_of
+from livemood.training.network.initial_weights import network_shape
+from livemood.training.network.kinds import load_pretrained, load_trained, make_network
+from livemood.training.recipe.sections import DistillSection, NetworkSection
 
 
 class Teacher:
-    """Soft targets from every head of one network or several, which learn no more."""
+    """Soft labels from every head of one network or several, which learn no more."""
 
-    def __init__(self, networks: Sequence[DcRnn], temperature: float) -> None:
+    def __init__(self, networks: Sequence[EmotionNetwork], temperature: float) -> None:
         self._networks = [network.eval().requires_grad_(False) for network in networks]
         self._temperature = temperature
 
     @property
     def width(self) -> int:
         """Values of the first one's steps."""
-        return int(self._networks[0].causal.recurrent.input_size)
+        return self._networks[0].step_width
 
     def to(self, device: torch.device) -> "Teacher":
         """The same on another device."""
@@ -31,18 +35,19 @@ class Teacher:
             network.to(device)
         return self
 
-    def check_below(self, front: Front, blocks: int) -> None:
-        """Raise `ModelError` unless the lowest blocks of all are those of `front`.
+    def check_frozen_blocks(self, encoder: Any, blocks: int) -> None:  # noqa: ANN401 - any kind's
+        """Raise `ModelError` unless the lowest blocks of all are those of `encoder`.
 
         What those gave was kept, and the teachers are asked about that.
         """
-        ours = {k: v for k, v in front.convolutions.state_dict().items() if _block(k) < blocks}
+        ours = {k: v for k, v in encoder.convolutions.state_dict().items() if _block(k) < blocks}
         for network in self._networks:
-            theirs = network.front.convolutions.state_dict()
+            convolutions: Any = network.encoder.convolutions
+            theirs = convolutions.state_dict()
             if any(k not in theirs or not torch.equal(v, theirs[k]) for k, v in ours.items()):
                 raise ModelError(
-                    "augment.views keeps what frozen blocks give, and a teacher has other blocks: "
-                    "leave views out, or let it speak by distill.table"
+                    "augment.copies keeps what frozen blocks give, and a teacher has other blocks: "
+                    "leave copies out, or give its distill.soft_labels in place of the teacher"
                 )
 
     @torch.no_grad()
@@ -51,7 +56,7 @@ class Teacher:
         soft: list[Tensor] = []
         first: Tensor | None = None
         for network in self._networks:
-            heads, steps = network.read(features)
+            heads, steps = network.heads_and_steps(features)
             first = steps if first is None else first
             soft += [torch.softmax(head.float() / self._temperature, dim=1) for head in heads]
         assert first is not None  # noqa: S101 - there is at least one
@@ -63,41 +68,53 @@ def _block(name: str) -> int:
     return int(name.split(".")[0]) // 4
 
 
-def load_teacher(recipe: Recipe, sources: Path | None) -> Teacher | None:
+def load_teacher(
+    distill: DistillSection, labels: Sequence[str], mels: int, encoders: Path | None
+) -> Teacher | None:
     """The recipe's teachers, if it names any: runs, or models.
 
     Raises `ModelError` if one is missing or has other labels.
     """
-    if not recipe.teachers:
+    names = distill.all_teachers
+    if not names:
         return None
-    if sources is None:
-        raise ModelError(f"the recipe learns from {recipe.teachers[0]}: give --sources")
-    networks = [_load(recipe, sources, name) for name in recipe.teachers]
-    return Teacher(networks, recipe.distill.temperature)
+    if encoders is None:
+        raise ModelError(f"the recipe learns from {names[0]}: give its folder with --encoders")
+    networks = [_load(name, labels, mels, encoders) for name in names]
+    return Teacher(networks, distill.temperature)
 
 
-def _load(recipe: Recipe, sources: Path, name: str) -> DcRnn:
-    folder = sources / name
+def _load(name: str, labels: Sequence[str], mels: int, encoders: Path) -> EmotionNetwork:
+    folder = encoders / name
     if is_run(folder):
-        network = _of_run(recipe, folder)
+        made = recipe_of(folder)
+        if tuple(made["labels"]) != tuple(labels):
+            raise ModelError(f"{folder} has labels {made['labels']}, not those of this recipe")
+        section = NetworkSection.model_validate(made["network"])
+        network = load_trained(section, mels, len(labels), folder)
     else:
-        wanted = shape_of(folder).model_copy(update={"source": name, "source_head": True})
-        network = DcRnn(wanted, recipe.features.mels, len(recipe.labels))
-        load_source(network, wanted, recipe.features.mels, sources)
+        update = {"pretrained": name, "pretrained_head": True}
+        section = network_shape(folder).model_copy(update=update)
+        network = make_network(section, mels, len(labels))
+        load_pretrained(network, mels, encoders)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def _of_run(recipe: Recipe, folder: Path) -> DcRnn:
-    made = recipe_of(folder)
-    if tuple(made["labels"]) != recipe.labels:
-        raise ModelError(f"{folder} has labels {made['labels']}, not those of this recipe")
-    part = NetworkPart.model_validate(made["network"])
-    network = DcRnn(part, recipe.features.mels, len(recipe.labels))
-    network.load_state_dict(weights_of(folder))
-    return network
+def load_soft_labels(
+    distill: DistillSection, data: Dataset, labels: Sequence[str], encoders: Path | None
+) -> Probs | None:
+    """The recipe's table for all clips to train on, (clips, labels), if it names one.
 
-
-def distilled(logits: Tensor, soft: Tensor, temperature: float) -> Tensor:
-    """Cross entropy of `logits` against soft targets, one for each row, of the labels' scale."""
-    log = nn.functional.log_softmax(logits.float() / temperature, dim=1)
-    return -(soft * log).sum(dim=1) * temperature**2
+    Raises `UsageError` if unlabelled clips would be learnt from by nothing.
+    """
+    if not distill.soft_labels:
+        return None
+    table = (encoders or Path()) / distill.soft_labels
+    soft = read_soft_labels(table, [*data.train, *data.unlabelled], labels)
+    missing = int((soft[len(data.train) :].sum(axis=1) == 0).sum())
+    if missing and not distill.all_teachers:
+        raise UsageError(
+            f"{table} says nothing of {missing} unlabelled clips: make it with the same "
+            "distill.unlabelled and distill.unlabelled_share"
+        )
+    return soft

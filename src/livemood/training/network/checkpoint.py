@@ -1,4 +1,4 @@
-"""What a training run left: its recipe, its averaged weights."""
+"""What a training run left: its recipe, its checkpoint, its moving average of weights."""
 
 import json
 import pickle
@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from livemood.errors import ModelError
-from livemood.training.network.dcrnn import DcRnn
-from livemood.training.recipe.schema import Recipe
+from livemood.training.recipe.renamed import RENAMED
 
 RECIPE: Final = "recipe.json"
 CHECKPOINT: Final = "checkpoint.pt"
-TABLE: Final = "table.csv"
-"""What a tuned source says: in a fold's folder of all clips that may be learnt from, beside the
-folds' of all clips by the fold that did not hear them."""
+SOFT_LABELS: Final = "soft_labels.csv"
+"""What a finetuned encoder says: in a fold's folder of all clips that may be learnt from, beside
+the folds of all clips by the fold that was not trained on them."""
 
 
 def is_run(folder: Path) -> bool:
@@ -24,9 +23,9 @@ def is_run(folder: Path) -> bool:
     return (folder / CHECKPOINT).is_file() and (folder / RECIPE).is_file()
 
 
-def is_tuned(folder: Path) -> bool:
-    """Whether `folder` holds a tuned source, that is done."""
-    return is_run(folder) and (folder / TABLE).is_file()
+def is_finetuned(folder: Path) -> bool:
+    """Whether `folder` holds a finetuned encoder that is done."""
+    return is_run(folder) and (folder / SOFT_LABELS).is_file()
 
 
 def recipe_of(folder: Path) -> dict[str, Any]:
@@ -37,6 +36,11 @@ def recipe_of(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder / RECIPE} cannot be read: {error}") from None
     if not (isinstance(made, dict) and {"corpora", "labels", "network"} <= set(made)):
         raise ModelError(f"{folder / RECIPE} is no recipe of a run")
+    if old := [key for key in made["network"] if f"network.{key}" in RENAMED]:
+        raise ModelError(
+            f"{folder} is a run of an earlier version, whose recipe says network.{old[0]}: "
+            "train it again"
+        )
     return made
 
 
@@ -52,28 +56,21 @@ def checkpoint_of(folder: Path) -> dict[str, Any]:
 
 
 def weights_of(folder: Path) -> dict[str, Tensor]:
-    """The best averaged weights of the run in `folder`, less those that only training has."""
+    """The best EMA weights of the run in `folder`, less those that only training has."""
     state = checkpoint_of(folder)
-    return own_weights(state.get("best") or state["averaged"])
+    return own_weights(state.get("best") or state["ema"])
 
 
-def own_weights(averaged: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Of the averaged weights of a run, those of the network, less heads that only training has."""
-    names = {k.removeprefix("module."): v for k, v in averaged.items() if k.startswith("module.")}
-    return {k: v for k, v in names.items() if not k.startswith(("tasks.", "nearer."))}
+def own_weights(ema: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of the EMA weights of a run, those of the network, less heads that only training has."""
+    names = {k.removeprefix("module."): v for k, v in ema.items() if k.startswith("module.")}
+    only_training = ("task_heads.", "teacher_projection.")
+    return {k: v for k, v in names.items() if not k.startswith(only_training)}
 
 
-def save_source(folder: Path, network: nn.Module, made: dict[str, Any]) -> None:
+def save_run(folder: Path, network: nn.Module, made: dict[str, Any]) -> None:
     """Write `network` into `folder` as runs leave theirs, to be gone on from; `made` says how."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {f"module.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"averaged": state}, folder / CHECKPOINT)
+    torch.save({"ema": state}, folder / CHECKPOINT)
     (folder / RECIPE).write_text(json.dumps(made, indent=2) + "\n", "utf-8")
-
-
-def load_fitted(recipe: Recipe, run: Path) -> DcRnn:
-    """The network as it stands in the checkpoint of `run`."""
-    network = DcRnn(recipe.network, recipe.features.mels, len(recipe.labels))
-    state = checkpoint_of(run)
-    network.load_state_dict(own_weights(state["best"] or state["averaged"]))
-    return network.eval()

@@ -1,4 +1,4 @@
-"""A source made lean: its convolutions factored, and fitted to say what the whole ones said.
+"""Low-rank convolutions, fitted to give what the whole ones gave.
 
 The product of two small kernels that is nearest to a kernel (the singular value decomposition) is
 not the one whose outputs are nearest: speech uses some directions much more than others. So the
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livemood.training.network.dcrnn import Front
+from livemood.training.network.encoder import ConvolutionalEncoder
 
 FRAMES: Final = 300
 """Of each example, 3 s."""
@@ -23,15 +23,15 @@ HELD: Final = 20
 """Utterances, the last ones, that are measured on and not fitted to."""
 
 
-def fit_lean(
-    whole: Front,
-    lean: Front,
+def fit_low_rank(
+    whole: ConvolutionalEncoder,
+    factored: ConvolutionalEncoder,
     speech: Sequence[NDArray[np.float32]],
     *,
     steps: int = 500,
     seed: int = 1,
 ) -> dict[str, float]:
-    """Fit the second and third block of `lean` to those of `whole`; all else it takes as it is.
+    """Fit the second and third block of `factored` to those of `whole`; all else it takes as it is.
 
     `speech` are standardised features (frames, mels); those shorter than 3 s are passed over.
     Returns the error on held-out utterances, as a share of the variance, after each block.
@@ -41,21 +41,21 @@ def fit_lean(
     if len(long_enough) < 2 * HELD:
         raise ValueError(f"{len(long_enough)} utterances of 3 s or more; it takes {2 * HELD}")
     torch.manual_seed(seed)
-    lean.take(whole, torch.arange(len(whole.linear.state_dict()["3.bias"])))
+    factored.take(whole, torch.arange(len(whole.linear.state_dict()["3.bias"])))
     whole.eval().requires_grad_(False)
-    lean.requires_grad_(False)
-    blocks = lean.convolutions[4:].requires_grad_(True).train()
+    factored.requires_grad_(False)
+    blocks = factored.convolutions[4:].requires_grad_(True).train()
     optimizer = torch.optim.Adam(blocks.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps, pct_start=0.1)
     for features in _batches(long_enough[:-HELD], steps, seed):
         wanted = _maps(whole, features)
-        loss = torch.stack(_errors(_above(lean, wanted[0]), wanted[1:])).sum()
+        loss = torch.stack(_errors(_above(factored, wanted[0]), wanted[1:])).sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    lean.eval().requires_grad_(True)
-    return _measured(whole, lean, long_enough[-HELD:])
+    factored.eval().requires_grad_(True)
+    return _measured(whole, factored, long_enough[-HELD:])
 
 
 def _batches(speech: Sequence[NDArray[np.float32]], steps: int, seed: int) -> Iterator[Tensor]:
@@ -72,15 +72,15 @@ def _batches(speech: Sequence[NDArray[np.float32]], steps: int, seed: int) -> It
 
 
 @torch.no_grad()
-def _maps(front: Front, features: Tensor) -> list[Tensor]:
+def _maps(encoder: ConvolutionalEncoder, features: Tensor) -> list[Tensor]:
     """What each block gives."""
-    first = front.through(features, 1)
-    return [first, *_above(front, first)]
+    first = encoder.through(features, 1)
+    return [first, *_above(encoder, first)]
 
 
-def _above(front: Front, first: Tensor) -> list[Tensor]:
-    second = front.convolutions[4:8](first)
-    return [second, front.convolutions[8:](second)]
+def _above(encoder: ConvolutionalEncoder, first: Tensor) -> list[Tensor]:
+    second = encoder.convolutions[4:8](first)
+    return [second, encoder.convolutions[8:](second)]
 
 
 def _errors(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[Tensor]:
@@ -88,11 +88,15 @@ def _errors(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[Tensor]:
     return [(a - b).square().mean() / b.var() for a, b in zip(found, wanted, strict=True)]
 
 
-def _measured(whole: Front, lean: Front, speech: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+def _measured(
+    whole: ConvolutionalEncoder,
+    factored: ConvolutionalEncoder,
+    speech: Sequence[NDArray[np.float32]],
+) -> dict[str, float]:
     errors = []
     for each in speech:
         wanted = _maps(whole, torch.from_numpy(each)[None])
-        found = _maps(lean, torch.from_numpy(each)[None])
+        found = _maps(factored, torch.from_numpy(each)[None])
         errors.append([float(e) for e in _errors(found[1:], wanted[1:])])
     second, third = np.mean(errors, axis=0)
     return {"second": round(float(second), 4), "third": round(float(third), 4)}

@@ -10,12 +10,12 @@ from torchaudio.compliance.kaldi import get_mel_banks
 from torchaudio.transforms import MelSpectrogram
 from torchvision.models.mobilenetv3 import InvertedResidual, MobileNetV3, _mobilenet_v3_conf
 
-from livemood.training.pretrained.base import SourceModel
+from livemood.training.pretrained.base import PretrainedEncoder
 
 EPS: Final = float(torch.finfo(torch.float32).eps)
 
 
-class ByolS(SourceModel):
+class ByolS(PretrainedEncoder):
     """BYOL-S (Elbanna et al. 2022), trained on the speech of AudioSet without labels."""
 
     sample_rate = 16000
@@ -39,13 +39,13 @@ class ByolS(SourceModel):
             n_fft=1024, win_length=400, hop_length=160, n_mels=64, f_min=60, f_max=7800
         )
 
-    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def stem(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The first block of convolution; its mean over mel bands."""
         maps = (self._mel(sound, 16000, EPS) - self.mean) / self.deviation
         maps = self.features[:4](maps.unsqueeze(1))
         return maps.movedim(3, 1), [maps.mean(2).transpose(1, 2)]
 
-    def above(self, maps: Tensor) -> list[Tensor]:
+    def trainable(self, maps: Tensor) -> list[Tensor]:
         """The other blocks, each its mean over mel bands, then both linear layers."""
         maps, found = maps.movedim(1, 3), []
         for number, layer in enumerate(list(self.features)[4:]):
@@ -60,7 +60,7 @@ class ByolS(SourceModel):
         return found
 
 
-class EfficientAt(SourceModel):
+class EfficientAt(PretrainedEncoder):
     """A MobileNetV3 of width 0.4 (Schmid et al. 2023), distilled from a transformer on AudioSet."""
 
     sample_rate = 32000
@@ -68,8 +68,8 @@ class EfficientAt(SourceModel):
     layers = (16, 16, 32, 48, 64, 64, 384)
     after = (3, 6, 10, 12, 13, 15, 16)
     """The blocks whose maps are given."""
-    kept = 7
-    """Blocks that stay as they are when it is tuned: more than half of its work."""
+    stem_blocks = 7
+    """Blocks that stay as they are when it is finetuned: more than half of its work."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,14 +93,14 @@ class EfficientAt(SourceModel):
         banks, _ = get_mel_banks(128, 1024, 32000.0, 0.0, 15000.0, 100.0, -500.0, 1.0)
         self._banks = _Kept(nn.functional.pad(banks, (0, 1)))
 
-    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def stem(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The lower blocks; those at which the maps shrink or widen, as means over mel bands."""
-        maps, found = self._passed(self._log_mel(sound).unsqueeze(1), range(self.kept))
+        maps, found = self._passed(self._log_mel(sound).unsqueeze(1), range(self.stem_blocks))
         return maps.movedim(3, 1), found
 
-    def above(self, maps: Tensor) -> list[Tensor]:
+    def trainable(self, maps: Tensor) -> list[Tensor]:
         """The same of the upper blocks."""
-        return self._passed(maps.movedim(1, 3), range(self.kept, len(self.features)))[1]
+        return self._passed(maps.movedim(1, 3), range(self.stem_blocks, len(self.features)))[1]
 
     def _passed(self, maps: Tensor, blocks: range) -> tuple[Tensor, list[Tensor]]:
         found = []
@@ -123,14 +123,14 @@ class EfficientAt(SourceModel):
         return (torch.log(self._banks.on(sound) @ power + 1e-5) + 4.5) / 5.0
 
 
-class Gpvad(SourceModel):
+class Gpvad(PretrainedEncoder):
     """A CRNN that tags sound (Dinkel et al. 2021), the teacher of a voice activity detector."""
 
     sample_rate = 22050
     frames_per_second = 12.5
     layers = (32, 128, 128, 128, 128, 256)
-    kept = 4
-    """Convolutions and poolings that stay as they are when it is tuned."""
+    stem_blocks = 4
+    """Convolutions and poolings that stay as they are when it is finetuned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,15 +147,15 @@ class Gpvad(SourceModel):
             n_fft=2048, hop_length=441, n_mels=64, f_max=11025, norm="slaney", mel_scale="slaney"
         )
 
-    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def stem(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The first three convolutions, each its mean over mel bands."""
         maps = self._mel(sound, 22050, EPS).transpose(1, 2).unsqueeze(1)
-        maps, found = self._passed(maps, list(self.features)[: self.kept])
+        maps, found = self._passed(maps, list(self.features)[: self.stem_blocks])
         return maps.transpose(1, 2), found
 
-    def above(self, maps: Tensor) -> list[Tensor]:
+    def trainable(self, maps: Tensor) -> list[Tensor]:
         """The same of the other two, then the recurrent layer."""
-        maps, found = self._passed(maps.transpose(1, 2), list(self.features)[self.kept :])
+        maps, found = self._passed(maps.transpose(1, 2), list(self.features)[self.stem_blocks :])
         states, _ = self.gru(maps.transpose(1, 2).flatten(2))
         return [*found, states]
 

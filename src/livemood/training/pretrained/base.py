@@ -1,4 +1,4 @@
-"""What all source models have in common."""
+"""What all pretrained encoders have in common."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from livemood.errors import ModelError
 
 
-class SourceModel(nn.Module, ABC):
+class PretrainedEncoder(nn.Module, ABC):
     """A network that turns sound into vectors, layer by layer."""
 
     sample_rate: int
@@ -27,21 +27,21 @@ class SourceModel(nn.Module, ABC):
         return self.layers[-1]
 
     @abstractmethod
-    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def stem(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Sound (batch, samples) in [-1, 1] to maps (batch, rows in time, ...) between the layers.
 
-        These layers stay as they are when the source is tuned. Beside the maps, what the layers
-        give, each (batch, frames, width).
+        These layers stay as they are when the encoder is finetuned. Beside the maps, what each of
+        them gives, (batch, frames, width).
         """
 
     @abstractmethod
-    def above(self, maps: Tensor) -> list[Tensor]:
+    def trainable(self, maps: Tensor) -> list[Tensor]:
         """What the other layers make of the maps, (batch, frames, width) of each."""
 
     def forward(self, sound: Tensor) -> list[Tensor]:
         """Sound (batch, samples) in [-1, 1] to (batch, frames, width) of each layer."""
-        maps, found = self.below(sound)
-        return [*found, *self.above(maps)]
+        maps, found = self.stem(sound)
+        return [*found, *self.trainable(maps)]
 
     @torch.no_grad()
     def embed(self, sound: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def load_weights(network: nn.Module, path: Path, sha256: str) -> None:
     Raises `ModelError` if it is missing, is another file, or does not fit.
     """
     if not path.is_file():
-        raise ModelError(f"no source model at {path}")
+        raise ModelError(f"no pretrained encoder at {path}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != sha256:
         raise ModelError(f"{path} is not the file known by that name: its SHA-256 is {digest}")

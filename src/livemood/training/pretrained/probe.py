@@ -1,4 +1,4 @@
-"""Which source to transfer from: frozen probes, beside the same networks with random weights."""
+"""Which encoder to begin with: frozen probes, beside the same networks with random weights."""
 
 import time
 import warnings
@@ -16,15 +16,15 @@ from sklearn.preprocessing import StandardScaler
 
 from livemood.audio.resample import resample
 from livemood.errors import ModelError
-from livemood.speech.bounds import speech_bounds
-from livemood.speech.vad import SAMPLE_RATE, WebRtcVad
+from livemood.speech.vad import SAMPLE_RATE
 from livemood.training.data.clips import Clip, read_clip
 from livemood.training.data.folds import Fold, check_folds
 from livemood.training.data.predictions import Probs
-from livemood.training.pretrained.base import SourceModel
-from livemood.training.pretrained.registry import open_source
+from livemood.training.data.speech import trimmed
+from livemood.training.pretrained.base import PretrainedEncoder
+from livemood.training.pretrained.registry import open_encoder
 
-LONGEST_S = 4.0
+SHORTEST_S, LONGEST_S = 0.5, 4.0
 """Of the speech of a clip that is embedded."""
 
 
@@ -32,22 +32,22 @@ def rank(
     names: Sequence[str],
     clips: Sequence[Clip],
     folds: Sequence[Fold],
-    sources: Path | None,
+    folder: Path | None,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """Probe each source, frozen, on the test speakers of every fold; JSON, the best first.
+    """Probe each encoder, frozen, on the test speakers of every fold; JSON, the best first.
 
     A probe is a logistic regression on mean and deviation over time of all layers. `gain` is what
-    the weights give over random ones of the same network; sources whose weights cannot be had are
+    the weights give over random ones of the same network; encoders whose weights cannot be had are
     listed with the reason. Raises `UsageError` for folds with a speaker on both sides.
     """
     check_folds(folds, clips)
     rows: list[dict[str, Any]] = []
     for name in names:
         try:
-            row = _measured(name, clips, folds, sources)
+            row = _measured(name, clips, folds, folder)
         except ModelError as error:
-            row = {"source": name, "unavailable": str(error)}
+            row = {"encoder": name, "unavailable": str(error)}
         rows.append(row)
         if report:
             report(row)
@@ -57,7 +57,7 @@ def rank(
         "speakers": len({clip.speaker for clip in clips}),
         "classes": len({clip.label for clip in clips}),
         "folds": len(folds),
-        "sources": measured + [r for r in rows if "uar" not in r],
+        "encoders": measured + [r for r in rows if "uar" not in r],
         "recommended": recommended(measured),
     }
 
@@ -65,26 +65,26 @@ def rank(
 def recommended(measured: Sequence[dict[str, Any]]) -> str | None:
     """The cheapest of those that are as good as the best, to one standard error over folds.
 
-    Only sources whose weights are worth more than random ones by that much are considered.
+    Only encoders whose weights are worth more than random ones by that much are considered.
     """
     able = [r for r in measured if r["gain"] > r["uar_error"]]
     if not able:
         return None
     best = max(able, key=lambda r: r["uar"])
     near = [r for r in able if r["uar"] >= best["uar"] - best["uar_error"]]
-    return str(min(near, key=lambda r: r["milliseconds"])["source"])
+    return str(min(near, key=lambda r: r["milliseconds"])["encoder"])
 
 
 def _measured(
-    name: str, clips: Sequence[Clip], folds: Sequence[Fold], sources: Path | None
+    name: str, clips: Sequence[Clip], folds: Sequence[Fold], folder: Path | None
 ) -> dict[str, Any]:
     scores = {}
     for kind in (True, False):
-        model = open_source(name, sources, weights=kind)
+        model = open_encoder(name, folder, weights=kind)
         scores[kind] = probe(embeddings(model, clips), clips, folds)
     values, control = scores[True], scores[False]
     return {
-        "source": name,
+        "encoder": name,
         "uar": round(float(np.mean(values)), 2),
         "uar_error": round(float(np.std(values, ddof=1) / np.sqrt(len(values))), 2)
         if len(values) > 1
@@ -100,14 +100,11 @@ def _measured(
     }
 
 
-def embeddings(model: SourceModel, clips: Sequence[Clip]) -> NDArray[np.float32]:
+def embeddings(model: PretrainedEncoder, clips: Sequence[Clip]) -> NDArray[np.float32]:
     """One row for each clip, of its speech up to 4 s."""
     rows = []
     for clip in clips:
-        sound = read_clip(clip, SAMPLE_RATE)
-        span = speech_bounds(sound, WebRtcVad())
-        sound = sound[span.start : min(span.end, span.start + round(LONGEST_S * SAMPLE_RATE))]
-        sound = np.pad(sound, (0, max(0, SAMPLE_RATE // 2 - len(sound))))
+        sound = trimmed(read_clip(clip, SAMPLE_RATE), SHORTEST_S, LONGEST_S)
         other = resample(sound, SAMPLE_RATE, model.sample_rate)
         rows.append(model.embed(torch.from_numpy(np.ascontiguousarray(other))[None])[0].numpy())
     return np.stack(rows)
@@ -126,16 +123,16 @@ def probe(rows: NDArray[np.float32], clips: Sequence[Clip], folds: Sequence[Fold
     return scores
 
 
-def teach(
+def probe_soft_labels(
     rows: Sequence[NDArray[np.float32]],
     clips: Sequence[Clip],
     folds: Sequence[Fold],
     labels: Sequence[str],
 ) -> Probs:
-    """Probabilities of each label for every clip, (clips, labels), by probes that never heard it.
+    """Probabilities of each label for every clip, by probes that were not trained on it.
 
-    `rows` are the embeddings of each source, (clips, width); each has probes of its own, and what
-    they say is averaged.
+    They are (clips, labels). `rows` are the embeddings of each encoder, (clips, width); each has
+    probes of its own, whose probabilities are averaged.
     Each fold's clips are read by a probe of the other folds: a teacher that had learnt its own
     pupils' examples by heart would only repeat their labels. What a network trained on all of these
     clips learns from it must be measured on other speakers than these.
@@ -145,10 +142,10 @@ def teach(
     out = np.zeros((len(clips), len(labels)))
     for fold in folds:
         test = np.isin(speakers, fold.speakers)
-        for of_source in rows:
-            model = _probe(of_source[~test], own[~test])
+        for of_encoder in rows:
+            model = _probe(of_encoder[~test], own[~test])
             columns = np.array([labels.index(str(label)) for label in model.classes_])
-            said = model.predict_proba(of_source[test])
+            said = model.predict_proba(of_encoder[test])
             out[np.flatnonzero(test)[:, None], columns] += said / len(rows)
     return out
 
@@ -158,12 +155,12 @@ def _probe(rows: NDArray[Any], labels: NDArray[Any]) -> Any:  # noqa: ANN401 - n
         StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=300)
     )
     with warnings.catch_warnings():
-        # Each source gets as many steps, whether or not they are its last.
+        # Each encoder gets as many steps, whether or not they are its last.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return made.fit(rows, labels)
 
 
-def cost_ms(model: SourceModel, seconds: float = 3.0, runs: int = 5) -> float:
+def cost_ms(model: PretrainedEncoder, seconds: float = 3.0, runs: int = 5) -> float:
     """Median milliseconds for `seconds` of sound, on the threads that torch is given."""
     sound = torch.zeros(1, round(seconds * model.sample_rate)).uniform_(-0.1, 0.1)
     times = []

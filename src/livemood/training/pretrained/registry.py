@@ -1,25 +1,28 @@
-"""All source models by name."""
+"""All pretrained encoders by name."""
 
 import csv
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import torch
 import torchaudio
-from torchaudio.models import Wav2Vec2Model
 
-from livemood.errors import LivemoodError, ModelError, UsageError
+from livemood.errors import ModelError, UsageError
 from livemood.training.data.clips import UNLABELLED
-from livemood.training.network.checkpoint import TABLE, is_tuned, recipe_of, weights_of
+from livemood.training.network.checkpoint import SOFT_LABELS, is_finetuned, recipe_of, weights_of
 from livemood.training.pretrained.audio import ByolS, EfficientAt, Gpvad
-from livemood.training.pretrained.base import SourceModel, load_weights
-from livemood.training.pretrained.livemood import Earlier
+from livemood.training.pretrained.base import PretrainedEncoder, load_weights
+from livemood.training.pretrained.livemood import LivemoodEncoder
 from livemood.training.pretrained.speech import SpeechTransformer
-from livemood.training.pretrained.vision import NODES, Picture
+from livemood.training.pretrained.vision import NODES, ImageEncoder
 
-TENSORS: Final[dict[str, tuple[Callable[[], SourceModel], str]]] = {
+Open = Callable[[Path, bool], PretrainedEncoder]
+"""Opens an encoder from the folder of encoders, with its weights or with random ones."""
+
+TENSORS: Final[dict[str, tuple[Callable[[], PretrainedEncoder], str]]] = {
     "byol-s-d512": (ByolS, "d59dba47669f79c34e62ae82f952b543f4f0115de88ed02114f67311b7c2b8fd"),
     "efficientat-mn04": (
         EfficientAt,
@@ -37,106 +40,120 @@ PIPELINES: Final = {
 """Of torchaudio, whose weights are fetched at run time; and what builds the same at random."""
 
 
-def known(sources: Path | None) -> list[str]:
-    """Names of all source models: in the folder `sources` livemood models and tuned sources."""
-    folders = sorted(sources.iterdir()) if sources and sources.is_dir() else []
-    builtin = {*TENSORS, *PIPELINES, *NODES}
-    readable = (f for f in folders if os.access(f, os.X_OK) and f.name not in builtin)
-    earlier = [f.name for f in readable if (f / "model.onnx").is_file() or is_tuned(f)]
-    return [*TENSORS, *earlier, *PIPELINES, *NODES]
+def encoder_names(folder: Path | None) -> list[str]:
+    """Names of all encoders: also of livemood models and finetuned encoders in `folder`."""
+    inside = sorted(folder.iterdir()) if folder and folder.is_dir() else []
+    readable = (f for f in inside if os.access(f, os.X_OK) and f.name not in BUILTIN)
+    own = [f.name for f in readable if (f / "model.onnx").is_file() or is_finetuned(f)]
+    return [*TENSORS, *own, *(name for name in BUILTIN if name not in TENSORS)]
 
 
-def open_source(name: str, sources: Path | None, *, weights: bool = True) -> SourceModel:
-    """The source model `name`, ready to embed sound; with `weights` false, random ones.
+def open_encoder(name: str, folder: Path | None, *, weights: bool = True) -> PretrainedEncoder:
+    """The encoder `name`, ready to embed sound; with `weights` false, random ones.
 
-    Raises `UsageError` if none has that name, `ModelError` if its weights cannot be had.
+    `folder` has the files of encoders, livemood models and finetuned encoders. Raises `UsageError`
+    if none has that name, `ModelError` if its weights cannot be had.
     """
     torch.manual_seed(0)
-    folder = sources or Path()
+    where = folder or Path()
     if name in TENSORS:
-        make, sha256 = TENSORS[name]
-        source = make()
-        if weights:
-            load_weights(source, folder / f"{name}.safetensors", sha256)
-    elif (folder / name / "model.onnx").is_file():
-        source = Earlier(folder / name, weights=weights)
-    elif _is_tuned(folder, name):
-        source = _tuned(folder, name, weights)
-    elif name in PIPELINES:
-        source = SpeechTransformer(_pipeline(name, weights))
-    elif name in NODES:
-        source = _picture(name, weights)
+        encoder = BUILTIN[name](where, weights)
+    elif (where / name / "model.onnx").is_file():
+        encoder = LivemoodEncoder(where / name, weights=weights)
+    elif _is_finetuned(where, name):
+        encoder = _finetuned(where, name, weights)
+    elif name in BUILTIN:
+        encoder = BUILTIN[name](where, weights)
     else:
-        raise UsageError(f"no source model is called {name!r}: {', '.join(known(sources))}")
-    return source.eval()
+        names = ", ".join(encoder_names(folder))
+        raise UsageError(f"no pretrained encoder is called {name!r}: there are {names}")
+    return encoder.eval()
 
 
-def first_source(name: str, sources: Path | None) -> str:
-    """Of a tuned source what was tuned first; of any other itself.
+def first_encoder(name: str, folder: Path | None) -> str:
+    """Of a finetuned encoder what was finetuned first; of any other itself.
 
     Raises `ModelError` if the recipe of one of them cannot be read.
     """
-    return _chain(name, sources)[-1]
+    return _chain(name, folder)[-1]
 
 
-def heard(name: str, sources: Path | None) -> set[str]:
-    """Speakers that a tuned source, or one that it goes on from, learnt from by their labels."""
+def training_speakers(name: str, folder: Path | None) -> set[str]:
+    """Speakers whose labels a finetuned encoder, or one that it goes on from, was trained on."""
     out: set[str] = set()
-    for each in _chain(name, sources)[:-1]:
-        with ((sources or Path()) / each / TABLE).open(encoding="utf-8", newline="") as lines:
+    for each in _chain(name, folder)[:-1]:
+        table = (folder or Path()) / each / SOFT_LABELS
+        with table.open(encoding="utf-8", newline="") as lines:
             rows = csv.DictReader(lines)
             out |= {row["speaker"] for row in rows if row["label"] != UNLABELLED}
     return out
 
 
-def _chain(name: str, sources: Path | None) -> list[str]:
-    """The source, what it goes on from, and so on to what was tuned first."""
+def _chain(name: str, folder: Path | None) -> list[str]:
+    """The encoder, what it goes on from, and so on to what was finetuned first."""
     seen = [name]
-    while sources and _is_tuned(sources, seen[-1]):
-        below = str(recipe_of(sources / seen[-1])["network"].get("source"))
-        if below in seen:
-            raise ModelError(f"{sources / below} goes on from itself: {' from '.join(seen)}")
-        seen.append(below)
+    while folder and _is_finetuned(folder, seen[-1]):
+        earlier = str(recipe_of(folder / seen[-1])["network"].get("pretrained"))
+        if earlier in seen:
+            raise ModelError(f"{folder / earlier} goes on from itself: {' from '.join(seen)}")
+        seen.append(earlier)
     return seen
 
 
-def _is_tuned(sources: Path, name: str) -> bool:
-    """Whether `name` is a tuned source, and no other kind that comes first."""
-    others = name in TENSORS or name in PIPELINES or name in NODES
-    return not others and not (sources / name / "model.onnx").is_file() and is_tuned(sources / name)
+def _is_finetuned(folder: Path, name: str) -> bool:
+    """Whether `name` is a finetuned encoder, and no other kind that comes first."""
+    other = name in BUILTIN or (folder / name / "model.onnx").is_file()
+    return not other and is_finetuned(folder / name)
 
 
-def _tuned(sources: Path, name: str, weights: bool) -> SourceModel:
-    source = open_source(first_source(name, sources), sources, weights=False)
+def _finetuned(folder: Path, name: str, weights: bool) -> PretrainedEncoder:
+    encoder = open_encoder(first_encoder(name, folder), folder, weights=False)
     if weights:
-        own = weights_of(sources / name)
-        layers = {k.removeprefix("source."): own[k] for k in own if k.startswith("source.")}
+        own = weights_of(folder / name)
+        layers = {k.removeprefix("encoder."): own[k] for k in own if k.startswith("encoder.")}
         try:
-            source.load_state_dict(layers)
+            encoder.load_state_dict(layers)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]
-            raise ModelError(f"{sources / name} does not fit its source: {reason}") from None
-    return source
+            raise ModelError(f"{folder / name} does not fit its encoder: {reason}") from None
+    return encoder
 
 
-def _pipeline(name: str, weights: bool) -> Wav2Vec2Model:
+def _tensors(name: str, folder: Path, weights: bool) -> PretrainedEncoder:
+    make, sha256 = TENSORS[name]
+    encoder = make()
+    if weights:
+        load_weights(encoder, folder / f"{name}.safetensors", sha256)
+    return encoder
+
+
+def _pipeline(name: str, folder: Path, weights: bool) -> PretrainedEncoder:
+    del folder
     pipeline, at_random = PIPELINES[name]
     if not weights:
-        return at_random()
+        return SpeechTransformer(at_random())
     try:
-        network: Wav2Vec2Model = getattr(torchaudio.pipelines, pipeline).get_model()
-    except (OSError, RuntimeError) as error:
-        raise _unfetched(name, error) from None
-    return network
-
-
-def _picture(name: str, weights: bool) -> Picture:
-    try:
-        return Picture(name, "DEFAULT" if weights else None)
+        return SpeechTransformer(getattr(torchaudio.pipelines, pipeline).get_model())
     except (OSError, RuntimeError) as error:
         raise _unfetched(name, error) from None
 
 
-def _unfetched(name: str, error: Exception) -> LivemoodError:
+def _image(name: str, folder: Path, weights: bool) -> PretrainedEncoder:
+    del folder
+    try:
+        return ImageEncoder(name, "DEFAULT" if weights else None)
+    except (OSError, RuntimeError) as error:
+        raise _unfetched(name, error) from None
+
+
+def _unfetched(name: str, error: Exception) -> ModelError:
     reason = " ".join(str(error).split())[:120]
     return ModelError(f"the weights of {name} could not be fetched: {reason}")
+
+
+BUILTIN: Final[dict[str, Open]] = {
+    **{name: partial(_tensors, name) for name in TENSORS},
+    **{name: partial(_pipeline, name) for name in PIPELINES},
+    **{name: partial(_image, name) for name in NODES},
+}
+"""Encoders that livemood knows by name. A new one is one more line here."""

@@ -8,7 +8,7 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from livemood.training.pretrained.audio import EPS, _Mel
-from livemood.training.pretrained.base import SourceModel
+from livemood.training.pretrained.base import PretrainedEncoder
 
 NODES: Final = {
     "vgg11_bn": ("features.7", "features.14", "features.21", "features.28"),
@@ -22,7 +22,7 @@ WIDTHS: Final = {
 }
 
 
-class Picture(SourceModel):
+class ImageEncoder(PretrainedEncoder):
     """One of torchvision's networks; a log-mel spectrogram of 128 bands is its picture.
 
     `weights` "DEFAULT" fetches those of ImageNet at run time; None leaves them random.
@@ -40,14 +40,14 @@ class Picture(SourceModel):
         self.frames_per_second = 100 / 32
         self._mel = _Mel(n_fft=1024, win_length=400, hop_length=160, n_mels=128, f_max=8000)
 
-    def below(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The picture alone: all layers learn when it is tuned."""
+    def stem(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The picture alone: all layers learn when it is finetuned."""
         picture = self._mel(sound, 16000, EPS)
         scale = picture.std((1, 2), keepdim=True).clamp_min(1e-3)
         picture = (picture - picture.mean((1, 2), keepdim=True)) / scale
         return picture.transpose(1, 2), []
 
-    def above(self, maps: Tensor) -> list[Tensor]:
+    def trainable(self, maps: Tensor) -> list[Tensor]:
         """Stages of the network, each its mean over mel bands."""
         picture = maps.transpose(1, 2)
         # Inception's smallest picture is 75 points wide.

@@ -1,0 +1,47 @@
+"""`livemood alerts`: try rules and receivers before they matter."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from livemood.errors import LivemoodError
+from livemood.notify import load_notify_settings
+from livemood.notify.message import trial_message
+from livemood.notify.targets import DeliveryError
+
+Rules = Annotated[Path, typer.Argument(help="A TOML file of rules and receivers.")]
+
+app = typer.Typer(help="Check alert rules, and try whom they reach.", no_args_is_help=True)
+
+
+@app.command()
+def check(rules: Rules) -> None:
+    """Read a file of rules, and say what is in it."""
+    settings = load_notify_settings(rules)
+    for rule in settings.alerts:
+        where = "each channel" if rule.channel is None else f"channel {rule.channel}"
+        typer.echo(f"{rule.name}: {where}")
+    names = ", ".join(receiver.name for receiver in settings.receivers)
+    typer.echo(f"{len(settings.alerts)} rules; receivers: {names or 'none'}")
+
+
+@app.command()
+def test(rules: Rules) -> None:
+    """Send a test message to each receiver, and say whether it arrived."""
+    settings = load_notify_settings(rules)
+    if not settings.receivers:
+        raise LivemoodError(f"{rules} names no receiver: add [[webhooks]], [[mqtt]] or [[apprise]]")
+    name = settings.alerts[0].name if settings.alerts else "test"
+    failed = 0
+    for target in settings.targets():
+        try:
+            target.deliver(trial_message(name), 1)
+            typer.echo(f"{target.name}: delivered")
+        except DeliveryError as error:
+            failed += 1
+            typer.echo(f"{target.name}: {error}", err=True)
+        finally:
+            target.close()
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Plug-ins for other programs. Each module needs the program that it is for."""

@@ -1,0 +1,33 @@
+"""The middleware that every request passes, in its order."""
+
+from prometheus_client import Counter
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from livemood.server.access.access import Access, Doorkeeper
+from livemood.server.access.replies import Unkept
+from livemood.server.access.slow import BodyLimit
+from livemood.server.serve.settings import ServeSettings
+
+
+def doors(settings: ServeSettings, access: Access, refused: Counter) -> list[Middleware]:
+    """Host names and origins, then headers, then a body that comes in time; the outermost first."""
+    limits = settings.limits
+    return [
+        Middleware(
+            Doorkeeper,
+            access=access,
+            refused=refused,
+            hosts=(settings.host, *settings.hosts) if settings.hosts else (),
+            origins=settings.origins,
+        ),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST", "DELETE", "PATCH"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Location"],
+        ),
+        Middleware(Unkept),
+        Middleware(BodyLimit, most_bytes=limits.message_bytes, within_s=limits.request_s),
+    ]

@@ -1,0 +1,41 @@
+"""The sessions of a server, as its settings want them."""
+
+from livemood.engine import AnyModel, Hub, MonitorSettings
+from livemood.engine.user_model import reader_of
+from livemood.notify import Notifier, Outbox, load_notify_settings
+from livemood.server.access.policy import load_policy
+from livemood.server.serve.settings import ServeSettings, monitor_settings
+from livemood.server.sessions.admission import Admission
+from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.archive import Archive
+
+CHANNEL_COST = 0.008
+"""Share of a processor that a channel takes, before that is known."""
+
+
+def open_sessions(
+    settings: ServeSettings, model: AnyModel, monitor: MonitorSettings | None = None
+) -> Sessions:
+    """The sessions and their storage, which is to be closed at the end. Raises `LivemoodError`."""
+    policy = load_policy(settings.policy)
+    how = monitor or monitor_settings(settings, model)
+    notify = load_notify_settings(settings.alerts) if settings.alerts else None
+    if notify:
+        notify.check_labels(reader_of(model).info.labels)
+        how = how.model_copy(update={"alerts": (*how.alerts, *notify.alerts)})
+        targets = notify.targets()
+    sessions = Sessions(
+        Hub(model, busiest=1.0),
+        Archive(settings.data, policy.version),
+        policy,
+        how,
+        settings.limits,
+        Admission(settings.busiest, CHANNEL_COST),
+    )
+    sessions.default_retention_days = settings.retention_days
+    if notify:
+        outbox = Outbox(settings.data / "outbox.db")
+        sessions.notify_by(Notifier(targets, outbox, settings.data / "undelivered.jsonl"))
+    info = sessions.hub.model_info
+    sessions.metrics.describe(name=info.name, version=info.version, provider=info.provider)
+    return sessions

@@ -1,0 +1,112 @@
+"""What live sessions say, on its way to disk, to watchers and into the metrics."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from livemood.engine import About, Busy, Hub, MonitorSettings
+from livemood.errors import UsageError
+from livemood.notify import Notifier
+from livemood.server.refused import Refused, busy
+from livemood.server.sessions.admission import Admission
+from livemood.server.sessions.delivery import Delivery
+from livemood.server.sessions.live import LiveSession, OpenSession
+from livemood.server.sessions.metrics import ServiceMetrics
+from livemood.server.sessions.voices import Voices
+from livemood.server.spec import ended_fields
+from livemood.server.storage.interface import Storage, StorageError
+from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
+
+log = logging.getLogger(__name__)
+
+Done = Callable[[OpenSession], None]
+
+
+class Flow:
+    """Opens sessions in the engine and takes their events. Any thread may call `listen`."""
+
+    AHEAD_S = 0.3
+    """More sound at once than this says nothing of the machine when it is read late."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        storage: Storage,
+        settings: MonitorSettings,
+        admission: Admission,
+        ahead_s: float,
+    ) -> None:
+        self._hub, self._storage, self._settings = hub, storage, settings
+        self._admission, self._ahead_s = admission, ahead_s
+        self.metrics = ServiceMetrics()
+        self.delivery = Delivery()
+        self.voices = Voices(hub, storage, wanted=settings.baseline)
+        self.notifier: Notifier | None = None
+
+    def listen(self, opened: OpenSession, rate: int, done: Done) -> LiveSession:
+        """Begin to listen; `done` is called once everything of the session is on disk.
+
+        Raises `Refused` if the engine cannot.
+        """
+        record = opened.record
+        assert record.source is not None  # noqa: S101 - just set
+        opened.baselines = self.voices.of(record)
+        try:
+            session = self._hub.open(
+                self._settings,
+                source=record.source,
+                sample_rate=rate,
+                channels=record.channels,
+                sinks=[partial(self._take, opened, done)],
+                about=About(record.purpose, record.consent, record.participants),
+                session=record.id,
+                baselines=opened.baselines,
+            )
+        except Busy as error:
+            raise busy(error.retry_after_s) from None
+        except UsageError as error:
+            raise Refused("bad_rate", str(error), 422) from None
+        keep = record.keep_sound
+        recording = self._storage.sound.open(record.id, rate, record.channels) if keep else None
+        return LiveSession(session, rate, record.channels, self._ahead_s, recording)
+
+    def _take(self, opened: OpenSession, done: Done, event: AnyEvent) -> None:
+        """The sink of every session; called by the hub's thread."""
+        assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
+        if opened.live is not None:
+            opened.live.counts(time.monotonic())
+        text = event.model_dump_json()
+        self._storage.writer.put(opened.record.id, event.seq, text)
+        self.delivery.call(self._deliver, opened, event, text)
+        if self.notifier:
+            self.notifier(event)
+        if isinstance(event, SessionEnded):
+            self._storage.writer.then(partial(self._settle, opened, done, event))
+
+    def _deliver(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
+        opened.take(event, text)
+        self.metrics.count_of(opened.record.kind, event)
+        # Windows in sound that came ahead of real time are late by themselves.
+        ahead_s = opened.live.ahead_s(time.monotonic()) if opened.live else 0.0
+        if isinstance(event, Emotion) and ahead_s < self.AHEAD_S:
+            late = event.latency_ms.total / 1000 / self._settings.budget_s
+            self._admission.heard(opened.record.id, late)
+
+    def _settle(self, opened: OpenSession, done: Done, event: SessionEnded) -> None:
+        """The writer's thread: everything of a session is on disk; now its record, too."""
+        session = opened.record.id
+        recorded = opened.live is None or opened.live.recorded()
+        if self._storage.writer.waits_for(session) or not recorded:
+            self._storage.writer.later(partial(self._settle, opened, done, event))
+            return
+        self._storage.events.close(session)
+        self.voices.keep(opened.record, opened.baselines)
+        opened.baselines = []
+        try:
+            self._storage.sessions.update(opened.record.model_copy(update=ended_fields(event)))
+        except StorageError:
+            log.exception("the end of a session cannot be kept: trying again")
+            self._storage.writer.later(partial(self._settle, opened, done, event))
+            return
+        done(opened)
