@@ -458,7 +458,7 @@ def test_a_busy_port_is_one_clear_line(demo_file):
         done = livemood("listen", "--file", demo_file, "--port", port)
     assert done.returncode == FAILURE
     (line,) = done.stderr.splitlines()
-    assert f"port {port} is in use" in line
+    assert f"port {port} of 127.0.0.1 is in use" in line
     assert "--no-serve" in line
 
 

@@ -16,7 +16,7 @@ from websockets.sync.client import connect as open_socket
 from livemood.cli.main import app
 from livemood.client import connect
 from livemood.server import ServerThread
-from livemood.server.refused import Refused
+from livemood.server.storage.interface import StorageError
 from livemood.timeline.events import parse_event
 
 pytestmark = pytest.mark.e2e
@@ -145,15 +145,16 @@ def test_a_session_to_which_no_sound_came_has_ended_too(browser, model, tmp_path
 def test_a_server_that_cannot_now_is_asked_again(browser, model, tmp_path, talk, monkeypatch):
     with serving(model, tmp_path) as service:
         session = ended_session(service, talk)
-        read, asked = service.storage.events, []
+        kept, asked = service.storage.events, []
+        read = kept.read
 
         def failing(*about):
             asked.append(about)
             if len(asked) < 3:
-                raise Refused("storage_failed", "the timeline cannot be read", 503, 10)
+                raise StorageError("the timeline cannot be read")
             return read(*about)
 
-        monkeypatch.setattr(service.storage, "events", failing)
+        monkeypatch.setattr(kept, "read", failing)
         browser.open(f"{service.url}/sessions/{session}")
         browser.until("globalThis.livemoodPage?.feed.state === 'ended'")
         assert browser.js("return livemoodPage.store.ended.reason") == "end"

@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 
 pytestmark = pytest.mark.e2e
 
-DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "dashboards.md"
 
 
 def shown(browser, server, events):
@@ -134,7 +134,7 @@ def test_who_wants_less_motion_gets_less(browser, server, demo_events, wish, ms)
 
 
 def test_the_page_of_ten_lines_does_what_the_docs_say(browser, server, demo_events):
-    example = re.search(r"```html\n(.+?)```", (DOCS / "dashboard.md").read_text("utf-8"), re.S)[1]
+    example = re.search(r"```html\n(.+?)```", GUIDE.read_text("utf-8"), re.S)[1]
     events = demo_events[:60]
     for event in events:
         server.publish(event)

@@ -139,8 +139,9 @@ def test_a_program_killed_while_the_receiver_is_down_delivers_after_its_restart(
         receiver.wait_for(1)
         process.send_signal(signal.SIGKILL)
     receiver.answers = []
+    before = len(receiver.requests)
     with subprocess.Popen(command, **pipes) as process:
-        headers, body = receiver.wait_for(len(receiver.requests) + 1)[-1]
+        headers, body = receiver.wait_for(before + 1)[before]
         process.stdin.close()
     assert int(headers["livemood-attempt"]) >= 2
     assert Webhook(SECRET).verify(body, headers)["rule"] == "angry customer"

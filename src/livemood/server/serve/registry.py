@@ -1,6 +1,8 @@
 """The sessions of a server, as its settings want them."""
 
 from livemood.engine import AnyModel, Hub, MonitorSettings
+from livemood.engine.user_model import reader_of
+from livemood.notify import Notifier, Outbox, load_notify_settings
 from livemood.server.access.policy import load_policy
 from livemood.server.serve.settings import ServeSettings, monitor_settings
 from livemood.server.sessions.admission import Admission
@@ -17,6 +19,11 @@ def open_sessions(
     """The sessions and their storage, which is to be closed at the end. Raises `LivemoodError`."""
     policy = load_policy(settings.policy)
     how = monitor or monitor_settings(settings, model)
+    notify = load_notify_settings(settings.alerts) if settings.alerts else None
+    if notify:
+        notify.check_labels(reader_of(model).info.labels)
+        how = how.model_copy(update={"alerts": (*how.alerts, *notify.alerts)})
+        targets = notify.targets()
     sessions = Sessions(
         Hub(model, busiest=1.0),
         Archive(settings.data, policy.version),
@@ -26,6 +33,9 @@ def open_sessions(
         Admission(settings.busiest, CHANNEL_COST),
     )
     sessions.default_retention_days = settings.retention_days
+    if notify:
+        outbox = Outbox(settings.data / "outbox.db")
+        sessions.notify_by(Notifier(targets, outbox, settings.data / "undelivered.jsonl"))
     info = sessions.hub.model_info
     sessions.metrics.describe(name=info.name, version=info.version, provider=info.provider)
     return sessions

@@ -52,6 +52,8 @@ class ServeSettings(BaseSettings):
     vad: str = "webrtc"
     monitor: dict[str, Any] = Field(default_factory=dict)
     """Any other setting of how sessions are listened to, by group: gate, smoother, window."""
+    alerts: Path | None = None
+    """Alert rules and receivers: a TOML file, as `livemood listen --alerts` reads it."""
     retention_days: float = Field(30.0, gt=0)
     """How long sessions are kept that do not say so themselves."""
     busiest: float = Field(0.7, gt=0, le=1)

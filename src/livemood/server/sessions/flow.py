@@ -7,6 +7,7 @@ from functools import partial
 
 from livemood.engine import About, Busy, Hub, MonitorSettings
 from livemood.errors import UsageError
+from livemood.notify import Notifier
 from livemood.server.refused import Refused, busy
 from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.delivery import Delivery
@@ -41,6 +42,7 @@ class Flow:
         self.metrics = ServiceMetrics()
         self.delivery = Delivery()
         self.voices = Voices(hub, storage, wanted=settings.baseline)
+        self.notifier: Notifier | None = None
 
     def listen(self, opened: OpenSession, rate: int, done: Done) -> LiveSession:
         """Begin to listen; `done` is called once everything of the session is on disk.
@@ -77,6 +79,8 @@ class Flow:
         text = event.model_dump_json()
         self._storage.writer.put(opened.record.id, event.seq, text)
         self.delivery.call(self._deliver, opened, event, text)
+        if self.notifier:
+            self.notifier(event)
         if isinstance(event, SessionEnded):
             self._storage.writer.then(partial(self._settle, opened, done, event))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from livemood.engine import Hub, MonitorSettings
+from livemood.notify import Notifier
 from livemood.server.access.policy import Policy
 from livemood.server.access.principal import Principal
 from livemood.server.refused import Refused, busy, not_found, not_live, token_gone
@@ -56,6 +57,16 @@ class Sessions:
         self._lock = threading.RLock()
         self._open: dict[str, OpenSession] = {}
         self._stopping = False
+
+    def notify_by(self, notifier: Notifier) -> None:
+        """Hand alerts to `notifier`, which forgets a session when it is deleted."""
+        self._flow.notifier = notifier
+        self.storage.on_erase = notifier.forget
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """What tells people of alerts, if anything does."""
+        return self._flow.notifier
 
     # Before there is sound
 

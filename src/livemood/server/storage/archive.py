@@ -64,6 +64,8 @@ class Archive:
         self.baselines = Baselines(self.database, self.audit, wall)
         self.tokens = Tokens(self.database, lambda: max(self.clock.latest, wall()))
         self.writer = Writer(self.events)
+        self.on_erase: Callable[[str], None] = lambda _: None
+        """Called with each session that is deleted, for what others keep of it."""
 
     @property
     def failing(self) -> str | None:
@@ -113,6 +115,7 @@ class Archive:
     def _erase(self, session: str) -> None:
         self.events.erase(session)
         self.sound.erase(session)
+        self.on_erase(session)
 
     def scrub(self) -> None:
         """Overwrite what is left of deleted records, if there may be any. Raises as SQLite does."""

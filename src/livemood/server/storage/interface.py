@@ -4,7 +4,7 @@
 server say, has to satisfy these protocols and nothing else: the rest of the server knows only them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -165,6 +165,9 @@ class Storage(Protocol):
     @property
     def writer(self) -> "Writer":
         """The thread that writes events."""
+
+    on_erase: Callable[[str], None]
+    """Called with each session that is deleted, for what others keep of it."""
 
     @property
     def failing(self) -> str | None:

@@ -1,0 +1,102 @@
+"""Alerts of `livemood serve`, which is killed while nobody receives them."""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from standardwebhooks import Webhook
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+START = {"type": "start", "rate": 16000, "encoding": "s16le", "purpose": "personal"}
+START |= {"informed": True, "participants": ["Caller"]}
+
+
+@contextmanager
+def served(data, rules):
+    command = [sys.executable, "-m", "livemood", "serve", "--data", str(data), "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--set", f"alerts={rules}"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"DESK_SECRET": SECRET},
+    )
+    try:
+        line = process.stderr.readline()
+        while line and "serving at" not in line:
+            line = process.stderr.readline()
+        assert line, "the server did not start"
+        yield process, line.split()[-1]
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+async def speak(url, sound):
+    """Stream `sound`; the events until the end."""
+    events = []
+    async with connect(url.replace("http", "ws", 1) + "/v1/stream", max_size=None) as ws:
+        await ws.send(json.dumps(START))
+        for at in range(0, len(sound), 3200):
+            await ws.send(sound[at : at + 3200].tobytes())
+        await ws.send('{"type": "end"}')
+        try:
+            while True:
+                events.append(json.loads(await ws.recv()))
+        except ConnectionClosed:
+            return events
+
+
+@pytest.fixture(scope="module")
+def angry(corpora):
+    """Some 4 s of a woman who sounds angry."""
+    clips = []
+    for name in ("03-01-05-02-01-01-12", "03-01-05-02-02-01-12"):
+        sound, _ = soundfile.read(corpora / "ravdess" / "audio" / f"{name}.flac")
+        loud = np.flatnonzero(np.abs(sound) > 0.01)
+        clips.append(sound[loud[0] : loud[-1]])
+    return (np.concatenate(clips)[: 16_000 * 9 // 2] * 32767).astype("<i2")
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_while_its_receiver_is_down_delivers_after_its_restart(
+    angry, receiver, tmp_path
+):
+    rules = tmp_path / "alerts.toml"
+    rules.write_text(
+        '[[alerts]]\nname = "angry"\nlabels = ["angry"]\nfor_s = 1\ncool_down_s = 3600\n'
+        f'[[webhooks]]\nname = "desk"\nurl = "{receiver.url}"\nsecret = {{env = "DESK_SECRET"}}\n'
+    )
+    receiver.answers = [503] * 100
+    data = tmp_path / "data"
+    with served(data, rules) as (process, url):
+        events = asyncio.run(speak(url, angry))
+        (raised,) = [e for e in events if e["type"] == "alert" and e["state"] == "raised"]
+        receiver.wait_for(1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    receiver.answers = []
+    before = len(receiver.requests)
+    with served(data, rules) as (_, url):
+        headers, body = receiver.wait_for(before + 1)[before]
+        message = Webhook(SECRET).verify(body, headers)
+        assert message["participant"] == "Caller"
+        assert message["start_ms"] == raised["start_ms"]
+        assert int(headers["livemood-attempt"]) >= 2
+        receiver.stop()  # what is raised from now on waits
+        session = asyncio.run(speak(url, angry))[0]["session"]
+        assert httpx.delete(f"{url}/v1/sessions/{session}").status_code in (200, 204)
+        with sqlite3.connect(data / "outbox.db") as outbox:
+            left = outbox.execute("SELECT COUNT(*) FROM outbox WHERE session = ?", (session,))
+            assert left.fetchone() == (0,)
