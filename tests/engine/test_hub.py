@@ -207,6 +207,31 @@ def test_what_fails_in_one_session_ends_that_one_alone(model, sounds, monkeypatc
     alike(heard, alone(model, sounds[0]))
 
 
+def test_a_detector_that_fails_ends_its_own_session_in_order(model, sounds):
+    class Failing:
+        frame_length = 320
+
+        def probabilities(self, samples):
+            raise RuntimeError("out of order")
+
+        def reset(self):
+            pass
+
+    hurt, heard = [], []
+    with Hub(model) as hub:
+        broken = hub.open(SETTINGS, **about(None), sinks=[hurt.append], vad=Failing)
+        whole = hub.open(SETTINGS, **about(None), sinks=[heard.append])
+        for block in blocks(sounds[0]):
+            broken.push(block)
+            whole.push(block)
+        assert broken.ended.wait(WAIT_S)
+        whole.finish()
+        assert whole.ended.wait(WAIT_S)
+    assert [e.type for e in hurt] == ["session.started", "error", "session.ended"]
+    assert hurt[-1].reason == "error"
+    alike(heard, alone(model, sounds[0]))
+
+
 def test_a_session_is_queued_once_however_many_tell_of_it_at_once(model):
     """Queued twice, it would be read twice in one round, by two inferences of one state."""
     hub = Hub(model)  # its thread does not run: what is queued stays

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 import livemood
 from livemood.engine import MonitorSettings
 
-DEFAULT = SimpleNamespace(name="default", shortest_s=1.0, longest_s=3.0)
+
+def limits(name, shortest_s, longest_s):
+    return SimpleNamespace(
+        name=name, shortest_s=shortest_s, longest_s=longest_s, hop_s=None, block_s=None
+    )
+
+
+DEFAULT = limits("default", 1.0, 3.0)
 
 
 def window(**fields):
@@ -26,7 +33,7 @@ def test_windows_beyond_what_the_model_reads_are_refused():
 
 
 def test_lengths_that_were_not_set_follow_the_model():
-    short = SimpleNamespace(name="quick", shortest_s=0.4, longest_s=1.2)
+    short = limits("quick", 0.4, 1.2)
     settings = MonitorSettings().for_model(short)
     assert (settings.window.length_s, settings.window.first_s) == (1.2, 0.4)
     settings = window(hop_s=0.1, length_s=0.8).for_model(short)
@@ -42,7 +49,7 @@ def test_lengths_that_were_not_set_follow_the_model():
     more=st.floats(0, 25),
 )
 def test_whatever_is_let_through_can_be_read(length, first, shortest, more):
-    model = SimpleNamespace(name="any", shortest_s=shortest, longest_s=shortest + more)
+    model = limits("any", shortest, shortest + more)
     given = {"length_s": length, "first_s": first}
     try:
         settings = window(**{k: v for k, v in given.items() if v is not None}).for_model(model)

@@ -84,6 +84,53 @@ def test_wrong_sound_is_refused_in_one_line(model, sound, rate, says):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.int32])
+def test_integer_samples_read_as_the_floats_they_stand_for(model, clip, kind):
+    sound, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
+    whole = np.round(sound * -float(np.iinfo(np.int16).min)).astype(np.int16)
+    scaled = whole.astype(np.int32) << 16 if kind is np.int32 else whole
+    assert model.predict(scaled, rate) == model.predict(whole / np.float32(32768), rate)
+
+
+def test_floats_of_integer_scale_are_refused(model, clip):
+    sound, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
+    with pytest.raises(UsageError, match="full scale"):
+        model.predict(sound * 32768, rate)
+
+
+T = np.arange(48000) / 16000
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        np.zeros(48000),
+        np.full(48000, 0.1),
+        0.2 * np.sin(2 * np.pi * 50 * T),
+        0.1 * np.sin(2 * np.pi * 425 * T) * (T % 1 < 0.5),
+        np.random.default_rng(1).normal(0, 0.05, 48000),
+    ],
+    ids=["zeros", "constant", "hum", "busy tone", "noise"],
+)
+def test_sound_without_speech_is_uncertain(model, sound):
+    assert model.predict(sound, 16000).label == "uncertain"
+
+
+def test_less_than_300_ms_of_speech_is_uncertain(model, clip):
+    sound, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
+    loudest = int(np.argmax(np.convolve(sound**2, np.ones(1600), "same")))
+    assert model.predict(sound[loudest - 1600 : loudest + 1600], rate).label == "uncertain"
+    assert model.predict(sound, rate).label != "uncertain"
+
+
+@pytest.mark.parametrize(("change", "moves"), [("polarity", 1e-3), ("offset", 0.05)])
+def test_polarity_and_offset_hardly_matter(model, clip, change, moves):
+    sound, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
+    changed = -sound if change == "polarity" else sound + np.float32(0.1)
+    usual, read = (model.predict(s, rate).probabilities for s in (sound, changed))
+    assert max(abs(usual[x] - read[x]) for x in usual) < moves
+
+
 @pytest.mark.parametrize("frames", [22, 98, 151, 298])
 def test_a_window_reads_the_same_alone_or_beside_others(model, frames):
     windows = np.random.default_rng(1).standard_normal((5, frames, 64)).astype(np.float32)

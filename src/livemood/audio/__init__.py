@@ -1,13 +1,15 @@
 """Sound as numbers on a clock: blocks, the ring buffer, resampling."""
 
 from livemood.audio.block import AudioBlock, Samples, Span
-from livemood.audio.convert import to_samples
+from livemood.audio.convert import to_clip, to_samples
+from livemood.audio.dc import DcBlocker, without_offset
 from livemood.audio.downmix import Downmix
 from livemood.audio.resample import StreamResampler, resample
 from livemood.audio.ring import Overrun, RingBuffer
 
 __all__ = [
     "AudioBlock",
+    "DcBlocker",
     "Downmix",
     "Overrun",
     "RingBuffer",
@@ -15,5 +17,7 @@ __all__ = [
     "Span",
     "StreamResampler",
     "resample",
+    "to_clip",
     "to_samples",
+    "without_offset",
 ]

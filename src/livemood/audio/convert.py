@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from livemood.audio.block import Samples
 from livemood.errors import UsageError
@@ -45,3 +45,35 @@ def to_samples(block: NDArray[Any], channels: int) -> Samples:
             "the sound's values lie far beyond [-1, 1]: divide integer samples by their full scale"
         )
     return np.array(block, np.float32)
+
+
+FULL_SCALE: Final = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
+"""What integer samples are divided by."""
+
+
+def to_clip(samples: ArrayLike) -> Samples:
+    """A mono clip as float32 in [-1, 1], shape (n,).
+
+    Floats are taken as they are, int16 and int32 are divided by their full scale. Raises
+    `UsageError` for another type or shape, for an empty clip, for values that are not finite, and
+    for floats of integer scale: beyond `PLAUSIBLE_PEAK`, or whole numbers beyond 1.
+    """
+    given = np.asarray(samples)
+    if given.ndim != 1 or not len(given):
+        raise UsageError(f"a clip must be mono sound of shape (n,), not {given.shape}")
+    if given.dtype in FULL_SCALE:
+        return (given / FULL_SCALE[given.dtype]).astype(np.float32)
+    if not np.issubdtype(given.dtype, np.floating):
+        raise UsageError(
+            f"the sound must be floats in [-1, 1], int16 or int32, not {given.dtype}: "
+            "convert it first"
+        )
+    if not np.isfinite(given).all():
+        raise UsageError("the sound has values that are not finite (NaN or infinite)")
+    peak = float(np.abs(given).max())
+    if peak > PLAUSIBLE_PEAK or (peak > 1 and np.array_equal(given, np.rint(given))):
+        raise UsageError(
+            f"the sound's values reach {peak:g}, not 1: divide integer samples by their full scale "
+            "(32768 for 16 bits)"
+        )
+    return given.astype(np.float32)

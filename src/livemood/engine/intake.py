@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livemood.audio import AudioBlock, RingBuffer, Samples, Span, StreamResampler
+from livemood.audio import AudioBlock, DcBlocker, RingBuffer, Samples, Span, StreamResampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Intake:
         self._broken = False
         self._held = 0
         self._resampler = StreamResampler(source_rate, rate)
+        self._dc = DcBlocker(source_rate)
         self._next = 0
         self._anchor = (0.0, 0.0, float(rate))
 
@@ -126,7 +127,7 @@ class Intake:
         with np.errstate(all="ignore"):
             finite = math.isfinite(float(np.dot(sound, sound)))
         if finite and len(sound) <= self._source_rate:
-            self.ring.write(self._resampler.push(sound))
+            self._hear(sound)
             self._next = end
             return
         for start, samples in _numbers(sound, self._next):
@@ -134,14 +135,19 @@ class Intake:
                 self._fill(start, "not_finite")
             piece = max(1, self._source_rate)  # so that no write overruns the ring by itself
             for at in range(0, len(samples), piece):
-                self.ring.write(self._resampler.push(samples[at : at + piece]))
+                self._hear(samples[at : at + piece])
             self._next = start + len(samples)
         if end > self._next:
             self._fill(end, "not_finite")
 
+    def _hear(self, samples: Samples) -> None:
+        """Write sound that follows on, at the ring's rate and without a constant offset."""
+        self.ring.write(self._resampler.push(self._dc.push(samples)))
+
     def flush(self) -> None:
         """The stream ended: write what is left, and what the resampler held back."""
         self.fetch()
+        self.ring.write(self._resampler.push(self._dc.flush()))
         self._write_up_to(self._resampler.flush(), self._next)
 
     def captured_at(self, sample: int) -> float:
@@ -153,6 +159,7 @@ class Intake:
         hole = until - self._next
         start, end = (round(x * self._rate / self._source_rate) for x in (self._next, until))
         self.lost.append(LostSound(Span(start, end), cause))
+        self.ring.write(self._resampler.push(self._dc.flush()))
         if hole <= self.LONGEST_FILL_S * self._source_rate:
             self.ring.write(self._resampler.push(np.zeros(hole, np.float32)))
         else:

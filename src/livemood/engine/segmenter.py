@@ -1,6 +1,6 @@
 """The reader's side of one channel: from the ring to speech, gaps and windows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from livemood.audio import Overrun, Samples, Span
@@ -61,6 +61,8 @@ class SpeechSegmenter:
         self._model = model
         self._rate = model.sample_rate
         self._detector = detector
+        # Some keep what they know of the level when they begin afresh.
+        self._refresh: Callable[[], None] = getattr(detector, "refresh", detector.reset)
         self._gate = SpeechGate(settings.gate, self._detector.frame_length, self._rate)
         self.windower = Windower(settings.window, self._rate)
         self._concealed = round(settings.longest_concealed_gap_s * self._rate)
@@ -171,7 +173,7 @@ class SpeechSegmenter:
                     self._gated(event, found)
         if self._position >= self._next_reset:
             if not gate.is_open:
-                self._detector.reset()
+                self._refresh()
             self._next_reset = self._position + self._reset_after
 
     def _gated(self, event: GateEvent, found: list[StreamItem]) -> None:
@@ -187,7 +189,7 @@ class SpeechSegmenter:
             self._ended(event, found)
 
     def _ended(self, event: SpeechEnded, found: list[StreamItem]) -> None:
-        self._detector.reset()
+        self._refresh()
         self._next_reset = self._position + self._reset_after
         found.append(event)
 
@@ -217,7 +219,7 @@ class SpeechSegmenter:
 
     def _restart(self, position: int, found: list[StreamItem]) -> None:
         self._close(found, position)
-        self._detector.reset()
+        self._refresh()
         self.windower.restart(position)
         self._position = position
         self._next_reset = position + self._reset_after

@@ -11,7 +11,7 @@ from livemood.engine.channel import Channel, Inference
 from livemood.engine.inference import WindowReader
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
-from livemood.errors import UsageError
+from livemood.errors import LivemoodError, UsageError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory, open_detector, vad_name
 from livemood.timeline.alert_rules import AlertRules
@@ -59,6 +59,11 @@ def check_baselines(
         raise UsageError("a baseline belongs to one voice: give it to one channel only")
     if given and not wanted:
         raise UsageError("baselines were given, but the settings say to use none")
+
+
+def describe(error: Exception) -> str:
+    """An error in one line: livemood's own say all themselves."""
+    return str(error) if isinstance(error, LivemoodError) else f"{type(error).__name__}: {error}"
 
 
 class SessionCore:
@@ -193,13 +198,17 @@ class SessionCore:
         """End the session: read what is left, close what is open, emit the summary. Once.
 
         With `failure`, why the sound stopped, an `error` event of that code precedes the summary.
+        If what is left cannot be read, the session ends with an error all the same; then this
+        raises what a detector or a model raised, unless `failure` said so already.
         """
         if self._ended:
             return
         self._ended = True
-        for channel in self._channels:
-            channel.flush()
-            run_alone(channel.read(channel.close()), self._model)
+        raised = self._close_channels()
+        if raised is not None and failure is None:
+            failure = describe(raised)
+        else:
+            raised = None
         summaries = tuple(channel.summary() for channel in self._channels)
         end_ms = max(summary.duration_ms for summary in summaries)
         if failure is not None:
@@ -208,6 +217,19 @@ class SessionCore:
         self._alerts = None  # nothing follows the last event
         ended = {"reason": "error" if failure is not None else reason, "summary": summaries}
         self._emit(SessionEnded, {**ended, "end_ms": end_ms})
+        if raised is not None:
+            raise raised
+
+    def _close_channels(self) -> Exception | None:
+        """Read what is left of every channel; what the first that failed raised."""
+        raised: Exception | None = None
+        for channel in self._channels:
+            try:
+                channel.flush()
+                run_alone(channel.read(channel.close()), self._model)
+            except Exception as error:  # one channel's fault is no other's, and the end must come
+                raised = raised or error
+        return raised
 
     def _emit(self, event: type[Event], fields: dict[str, Any]) -> Event:
         made = self._number(event, fields)

@@ -80,16 +80,16 @@ class MonitorSettings(BaseModel):
         """
         window, given = self.window, self.window.model_fields_set
         length, first = window.length_s, window.first_s
-        if "length_s" not in given:
-            length = min(max(length, model.shortest_s), model.longest_s)
         if "first_s" not in given:
             first = model.shortest_s
+        if "length_s" not in given:
+            length = min(max(length, first), model.longest_s)
         takes = f"model {model.name} takes windows of {model.shortest_s:g} to {model.longest_s:g} s"
         # Not `<`: a window that is no number is refused, too.
         if not min(length, first) >= model.shortest_s:
             raise UsageError(f"a window of {min(length, first):g} s is too short: {takes}")
-        if not length <= model.longest_s:
-            raise UsageError(f"a window of {length:g} s is too long: {takes}")
+        if not max(length, first) <= model.longest_s:
+            raise UsageError(f"a window of {max(length, first):g} s is too long: {takes}")
         hop = model.hop_s or window.hop_s if "hop_s" not in given else window.hop_s
         _check_hop(hop, model)
         if (length, first, hop) == (window.length_s, window.first_s, window.hop_s):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from livemood.audio import AudioBlock
 from livemood.engine.event_queue import EventQueue
-from livemood.engine.session import About, SessionCore, Sink, check_baselines
+from livemood.engine.session import About, SessionCore, Sink, check_baselines, describe
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import SourceError
@@ -64,7 +64,7 @@ def _drive(core: SessionCore, source: BlockSource, stop: threading.Event) -> Sou
     try:
         failure = bring(source, core, stop)
     except Exception as error:
-        core.finish(failure=f"{type(error).__name__}: {error}")
+        core.finish(failure=describe(error))
         raise
     core.finish("interrupted" if stop.is_set() else "end", str(failure) if failure else None)
     return failure

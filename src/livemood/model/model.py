@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from livemood.audio.block import Samples, Span
+from livemood.audio.convert import to_clip
+from livemood.audio.dc import without_offset
 from livemood.audio.resample import resample
 from livemood.errors import UsageError
 from livemood.model.baseline import Baseline, VoiceBaseline
@@ -20,10 +22,13 @@ from livemood.model.network import OnnxNetwork
 from livemood.model.pooling import Probabilities, sigmoid, softmax
 from livemood.model.reader import StepReader
 from livemood.model.streaming_state import InferenceRequest, Reading, StreamingState
-from livemood.speech.bounds import speech_bounds
-from livemood.speech.vad import WebRtcVad
+from livemood.speech.bounds import find_speech
+from livemood.speech.vad import open_detector
 
 Float32 = NDArray[np.float32]
+
+LEAST_SPEECH_S = 0.3
+"""A clip with less speech is not read: its label is `uncertain`."""
 
 _HOP_S = 0.2625
 """Sound of the frames that a usual hop of three steps computes, and a little more."""
@@ -253,31 +258,39 @@ class Model:
     ) -> Prediction:
         """How a whole clip sounds.
 
-        `samples` is mono sound in [-1, 1], shape (n,), of any length and rate. Sound before the
-        first and after the last speech is left out, as the live gate does; a clip longer than the
-        model's window is read in overlapping windows, whose probabilities are averaged; one
-        shorter than the shortest window is filled up with silence. With `baseline` the reading is
-        related to how that voice usually sounds; the baseline stays as it is.
+        `samples` is mono sound, shape (n,), of any length and rate: floats in [-1, 1], or int16 or
+        int32, which are divided by their full scale. The label is `uncertain` where less than
+        0.3 s of it is speech, or where a model that tells so says that it is no speech. Sound
+        before the first and after the last speech is left out, as the live gate does; a clip
+        longer than the model's window is read in overlapping windows, whose probabilities are
+        averaged; one shorter than the shortest window is filled up with silence. With `baseline`
+        the reading is related to how that voice usually sounds; the baseline stays as it is.
 
-        Raises `UsageError` if `samples` has another shape, is empty, or is not finite, and
-        `ModelError` if `baseline` is another model's.
+        Raises `UsageError` if `samples` has another type or shape, is empty, is not finite, or
+        holds floats of integer scale, and `ModelError` if `baseline` is another model's.
         """
         sound = _checked(samples, sample_rate)
         voice = baseline.voice_for(self) if baseline is not None else None
-        windows = self.windows(sound, sample_rate)
+        windows, speech = self._windows(sound, sample_rate)
         readings = [reading for reading, _ in self.read_windows(windows, voice)]
         probabilities = np.array([r.probabilities for r in readings]).mean(axis=0)
         valence, arousal = self.affect(probabilities.tolist())
         by_label = dict(zip(self.labels, map(float, probabilities), strict=True))
         not_speech = _mean([r.not_speech for r in readings])
         likeliest = max(by_label, key=by_label.__getitem__)
-        label = likeliest if self._is_speech(not_speech) else UNCERTAIN
+        heard = speech >= LEAST_SPEECH_S and self._is_speech(not_speech)
+        label = likeliest if heard else UNCERTAIN
         return Prediction(label, by_label, valence, arousal, not_speech)
 
     def hear(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None:
-        """Add how a voice sounds in `samples` to its baseline; they are as `predict` takes them."""
+        """Add how a voice sounds in `samples` to its baseline; they are as `predict` takes them.
+
+        Sound with less than 0.3 s of speech adds nothing.
+        """
         sound = _checked(samples, sample_rate)
-        windows = self.windows(sound, sample_rate)
+        windows, speech = self._windows(sound, sample_rate)
+        if speech < LEAST_SPEECH_S:
+            return
         steps = self.grid.steps_in(len(windows[0]))
         # Windows overlap by half, and the first is new as a whole.
         new = max(1, round(steps * (1 + len(windows)) / 2 / len(windows)))
@@ -305,11 +318,15 @@ class Model:
 
     def windows(self, sound: Samples, sample_rate: int) -> list[Frames]:
         """The windows of features, all of one length, in which `predict` reads a clip."""
+        return self._windows(sound, sample_rate)[0]
+
+    def _windows(self, sound: Samples, sample_rate: int) -> tuple[list[Frames], float]:
+        """The same, and how many seconds of the clip are speech."""
         features, window = self.manifest.features, self.manifest.window
         rate = features.sample_rate
-        sound = resample(sound, sample_rate, rate)
+        sound = resample(without_offset(sound, sample_rate), sample_rate, rate)
         shortest, longest = round(window.shortest_s * rate), round(window.longest_s * rate)
-        span = speech_bounds(sound, WebRtcVad(), shortest)
+        span, voiced = find_speech(sound, open_detector("webrtc"), shortest)
         sound = sound[span.start : span.end]
         if len(sound) < shortest:
             sound = np.pad(sound, (0, shortest - len(sound)))
@@ -319,19 +336,14 @@ class Model:
         windows = [frames[start : start + length].copy() for start in starts]
         for each in windows:
             self.front_end.finish(each, None)
-        return windows
+        return windows, voiced / rate
 
 
 def _checked(samples: ArrayLike, sample_rate: int) -> Samples:
     """Mono sound as float32. Raises `UsageError` for anything else."""
-    sound = np.asarray(samples, np.float32)
-    if sound.ndim != 1 or not len(sound):
-        raise UsageError(f"predict takes mono sound of shape (n,), not {sound.shape}")
     if not 1000 <= sample_rate <= 1_000_000:
         raise UsageError(f"the sample rate must be from 1000 to 1000000, not {sample_rate}")
-    if not np.isfinite(sound).all():
-        raise UsageError("the sound has values that are not finite (NaN or infinite)")
-    return sound
+    return to_clip(samples)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

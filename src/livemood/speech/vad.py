@@ -1,6 +1,8 @@
 """Voice activity detectors behind one small interface."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Final, Protocol
 
 import numpy as np
@@ -8,6 +10,8 @@ import numpy as np
 from livemood.audio.block import Samples
 from livemood.errors import PluginError, UsageError
 from livemood.plugins import find_plugin, plugin_names
+from livemood.speech.discriminator import SpeechDiscriminator
+from livemood.speech.gain import REMEMBERED, SILENT, SlowGain
 
 SAMPLE_RATE: Final = 16000
 """Every detector hears 16 kHz sound, as the rest of the pipeline does."""
@@ -99,6 +103,69 @@ class SileroVad:
         self._vad.reset()
 
 
+class LevelProofDetector:
+    """Another detector behind a slow gain: a quiet voice is heard as a loud one is.
+
+    With a discriminator, what the detector takes for a voice is speech only if it moves like
+    speech: tones, music and clicks are not. That one hears the sound without the gain.
+    """
+
+    def __init__(
+        self, detector: VoiceActivityDetector, discriminator: SpeechDiscriminator | None = None
+    ) -> None:
+        self.frame_length = detector.frame_length
+        self._detector = detector
+        frames_s = round(SAMPLE_RATE / self.frame_length)
+        self._gain = SlowGain(frames_s)
+        self._silent, self._long_silence = 0, REMEMBERED * frames_s
+        self._discriminator = discriminator
+
+    def probabilities(self, samples: Samples) -> list[float]:
+        """Probability of speech in each frame."""
+        length = self.frame_length
+        frames = samples[: len(samples) // length * length].reshape(-1, length)
+        energies: list[float] = np.add.reduce(np.square(frames), axis=1).tolist()
+        levels = [math.sqrt(energy / length) for energy in energies]
+        gains = np.array(self._gain.push(levels), np.float32)
+        # Digital silence would teach the detector that every quiet room is a voice.
+        sounding = [level >= SILENT for level in levels]
+        lifted = frames * gains[:, np.newaxis]
+        said: list[float] = []
+        for start, end in self._stretches(sounding):
+            said += [0.0] * (start - len(said))
+            said += self._detector.probabilities(lifted[start:end].reshape(-1))
+        said += [0.0] * (len(frames) - len(said))
+        if self._discriminator is None:
+            return said
+        return self._discriminator.push(frames, energies, [p >= _VOICED for p in said])
+
+    def _stretches(self, sounding: list[bool]) -> Iterator[tuple[int, int]]:
+        """Frames in a row that are no silence; after a long one the detector begins afresh."""
+        at = 0
+        for sounds, frames in groupby(sounding):
+            start, at = at, at + len(list(frames))
+            if not sounds:
+                self._silent += at - start
+                continue
+            if self._silent >= self._long_silence:
+                self._detector.reset()
+            self._silent = 0
+            yield start, at
+
+    def refresh(self) -> None:
+        """Begin the decision afresh, as its state drifts; what is known of the level is kept."""
+        self._detector.reset()
+
+    def reset(self) -> None:
+        """Forget all sound heard so far."""
+        self._detector.reset()
+        self._gain.reset()
+        self._silent = 0
+        if self._discriminator:
+            self._discriminator.reset()
+
+
+_VOICED: Final = 0.5
 _FULL_SCALE: Final = np.float32(32768.0)
 _LOWEST, _HIGHEST = -_FULL_SCALE, _FULL_SCALE - np.float32(1.0)
 
@@ -112,7 +179,15 @@ def _pcm_frames(samples: Samples, length: int) -> list[bytes]:
     return [pcm[at : at + size] for at in range(0, len(pcm) - size + 1, size)]
 
 
-DETECTORS: Final[dict[str, DetectorFactory]] = {"webrtc": WebRtcVad, "silero": SileroVad}
+def _webrtc() -> VoiceActivityDetector:
+    return LevelProofDetector(WebRtcVad(), SpeechDiscriminator())
+
+
+def _silero() -> VoiceActivityDetector:
+    return LevelProofDetector(SileroVad())
+
+
+DETECTORS: Final[dict[str, DetectorFactory]] = {"webrtc": _webrtc, "silero": _silero}
 
 
 def open_detector(vad: str | DetectorFactory) -> VoiceActivityDetector:

@@ -12,6 +12,7 @@ pytest.importorskip("sklearn", reason="needs the extra train")
 
 from livemood.cli.main import app as run  # noqa: E402
 from livemood.errors import ModelError, UsageError  # noqa: E402
+from livemood.training.data.clips import Clip  # noqa: E402
 from livemood.training.data.dataset import read_unlabelled  # noqa: E402
 from livemood.training.data.folds import make_folds  # noqa: E402
 from livemood.training.data.manifest import read_manifest  # noqa: E402
@@ -314,3 +315,12 @@ def test_damaged_sources_are_told_in_one_line(few, tmp_path):
     folder.rename(tmp_path / "efficientat-mn04")
     assert first_encoder("efficientat-mn04", tmp_path) == "efficientat-mn04"
     assert encoder_names(tmp_path).count("efficientat-mn04") == 1
+
+
+def test_a_table_keeps_which_label_is_the_likeliest(tmp_path):
+    path = tmp_path / "near.csv"
+    near = np.full(len(LABELS), 1 / len(LABELS))
+    near[5] += 2e-5
+    clip = Clip(tmp_path / "a.wav", "x", "s", LABELS[5])
+    write_soft_labels(path, LABELS, [(clip, near)])
+    assert read_soft_labels(path, [clip], LABELS)[0].argmax() == 5

@@ -14,6 +14,8 @@ Truth = NDArray[np.intp]
 """Index of the true label of each clip, shape (clips,)."""
 Probs = NDArray[np.float64]
 """Probability of each label, shape (clips, labels)."""
+DECIMALS = 6
+"""Of probabilities in a table: with four, two labels were as likely now and then."""
 
 
 def write_predictions(
@@ -35,7 +37,7 @@ def write_predictions(
                 best = labels[int(probabilities.argmax())]
                 where = str(clip.path.resolve())
                 named = [condition, where, clip.speaker, clip.label, best]
-                writer.writerow([*named, *probabilities.round(4)])
+                writer.writerow([*named, *probabilities.round(DECIMALS)])
     partial.replace(path)
 
 
