@@ -131,24 +131,18 @@ def test_polarity_and_offset_hardly_matter(model, clip, change, moves):
     assert max(abs(usual[x] - read[x]) for x in usual) < moves
 
 
-@pytest.fixture(scope="module")
-def small():
-    """The shipped DC-RNN: it reads any number of frames, in steps of 80 ms."""
-    return load_model("small", "cpu")
-
-
 @pytest.mark.parametrize("frames", [22, 98, 151, 298])
-def test_a_window_reads_the_same_alone_or_beside_others(small, frames):
+def test_a_window_reads_the_same_alone_or_beside_others(model, frames):
     windows = np.random.default_rng(1).standard_normal((5, frames, 64)).astype(np.float32)
-    together = small.classify(list(windows))
+    together = model.classify(list(windows))
     for window, row in zip(windows, together, strict=True):
-        assert np.abs(small.classify([window])[0] - row).max() < 1e-3
+        assert np.abs(model.classify([window])[0] - row).max() < 1e-3
 
 
-def test_steps_lie_inside_their_window(small):
+def test_steps_lie_inside_their_window(model):
     for start in (0, 1, 100, 1279, 1280, 1281, 123_456):
-        steps = small.grid.steps(Span(start, start + 48000))
-        sound = small.grid.sound_of(steps)
+        steps = model.grid.steps(Span(start, start + 48000))
+        sound = model.grid.sound_of(steps)
         assert 34 <= len(steps) <= 35
         assert start <= sound.start < start + 8 * 160
         assert start + 48000 - 8 * 160 < sound.end <= start + 48000
