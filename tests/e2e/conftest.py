@@ -20,7 +20,8 @@ def browser(one_browser):
     one_browser.driver.set_window_size(1280, 900)
     one_browser.requests()
     one_browser.errors()
-    return one_browser
+    yield one_browser
+    one_browser.open("about:blank")  # a live page would go on drawing beside all later tests
 
 
 @pytest.fixture(scope="session")
