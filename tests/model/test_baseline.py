@@ -2,9 +2,13 @@
 
 import json
 import stat
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
+import soxr
 
 from livemood.errors import FileError, ModelError, UsageError
 from livemood.model.baseline import VoiceBaseline
@@ -14,6 +18,7 @@ from livemood.model.registry import load_model
 
 SPEAKERS = Speakers(np.array([1.0, -2.0], "f4"), np.array([0.5, 2.0], "f4"))
 RATE = 16000
+DEMO = Path(__file__).resolve().parents[2] / "src" / "livemood" / "assets" / "demo.opus"
 
 
 def voice(**given):
@@ -96,13 +101,15 @@ def model(folder):
     return load_model(folder, "cpu")
 
 
+@cache
+def demo():
+    """The demo's two synthetic voices as one, at 16 kHz."""
+    sound, rate = sf.read(DEMO, dtype="float32")
+    return soxr.resample(sound.mean(axis=1), rate, RATE)
+
+
 def speech(seconds, seed):
-    rng = np.random.default_rng(seed)
-    at = np.arange(round(seconds * RATE))
-    loud = np.abs(np.sin(at / 2500)) + 0.1
-    return (
-        0.1 * loud * np.sin(at * rng.uniform(0.05, 0.2)) + 0.01 * rng.standard_normal(len(at))
-    ).astype("f4")
+    return demo()[5 * seed * RATE :][: round(seconds * RATE)]
 
 
 def test_a_baseline_changes_readings_and_predicting_does_not_change_it(model):

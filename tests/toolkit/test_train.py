@@ -196,7 +196,9 @@ def test_int8_is_chosen_only_if_it_is_faster_and_as_good(few, tmp_path, monkeypa
     folders = {name: out / name for name in ("float32", "int8")}
     for times, chosen in (((2.0, 1.0), "int8"), ((1.0, 2.0), "float32")):
         measured = dict(zip(folders, times, strict=True))
-        monkeypatch.setattr("livemood.training.evaluation.precision.milliseconds", lambda _, m=measured: m)
+        monkeypatch.setattr(
+            "livemood.training.evaluation.precision.milliseconds", lambda _, m=measured: m
+        )
         assert choose_precision(folders, [])["chosen"] == chosen
 
 

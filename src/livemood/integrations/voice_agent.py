@@ -21,8 +21,9 @@ class UserVoice:
         The model is loaded now, so that the first audio finds it ready. The session begins with
         that audio, whose rate it takes.
         """
-        model = session.pop("model", "default")
-        self._arguments = {**session, "model": share_model(model, session.get("provider", "auto"))}
+        self._arguments = session
+        # Held for as long as the voice is there, so that each session finds it loaded.
+        self._model = share_model(session.get("model", "default"), session.get("provider", "auto"))
         self._session: Session | None = None
         self._format: tuple[int, int] | None = None
         self._tracker = TurnTracker()

@@ -44,7 +44,9 @@ from websockets.exceptions import ConnectionClosed
 )
 async def test_paths_and_sql_in_names_lead_nowhere(serving, speech, name):
     with serving() as service, client(service) as http:
-        start = START | {"participants": [name[:200]], "consent": name[:200]}
+        # Signs alone are no reference to a consent.
+        consent = name[:200] if any(c.isalnum() for c in name) else "form 7"
+        start = START | {"participants": [name[:200]], "consent": consent}
         events = await stream(service, speech[:1600], start)
         for method, path in ROUTES:
             url = path.format(name.replace("%", "%25") if "%" not in path else name)

@@ -194,5 +194,5 @@ async def test_connecting_to_nothing_says_what_to_do():
         async for _ in connect(f"ws://127.0.0.1:{port}", patience_s=0.3):
             pass
     with pytest.raises(UsageError, match="ws://"):
-        async for _ in connect("http://127.0.0.1:1"):
+        async for _ in connect("ftp://127.0.0.1:1"):
             pass

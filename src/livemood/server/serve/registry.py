@@ -35,7 +35,7 @@ def open_sessions(
     sessions.default_retention_days = settings.retention_days
     if notify:
         outbox = Outbox(settings.data / "outbox.db")
-        sessions.notify_by(Notifier(targets, outbox, settings.data / "undelivered.jsonl"))
+        sessions.flow.notify_by(Notifier(targets, outbox, settings.data / "undelivered.jsonl"))
     info = sessions.hub.model_info
     sessions.metrics.describe(name=info.name, version=info.version, provider=info.provider)
     return sessions

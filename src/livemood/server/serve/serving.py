@@ -69,8 +69,8 @@ class Service:
         if recovered:
             log.warning("%d sessions were interrupted when the server last stopped", recovered)
         self.storage.retain()
-        if self.sessions.notifier:
-            self.sessions.notifier.__enter__()
+        if self.sessions.flow.notifier:
+            self.sessions.flow.notifier.__enter__()
         self.hub.__enter__()
         self._http.start()
         self._keeper.start()
@@ -84,8 +84,8 @@ class Service:
         self._keeper.stop()
         self._http.stop(lambda: len(self.connections), DRAIN_S)
         self.hub.__exit__()
-        if self.sessions.notifier:
-            self.sessions.notifier.__exit__()
+        if self.sessions.flow.notifier:
+            self.sessions.flow.notifier.__exit__()
         self.storage.close()
 
     def _on_start(self) -> None:

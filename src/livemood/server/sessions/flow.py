@@ -43,6 +43,12 @@ class Flow:
         self.delivery = Delivery()
         self.voices = Voices(hub, storage, wanted=settings.baseline)
         self.notifier: Notifier | None = None
+        """What tells people of alerts, if anything does."""
+
+    def notify_by(self, notifier: Notifier) -> None:
+        """Hand alerts to `notifier`, which forgets a session when it is deleted."""
+        self.notifier = notifier
+        self._storage.on_erase = notifier.forget
 
     def listen(self, opened: OpenSession, rate: int, done: Done) -> LiveSession:
         """Begin to listen; `done` is called once everything of the session is on disk.

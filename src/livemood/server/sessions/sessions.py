@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from livemood.engine import Hub, MonitorSettings
-from livemood.notify import Notifier
 from livemood.server.access.policy import Policy
 from livemood.server.access.principal import Principal
 from livemood.server.refused import Refused, busy, not_found, not_live, token_gone
@@ -58,15 +57,10 @@ class Sessions:
         self._open: dict[str, OpenSession] = {}
         self._stopping = False
 
-    def notify_by(self, notifier: Notifier) -> None:
-        """Hand alerts to `notifier`, which forgets a session when it is deleted."""
-        self._flow.notifier = notifier
-        self.storage.on_erase = notifier.forget
-
     @property
-    def notifier(self) -> Notifier | None:
-        """What tells people of alerts, if anything does."""
-        return self._flow.notifier
+    def flow(self) -> Flow:
+        """What takes the events of live sessions."""
+        return self._flow
 
     # Before there is sound
 
