@@ -81,6 +81,8 @@ class Kind(BaseModel):
 
 KIND: TypeAdapter[Kind] = TypeAdapter(Kind)
 CROWDED_S = 0.01
+LAST_SOUND_S = 5.0
+"""How long sound that came before its client left may take to be read."""
 START: TypeAdapter[Start] = TypeAdapter(Start)
 MARK: TypeAdapter[Mark] = TypeAdapter(Mark)
 END: TypeAdapter[End] = TypeAdapter(End)
@@ -211,6 +213,8 @@ async def _both_ways(
         code, _ = live.failure or (None, "")
         await socket.close(1008 if code else 1000, code or "the session has ended")
     finally:
+        if not live.closing:  # the client has gone: what it sent before that is still to be taken
+            await asyncio.wait([bringing], timeout=LAST_SOUND_S)
         live.finish("interrupted")
         for task in (bringing, sending):
             task.cancel()
