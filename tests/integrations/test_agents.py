@@ -34,7 +34,8 @@ def test_the_language_model_reads_how_each_turn_sounded(framework, example, clip
     assert done.returncode == 0, done.stderr
     turns = [line for line in done.stdout.splitlines() if "(what was said)" in line]
     assert len(turns) == 2
-    signal = r"\(\[emotion (\w+)=0\.\d\d[^]]*\],\[arousal value=-?\d\.\d\d\],"
+    # A turn that livemood is uncertain of names no emotion.
+    signal = r"\((?:\[emotion (\w+)=0\.\d\d[^]]*\],)?\[arousal value=-?\d\.\d\d\],"
     labels = [re.match(signal, turn).group(1) for turn in turns]
     assert labels[0] != "angry"
     assert labels[1] == "angry"
