@@ -254,7 +254,7 @@ def test_killed_at_ten_moments_it_ends_with_the_same_weights(few, tmp_path):
         for name in ("whole", "broken")
     )
     assert one["epoch"] == other["epoch"] == 24
-    for part in ("averaged", "best", "network"):
+    for part in ("ema", "best", "network"):
         for name, value in one[part].items():
             assert torch.equal(value, other[part][name]), name
     # Which of the two is chosen hangs on how fast they are, and so on what else the machine does.
