@@ -62,6 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     names = ["default", "encoder"] if options.model == "default" else options.model.split(",")
     result: dict = {"every": options.every, "models": {}}
+    around = common.surroundings()
     for name in names:
         model = load_model(name)
         found: dict = {"version": model.manifest.version, "corpora": {}}
@@ -71,7 +72,7 @@ def main() -> None:
             for level, scores in found["corpora"][corpus].items():
                 print(name, corpus, level, f"UAR {scores['uar']}", scores["recall"], flush=True)
         result["models"][name] = found
-    common.report("compare_models", result, quick=options.quick)
+    common.report("compare_models", result | around, quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ class Crowd:
             sessions, late = bring(hub, seconds, core)
             # What follows is not live: every session is ended at the same moment.
             load, latencies, behind = hub.load, self.latencies.copy(), self.behind
-            superseded = sum(c.superseded for s in sessions for c in s._monitor._channels)
+            superseded = sum(c.superseded for s in sessions for c in s._core._channels)
             used, took = time.process_time() - used, time.monotonic() - began
             for session in sessions:
                 session.finish()
