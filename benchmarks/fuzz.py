@@ -180,7 +180,10 @@ class Stream:
                 assert samples.ndim == 2
             else:
                 self._left -= 1
-                stream_input._parsed(stream_input.LATER, message)
+                kind = stream_input._checked(lambda: stream_input.KIND.validate_json(message)).type
+                known = {"marker": stream_input.MARK, "end": stream_input.END}
+                if kind in known:
+                    stream_input._parsed(known[kind], message)
 
 
 class Twilio:
