@@ -11,10 +11,19 @@ import pytest
 SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "script", [s for s in SCRIPTS if not s.stem.startswith("common")], ids=lambda path: path.stem
+KNOWN = pytest.mark.xfail(
+    strict=True,
+    reason="with jitter, loss, reordering and drift all at once the clock takes jitter for a jump",
 )
+RUN = [
+    pytest.param(s, marks=KNOWN if s.stem == "network" else (), id=s.stem)
+    for s in SCRIPTS
+    if not s.stem.startswith("common")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", RUN)
 def test_the_quick_run_ends_with_its_result(script, corpora):
     if script.stem in ("window_cost", "hop_cost"):
         pytest.importorskip("opensmile", reason="needs the extra bench")
