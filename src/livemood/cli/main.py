@@ -8,6 +8,7 @@ import typer
 from livemood import __version__
 from livemood.cli.alerts import app as alerts_app
 from livemood.cli.analyze import analyze
+from livemood.cli.data import app as data_app
 from livemood.cli.doctor import doctor
 from livemood.cli.encoders import app as encoders_app
 from livemood.cli.enroll import enroll
@@ -33,6 +34,7 @@ for command in (listen, demo, enroll, analyze, report, serve, watch, devices, mo
 for researching in (train, search, evaluate):
     app.command()(researching)
 app.add_typer(encoders_app, name="encoders")
+app.add_typer(data_app, name="data")
 anything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command(hidden=True, context_settings=anything)(sources)
 app.add_typer(token_app, name="token")
