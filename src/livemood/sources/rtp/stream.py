@@ -8,11 +8,11 @@ import numpy as np
 
 from livemood.audio import AudioBlock, Samples
 from livemood.sources.rtp.clock import SenderClock
-from livemood.sources.rtp.codec import Undecodable
-from livemood.sources.rtp.decoders import Decoders
+from livemood.sources.rtp.formats.codec import Undecodable
+from livemood.sources.rtp.formats.decoders import Decoders
+from livemood.sources.rtp.formats.payload import PayloadTypes, RtpFormat
 from livemood.sources.rtp.jitter_buffer import Arrival, JitterBuffer
 from livemood.sources.rtp.packet import MalformedPacket, RtpPacket
-from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
 from livemood.sources.rtp.redundancy import unwrap
 
 
