@@ -67,7 +67,7 @@ def search(
     threads: Threads = 1,
     sources: OldEncoders = None,
 ) -> None:
-    """Search for a better recipe, as [search] of RECIPE says; validation speakers decide."""
+    """Search for a better recipe, as its section `search` says; validation speakers decide."""
     refuse_old(sources)
     with wing("search"):
         from livemood.toolkit.search import search as run
