@@ -1,6 +1,7 @@
 """Files read on the machines of a Ray cluster: paths travel there, timelines come back."""
 
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ LOCAL: Final = "local"
 AHEAD = 2
 """Files given to Ray for each of its processors: the next one waits there already."""
 FEWEST = 8
+REACHED_S = 10.0
 RETRIES = 3
 """How often a file is read anew because its machine or process was lost."""
 
@@ -43,6 +45,7 @@ def _connect(address: str, jobs: int | None) -> Any:  # noqa: ANN401 - the modul
         import ray
     except ImportError:
         raise UsageError("--ray needs Ray: pip install 'livemood[ray]'") from None
+    _check_reached(address)
     own: dict[str, Any] = {"include_dashboard": False, "num_cpus": jobs} if address == LOCAL else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
@@ -52,6 +55,19 @@ def _connect(address: str, jobs: int | None) -> Any:  # noqa: ANN401 - the modul
             f"no Ray cluster answers at {address}: {said[0] if said else type(error).__name__}"
         ) from None
     return ray
+
+
+def _check_reached(address: str) -> None:
+    """Ray itself tries for minutes, and says nothing."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), REACHED_S).close()
+        except (OSError, OverflowError) as error:
+            said = getattr(error, "strerror", None) or error
+            raise LivemoodError(f"no Ray cluster answers at {address}: {said}") from None
+    elif address not in (LOCAL, "auto"):
+        raise UsageError(f"--ray {address}: give auto, HOST:PORT, ray://HOST:PORT or {LOCAL}")
 
 
 def _outcomes(ray: Any, files: list[ArchiveFile], reader: FileReader) -> Iterator[Outcome]:  # noqa: ANN401

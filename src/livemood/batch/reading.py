@@ -7,7 +7,7 @@ from typing import Any, Final
 from livemood.batch.files import ArchiveFile
 from livemood.batch.tables import Row, channel_rows, segment_rows
 from livemood.engine import About, AnyModel, MonitorSettings, analyze_file
-from livemood.engine.user_model import open_model, reader_of
+from livemood.engine.extensions import open_model, reader_of
 from livemood.errors import LivemoodError
 from livemood.sources import BlockSource
 from livemood.timeline.export import to_json
