@@ -13,6 +13,7 @@ from livemood.cli.encoders import app as encoders_app
 from livemood.cli.enroll import enroll
 from livemood.cli.inventory import devices, models
 from livemood.cli.listen import demo, listen
+from livemood.cli.mcp import mcp
 from livemood.cli.plain import plain_lines
 from livemood.cli.report import report
 from livemood.cli.research import evaluate, search, sources, train
@@ -28,7 +29,7 @@ app = typer.Typer(
     help="Listens to people speak and says, while they speak, how they sound: an estimate of "
     "the voice, not of what a person feels.",
 )
-for command in (listen, demo, enroll, analyze, report, serve, watch, devices, models, doctor):
+for command in (listen, demo, enroll, analyze, report, serve, watch, mcp, devices, models, doctor):
     app.command()(command)
 for researching in (train, search, evaluate):
     app.command()(researching)

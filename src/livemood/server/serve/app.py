@@ -16,6 +16,7 @@ from livemood.server.serve.operations import answer_errors, operations
 from livemood.server.serve.rest import Features, rest_routes
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.watch import watch_routes
+from livemood.server.sessions.recordings import Recordings
 from livemood.server.sessions.sessions import Sessions
 from livemood.version import __version__
 
@@ -32,7 +33,8 @@ def build_app(
     on_start: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Everything behind the doors."""
-    publishers, routers, routes = inputs(sessions, access, connections)
+    recordings = Recordings(sessions, settings.limits, settings.model)
+    publishers, routers, routes = inputs(sessions, access, connections, recordings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -40,6 +42,7 @@ def build_app(
         on_start()
         yield
         await publishers.close()
+        await recordings.close()
 
     app = FastAPI(
         title="livemood",
@@ -52,7 +55,14 @@ def build_app(
     )
     answer_errors(app, sessions)
     features = Features(
-        sessions=True, stream=True, whip=whip_installed(), tokens=True, markers=True, report=True
+        sessions=True,
+        stream=True,
+        whip=whip_installed(),
+        tokens=True,
+        markers=True,
+        report=True,
+        recordings=settings.limits.recordings > 0,
+        alerts=True,
     )
     app.include_router(rest_routes(sessions, access, features, rtp))
     for router in routers:

@@ -14,21 +14,16 @@ from livemood.server.access.replies import SessionId, answers
 from livemood.server.inputs.call import RtpPlace, RtpWish
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.refused import Refused
+from livemood.server.serve.alert_rules import alert_routes
 from livemood.server.serve.baselines import baseline_routes
 from livemood.server.serve.exports import Exports
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import SessionRecord, SessionSpec, State
 from livemood.timeline.events import Marker
+from livemood.timeline.export import MEDIA
 from livemood.version import __version__
 
 Form = Literal["json", "jsonl", "csv", "vtt", "emotionml"]
-MEDIA = {
-    "json": "application/json",
-    "jsonl": "application/jsonl",
-    "csv": "text/csv; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
-    "emotionml": "application/emotionml+xml",
-}
 LONGEST_MS = 10**12
 
 
@@ -59,6 +54,8 @@ class Features(BaseModel):
     tokens: bool
     markers: bool
     report: bool
+    recordings: bool
+    alerts: bool
 
 
 class AboutServer(BaseModel):
@@ -70,6 +67,8 @@ class AboutServer(BaseModel):
     features: Features
     auth_required: bool
     purposes: list[str]
+    recording_bytes: int
+    """The most that an uploaded recording may have."""
 
 
 class AuditLine(BaseModel):
@@ -138,6 +137,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
             features=features,
             auth_required=access.required,
             purposes=sessions.policy.allowed,
+            recording_bytes=sessions.limits.recording_bytes,
         )
 
     @router.post("/sessions", status_code=201, responses=answers(503))
@@ -256,4 +256,5 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         return AuditPage(lines=[AuditLine(**line) for line in storage.audit.lines(before, limit)])
 
     router.include_router(baseline_routes(storage, access))
+    router.include_router(alert_routes(sessions, access))
     return router

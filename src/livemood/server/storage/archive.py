@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from livemood.server.refused import Refused, not_found
+from livemood.server.storage.alert_rules import AlertRuleTable
 from livemood.server.storage.audit import Audit
 from livemood.server.storage.baselines import Baselines
 from livemood.server.storage.clock import GRACE_S, TrustedClock
@@ -19,6 +20,7 @@ from livemood.server.storage.sound import Recorder
 from livemood.server.storage.store import Store
 from livemood.server.storage.timelines import Timelines
 from livemood.server.storage.tokens import Tokens
+from livemood.server.storage.uploads import Uploads
 from livemood.server.storage.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class Archive:
             undo.callback(self._unlock)
             try:
                 self.events = Timelines(folder / "timelines")
+                self.uploads = Uploads(folder / "uploads")
                 self.sound = Recorder(folder / "sound")
             except OSError as error:
                 raise StorageError(
@@ -62,6 +65,7 @@ class Archive:
         self.sessions = Store(self.database, wall)
         self.audit = Audit(self.database, policy)
         self.baselines = Baselines(self.database, self.audit, wall)
+        self.alert_rules = AlertRuleTable(self.database, self.audit)
         self.tokens = Tokens(self.database, lambda: max(self.clock.latest, wall()))
         self.writer = Writer(self.events)
         self.on_erase: Callable[[str], None] = lambda _: None
@@ -115,6 +119,7 @@ class Archive:
     def _erase(self, session: str) -> None:
         self.events.erase(session)
         self.sound.erase(session)
+        self.uploads.erase(session)
         self.on_erase(session)
 
     def scrub(self) -> None:
