@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from livemood.cli.listen import DEMO
+from livemood.cli.live.listen import DEMO
 from livemood.engine import About, MonitorSettings, analyze_file
 from livemood.integrations.session_state import entries, state_of
 from livemood.server import ServerThread
