@@ -117,7 +117,8 @@ async def test_an_assistant_asks_a_server_with_a_token(model, tmp_path, clip):
             assert found["sessions_searched"] == 1
             assert found["found"][0]["entries"][0]["who"] == "Ada"
             assert "0 sessions run" in await refused(client, "current_state")
-            assert "no such session" in await refused(client, "timeline", session="x/../y")
+            assert "no such session" in await refused(client, "timeline", session="nobody")
+            assert "not found" in await refused(client, "timeline", session="../../about")
         async with assistant(service.url) as client:
             assert "needs a token" in await refused(client, "list_sessions")
     async with assistant(service.url) as client:

@@ -107,10 +107,10 @@ def probe(task: Task) -> Probed:
 def read(task: Task) -> None:
     """Print the events of its timeline; SIGTERM ends it in order where it is."""
     # A probe, which somebody waits for, does without these.
+    from livemood.engine.extensions.user_model import open_model, reader_of
     from livemood.engine.session import About
     from livemood.engine.settings import MonitorSettings
     from livemood.engine.threads import run
-    from livemood.engine.user_model import open_model, reader_of
     from livemood.timeline.events import AnyEvent
 
     with suppress(AttributeError, OSError):  # live sound comes first

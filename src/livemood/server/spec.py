@@ -22,6 +22,7 @@ Reference = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
     AfterValidator(_says_something),
 ]
+Rules = Annotated[tuple[AlertRule, ...], Field(max_length=20)]
 MOST_CHANNELS = 8
 
 
@@ -49,7 +50,7 @@ class SessionSpec(BaseModel):
 
     One that was kept before, for the same purpose and by the same creator, is used.
     """
-    alerts: tuple[AlertRule, ...] = Field((), max_length=20)
+    alerts: Rules = ()
     """Alert rules of this session alone, besides the server's."""
 
 
@@ -76,7 +77,7 @@ class SessionRecord(BaseModel):
     retention_days: float
     keep_sound: bool = False
     keep_baselines: bool = False
-    alerts: tuple[AlertRule, ...] = ()
+    alerts: Rules = ()
     channels: int = 0
     labels: tuple[str | None, ...] = ()
     """For each channel what it sounds like now; of an ended session, the dominant label."""

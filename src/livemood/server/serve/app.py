@@ -16,7 +16,6 @@ from livemood.server.serve.operations import answer_errors, operations
 from livemood.server.serve.rest import Features, rest_routes
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.watch import watch_routes
-from livemood.server.sessions.recordings import Recordings
 from livemood.server.sessions.sessions import Sessions
 from livemood.version import __version__
 
@@ -33,16 +32,14 @@ def build_app(
     on_start: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Everything behind the doors."""
-    recordings = Recordings(sessions, settings.limits, settings.model)
-    publishers, routers, routes = inputs(sessions, access, connections, recordings)
+    taken = inputs(sessions, access, connections, settings.model)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         on_start()
         yield
-        await publishers.close()
-        await recordings.close()
+        await taken.close()
 
     app = FastAPI(
         title="livemood",
@@ -65,10 +62,10 @@ def build_app(
         alerts=True,
     )
     app.include_router(rest_routes(sessions, access, features, rtp))
-    for router in routers:
+    for router in taken.routers:
         app.include_router(router)
     app.router.routes += watch_routes(sessions, connections)
-    app.router.routes += routes
+    app.router.routes += taken.routes
     app.router.routes += page_routes("service")
     operations(app, sessions, access)
     return app

@@ -4,10 +4,10 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from livemood.engine import About, Busy, Hub, MonitorSettings
 from livemood.errors import UsageError
-from livemood.notify import Notifier
 from livemood.server.refused import Refused, busy
 from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.alert_rules import SessionRules
@@ -18,6 +18,10 @@ from livemood.server.sessions.voices import Voices
 from livemood.server.spec import SessionRecord, ended_fields
 from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
+
+if TYPE_CHECKING:
+    from livemood.notify import Notifier
+    from livemood.server.access.policy import Policy
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +40,10 @@ class Flow:
         storage: Storage,
         settings: MonitorSettings,
         admission: Admission,
-        rules: SessionRules,
+        policy: "Policy",
         ahead_s: float,
     ) -> None:
-        self.rules = rules
+        self.rules = SessionRules(storage, policy, settings.alerts, hub.model_info.labels)
         """Which alert rules hold."""
         self._hub, self._storage, self._settings = hub, storage, settings
         self._admission, self._ahead_s = admission, ahead_s
@@ -53,7 +57,7 @@ class Flow:
         """How a session that begins now is listened to. Raises `StorageError`."""
         return self._settings.model_copy(update={"alerts": self.rules.of(record)})
 
-    def notify_by(self, notifier: Notifier) -> None:
+    def notify_by(self, notifier: "Notifier") -> None:
         """Hand alerts to `notifier`, which forgets a session when it is deleted."""
         self.notifier = notifier
         self._storage.on_erase = notifier.forget

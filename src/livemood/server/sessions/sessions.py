@@ -12,7 +12,6 @@ from livemood.server.access.policy import Policy
 from livemood.server.access.principal import Principal
 from livemood.server.refused import Refused, busy, not_found, not_live, token_gone
 from livemood.server.sessions.admission import Admission
-from livemood.server.sessions.alert_rules import SessionRules
 from livemood.server.sessions.flow import Flow
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
@@ -45,8 +44,7 @@ class Sessions:
         admission: Admission,
     ) -> None:
         self.hub, self.storage, self.policy, self.limits = hub, storage, policy, limits
-        rules = SessionRules(storage, policy, settings.alerts, hub.model_info.labels)
-        self._flow = Flow(hub, storage, settings, admission, rules, limits.ahead_s)
+        self._flow = Flow(hub, storage, settings, admission, policy, limits.ahead_s)
         self.metrics, self.delivery = self._flow.metrics, self._flow.delivery
         self.admission = admission
         self.load: Callable[[], float] = lambda: hub.load
