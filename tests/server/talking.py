@@ -28,7 +28,6 @@ ROUTES = [
     ("GET", "/v1/baselines"),
     ("DELETE", "/v1/baselines/1"),
     ("GET", "/v1/alerts"),
-    ("POST", "/v1/alerts"),
     ("DELETE", "/v1/alerts/x"),
     ("GET", "/v1/audit"),
     ("GET", "/metrics"),
