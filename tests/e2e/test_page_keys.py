@@ -68,7 +68,7 @@ def test_the_cursor_snaps_to_a_reading_and_one_box_says_all(browser, server, hou
     reading = [e for e in hour if e["type"] == "emotion" and 30_000 < e["end_ms"] < 60_000][20]
     x, width = browser.js(
         "const { timeline } = livemoodPage.stage;"
-        "return [timeline.x(arguments[0]), timeline.width]",
+        + "return [timeline.x(arguments[0]), timeline.width]",
         reading["end_ms"],
     )
     canvas = browser.find("#timeline")
