@@ -10,6 +10,7 @@ from livemood.engine import AnyModel, MonitorSettings
 from livemood.engine.extensions import open_model, reader_of
 from livemood.errors import UsageError
 from livemood.model import Model
+from livemood.presets import NAMES, Preset
 from livemood.speech import open_detector
 
 ModelName = Annotated[
@@ -52,6 +53,10 @@ IgnoreChannel = Annotated[
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")]
 Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the timeline.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one event a line, nothing else.")]
+PresetName = Annotated[
+    str | None,
+    typer.Option("--preset", help=f"{', '.join(NAMES)}, or a TOML file.", show_default=False),
+]
 OutDir = Annotated[Path | None, typer.Option("--out", help="Write the timeline into a folder.")]
 
 
@@ -104,6 +109,7 @@ def settings(
     model: AnyModel,
     *,
     baseline: bool = True,
+    preset: Preset | None = None,
 ) -> MonitorSettings:
     """The session's settings. Raises `UsageError` for values that make no sense."""
     open_detector(vad)
@@ -119,4 +125,6 @@ def settings(
         "window.hop_s": f"--hop {hop}",
         "budget_s": f"--budget-ms {budget_ms:g}",
     }
+    if preset is not None:
+        values = preset.over(values)
     return MonitorSettings.read(values, given).for_model(reader_of(model))

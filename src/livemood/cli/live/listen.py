@@ -8,12 +8,14 @@ import typer
 from livemood.cli import options
 from livemood.cli.interrupt import QuietInterrupts
 from livemood.cli.live.live_source import open_source, speed_of
+from livemood.cli.live.purpose import purpose_of
 from livemood.cli.live.running import run_session
 from livemood.cli.sound_files import names
 from livemood.engine import About, MonitorSettings
 from livemood.errors import UsageError
 from livemood.notify import load_notify_settings
 from livemood.plugins import make_plugin
+from livemood.presets import load_preset
 from livemood.sources import FileSource, IgnoredChannels
 from livemood.sources.devices import LOOPBACK
 from livemood.sources.rtp import RtpSource
@@ -55,6 +57,11 @@ def listen(
         list[str] | None,
         typer.Option(help="A plug-in that takes the events: NAME or NAME:ARGUMENT; repeatable."),
     ] = None,
+    preset: options.PresetName = None,
+    consent: Annotated[
+        str | None,
+        typer.Option(help="Reference to the consent of those who speak.", show_default=False),
+    ] = None,
     window: options.WindowS = None,
     hop: options.HopS = None,
     budget_ms: options.BudgetMs = 150.0,
@@ -88,12 +95,18 @@ def listen(
     if sdp is not None and rtp is None:
         raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
     notify = load_notify_settings(alerts) if alerts else None
+    kept = load_preset(preset) if preset else None
+    purpose = purpose_of(kept, consent) if kept else None
     with QuietInterrupts(), options.Loading(model, provider) as loading:
         source = open_source(devices, file, speed, rtp, sdp, plugin)
         _import_server(serve)
         loaded = loading.result()
-    chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
+    chosen = options.settings(
+        window, hop, budget_ms, vad, loaded, baseline=use_baseline, preset=kept
+    )
     baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
+    if kept and not notify:
+        chosen = chosen.model_copy(update={"alerts": kept.alerts})
     if notify:
         chosen = chosen.model_copy(update={"alerts": notify.alerts})
     if isinstance(source, RtpSource):
@@ -106,7 +119,7 @@ def listen(
         as_json,
         out,
         stay,
-        About(participants=names(participants)),
+        About(purpose, consent, names(participants)),
         sinks=[make_plugin("sinks", spec) for spec in sink or []],
         baselines=baselines,
         notify=notify,
