@@ -126,5 +126,5 @@ def settings(
         "budget_s": f"--budget-ms {budget_ms:g}",
     }
     if preset is not None:
-        values = preset.over(values)
+        values = preset.over(values) | {"alerts": preset.alerts}
     return MonitorSettings.read(values, given).for_model(reader_of(model))

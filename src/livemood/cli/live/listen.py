@@ -7,18 +7,16 @@ import typer
 
 from livemood.cli import options
 from livemood.cli.interrupt import QuietInterrupts
-from livemood.cli.live.live_source import open_source, speed_of
-from livemood.cli.live.purpose import purpose_of
+from livemood.cli.live.live_source import open_source, speed_of, wait_for_sender
+from livemood.cli.live.purpose import open_preset
 from livemood.cli.live.running import run_session
 from livemood.cli.sound_files import names
 from livemood.engine import About, MonitorSettings
 from livemood.errors import UsageError
 from livemood.notify import load_notify_settings
 from livemood.plugins import make_plugin
-from livemood.presets import load_preset
 from livemood.sources import FileSource, IgnoredChannels
 from livemood.sources.devices import LOOPBACK
-from livemood.sources.rtp import RtpSource
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo.opus"
 SPEAKERS = About("demonstration", "synthetic voices: nobody speaks", ("Clinic", "Caller"))
@@ -95,8 +93,7 @@ def listen(
     if sdp is not None and rtp is None:
         raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
     notify = load_notify_settings(alerts) if alerts else None
-    kept = load_preset(preset) if preset else None
-    purpose = purpose_of(kept, consent) if kept else None
+    kept, purpose = open_preset(preset, consent)
     with QuietInterrupts(), options.Loading(model, provider) as loading:
         source = open_source(devices, file, speed, rtp, sdp, plugin)
         _import_server(serve)
@@ -105,12 +102,9 @@ def listen(
         window, hop, budget_ms, vad, loaded, baseline=use_baseline, preset=kept
     )
     baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
-    if kept and not notify:
-        chosen = chosen.model_copy(update={"alerts": kept.alerts})
     if notify:
         chosen = chosen.model_copy(update={"alerts": notify.alerts})
-    if isinstance(source, RtpSource):
-        _wait(source)
+    wait_for_sender(source)
     run_session(
         IgnoredChannels(source, ignore_channel) if ignore_channel else source,
         loaded,
@@ -145,17 +139,6 @@ def demo(
     run_session(
         source, loaded, MonitorSettings(), port if serve else None, as_json, out, stay, SPEAKERS
     )
-
-
-def _wait(source: RtpSource) -> None:
-    """Wait until somebody sends to `source`; Ctrl-C ends the program."""
-    typer.echo(f"waiting for a sender: {source.name}", err=True)
-    try:
-        while not source.wait(0.5):
-            source.check()
-    except BaseException:
-        source.close()
-        raise
 
 
 def _import_server(wanted: bool) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import typer
+
 from livemood.engine.extensions import block_source
 from livemood.errors import UsageError
 from livemood.plugins import make_plugin
@@ -48,3 +50,16 @@ def speed_of(text: str) -> float | None:
     if not 0 < speed <= FASTEST:
         raise UsageError(f"--speed must be above 0, up to {FASTEST:g}, or max, not {text!r}")
     return speed
+
+
+def wait_for_sender(source: BlockSource) -> None:
+    """If `source` is a call, wait until somebody sends to it; Ctrl-C ends the program."""
+    if not isinstance(source, RtpSource):
+        return
+    typer.echo(f"waiting for a sender: {source.name}", err=True)
+    try:
+        while not source.wait(0.5):
+            source.check()
+    except BaseException:
+        source.close()
+        raise

@@ -1,10 +1,18 @@
-"""What a session with a preset is for, as far as the policy allows it."""
+"""A preset on the command line, as far as the policy allows what it is for."""
 
 from livemood.errors import UsageError
-from livemood.presets import Preset
+from livemood.presets import Preset, load_preset
 
 
-def purpose_of(preset: Preset, consent: str | None) -> str:
+def open_preset(name: str | None, consent: str | None) -> tuple[Preset | None, str | None]:
+    """The preset of that name and its purpose; neither without a name. Raises `UsageError`."""
+    if name is None:
+        return None, None
+    preset = load_preset(name)
+    return preset, _purpose(preset, consent)
+
+
+def _purpose(preset: Preset, consent: str | None) -> str:
     """The preset's first purpose. Raises `UsageError` for what the policy refuses."""
     from livemood.server.access.policy import load_policy
 
