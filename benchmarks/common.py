@@ -84,7 +84,7 @@ def one_side(seconds: float, seed: int) -> np.ndarray:
 
 def mu_law(sound: np.ndarray) -> bytes:
     """`sound` at 8 kHz as G.711 mu-law (ITU-T G.711)."""
-    from livemood.sources.rtp.payload import STATIC
+    from livemood.sources.rtp.formats.payload import STATIC
 
     decode = STATIC.sound[0].new_decoder()
     levels = decode(bytes(range(256)))[:, 0]

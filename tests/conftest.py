@@ -57,6 +57,18 @@ def model():
 
 
 @pytest.fixture(scope="session")
+def small_encoder_folder(tmp_path_factory):
+    """The folder of a small streaming encoder with random weights. Only read from it."""
+    pytest.importorskip("torch", reason="needs the extra train")
+    pytest.importorskip("onnx", reason="needs the extra train")
+    from small_encoder import make
+
+    out = tmp_path_factory.mktemp("encoder")
+    make(out)
+    return out
+
+
+@pytest.fixture(scope="session")
 def clip(corpora):
     """A function from the name of a RAVDESS recording to its path."""
     return lambda name: corpora / "ravdess" / "audio" / f"{name}.flac"

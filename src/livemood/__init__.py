@@ -12,11 +12,9 @@ if TYPE_CHECKING:
     from livemood.api import analyze, listen
     from livemood.audio import AudioBlock
     from livemood.client import connect
+    from livemood.engine.extensions import EmotionModel, Sink, Source, StreamingEmotionModel
     from livemood.engine.push import Session
     from livemood.engine.settings import MonitorSettings
-    from livemood.engine.sinks import Sink
-    from livemood.engine.user_model import EmotionModel, StreamingEmotionModel
-    from livemood.engine.user_source import Source
     from livemood.errors import (
         Busy,
         ConnectError,
@@ -109,7 +107,7 @@ _HOMES = {
     "ConnectError": "livemood.errors",
     "DeviceError": "livemood.errors",
     "Emotion": "livemood.timeline.events",
-    "EmotionModel": "livemood.engine.user_model",
+    "EmotionModel": "livemood.engine.extensions",
     "ErrorEvent": "livemood.timeline.events",
     "Event": "livemood.timeline.events",
     "FileError": "livemood.errors",
@@ -128,13 +126,13 @@ _HOMES = {
     "Session": "livemood.engine.push",
     "SessionEnded": "livemood.timeline.events",
     "SessionStarted": "livemood.timeline.events",
-    "Sink": "livemood.engine.sinks",
+    "Sink": "livemood.engine.extensions",
     "SmootherSettings": "livemood.timeline",
-    "Source": "livemood.engine.user_source",
+    "Source": "livemood.engine.extensions",
     "SourceError": "livemood.errors",
     "SpeechEnded": "livemood.timeline.events",
     "SpeechStarted": "livemood.timeline.events",
-    "StreamingEmotionModel": "livemood.engine.user_model",
+    "StreamingEmotionModel": "livemood.engine.extensions",
     "Summary": "livemood.timeline.events",
     "Timeline": "livemood.timeline",
     "UsageError": "livemood.errors",

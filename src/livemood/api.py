@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from livemood.engine import AnyModel, BackgroundSession, MonitorSettings, analyze_file
-from livemood.engine.sinks import Sink, SinkThreads
-from livemood.engine.user_model import open_model
-from livemood.engine.user_source import Source, block_source
+from livemood.engine.extensions import Sink, SinkThreads, Source, block_source, open_model
 from livemood.errors import UsageError
 from livemood.model import Baseline
 from livemood.model.network import Provider

@@ -21,17 +21,8 @@ RATE = 16000
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    import importlib.util
-    from pathlib import Path
-
-    path = Path(__file__).parent.parent / "model" / "small_encoder.py"
-    spec = importlib.util.spec_from_file_location("small_encoder", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    out = tmp_path_factory.mktemp("encoder")
-    module.make(out)
-    return out
+def folder(small_encoder_folder):
+    return small_encoder_folder
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import soxr
 from livemood.errors import FileError, ModelError, UsageError
 from livemood.model.baseline import VoiceBaseline
 from livemood.model.manifest import BaselineSettings
-from livemood.model.pooling import Speakers
+from livemood.model.network.pooling import Speakers
 from livemood.model.registry import load_model
 
 SPEAKERS = Speakers(np.array([1.0, -2.0], "f4"), np.array([0.5, 2.0], "f4"))

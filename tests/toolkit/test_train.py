@@ -219,7 +219,8 @@ def test_recipes_that_do_not_fit_their_data_are_refused(few, tmp_path, change, s
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
+# Twelve starts of torch, which in CI run with the time that other tests leave.
 def test_killed_at_ten_moments_it_ends_with_the_same_weights(few, tmp_path):
     """SIGKILL, at any moment: at most the epoch that was under way is lost."""
     arguments = [sys.executable, "-m", "livemood", "train", str(few / "long.toml")]

@@ -1,1 +1,1 @@
-"""The command line: one module a command."""
+"""The command line: a room for each kind of command, and one module a command."""

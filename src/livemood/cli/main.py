@@ -6,19 +6,11 @@ from typing import Annotated
 import typer
 
 from livemood import __version__
-from livemood.cli.alerts import app as alerts_app
-from livemood.cli.analyze import analyze
+from livemood.cli import files, live, research, serving
 from livemood.cli.doctor import doctor
-from livemood.cli.encoders import app as encoders_app
-from livemood.cli.enroll import enroll
 from livemood.cli.inventory import devices, models
-from livemood.cli.listen import demo, listen
-from livemood.cli.plain import plain_lines
-from livemood.cli.report import report
-from livemood.cli.research import evaluate, search, sources, train
-from livemood.cli.serve import serve
-from livemood.cli.token import app as token_app
-from livemood.cli.watch import watch
+from livemood.cli.research.training import sources
+from livemood.cli.terminal.plain import plain_lines
 from livemood.errors import LivemoodError
 
 app = typer.Typer(
@@ -28,15 +20,13 @@ app = typer.Typer(
     help="Listens to people speak and says, while they speak, how they sound: an estimate of "
     "the voice, not of what a person feels.",
 )
-for command in (listen, demo, enroll, analyze, report, serve, watch, devices, models, doctor):
+here = (devices, models, doctor)
+for command in (*live.COMMANDS, *files.COMMANDS, *serving.COMMANDS, *here, *research.COMMANDS):
     app.command()(command)
-for researching in (train, search, evaluate):
-    app.command()(researching)
-app.add_typer(encoders_app, name="encoders")
+for name, group in {**research.GROUPS, **serving.GROUPS}.items():
+    app.add_typer(group, name=name)
 anything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command(hidden=True, context_settings=anything)(sources)
-app.add_typer(token_app, name="token")
-app.add_typer(alerts_app, name="alerts")
 
 
 def _version(wanted: bool) -> None:

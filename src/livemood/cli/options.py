@@ -7,7 +7,7 @@ from typing import Annotated, Self
 import typer
 
 from livemood.engine import AnyModel, MonitorSettings
-from livemood.engine.user_model import open_model, reader_of
+from livemood.engine.extensions import open_model, reader_of
 from livemood.errors import UsageError
 from livemood.model import Model
 from livemood.speech import open_detector

@@ -1,11 +1,11 @@
 """The flow: sound in, events out, within a latency budget."""
 
+from livemood.engine.channel.latency_budget import LatencyBudget
+from livemood.engine.extensions import AnyModel, EmotionModel, StreamingEmotionModel
 from livemood.engine.hub import Hub, HubSession
-from livemood.engine.latency_budget import LatencyBudget
 from livemood.engine.session import About, SessionCore
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.threads import BackgroundSession, analyze_file, run
-from livemood.engine.user_model import AnyModel, EmotionModel, StreamingEmotionModel
 from livemood.errors import Busy
 
 __all__ = [

@@ -11,10 +11,10 @@ from typing import Literal
 from livemood.audio import AudioBlock
 from livemood.engine.batching import run_together
 from livemood.engine.channel import Inference
+from livemood.engine.extensions import AnyModel, reader_of
 from livemood.engine.inference import WindowReader
 from livemood.engine.session import About, SessionCore, Sink
 from livemood.engine.settings import MonitorSettings
-from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import Busy, LivemoodError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory

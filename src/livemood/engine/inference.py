@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from livemood.audio import Samples, Span
 from livemood.model import Baseline, Model, Reading
 from livemood.model.baseline import VoiceBaseline
-from livemood.model.streaming_state import StreamingState
+from livemood.model.streaming.streaming_state import StreamingState
 from livemood.timeline.events import ModelInfo
 
 ReadSound = Callable[[Span], Samples]

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from livemood.audio import AudioBlock, Samples, to_samples
 from livemood.engine.event_queue import EventQueue
+from livemood.engine.extensions import AnyModel, Sink, SinkThreads, check_format
 from livemood.engine.hub import HubSession
 from livemood.engine.session import About, SessionCore
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.shared import share_model
-from livemood.engine.sinks import Sink, SinkThreads
-from livemood.engine.user_model import AnyModel
-from livemood.engine.user_source import check_format
 from livemood.errors import UsageError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from livemood.audio import AudioBlock
 from livemood.engine.batching import run_alone
 from livemood.engine.channel import Channel, Inference
+from livemood.engine.extensions import AnyModel, reader_of
 from livemood.engine.inference import WindowReader
 from livemood.engine.settings import MonitorSettings
-from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import LivemoodError, UsageError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory, open_detector, vad_name

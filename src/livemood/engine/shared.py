@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from livemood.engine.extensions import AnyModel, open_model, reader_of
 from livemood.engine.hub import Hub, HubSession
 from livemood.engine.inference import WindowReader
 from livemood.engine.settings import MonitorSettings
-from livemood.engine.user_model import AnyModel, open_model, reader_of
 from livemood.model import Reading
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from livemood.audio import AudioBlock
 from livemood.engine.event_queue import EventQueue
+from livemood.engine.extensions import AnyModel, reader_of
 from livemood.engine.session import About, SessionCore, Sink, check_baselines, describe
 from livemood.engine.settings import MonitorSettings
-from livemood.engine.user_model import AnyModel, reader_of
 from livemood.errors import SourceError
 from livemood.model import Baseline
 from livemood.sources import BlockSource, FileSource

@@ -5,7 +5,7 @@ from livemood.model.labels import LABELS, UNCERTAIN
 from livemood.model.manifest import Manifest
 from livemood.model.model import Model, Prediction
 from livemood.model.registry import find_model, load_model, shipped_models
-from livemood.model.streaming_state import Reading
+from livemood.model.streaming.streaming_state import Reading
 
 __all__ = [
     "LABELS",

@@ -9,18 +9,15 @@ is known, so that a voice never heard before reads as it would without.
 import base64
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from livemood.errors import FileError, ModelError
-from livemood.model.manifest import BaselineSettings
-from livemood.model.pooling import Speakers
-
-if TYPE_CHECKING:
-    from livemood.model.model import Model
+from livemood.model.manifest import BaselineSettings, Manifest
+from livemood.model.network.pooling import Speakers
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -99,6 +96,15 @@ class _File(BaseModel):
     """float32, little-endian, base64."""
 
 
+class _Model(Protocol):
+    """What a baseline needs of the model that it belongs to."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    def hear(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None: ...
+
+
 class Baseline:
     """How one voice usually sounds, as a model hears it. Made by `Model.baseline`.
 
@@ -111,7 +117,7 @@ class Baseline:
     baseline is biometric data: ask whoever speaks, and delete the file when it is not needed.
     """
 
-    def __init__(self, voice: VoiceBaseline, model: "Model") -> None:
+    def __init__(self, voice: VoiceBaseline, model: _Model) -> None:
         self.voice = voice
         """The running mean itself."""
         self._model = model
@@ -128,7 +134,7 @@ class Baseline:
         """
         self._model.hear(self.voice, samples, sample_rate)
 
-    def voice_for(self, model: "Model") -> VoiceBaseline:
+    def voice_for(self, model: _Model) -> VoiceBaseline:
         """The running mean, for use by `model`. Raises `ModelError` if it is another model's."""
         own, other = self._model.manifest, model.manifest
         if own.sha256 != other.sha256:
@@ -189,7 +195,7 @@ class Baseline:
         return self.from_json(text, str(path))
 
 
-def _foreign(what: str, name: str, version: str, model: "Model") -> str:
+def _foreign(what: str, name: str, version: str, model: _Model) -> str:
     own = model.manifest
     return (
         f"{what} was made with model {_plain(name)} {_plain(version)} and does not fit model "

@@ -8,22 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from livemood.audio.block import Samples, Span
-from livemood.audio.convert import to_clip
-from livemood.audio.dc import without_offset
-from livemood.audio.resample import resample
 from livemood.errors import UsageError
 from livemood.model.baseline import Baseline, VoiceBaseline
-from livemood.model.clip_windows import window_starts
+from livemood.model.clip_windows import checked_clip, clip_windows
 from livemood.model.features import Frames, FrontEnd
-from livemood.model.grid import StepGrid
 from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
 from livemood.model.manifest import Manifest
 from livemood.model.network import OnnxNetwork
-from livemood.model.pooling import Probabilities, sigmoid, softmax
-from livemood.model.reader import StepReader
-from livemood.model.streaming_state import InferenceRequest, Reading, StreamingState
-from livemood.speech.bounds import find_speech
-from livemood.speech.vad import open_detector
+from livemood.model.network.pooling import Probabilities, sigmoid, softmax
+from livemood.model.streaming.grid import StepGrid
+from livemood.model.streaming.reader import StepReader
+from livemood.model.streaming.streaming_state import InferenceRequest, Reading, StreamingState
 
 Float32 = NDArray[np.float32]
 
@@ -269,7 +264,7 @@ class Model:
         Raises `UsageError` if `samples` has another type or shape, is empty, is not finite, or
         holds floats of integer scale, and `ModelError` if `baseline` is another model's.
         """
-        sound = _checked(samples, sample_rate)
+        sound = checked_clip(samples, sample_rate)
         voice = baseline.voice_for(self) if baseline is not None else None
         windows, speech = self._windows(sound, sample_rate)
         readings = [reading for reading, _ in self.read_windows(windows, voice)]
@@ -287,7 +282,7 @@ class Model:
 
         Sound with less than 0.3 s of speech adds nothing.
         """
-        sound = _checked(samples, sample_rate)
+        sound = checked_clip(samples, sample_rate)
         windows, speech = self._windows(sound, sample_rate)
         if speech < LEAST_SPEECH_S:
             return
@@ -322,28 +317,7 @@ class Model:
 
     def _windows(self, sound: Samples, sample_rate: int) -> tuple[list[Frames], float]:
         """The same, and how many seconds of the clip are speech."""
-        features, window = self.manifest.features, self.manifest.window
-        rate = features.sample_rate
-        sound = resample(without_offset(sound, sample_rate), sample_rate, rate)
-        shortest, longest = round(window.shortest_s * rate), round(window.longest_s * rate)
-        span, voiced = find_speech(sound, open_detector("webrtc"), shortest)
-        sound = sound[span.start : span.end]
-        if len(sound) < shortest:
-            sound = np.pad(sound, (0, shortest - len(sound)))
-        frames = self.front_end.log_mel(sound)
-        length = features.frames_in(longest)
-        starts = window_starts(len(frames), length)
-        windows = [frames[start : start + length].copy() for start in starts]
-        for each in windows:
-            self.front_end.finish(each, None)
-        return windows, voiced / rate
-
-
-def _checked(samples: ArrayLike, sample_rate: int) -> Samples:
-    """Mono sound as float32. Raises `UsageError` for anything else."""
-    if not 1000 <= sample_rate <= 1_000_000:
-        raise UsageError(f"the sample rate must be from 1000 to 1000000, not {sample_rate}")
-    return to_clip(samples)
+        return clip_windows(sound, sample_rate, self.manifest, self.front_end)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

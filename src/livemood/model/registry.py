@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Final
 
 from livemood.errors import ModelError
-from livemood.model.grid import StepGrid
 from livemood.model.manifest import Manifest, read_manifest
 from livemood.model.model import Model
 from livemood.model.network import OnnxNetwork, Provider
+from livemood.model.streaming.grid import StepGrid
 
 DEFAULT: Final = "default"
 

@@ -1,9 +1,7 @@
 """Participants' baselines on a server: kept with consent, used again, listed, deleted."""
 
 import asyncio
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 from talking import START, client, code, stream
@@ -22,14 +20,8 @@ KEEP = START | {"participants": [NAME], "consent": "form 7", "keep_baselines": T
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    path = Path(__file__).parents[2] / "model" / "small_encoder.py"
-    spec = importlib.util.spec_from_file_location("small_encoder", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    out = tmp_path_factory.mktemp("encoder")
-    module.make(out)
-    return load_model(out, "cpu")
+def encoder(small_encoder_folder):
+    return load_model(small_encoder_folder, "cpu")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from livemood.errors import ModelError  # noqa: E402
-from livemood.model.pooling import weighted_mean, weights_of  # noqa: E402
+from livemood.model.network.pooling import weighted_mean, weights_of  # noqa: E402
 from livemood.training.export.int8 import quantize  # noqa: E402
 from livemood.training.export.onnx import export_onnx  # noqa: E402
 from livemood.training.export.streaming_module import Streaming  # noqa: E402

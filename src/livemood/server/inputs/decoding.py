@@ -9,7 +9,7 @@ from livemood.audio import Samples
 from livemood.errors import UsageError
 from livemood.server.refused import Refused
 from livemood.sources.rtp import RtpFormat
-from livemood.sources.rtp.codec import Undecodable, open_decoder
+from livemood.sources.rtp.formats.codec import Undecodable, open_decoder
 
 Encoding = Literal["s16le", "f32le", "mulaw", "opus"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)

@@ -1,7 +1,7 @@
 """The sessions of a server, as its settings want them."""
 
 from livemood.engine import AnyModel, Hub, MonitorSettings
-from livemood.engine.user_model import reader_of
+from livemood.engine.extensions import reader_of
 from livemood.notify import Notifier, Outbox, load_notify_settings
 from livemood.server.access.policy import load_policy
 from livemood.server.serve.settings import ServeSettings, monitor_settings

@@ -12,7 +12,7 @@ from pydantic_settings import (
 )
 
 from livemood.engine import AnyModel, MonitorSettings
-from livemood.engine.user_model import reader_of
+from livemood.engine.extensions import reader_of
 from livemood.errors import UsageError
 from livemood.server.inputs.settings import RtpSettings
 from livemood.server.sessions.limits import Limits

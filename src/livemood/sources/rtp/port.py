@@ -11,8 +11,8 @@ from typing import Final
 
 from livemood.errors import SourceError, UsageError
 from livemood.sources.rtp.datagrams import AT_ONCE, receive
+from livemood.sources.rtp.formats.payload import STATIC, PayloadTypes, RtpFormat
 from livemood.sources.rtp.packet import MalformedPacket, RtpPacket, parse_packet
-from livemood.sources.rtp.payload import STATIC, PayloadTypes, RtpFormat
 from livemood.sources.rtp.redundancy import unwrap
 from livemood.sources.rtp.rtcp import INTERVAL_S, Told, is_rtcp, read_rtcp, receiver_report
 from livemood.sources.rtp.sender import Address, Sender, Take

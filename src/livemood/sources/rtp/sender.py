@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from livemood.audio import AudioBlock
+from livemood.sources.rtp.formats.payload import PayloadTypes, RtpFormat
 from livemood.sources.rtp.packet import RtpPacket
-from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
 from livemood.sources.rtp.rtcp import Reception
 from livemood.sources.rtp.stream import RtpStream
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from livemood.audio import AudioBlock
 from livemood.errors import SourceError, UsageError
-from livemood.sources.rtp.payload import STATIC, PayloadTypes, RtpFormat
+from livemood.sources.rtp.formats.payload import STATIC, PayloadTypes, RtpFormat
 from livemood.sources.rtp.port import RtpPort
 from livemood.sources.rtp.receiver import RtpReceiver
 from livemood.sources.rtp.sender import Take

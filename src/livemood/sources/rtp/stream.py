@@ -8,11 +8,11 @@ import numpy as np
 
 from livemood.audio import AudioBlock, Samples
 from livemood.sources.rtp.clock import SenderClock
-from livemood.sources.rtp.codec import Undecodable
-from livemood.sources.rtp.decoders import Decoders
+from livemood.sources.rtp.formats.codec import Undecodable
+from livemood.sources.rtp.formats.decoders import Decoders
+from livemood.sources.rtp.formats.payload import PayloadTypes, RtpFormat
 from livemood.sources.rtp.jitter_buffer import Arrival, JitterBuffer
 from livemood.sources.rtp.packet import MalformedPacket, RtpPacket
-from livemood.sources.rtp.payload import PayloadTypes, RtpFormat
 from livemood.sources.rtp.redundancy import unwrap
 
 
@@ -44,7 +44,7 @@ class RtpStream:
     """What is made up stays so far behind the time, for packets may still be on their way."""
     AHEAD_S: Final = 5.0
     """A sender further ahead of real time is not heard until it no longer is."""
-    ALONE_S: Final = 0.25
+    ALONE_S: Final = 0.2
     """How long a late packet waits for a second one."""
     CREDIT_S: Final = 30.0
     """Sound that was held up for so long may come at once."""
@@ -101,7 +101,7 @@ class RtpStream:
     @property
     def _decided(self) -> float:
         """When it is decided why what is held was late; one packet alone waits for a second."""
-        wait = SenderClock.DECIDE_S if len(self._held) > 1 else self.ALONE_S
+        wait = self._clock.decide_s if len(self._held) > 1 else self.ALONE_S
         return self._held[0].arrived + wait
 
     @property
@@ -213,10 +213,10 @@ class RtpStream:
             on = clock.goes_on(last.timestamp, len(last.samples), sound.timestamp)
             if on and not sound.anew:
                 held.append(sound)
-                passed = sound.arrived - first.arrived
-                if clock.holds_up(first.timestamp, sound.timestamp, passed):
+                now, length = sound.arrived, len(sound.samples)
+                if clock.held_up(first.timestamp, first.arrived, sound.timestamp, now, length):
                     self._release(out, follow=False)
-                elif passed >= clock.DECIDE_S:
+                elif now - first.arrived >= clock.decide_s:
                     self._release(out, follow=True)
                 return
             self._release(out, follow=True)

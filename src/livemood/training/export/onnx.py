@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from livemood.errors import ModelError
 from livemood.model.features import Frames
-from livemood.model.interface import FEATURES, SCORES, VOTES
 from livemood.model.network import OnnxNetwork
-from livemood.model.pooling import MOMENTS, encoded, weights_of
+from livemood.model.network.interface import FEATURES, SCORES, VOTES
+from livemood.model.network.pooling import MOMENTS, encoded, weights_of
 from livemood.training.export.streaming_module import INPUTS, OUTPUTS, Streaming
 from livemood.training.network.dcrnn import DcRnn
 from livemood.training.network.heads import StatisticsPooling

@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from livemood.model.pooling import LEAST_VARIANCE
+from livemood.model.network.pooling import LEAST_VARIANCE
 from livemood.training.recipe.sections import NetworkSection
 
 

@@ -9,7 +9,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from livemood.model.pooling import pooling_matrix
+from livemood.model.network.pooling import pooling_matrix
 
 PROJECTIONS: Final = ("step_projection", "step_projection.0", "readout", "readout.0")
 """How the nodes of the step projection end; the last two are those of models up to 0.4."""

@@ -1,0 +1,151 @@
+"""`livemood listen` and `livemood demo`: live sound to a live timeline."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from livemood.cli import options
+from livemood.cli.interrupt import QuietInterrupts
+from livemood.cli.live.live_source import open_source, speed_of
+from livemood.cli.live.running import run_session
+from livemood.cli.sound_files import names
+from livemood.engine import About, MonitorSettings
+from livemood.errors import UsageError
+from livemood.notify import load_notify_settings
+from livemood.plugins import make_plugin
+from livemood.sources import FileSource, IgnoredChannels
+from livemood.sources.devices import LOOPBACK
+from livemood.sources.rtp import RtpSource
+
+DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo.opus"
+SPEAKERS = About("demonstration", "synthetic voices: nobody speaks", ("Clinic", "Caller"))
+"""Who speaks in the demo."""
+Stay = Annotated[bool, typer.Option("--stay", help="Serve on after the end, until Ctrl-C.")]
+Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast as possible.")]
+
+
+def listen(
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Microphone: its index or a part of its name; mic is the default one, loopback "
+            "what the computer plays. Several are a channel each.",
+            show_default=False,
+        ),
+    ] = None,
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="What the computer plays: --device loopback.")
+    ] = False,
+    file: Annotated[Path | None, typer.Option(help="A sound file instead of a microphone.")] = None,
+    speed: Speed = "1",
+    rtp: Annotated[
+        str | None, typer.Option(help="A call: HOST:PORT to receive RTP at.", show_default=False)
+    ] = None,
+    sdp: Annotated[
+        Path | None, typer.Option(help="What the call's payload types mean: an SDP file.")
+    ] = None,
+    plugin: Annotated[
+        str | None,
+        typer.Option(
+            "--source", help="A plug-in's source: NAME or NAME:ARGUMENT.", show_default=False
+        ),
+    ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(help="A plug-in that takes the events: NAME or NAME:ARGUMENT; repeatable."),
+    ] = None,
+    window: options.WindowS = None,
+    hop: options.HopS = None,
+    budget_ms: options.BudgetMs = 150.0,
+    vad: options.Vad = "webrtc",
+    port: options.Port = 8765,
+    serve: options.Serve = True,
+    model: options.ModelName = "default",
+    provider: options.ProviderName = "auto",
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="How a voice usually sounds, as enroll wrote it; once for each channel, in order.",
+            show_default=False,
+        ),
+    ] = None,
+    use_baseline: options.UseBaseline = True,
+    participants: options.Participants = None,
+    ignore_channel: options.IgnoreChannel = None,
+    alerts: Annotated[
+        Path | None,
+        typer.Option(help="Rules, and whom to tell: a TOML file.", show_default=False),
+    ] = None,
+    stay: Stay = False,
+    as_json: options.AsJson = False,
+    out: options.OutDir = None,
+) -> None:
+    """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
+    devices = [*(device or []), *([LOOPBACK] if loopback else [])]
+    if sum(map(bool, (devices, file, rtp, plugin))) > 1:
+        raise UsageError("give one of --device, --file, --rtp and --source")
+    if sdp is not None and rtp is None:
+        raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
+    notify = load_notify_settings(alerts) if alerts else None
+    with QuietInterrupts(), options.Loading(model, provider) as loading:
+        source = open_source(devices, file, speed, rtp, sdp, plugin)
+        _import_server(serve)
+        loaded = loading.result()
+    chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
+    baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
+    if notify:
+        chosen = chosen.model_copy(update={"alerts": notify.alerts})
+    if isinstance(source, RtpSource):
+        _wait(source)
+    run_session(
+        IgnoredChannels(source, ignore_channel) if ignore_channel else source,
+        loaded,
+        chosen,
+        port if serve else None,
+        as_json,
+        out,
+        stay,
+        About(participants=names(participants)),
+        sinks=[make_plugin("sinks", spec) for spec in sink or []],
+        baselines=baselines,
+        notify=notify,
+    )
+
+
+def demo(
+    speed: Speed = "1",
+    port: options.Port = 8765,
+    serve: options.Serve = True,
+    model: options.ModelName = "default",
+    stay: Stay = False,
+    as_json: options.AsJson = False,
+    out: options.OutDir = None,
+) -> None:
+    """The same on a bundled conversation of synthetic voices: nothing needed but this program."""
+    with QuietInterrupts(), options.Loading(model, "auto") as loading:
+        source = FileSource(DEMO, speed_of(speed))
+        _import_server(serve)
+        loaded = loading.result()
+    if not as_json:
+        typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
+    run_session(
+        source, loaded, MonitorSettings(), port if serve else None, as_json, out, stay, SPEAKERS
+    )
+
+
+def _wait(source: RtpSource) -> None:
+    """Wait until somebody sends to `source`; Ctrl-C ends the program."""
+    typer.echo(f"waiting for a sender: {source.name}", err=True)
+    try:
+        while not source.wait(0.5):
+            source.check()
+    except BaseException:
+        source.close()
+        raise
+
+
+def _import_server(wanted: bool) -> None:
+    """Import what serves, if it is wanted, while the model loads."""
+    if wanted:
+        import livemood.server  # noqa: F401

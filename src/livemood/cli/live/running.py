@@ -1,0 +1,106 @@
+"""One session on the command line: its outputs, its page, and what ends it."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livemood.cli.terminal.output import EventFile, Printer, ProgressLine, SessionOutput
+from livemood.cli.terminal.view import LiveView, PlainView, open_view
+from livemood.engine import About, AnyModel, BackgroundSession, MonitorSettings
+from livemood.engine.extensions import Sink, SinkThreads
+from livemood.model import Baseline
+from livemood.notify import Notifier, NotifySettings, Outbox
+from livemood.sources import BlockSource
+
+if TYPE_CHECKING:
+    from livemood.server import ServerThread
+
+
+def run_session(
+    source: BlockSource,
+    model: AnyModel,
+    settings: MonitorSettings,
+    port: int | None,
+    as_json: bool,
+    out: Path | None,
+    stay: bool,
+    about: About | None = None,
+    sinks: Sequence[Sink] = (),
+    baselines: Sequence[Baseline] = (),
+    notify: NotifySettings | None = None,
+) -> None:
+    """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
+    with ExitStack() as stack:
+        server = _serve(stack, port) if port is not None else None
+        outputs: list[SessionOutput] = []
+        if out is not None:
+            outputs.append(stack.enter_context(EventFile(out, source.name)))
+        view = None
+        if as_json:
+            outputs.append(stack.enter_context(Printer()))
+        else:
+            view = open_view(server.url, server.page) if server else open_view()
+            outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
+        threads = SinkThreads(sinks, live=source.live)
+        stack.callback(threads.close)
+        puts = [threads.put, *([server.publish] if server else [])]
+        if notify and (targets := notify.targets()):
+            puts.append(stack.enter_context(Notifier(targets, Outbox())))
+        session = BackgroundSession(source, model, settings, puts, about, baselines=baselines)
+        _show_how_far(stack, source, session, view)
+        with ended_by_signals(session) as interrupted:
+            with closing(session.events()) as events:
+                for event in events:
+                    for output in outputs:
+                        output.show(event)
+            while stay and server and not interrupted.wait(0.5):  # signals come in between
+                pass
+    if session.failure:
+        raise session.failure
+
+
+def _show_how_far(
+    stack: ExitStack,
+    source: BlockSource,
+    session: BackgroundSession,
+    view: LiveView | PlainView | None,
+) -> None:
+    """Let time go on in the view while nobody speaks, and say how much of a file was read."""
+    duration_s = getattr(source, "duration_s", None)
+    if view is not None:
+        view.follow(lambda: session.now_ms, duration_s)
+    shown = isinstance(view, LiveView) or sys.stdout.isatty()
+    if duration_s and not shown and sys.stderr.isatty():
+        stack.enter_context(ProgressLine(lambda: session.now_ms, duration_s))
+
+
+def _serve(stack: ExitStack, port: int) -> "ServerThread":
+    from livemood.server import ServerThread
+
+    return stack.enter_context(ServerThread(port))
+
+
+@contextmanager
+def ended_by_signals(session: BackgroundSession) -> Iterator[threading.Event]:
+    """The first Ctrl-C (or SIGTERM) ends the session in order; a second ends the program.
+
+    Gives what is set by the first.
+    """
+    interrupted = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        session.stop()
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,80 @@
+"""`livemood serve`: many sessions at once."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from livemood.engine.extensions import open_model
+from livemood.errors import UsageError
+
+Maybe = Annotated[Path | None, typer.Option(show_default=False)]
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="Settings: a TOML file.", envvar="LIVEMOOD_CONFIG")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on: 8765; 0 is any.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder for what is kept.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="What sessions may be for: a file.")] = None,
+    cert: Annotated[Path | None, typer.Option(help="TLS certificate chain, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
+    insecure_proxy: Annotated[
+        bool | None, typer.Option("--insecure-proxy", help="A reverse proxy does TLS.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="A shipped model, or a folder.")] = None,
+    provider: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any setting: limits.sessions=100."),
+    ] = None,
+) -> None:
+    """Take sound from many sources at once, keep timelines, serve them over HTTP and WebSocket."""
+    from livemood.server.serve.exposure import check_settings
+    from livemood.server.serve.serving import Service
+    from livemood.server.serve.settings import monitor_settings, read_settings
+
+    given = {
+        "host": host,
+        "port": port,
+        "data": data,
+        "policy": policy,
+        "cert": cert,
+        "key": key,
+        "insecure_proxy": insecure_proxy,
+        "model": model,
+        "provider": provider,
+    }
+    flags = {name: value for name, value in given.items() if value is not None}
+    settings = read_settings(config, _with_set(flags, values or []))
+    check_settings(settings)
+    loaded = open_model(settings.model, settings.provider)
+    monitor = monitor_settings(settings, loaded)
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    with Service(settings, loaded, monitor) as service:
+        typer.echo(f"serving at {service.url}", err=True)
+        while not stop.wait(1.0):  # a wait without end cannot be interrupted everywhere
+            pass
+        typer.echo("stopping: sessions are ended and written", err=True)
+
+
+def _with_set(flags: dict[str, Any], values: list[str]) -> dict[str, Any]:
+    """The flags with what `--set` adds to them."""
+    for given in values:
+        name, equals, value = given.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {given}: give NAME=VALUE, limits.sessions=100 say")
+        *groups, last = name.split(".")
+        place = flags
+        for group in groups:
+            place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                raise UsageError(f"--set {given}: {group} is no group of settings")
+        place[last] = value.split(",") if last in ("hosts", "origins") else value
+    return flags

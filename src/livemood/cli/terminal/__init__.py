@@ -1,0 +1,1 @@
+"""What a session looks like in a terminal: the live view, plain lines, JSON."""

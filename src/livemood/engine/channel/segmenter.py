@@ -1,0 +1,225 @@
+"""The reader's side of one channel: from the ring to speech, gaps and windows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from livemood.audio import Overrun, Samples, Span
+from livemood.engine.channel.intake import Intake, LostSound
+from livemood.engine.inference import Request, WindowReader
+from livemood.engine.settings import MonitorSettings
+from livemood.model import Baseline
+from livemood.speech import (
+    SpeechEnded,
+    SpeechGate,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    VoiceActivityDetector,
+    Windower,
+)
+from livemood.speech.gate import GateEvent
+
+
+@dataclass(frozen=True, slots=True)
+class WindowReady:
+    """All sound of a window is in the ring."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class GateOpened:
+    """Somebody speaks."""
+
+    start: int
+    """First sample of the speech."""
+    known: int
+    """The sample up to which the gate had listened when it opened."""
+
+
+StreamItem = GateOpened | SpeechEnded | LostSound | WindowReady
+
+
+class SpeechSegmenter:
+    """Gate and windows of one channel, all positions absolute samples at the model's rate."""
+
+    AT_ONCE = 16000
+    """Most samples listened to in one go, so that memory is bounded however much has come."""
+
+    QUIET_S = 0.2
+    """Sound heard in one go while nobody speaks, at most: see `_quiet`."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        model: WindowReader,
+        detector: VoiceActivityDetector,
+        settings: MonitorSettings,
+        baseline: Baseline | None = None,
+    ) -> None:
+        self._intake, self._ring = intake, intake.ring
+        self._model = model
+        self._rate = model.sample_rate
+        self._detector = detector
+        # Some keep what they know of the level when they begin afresh.
+        self._refresh: Callable[[], None] = getattr(detector, "refresh", detector.reset)
+        self._gate = SpeechGate(settings.gate, self._detector.frame_length, self._rate)
+        self.windower = Windower(settings.window, self._rate)
+        self._concealed = round(settings.longest_concealed_gap_s * self._rate)
+        self._reset_after = round(settings.gate.reset_s * self._rate)
+        # The first window of speech comes where it pauses, at the earliest: heard no later than
+        # that, it is on time.
+        gate, frame = settings.gate, self._detector.frame_length
+        self._quiet = round(min(self.QUIET_S, gate.start_s + gate.hang_over_s) * self._rate)
+        self._quiet = max(1, self._quiet // frame) * frame
+        self._position = 0
+        self._next_reset = self._reset_after
+        voice = model.baseline(baseline) if settings.baseline else None
+        self._state = model.new_state(voice)
+
+    def advance(self) -> list[StreamItem]:
+        """Listen to what has been written since: what was found, in the order of time.
+
+        Sound that cannot complete anything yet is left for later, to be heard in one go.
+        """
+        if not self._intake.has_news:
+            return []
+        self._intake.fetch()
+        found = self._advance()
+        self._intake.wake_at(self._next_due())
+        return found
+
+    def pause(self) -> list[StreamItem]:
+        """No sound comes for now: listen to all that came, and close the gate where it is."""
+        self._intake.fetch()
+        found = self._advance()
+        if self._gate.is_open:
+            self._restart(self._position, found)
+        self._intake.wake_at(self._next_due())
+        return found
+
+    def finish(self) -> list[StreamItem]:
+        """The stream ended: close the gate where it is."""
+        found = self._advance()
+        self._close(found)
+        return found
+
+    def _next_due(self) -> int:
+        """How far sound must have come before something can follow from it."""
+        if not self._gate.is_open:
+            return self._position + self._quiet
+        # A window on the grid, if voice goes on; else a pause or the end of the speech.
+        wanted = min(self.windower.next_end(self._position), self._gate.next_change)
+        frame = self._detector.frame_length
+        return self._position + max(1, -(-(wanted - self._position) // frame)) * frame
+
+    def _advance(self) -> list[StreamItem]:
+        length = self._detector.frame_length
+        found: list[StreamItem] = []
+        while True:
+            end = min(self._ring.end, self._position + self.AT_ONCE)
+            if self._intake.lost:
+                hole = self._intake.lost[0].span.start
+                if hole < self._position + length:
+                    self._lose(self._intake.lost.popleft(), found)
+                    continue
+                end = min(end, hole)
+            frames = (end - self._position) // length
+            if frames <= 0:
+                return found
+            span = Span(self._position, self._position + frames * length)
+            try:
+                sound = self._ring.read(span)
+            except Overrun as overrun:
+                self._overrun(overrun.oldest, found)
+                continue
+            self._listen(sound, found)
+
+    def begin(self) -> None:
+        """Another speech begins: what the model keeps of the one before does not count."""
+        self._model.forget(self._state)
+
+    def request(self, window: Span) -> Request:
+        """What the model needs to read `window`.
+
+        Raises `Overrun` if some of its sound has been overwritten.
+        """
+        return self._model.request(self._state, window, self._ring.read)
+
+    def _listen(self, sound: Samples, found: list[StreamItem]) -> None:
+        length = self._detector.frame_length
+        at = 0
+        while at < len(sound):
+            # Up to where the detector may have to begin afresh, and at least one frame.
+            fresh = self._gate.earliest_end
+            if not self._gate.is_open:
+                fresh = min(fresh, self._next_reset)
+            piece = max(1, -(-(fresh - self._position) // length)) * length
+            self._hear(self._detector.probabilities(sound[at : at + piece]), found)
+            at += piece
+        if self._gate.is_open:
+            self._windows(self.windower.advance(self._gate.speech_known_until), found)
+            self._next_reset = self._position + self._reset_after
+
+    def _hear(self, probabilities: Sequence[float], found: list[StreamItem]) -> None:
+        """Take the decisions on frames among which at most the last one calls for a reset."""
+        length, gate = self._detector.frame_length, self._gate
+        if gate.push_alike(probabilities):
+            self._position += len(probabilities) * length
+        else:
+            for probability in probabilities:
+                self._position += length
+                for event in gate.push(probability):
+                    self._gated(event, found)
+        if self._position >= self._next_reset:
+            if not gate.is_open:
+                self._refresh()
+            self._next_reset = self._position + self._reset_after
+
+    def _gated(self, event: GateEvent, found: list[StreamItem]) -> None:
+        if isinstance(event, SpeechStarted):
+            self.windower.open(event.start)
+            found.append(GateOpened(event.start, self._position))
+        elif isinstance(event, SpeechPaused):
+            self._windows(self.windower.advance(event.end), found)
+            self._windows(self.windower.pause(event.end), found)
+        elif isinstance(event, SpeechResumed):
+            self.windower.resume(event.at)
+        else:
+            self._ended(event, found)
+
+    def _ended(self, event: SpeechEnded, found: list[StreamItem]) -> None:
+        self._refresh()
+        self._next_reset = self._position + self._reset_after
+        found.append(event)
+
+    def _windows(self, spans: list[Span], found: list[StreamItem]) -> None:
+        found += [WindowReady(span) for span in spans]
+
+    def _close(self, found: list[StreamItem], position: int | None = None) -> None:
+        """Close the gate; with `position`, nothing before it counts from now on."""
+        if self._gate.is_open:
+            self._windows(self.windower.pause(self._gate.speech_known_until), found)
+        for event in self._gate.close(position):
+            if isinstance(event, SpeechEnded):
+                self._ended(event, found)
+
+    def _lose(self, lost: LostSound, found: list[StreamItem]) -> None:
+        if len(lost.span) > self._concealed:
+            self._restart(lost.span.end, found)
+        found.append(lost)
+
+    def _overrun(self, oldest: int, found: list[StreamItem]) -> None:
+        # A hole that the writer left may begin inside: it has its own cause.
+        hole = self._intake.lost[0].span.start if self._intake.lost else oldest
+        end = max(self._position, min(oldest, hole))
+        lost = LostSound(Span(self._position, end), "overrun")
+        self._restart(end if end > self._position else oldest, found)
+        found.append(lost)
+
+    def _restart(self, position: int, found: list[StreamItem]) -> None:
+        self._close(found, position)
+        self._refresh()
+        self.windower.restart(position)
+        self._position = position
+        self._next_reset = position + self._reset_after

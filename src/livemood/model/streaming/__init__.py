@@ -1,0 +1,1 @@
+"""Reading a stream step by step: the grid of steps, the state kept, and what advances it."""

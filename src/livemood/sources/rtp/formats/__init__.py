@@ -1,0 +1,1 @@
+"""What the payloads of a call mean, and how each becomes sound."""

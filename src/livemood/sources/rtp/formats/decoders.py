@@ -1,0 +1,33 @@
+"""What decodes each payload type of one sender."""
+
+from livemood.errors import UsageError
+from livemood.sources.rtp.formats.codec import Decode
+from livemood.sources.rtp.formats.convert import Converter
+from livemood.sources.rtp.formats.payload import PayloadTypes, RtpFormat
+
+
+class Decoders:
+    """Decoders by payload type, all of which give sound of one format's rate and channels."""
+
+    def __init__(self, form: RtpFormat, types: PayloadTypes) -> None:
+        """Raises `UsageError` if there is no decoder for `form`, or for one that fits it."""
+        self._form, self._types = form, types
+        self._opened: dict[int, Decode] = {}
+        # Types of the same format share a decoder, and with it the state of the codec.
+        shared: dict[RtpFormat, Decode] = {form: form.new_decoder()}
+        for number, other in types.sound.items():
+            if other.fits(form):
+                if other not in shared:
+                    shared[other] = other.new_decoder()
+                self._opened[number] = shared[other]
+
+    def get(self, payload_type: int) -> Decode | None:
+        """The decoder; none if nobody knows the type. Those of other rates open when first sent."""
+        found, form = self._opened.get(payload_type), self._types.sound.get(payload_type)
+        if found is not None or form is None:
+            return found
+        try:
+            self._opened[payload_type] = Converter(form, self._form)
+        except UsageError:
+            return None
+        return self._opened[payload_type]

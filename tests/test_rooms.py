@@ -1,0 +1,33 @@
+"""Rooms and modules stay small enough to find one's way in."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import livemood
+
+PACKAGE = Path(livemood.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = sorted({module.parent for module in MODULES})
+
+
+def name_of(path):
+    return str(path.relative_to(PACKAGE.parent))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=name_of)
+def test_no_room_has_more_than_sixteen_files(room):
+    assert len([path for path in room.iterdir() if path.is_file()]) <= 16
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_no_module_is_long_or_imports_more_than_twelve_of_ours(module):
+    text = module.read_text("utf-8")
+    assert len(text.splitlines()) < 340
+    ours = {
+        node.module
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("livemood")
+    }
+    assert len(ours) <= 12
