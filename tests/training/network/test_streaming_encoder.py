@@ -63,7 +63,9 @@ def test_sound_as_it_comes_reads_as_the_whole(model, exported, blocks, first):
     features = frames(blocks)
     with torch.no_grad():
         whole, _ = model.head.steps(model.encoder(features, first))
-    assert np.abs(StreamRunner(exported).votes(features.numpy(), first) - whole.numpy()).max() < 1e-4
+    assert (
+        np.abs(StreamRunner(exported).votes(features.numpy(), first) - whole.numpy()).max() < 1e-4
+    )
 
 
 def test_a_stream_reads_the_same_alone_and_beside_others(exported):
@@ -143,5 +145,5 @@ def test_a_damaged_or_missing_file_is_told(tmp_path):
     known = {hashlib.sha256(path.read_bytes()).hexdigest(): "checkpoint"}
     with pytest.raises(ModelError, match="cannot be read"):
         read_weights(path, known)
-    with pytest.raises(ModelError, match="no weights of Whisper tiny.en in"):
+    with pytest.raises(ModelError, match=r"no weights of Whisper tiny\.en in"):
         find_weights(tmp_path / "none")

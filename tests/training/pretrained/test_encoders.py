@@ -292,3 +292,18 @@ def test_a_low_rank_encoder_gives_what_the_whole_one_gave(weights, corpora, tmp_
     arguments[1] = few
     with pytest.raises(UsageError, match="too little speech"):
         run(["encoders", "low-rank", *map(str, arguments)])
+
+
+def test_whisper_loads_whole_and_is_worth_something(weights, clips):
+    source = open_encoder("whisper-tiny-en", weights)
+    check(source)
+    folds = make_folds("group:2", clips)
+    known, at_random = (
+        np.mean(
+            probe(
+                embeddings(open_encoder("whisper-tiny-en", weights, weights=w), clips), clips, folds
+            )
+        )
+        for w in (True, False)
+    )
+    assert known > at_random + 5

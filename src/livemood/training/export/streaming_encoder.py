@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from livemood.errors import ModelError
-from livemood.model.pooling import BASELINE, MOMENTS, encoded
+from livemood.model.network.pooling import BASELINE, MOMENTS, encoded
 from livemood.training.network.streaming_encoder import (
     BLOCK_FRAMES,
     BLOCK_STEPS,
@@ -100,13 +101,14 @@ class Streaming(nn.Module):
         self.project = _Product(weight, head.project.bias - weight @ head.input_mean)
         self.score = _Product(head.score.weight, head.score.bias)
         self.speech = _Product(head.speech.weight, head.speech.bias)
-        self.given = _Product(head.gru.weight_ih_l0, head.gru.bias_ih_l0)
-        self.state = _Product(head.gru.weight_hh_l0, head.gru.bias_hh_l0)
+        gru = head.gru.state_dict()
+        self.given = _Product(gru["weight_ih_l0"], gru["bias_ih_l0"])
+        self.state = _Product(gru["weight_hh_l0"], gru["bias_hh_l0"])
         self.units, self.mels = head.units, stack.mels
-        self.heads, self.width = stack.blocks[0].attn.heads, stack.width  # type: ignore[union-attr]
+        self.heads, self.width = cast(Block, stack.blocks[0]).attn.heads, stack.width
         places = stack.positional_embedding[: TURN_BLOCKS * BLOCK_STEPS]
         self.places: Tensor
-        self.register_buffer("places", places.unflatten(0, (TURN_BLOCKS, BLOCK_STEPS)).clone())
+        self.register_buffer("places", places.view(TURN_BLOCKS, BLOCK_STEPS, -1).clone())
 
     @property
     def kept(self) -> list[str]:
@@ -116,7 +118,9 @@ class Streaming(nn.Module):
     def forward(
         self, features: Tensor, age: Tensor, block: Tensor, state: Tensor, *kept: Tensor
     ) -> tuple[Tensor, ...]:
-        """`features` (batch, 27, mels), `age` (batch, kept) in blocks and 0 for none, `block`
+        """One block of each stream.
+
+        `features` (batch, 27, mels), `age` (batch, kept) in blocks and 0 for none, `block`
         (batch,) of the stream, `state` (batch, units), kept keys and values (batch, heads, kept,
         width of one) of each block.
 
@@ -244,9 +248,7 @@ class StreamRunner:
     def __init__(self, path: Path) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._outputs = [o.name for o in self._session.get_outputs()]
 
     def feeds(self, features: NDArray[np.float32], first: int = 0) -> Iterator[tuple[Feed, Feed]]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livemood.audio.block import Samples
-from livemood.model.features import FeatureSettings, LogMel
+from livemood.model.features import FeatureSettings
+from livemood.model.features.front_end import FrontEnd
 from livemood.training.data.cache import kept_array
 from livemood.training.data.clips import Clip, read_clip
 from livemood.training.data.speech import trimmed
@@ -45,7 +46,8 @@ class FrozenSteps:
     ) -> None:
         """`shared` names in words all that `change` depends on."""
         self._encoder, self._settings = encoder.eval().requires_grad_(False), features
-        self._front_end, self._change, self._seed = LogMel(features), change, seed
+        self._front_end = FrontEnd(features, first=CONTEXT_FRAMES, group=BLOCK_FRAMES)
+        self._change, self._seed = change, seed
         digest = hashlib.sha256(f"{seed} {shared} {features!r}".encode())
         for value in encoder.state_dict().values():
             digest.update(value.numpy().tobytes())

@@ -38,7 +38,7 @@ class StepBatch(Batch):
     def to(self, device: torch.device) -> "StepBatch":
         """The same on another device."""
         parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return StepBatch(**{k: None if v is None else v.to(device) for k, v in parts.items()})
+        return StepBatch(**{k: None if v is None else v.to(device) for k, v in parts.items()})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def statistics_of(
     """Pooled statistics (clips, values) of the first `longest` steps of clips."""
     head.eval()
     found = []
-    for part in clips.split(CHUNK):
+    for part in torch.split(clips, CHUNK):
         x, present = steps.cut(part, longest, copy=copy)
         found.append(head.pool(head.steps(x)[0], present))
     return torch.cat(found)
@@ -218,12 +218,15 @@ def draw_odds(
     corpora, labels = (np.array([getattr(c, k) for c in clips]) for k in ("corpus", "label"))
     for rows in _rows(corpora):
         found = np.unique(labels[rows])
-        wanted = {str(name): voices.neutral_share if name == voices.neutral else 1.0 for name in found}
+        wanted = {
+            str(name): voices.neutral_share if name == voices.neutral else 1.0 for name in found
+        }
         for name in found:
             own = rows & (labels == name)
             odds[own] = wanted[str(name)] / sum(wanted.values()) / own.sum()
         odds[rows] *= np.asarray(shares)[rows]
-    return odds / odds.sum()
+    out: NDArray[np.float64] = odds / odds.sum()
+    return out
 
 
 def _labels_of_corpora(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
@@ -252,9 +255,7 @@ def learn_not_speech(
     mean, scale = every.mean(0), every.std(0) + 1e-3
     layer = nn.Linear(every.shape[1], 1)
     nn.init.zeros_(layer.weight)
-    optimizer = torch.optim.LBFGS(
-        layer.parameters(), max_iter=100, line_search_fn="strong_wolfe"
-    )
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -271,12 +272,21 @@ def learn_not_speech(
         head.speech.bias.copy_(layer.bias - weight[0] @ mean)
 
 
+def teach_not_speech(head: VoiceHead, speech: StepSet, sounds: StepSet, longest: int) -> None:
+    """Teach the head which sounds are no speech."""
+    told = (
+        means_of(head, steps, torch.arange(steps.lengths.shape[1]), longest)
+        for steps in (speech, sounds)
+    )
+    learn_not_speech(head, *told)
+
+
 @torch.no_grad()
 def means_of(head: VoiceHead, steps: StepSet, clips: Tensor, longest: int) -> Tensor:
     """The mean (clips, pooled) of what the first `longest` steps of clips say."""
     head.eval()
     found = []
-    for part in clips.split(CHUNK):
+    for part in torch.split(clips, CHUNK):
         x, present = steps.cut(part, longest)
         said = head.steps(x)[0] * present[..., None]
         found.append(said.sum(1) / present.sum(1, keepdim=True))

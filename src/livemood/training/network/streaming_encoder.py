@@ -5,13 +5,16 @@ keys and values of those are kept. What is pooled of a window is related to the 
 before it is read; see `livemood.model.baseline`.
 """
 
+from pathlib import Path
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from livemood.model.pooling import LEAST_VARIANCE
+from livemood.errors import ModelError
+from livemood.model.network.pooling import LEAST_VARIANCE
 from livemood.training.network.whisper import WhisperStack
+from livemood.training.network.whisper_weights import find_weights, read_weights
 
 BLOCK_FRAMES: Final = 24
 """Frames of 10 ms in a block."""
@@ -54,7 +57,20 @@ class StreamingEncoder(nn.Module):
         x = self.stack.stem(features, first % TURN_BLOCKS * BLOCK_STEPS)
         mask = block_causal(x.shape[1], first % TURN_BLOCKS).to(x.device)
         said = torch.cat(self.stack.through(x, mask), 2)
-        return said.unflatten(1, (-1, BLOCK_STEPS // VOTES)).mean(2)
+        return said.view(len(said), -1, BLOCK_STEPS // VOTES, self.width).mean(2)
+
+
+def pretrained_encoder(folder: Path, blocks: int) -> StreamingEncoder:
+    """Whisper's first `blocks` blocks with the weights of tiny.en in `folder`.
+
+    Raises `ModelError` if they cannot be had or do not fit.
+    """
+    stack = WhisperStack(blocks)
+    try:
+        stack.load(read_weights(find_weights(folder)))
+    except ValueError as error:
+        raise ModelError(str(error)) from None
+    return StreamingEncoder(stack)
 
 
 class VoiceHead(nn.Module):

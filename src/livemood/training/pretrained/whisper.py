@@ -7,7 +7,7 @@ from torch import Tensor
 
 from livemood.errors import ModelError
 from livemood.model.features import WHISPER, FeatureSettings
-from livemood.model.mel import mel_filters
+from livemood.model.features.mel import mel_filters
 from livemood.training.network.whisper import WhisperStack
 from livemood.training.network.whisper_weights import find_weights, read_weights
 from livemood.training.pretrained.base import PretrainedEncoder
@@ -23,8 +23,6 @@ class WhisperEncoder(PretrainedEncoder):
 
     sample_rate = 16000
     frames_per_second = 50.0
-    layers = (384,) * 5
-
     def __init__(self, stack: WhisperStack | None = None) -> None:
         super().__init__()
         self.stack = stack or WhisperStack()
@@ -48,7 +46,8 @@ class WhisperEncoder(PretrainedEncoder):
         power = torch.fft.rfft(frames, n=s.fft_length).abs().square() @ self.bands
         values = power.clamp_min(s.log_offset).log10()
         loudest = values.amax((1, 2), keepdim=True)
-        return (values.maximum(loudest - 8.0) + 4.0) / 4.0
+        out: Tensor = (values.maximum(loudest - 8.0) + 4.0) / 4.0
+        return out
 
     def stem(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The two convolutions and the positions."""
