@@ -21,7 +21,7 @@ from livemood.server.sessions.follow import follow
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.sessions import Sessions
-from livemood.server.spec import MOST_CHANNELS, Name, SessionRecord, SessionSpec
+from livemood.server.spec import MOST_CHANNELS, Name, Rules, SessionRecord, SessionSpec
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Start(BaseModel):
     retention_days: float | None = None
     keep_sound: bool = False
     keep_baselines: bool = False
+    alerts: Rules = ()
 
     @property
     def about(self) -> dict[str, object]:

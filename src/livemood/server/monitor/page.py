@@ -77,7 +77,7 @@ def about(
     purposes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """What `GET /v1/about` answers: what a page needs to know of its server."""
-    known = ("sessions", "stream", "whip", "tokens", "markers", "report")
+    known = ("sessions", "stream", "whip", "tokens", "markers", "report", "recordings", "alerts")
     return {
         "version": __version__,
         "mode": mode,

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from livemood.audio import AudioBlock
@@ -34,6 +35,8 @@ class OpenSession:
         self.log.session = record.id
         self.since = time.monotonic()
         self.live: LiveSession | None = None
+        self.stop_reading: Callable[[], None] | None = None
+        """Ends the reading of an uploaded recording; none where sound comes live."""
         self.baselines: list[Baseline] = []
         """Of the voices on its channels, where they are to be kept."""
         self.settled = threading.Event()
