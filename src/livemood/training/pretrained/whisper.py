@@ -23,6 +23,7 @@ class WhisperEncoder(PretrainedEncoder):
 
     sample_rate = 16000
     frames_per_second = 50.0
+
     def __init__(self, stack: WhisperStack | None = None) -> None:
         super().__init__()
         self.stack = stack or WhisperStack()
