@@ -1,6 +1,8 @@
 """`livemood data`: datasets of labelled speech. The options."""
 
-from collections.abc import Iterator
+import json
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -168,3 +170,66 @@ def guide(
     typer.echo(
         f"{found.name}: {len(found.labels)} labels" + (f"; {check} keeps to it" if check else "")
     )
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[int], None] | None]:
+    """A function to tell how many items are done; none where nobody looks at a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with typer.progressbar(length=total, file=sys.stderr) as bar:
+        yield lambda number: bar.update(number - bar.pos)
+
+
+@app.command("features")
+def features(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .csv or .parquet file.")],
+    groups: Annotated[
+        str | None,
+        typer.Option(help="Of mfcc, log-mel, spectrum, zcr, energy, f0, rhythm, periods: A,B."),
+    ] = None,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="A row for each 10 ms, not one for each item.")
+    ] = False,
+) -> None:
+    """Compute features of the voice: MFCC, energy, F0, rate, pauses, jitter and more."""
+    with desk("features"):
+        from livemood.datasets.acoustics.functionals import GROUPS
+        from livemood.datasets.acoustics.table import write_features
+        from livemood.datasets.manifest import read_items
+
+        items = read_items(manifest)
+        chosen = tuple(groups.split(",")) if groups else GROUPS
+        with progress(len(items)) as done:
+            rows = write_features(items, out, chosen, frames=frames, done=done)
+    typer.echo(f"{out}: {rows} rows")
+
+
+@app.command("check")
+def check(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the report.")],
+    most: Annotated[int, typer.Option(min=20, help="Look at no more items than these.")] = 3000,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if something is found.")
+    ] = False,
+) -> None:
+    """Look for what is wrong in a dataset before you train: leaks, duplicates, faulty sound."""
+    with desk("check"):
+        from livemood.datasets.manifest import read_items, write_text
+        from livemood.datasets.quality.check import check as look
+        from livemood.datasets.quality.check import sample
+        from livemood.datasets.quality.page import quality_page
+
+        items = sample(read_items(manifest), most)
+        with progress(len(items)) as done:
+            found = look(items, done)
+        write_text(out / "quality.html", quality_page(found, str(manifest)))
+        write_text(out / "quality.json", json.dumps(found, indent=1) + "\n")
+    for finding in found["findings"]:
+        typer.echo(f"{finding['kind']}: {finding['text']}")
+    if strict and found["findings"]:
+        raise LivemoodError(f"{len(found['findings'])} things were found: see {out}/quality.html")
+    typer.echo(f"{len(found['findings'])} findings; written to {out}")
