@@ -7,10 +7,10 @@ import typer
 
 from livemood.cli import options
 from livemood.cli.interrupt import QuietInterrupts
-from livemood.cli.live.live_source import open_source, speed_of, wait_for_sender
-from livemood.cli.live.purpose import open_preset
+from livemood.cli.live.driver_noise import without_driver_noise
+from livemood.cli.live.live_source import Asked, open_source, speed_of, wait_for_sender
 from livemood.cli.live.running import run_session
-from livemood.cli.sound_files import names
+from livemood.cli.sound_files import names, raw_format
 from livemood.engine import About, MonitorSettings
 from livemood.errors import UsageError
 from livemood.notify import load_notify_settings
@@ -26,6 +26,7 @@ Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast
 
 
 def listen(
+    ctx: typer.Context,
     device: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,8 +38,19 @@ def listen(
     loopback: Annotated[
         bool, typer.Option("--loopback", help="What the computer plays: --device loopback.")
     ] = False,
-    file: Annotated[Path | None, typer.Option(help="A sound file instead of a microphone.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            help="A sound or video file instead of a microphone, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
     speed: Speed = "1",
+    track: options.Track = None,
+    rate: options.RawRate = None,
+    encoding: options.RawEncoding = None,
+    channels: options.RawChannels = None,
+    urls: options.Urls = False,
     rtp: Annotated[
         str | None, typer.Option(help="A call: HOST:PORT to receive RTP at.", show_default=False)
     ] = None,
@@ -54,11 +66,6 @@ def listen(
     sink: Annotated[
         list[str] | None,
         typer.Option(help="A plug-in that takes the events: NAME or NAME:ARGUMENT; repeatable."),
-    ] = None,
-    preset: options.PresetName = None,
-    consent: Annotated[
-        str | None,
-        typer.Option(help="Reference to the consent of those who speak.", show_default=False),
     ] = None,
     window: options.WindowS = None,
     hop: options.HopS = None,
@@ -83,24 +90,23 @@ def listen(
         typer.Option(help="Rules, and whom to tell: a TOML file.", show_default=False),
     ] = None,
     stay: Stay = False,
+    open_page: options.Open = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
     """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
     devices = [*(device or []), *([LOOPBACK] if loopback else [])]
-    if sum(map(bool, (devices, file, rtp, plugin))) > 1:
-        raise UsageError("give one of --device, --file, --rtp and --source")
-    if sdp is not None and rtp is None:
-        raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
+    if open_page and not serve:
+        raise UsageError("--open shows the page that is served: leave --no-serve out")
+    raw = raw_format(rate, encoding, channels)
+    asked = Asked(devices, file, speed, track, raw, urls, rtp, sdp, plugin)
     notify = load_notify_settings(alerts) if alerts else None
-    kept, purpose = open_preset(preset, consent)
+    ctx.with_resource(without_driver_noise())
     with QuietInterrupts(), options.Loading(model, provider) as loading:
-        source = open_source(devices, file, speed, rtp, sdp, plugin)
+        source = open_source(asked)
         _import_server(serve)
         loaded = loading.result()
-    chosen = options.settings(
-        window, hop, budget_ms, vad, loaded, baseline=use_baseline, preset=kept
-    )
+    chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
     baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
     if notify:
         chosen = chosen.model_copy(update={"alerts": notify.alerts})
@@ -113,10 +119,11 @@ def listen(
         as_json,
         out,
         stay,
-        About(purpose, consent, names(participants)),
+        About(participants=names(participants)),
         sinks=[make_plugin("sinks", spec) for spec in sink or []],
         baselines=baselines,
         notify=notify,
+        open_page=open_page,
     )
 
 
@@ -126,6 +133,7 @@ def demo(
     serve: options.Serve = True,
     model: options.ModelName = "default",
     stay: Stay = False,
+    open_page: options.Open = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
@@ -137,7 +145,15 @@ def demo(
     if not as_json:
         typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
     run_session(
-        source, loaded, MonitorSettings(), port if serve else None, as_json, out, stay, SPEAKERS
+        source,
+        loaded,
+        MonitorSettings(),
+        port if serve else None,
+        as_json,
+        out,
+        stay,
+        SPEAKERS,
+        open_page=open_page,
     )
 
 

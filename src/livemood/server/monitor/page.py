@@ -57,11 +57,13 @@ def page_routes(mode: Literal["monitor", "service"]) -> list[BaseRoute]:
     """The routes of the pages.
 
     `monitor`: `/` is the live page of the one session. `service`: `/` is the list of sessions,
-    `/sessions/ID` the page of one, `/speak` the page that sends its own microphone.
+    `/sessions/ID` the page of one, `/speak` the page that sends its own microphone. Both:
+    `/overlay` shows panels on nothing, to lie over a video.
     """
     pages = {"/": "live.html"}
     if mode == "service":
         pages = {"/": "sessions.html", "/sessions/{id}": "live.html", "/speak": "live.html"}
+    pages["/overlay"] = "overlay.html"
     routes: list[BaseRoute] = [
         Route(path, _page(name, speaks=path == "/speak")) for path, name in pages.items()
     ]

@@ -1,9 +1,9 @@
 import { $, say } from "./dom.js";
 import { keep, kept } from "./kept.js";
+import { anywhere, onTimeline } from "./keys.js";
 import { clock, t } from "./text.js";
+import { SPANS } from "./view.js";
 
-/** What the buttons of the page show, in ms, in their order. */
-const SPANS = [15_000, 60_000, 120_000, 600_000, Infinity];
 const EVERYWHERE = "livemood.keys";
 
 /** Buttons, keys and dragging that move the view through time. */
@@ -20,7 +20,7 @@ export class Controls {
     this.paused = $("#paused");
     this.everywhere = $("#keys");
     this.ranges = [...document.querySelectorAll("input[name=range]")];
-    this.pause.onclick = () => this.#do(() => this.#toggle());
+    this.pause.onclick = () => this.#do(() => view.toggle(now()));
     this.jump.onclick = () => this.#do(() => view.follow());
     for (const [i, range] of this.ranges.entries()) {
       range.onchange = () => this.#do(() => view.zoom(SPANS[i], now()));
@@ -33,7 +33,7 @@ export class Controls {
   /** Let keys and dragging on the timeline's canvas move the view. */
   attach(canvas, pointing, plot) {
     canvas.addEventListener("keydown", (event) => {
-      const move = this.#key(event) ?? this.#shortcut(event);
+      const move = onTimeline(event, this.view, this.now(), this.ended);
       if (!move) return;
       event.preventDefault();
       pointing.pointed = true;
@@ -75,11 +75,6 @@ export class Controls {
     this.touched();
   }
 
-  #toggle() {
-    if (this.view.live) this.view.pause(this.now());
-    else this.view.follow();
-  }
-
   /** Keys that mean the same wherever the focus is, unless somebody types or a question is open. */
   #anywhere(event) {
     const { target } = event;
@@ -88,48 +83,9 @@ export class Controls {
     // Space presses what it is on.
     const pressed = event.key === " " && target.closest?.("button, summary");
     if (target.closest?.(takes) || pressed) return;
-    const move = this.#shortcut(event);
+    const move = anywhere(event, this.view, this.now(), this.ended);
     if (!move) return;
     event.preventDefault();
     this.#do(move);
-  }
-
-  #shortcut({ key, repeat, ctrlKey, altKey, metaKey }) {
-    if (ctrlKey || altKey || metaKey) return null;
-    const moves = {
-      " ": () => this.ended || repeat || this.#toggle(),
-      "+": () => this.#zoom(-1),
-      "=": () => this.#zoom(-1),
-      "-": () => this.#zoom(1),
-    };
-    return moves[key];
-  }
-
-  #key({ key, shiftKey, ctrlKey, altKey, metaKey }) {
-    if (ctrlKey || altKey || metaKey) return null;
-    const { view } = this;
-    const now = this.now();
-    const at = view.cursorMs ?? view.endMs ?? now;
-    const step = Math.max(250, Math.min(view.spanMs, now) / (shiftKey ? 12 : 120));
-    const moves = {
-      ArrowLeft: () => view.point(at - step, now),
-      ArrowRight: () => view.point(at + step, now),
-      PageUp: () => view.point(at - 60 * step, now),
-      PageDown: () => view.point(at + 60 * step, now),
-      Home: () => view.point(0, now),
-      End: () => this.#toEnd(),
-      Escape: () => (view.cursorMs = null),
-    };
-    return moves[key];
-  }
-
-  #toEnd() {
-    this.view.follow();
-    if (this.ended) this.view.point(this.now(), this.now());
-  }
-
-  #zoom(by) {
-    const at = SPANS.indexOf(this.view.spanMs) + by;
-    this.view.zoom(SPANS[Math.max(0, Math.min(SPANS.length - 1, at))], this.now());
   }
 }

@@ -32,18 +32,26 @@ export function currentLanguage() {
   return language;
 }
 
-/** Speak `code` from now on, and tell everybody who shows words. */
+/** Speak `code` from now on, on this page and on those that are opened later. */
 export function setLanguage(code) {
+  keep(KEPT, code);
+  speak(code);
+  fill(document);
+}
+
+/** Speak `code` here, and tell everybody who shows words; one that there are no words in is none. */
+export function speak(code) {
+  if (!Object.hasOwn(strings, code)) return;
   language = code;
   locale = localeOf(code);
-  keep(KEPT, code);
   formats.clear();
-  fill(document);
   for (const listener of listeners) listener();
 }
 
+/** Call `listener` whenever words are to be said anew; gives what ends that. */
 export function onLanguage(listener) {
   listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 /** The words for `key`, with `{name}` replaced from `values`. */

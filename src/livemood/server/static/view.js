@@ -1,3 +1,5 @@
+/** How long a stretch may be shown, in ms. */
+export const SPANS = [15_000, 60_000, 120_000, 600_000, Infinity];
 const USUAL_MS = 120_000;
 /** No view is shorter, however young the session. */
 const SHORTEST_MS = 15_000;
@@ -36,6 +38,12 @@ export class View {
     this.endMs = now;
   }
 
+  /** Pause, or follow again. */
+  toggle(now) {
+    if (this.live) this.pause(now);
+    else this.follow();
+  }
+
   follow() {
     this.endMs = null;
     this.cursorMs = null;
@@ -48,6 +56,12 @@ export class View {
     }
     this.spanMs = spanMs;
     this.chosen = true;
+  }
+
+  /** Show more, or less with a negative `by`. */
+  step(by, now) {
+    const at = SPANS.findIndex((ms) => ms >= this.spanMs) + by;
+    this.zoom(SPANS[Math.max(0, Math.min(SPANS.length - 1, at))], now);
   }
 
   /** Let the view end at `ms`; where it reaches what comes, it follows that. */
