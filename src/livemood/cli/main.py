@@ -8,6 +8,7 @@ import typer
 from livemood import __version__
 from livemood.cli import files, live, research, serving
 from livemood.cli.doctor import doctor
+from livemood.cli.interrupt import BEGINNING
 from livemood.cli.inventory import devices, models
 from livemood.cli.research.training import sources
 from livemood.cli.terminal.plain import plain_lines
@@ -37,11 +38,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
     ] = False,
 ) -> None:
     """Options before the command."""
+    BEGINNING.stop()
 
 
 def main() -> None:
