@@ -1,8 +1,11 @@
-"""Commands for people who make models. They need the extra `train`, and load it when they run."""
+"""Commands for people who make models, and datasets for them.
 
-from livemood.cli.research import encoders, training
+They need the extra `train`, or `data`, and load it when they run.
+"""
+
+from livemood.cli.research import data, encoders, training
 
 COMMANDS = (training.train, training.search, training.evaluate)
 """In the order in which `livemood --help` lists them."""
-GROUPS = {"encoders": encoders.app}
+GROUPS = {"encoders": encoders.app, "data": data.app}
 """Commands with commands of their own, by name."""

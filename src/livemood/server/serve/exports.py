@@ -15,6 +15,7 @@ from livemood.server.refused import Refused
 from livemood.server.sessions.sessions import Sessions
 from livemood.timeline.events import parse_event
 from livemood.timeline.export import EXPORTS
+from livemood.timeline.export import MEDIA as MEDIA
 from livemood.timeline.timeline import Timeline
 
 PIECE = 65_536
