@@ -147,7 +147,7 @@ def measure_page(browser, minutes, seconds, seed):
         feeder.minutes(minutes - 10)
         in_the_end = heap_mb(browser)
         late = feeder.live(seconds)
-        browser.execute_script("document.querySelectorAll('input[name=range]')[2].click()")
+        browser.execute_script("document.querySelectorAll('input[name=range]')[4].click()")
         whole = feeder.live(seconds)
         taken = browser.execute_script("return livemoodPage.store.taken")
     return {

@@ -147,7 +147,7 @@ def everything(browser, out, only):
         service() as served,
         tempfile.TemporaryDirectory() as folder,
     ):
-        (_, record), *_ = served.archive.sessions.find(limit=9, state="ended")
+        (_, record), *_ = served.storage.sessions.find(limit=9, state="ended")
         session = f"{served.url}/sessions/{record.id}"
         pages = {
             "live": (live.page, drawn),

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import soundfile as sf
+from data_command import data
 from typer.testing import CliRunner
 
 from livemood.cli.main import app
@@ -14,15 +15,6 @@ from livemood.datasets.manifest import read_items
 from livemood.errors import LivemoodError
 
 FOLDERS = ("audformat", "emobox", "kaldi", "textgrid", "eaf", "audacity", "folders")
-
-
-def data(*arguments):
-    """What `livemood data` does. What it raises is raised."""
-    done = CliRunner().invoke(app, ["data", *map(str, arguments)])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def test_changes_are_told_to_screen_readers_at_most_every_few_seconds(browser, s
     for seq in range(first + 1, first + 21):
         label = ("happy", "sad")[seq % 2]
         server.publish(reading.model_copy(update={"seq": seq, "label": label}))
-        browser.until(f"livemoodPage.panels()[0].root.dataset.seq === '{seq}'")
+        browser.until(f"livemoodPage.stage.panels[0].root.dataset.seq === '{seq}'")
     browser.until("window.told.length === 2")
     (early, before), (late, after) = browser.js("return window.told")
     assert late - early > 4900
@@ -81,7 +81,7 @@ def test_all_that_happens_is_told_once(browser, server, demo_events):
         (stage(now, kind["session.started"], speech, reading), "Channel 1: happy, 60%"),
         (stage(now + 500, at(reading, 0, now + 500)), ""),
         (stage(now + 1000, pause), ""),
-        (stage(now + 3100), "Channel 1: silence"),
+        (stage(now + 3100), "Channel 1: silent"),
         (stage(now + 9000), ""),
         (stage(now + 10_000, at(speech, now + 9000, now + 9200)), ""),
         (stage(now + 10_250, at(reading, now + 9000, now + 10_250)), "Channel 1: happy, 60%"),

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
+from selenium.webdriver.common.keys import Keys
 from test_page_inside import before_each_page
 from test_page_view import DRAWN, show
 
@@ -31,12 +32,13 @@ after("fill", (canvas) => (canvas.most = Math.max(canvas.most, canvas.boxes)));
 
 LOOK = """
 const { look } = await import("/static/palette.js");
-const { chart, channel } = livemoodPage.panels()[0];
-const { bands, layout } = chart;
+const { timeline: chart, chances } = livemoodPage.stage;
+const [{ bands, channel }] = chart.lanes;
+const stack = chances[0].stack;
 /** Pixels about a time and a place, [red, green, blue] each; [] where nothing is drawn. */
-const pixels = (ms, y, wide = 3, high = 2) => {
-    const [left, top] = [Math.round(chart.x(ms)) - wide, Math.round(y) - high];
-    const { data } = chart.pen.getImageData(left, top, 2 * wide + 1, 2 * high + 1);
+const pixels = (ms, y, wide = 3, high = 2, on = chart) => {
+    const [left, top] = [Math.round(on.x(ms)) - wide, Math.round(y) - high];
+    const { data } = on.pen.getImageData(left, top, 2 * wide + 1, 2 * high + 1);
     return Array.from({ length: data.length / 4 }, (_, i) =>
         data[4 * i + 3] ? [...data.slice(4 * i, 4 * i + 3)] : []);
 };
@@ -77,12 +79,14 @@ def numbered(events):
 
 def test_readings_are_areas_and_lines_in_the_colours_of_what_they_say(browser, server, flat):
     show(browser, server, flat)
+    browser.find("#probabilities summary").send_keys(Keys.ENTER)
     browser.choose("#theme", "light")
     found = browser.later(
         DRAWN
         + LOOK
         + """
-        const { probabilities: p, affect } = bands;
+        const { affect } = bands;
+        const { probabilities: p } = stack.bands;
         const [shares] = args;
         const found = { areas: {} };
         let sum = 0;
@@ -90,18 +94,19 @@ def test_readings_are_areas_and_lines_in_the_colours_of_what_they_say(browser, s
             const share = shares[label];
             const middle = p.top + p.height * (sum + share / 2);
             sum += share;
-            if (share > 0.2) found.areas[label] = like(pixels(15_000, middle), look(label).colour);
+            const there = pixels(15_000, middle, 3, 2, stack);
+            if (share > 0.2) found.areas[label] = like(there, look(label).colour);
             if (label === "neutral") found.border = p.top + p.height * sum;
         }
         // In each column across the border of the two areas, how dark it gets.
-        const across = pixels(15_000, found.border, 6, 2);
+        const across = pixels(15_000, found.border, 6, 2, stack);
         const columns = Array.from({ length: 13 }, (_, x) => across.filter((_, i) => i % 13 === x));
         const light = ([r, g, b]) => (r + g + b) / 3;
         found.lightest = Math.max(...columns.map((c) => Math.min(...c.map(light))));
         const at = (value) => affect.top + (affect.height * (1 - value)) / 2;
         found.valence = like(pixels(15_000, at(0.5), 8), "valence");
         found.arousal = like(pixels(15_000, at(-0.5), 8), "arousal");
-        found.before = pixels(37_000, p.top + p.height / 3).flat();
+        found.before = pixels(37_000, p.top + p.height / 3, 3, 2, stack).flat();
         return found;
         """,
         flat[10]["probabilities"],
@@ -119,7 +124,7 @@ def test_readings_are_areas_and_lines_in_the_colours_of_what_they_say(browser, s
 def test_segments_speech_gaps_markers_and_the_cursor_are_drawn(browser, server, flat):
     base = {"session": flat[0]["session"], "time": flat[0]["time"]}
     gap = Gap(
-        **base, channel=0, start_ms=62_000, end_ms=68_000, cause="packet_loss", samples=96_000
+        **base, channel=0, start_ms=62_000, end_ms=82_000, cause="packet_loss", samples=320_000
     )
     marker = Marker(**base, start_ms=50_000, end_ms=50_000, note="asks for a refund")
     more = [marker.model_dump(mode="json"), gap.model_dump(mode="json")]
@@ -133,7 +138,8 @@ def test_segments_speech_gaps_markers_and_the_cursor_are_drawn(browser, server, 
             + DRAWN
             + LOOK
             + """
-            const { ribbon, speech, probabilities: p, affect } = bands;
+            const { ribbon, speech, affect } = bands;
+            const free = affect.top + 0.3 * affect.height;
             const middle = speech.top + speech.height / 2;
             const low = affect.top + 0.8 * affect.height;
             const inGap = pixels(63_500, low, 8, 12);
@@ -146,8 +152,8 @@ def test_segments_speech_gaps_markers_and_the_cursor_are_drawn(browser, server, 
                 thin: like(pixels(35_000, middle), "line"),
                 hatches: like(inGap, "lost", 60),
                 between: like(inGap, "surface"),
-                marker: like(pixels(50_000, p.top + p.height / 3, 2, 10), "accent", 40),
-                cursor: like(pixels(55_000, p.top + p.height / 3, 2, 10), "ink"),
+                marker: like(pixels(50_000, free, 2, 10), "accent", 40),
+                cursor: like(pixels(55_000, free, 2, 10), "ink"),
             };
             """
         )
@@ -160,7 +166,7 @@ def test_segments_speech_gaps_markers_and_the_cursor_are_drawn(browser, server, 
     assert found["hatches"] > 20
     assert found["between"] > 100
     # A dashed line has as much between its dashes.
-    assert 8 <= found["marker"] <= 30
+    assert 8 <= found["marker"] <= 42
     assert found["cursor"] == 21
 
 
@@ -168,12 +174,12 @@ def test_segments_speech_gaps_markers_and_the_cursor_are_drawn(browser, server, 
 def test_in_a_long_view_marks_do_not_lie_over_one_another(browser, server, synthetic):
     with before_each_page(browser, WATCH_PENS):
         show(browser, server, [e.model_dump(mode="json") for e in list(synthetic(7200))[:-1]])
-        browser.driver.execute_script("document.querySelectorAll('[name=range]')[2].click()")
+        browser.driver.execute_script("document.querySelectorAll('[name=range]')[4].click()")
         written, most, speech, markers = browser.later(
             DRAWN
             + """
             const { store } = livemoodPage;
-            const { canvas } = livemoodPage.panels()[0].chart;
+            const { canvas } = livemoodPage.stage.timeline;
             const { speech } = store.channels[0];
             return [canvas.written, canvas.most, speech.length, store.markers.length];
             """

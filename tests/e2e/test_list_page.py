@@ -79,7 +79,7 @@ def test_states_ends_and_purposes_are_words(browser, service, talk):
     browser.until(f'document.querySelector("{row(made)}")')
     assert browser.text(f"{row(made)} .purpose") == "customer care"
     assert browser.text(f"{row(made)} .state").strip() == "waiting for sound"
-    assert browser.text(f"{row(made)} th") == "Nobody named"
+    assert browser.text(f"{row(made)} th") == "Sound over the network"
     assert "no sound came" in browser.text(f"{row(unused)} .state")
     browser.choose("#language", "zh")
     browser.until(f'document.querySelector("{row(made)} .purpose").innerText === "客户服务"')

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver.common.keys import Keys
-from test_page_view import DRAWN
+from test_page_view import DRAWN, while_spoken
 
 from livemood.server import ServerThread
 from livemood.timeline.events import Gap, Load, Marker
@@ -139,11 +139,11 @@ def test_a_new_session_at_the_same_address_is_followed(browser, demo_events):
 
 
 def test_what_is_said_is_on_the_page(browser, server, demo_events):
-    publish(server, demo_events[:-1])
+    early, last = while_spoken(demo_events, 1)
+    publish(server, early)
     browser.open(page(server))
-    taken(browser, len(demo_events) - 1)
+    taken(browser, len(early))
     browser.until("document.querySelectorAll('.panel').length === 2")
-    last = [e for e in demo_events if e.type == "emotion" and e.channel == 1][-1]
     panel = "[data-channel='1']"
     browser.until(f"document.querySelector(\"{panel}\").dataset.seq === '{last.seq}'")
     assert browser.text(f"{panel} .label") == last.label
@@ -151,7 +151,7 @@ def test_what_is_said_is_on_the_page(browser, server, demo_events):
     assert "default" in browser.text("#model")
     assert re.fullmatch(r"\d+ ms", browser.text("#latency"))  # analysis has no budget
     assert "not what a person feels" in browser.text("footer")
-    server.publish(demo_events[-1])
+    publish(server, demo_events[len(early) :])
     browser.until("document.documentElement.dataset.state === 'ended'")
     dominant = demo_events[-1].summary[1].session.dominant
     browser.until(f"document.querySelector(\"{panel}\").dataset.label === '{dominant}'")
@@ -169,7 +169,7 @@ def test_gaps_markers_and_being_behind_are_shown(browser, server, demo_events):
     browser.open(page(server))
     taken(browser, 33)
     browser.until("!document.querySelector('#behind').hidden")
-    browser.find("summary").send_keys(Keys.ENTER)
+    browser.find("#table-details summary").send_keys(Keys.ENTER)
     browser.until("document.querySelectorAll('#table tbody tr').length >= 2")
     table = browser.text("#table")
     assert "the refund" in table
@@ -183,9 +183,9 @@ def test_hostile_names_and_notes_are_text(browser, server, demo_events):
     publish(server, [started, *demo_events[1:60], note])
     browser.open(page(server))
     taken(browser, 61)
-    browser.find("summary").send_keys(Keys.ENTER)
+    browser.find("#table-details summary").send_keys(Keys.ENTER)
     browser.until("document.querySelectorAll('#table tbody tr').length > 0")
-    for selector in ("#name", ".who h2", "#table"):
+    for selector in ("#name", ".who h2", "#table", "#talk"):
         assert nasty in browser.text(selector)
     assert browser.js("return document.querySelectorAll('main img, main script').length") == 0
     assert browser.js("return window.hacked ?? null") is None
@@ -214,8 +214,8 @@ def test_keys_and_buttons_move_through_time(browser, server, demo_events):
     publish(server, demo_events[:-1])
     browser.open(page(server))
     taken(browser, len(demo_events) - 1)
-    browser.until("document.querySelector('.panel canvas')")
-    canvas = browser.find("[data-channel='0'] .chart")
+    browser.until("Boolean(livemoodPage.stage.timeline)")
+    canvas = browser.find("#timeline")
     browser.find("#pause").click()
     assert browser.js("return livemoodPage.view.live") is False
     browser.js("arguments[0].focus()", canvas)
@@ -224,14 +224,14 @@ def test_keys_and_buttons_move_through_time(browser, server, demo_events):
     browser.until(
         "(({ canvas, tip }) => !tip.hidden && livemoodPage.view.cursorMs > 1000 && "
         "canvas.getAttribute('aria-valuetext') === tip.innerText.replaceAll('\\n', ', '))"
-        "(livemoodPage.panels()[0])"
+        "(livemoodPage.stage.pointing)"
     )
     assert "neutral" in browser.js("return arguments[0].getAttribute('aria-valuetext')", canvas)
     browser.press("-")
     assert browser.js("return livemoodPage.view.spanMs") == 600_000
     browser.press(Keys.END)
     browser.until("livemoodPage.view.live && livemoodPage.view.cursorMs === null")
-    for choice in ("10 min", "whole session", "2 min"):
+    for choice in ("15 s", "1 min", "10 min", "whole session", "2 min"):
         browser.js(
             "[...document.querySelectorAll('.ranges label')]"
             ".find((l) => l.innerText === arguments[0]).querySelector('input').click()",
@@ -246,17 +246,18 @@ def test_axe_finds_no_violation(browser, server, demo_events, axe, theme):
     browser.open(page(server))
     taken(browser, len(demo_events) - 1)
     browser.choose("#theme", theme)
-    browser.find("summary").send_keys(Keys.ENTER)
+    browser.find("#table-details summary").send_keys(Keys.ENTER)
+    browser.find("#probabilities summary").send_keys(Keys.ENTER)
     browser.until("document.querySelectorAll('#table tbody tr').length > 0")
     browser.later(DRAWN)
     assert axe(browser) == []
 
 
 def test_both_languages_and_themes_are_remembered(browser, server, demo_events):
-    publish(server, demo_events[:-1])
+    early, last = while_spoken(demo_events, 0)
+    publish(server, early)
     browser.open(page(server))
-    taken(browser, len(demo_events) - 1)
-    last = [e for e in demo_events if e.type == "emotion" and e.channel == 0][-1]
+    taken(browser, len(early))
     words = browser.later("return await (await fetch('/static/strings.json')).json()")
     for select, value in (("#language", "zh"), ("#theme", "dark")):
         browser.choose(select, value)
@@ -270,4 +271,4 @@ def test_both_languages_and_themes_are_remembered(browser, server, demo_events):
         dark = browser.js("return getComputedStyle(document.body).backgroundColor")
         assert dark == "rgb(16, 22, 28)"
         browser.driver.refresh()
-        taken(browser, len(demo_events) - 1)
+        taken(browser, len(early))

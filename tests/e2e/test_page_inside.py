@@ -96,14 +96,14 @@ def test_dragging_leaves_no_listeners(browser, server, synthetic):
         server.publish(event)
     browser.open(server.page)
     browser.until("globalThis.livemoodPage?.now() > 200000")
-    browser.until("document.querySelector('.panel .chart')")
-    before = listeners(browser, ".panel .chart")
+    browser.until("Boolean(livemoodPage.stage.timeline)")
+    before = listeners(browser, "#timeline")
     assert before > 3
-    canvas = browser.find(".panel .chart")
+    canvas = browser.find("#timeline")
     for _ in range(3):
         ActionChains(browser.driver).drag_and_drop_by_offset(canvas, 60, 0).perform()
     browser.until("!livemoodPage.view.live")
-    assert listeners(browser, ".panel .chart") == before
+    assert listeners(browser, "#timeline") == before
 
 
 WATCH_OBSERVERS = """
@@ -121,7 +121,7 @@ def test_charts_of_an_earlier_session_are_let_go(browser, server, demo_events):
         for event in demo_events[:40]:
             server.publish(event)
         browser.open(server.page)
-        browser.until("observed.size === 2")
+        browser.until("observed.size === 3")
         browser.later(
             """
             for (const session of ["second", "third"]) {
@@ -131,6 +131,6 @@ def test_charts_of_an_earlier_session_are_let_go(browser, server, demo_events):
             """,
             [e.model_dump(mode="json") for e in demo_events[:40]],
         )
-        browser.until("livemoodPage.panels()[0].channel === livemoodPage.store.channels[0]")
-        assert browser.js("return observed.size") == 2
+        browser.until("livemoodPage.stage.panels[0].channel === livemoodPage.store.channels[0]")
+        assert browser.js("return observed.size") == 3
         assert browser.js("return [...observed].every((canvas) => canvas.isConnected)")

@@ -21,7 +21,7 @@ def shown(browser, server, events):
         server.publish(event)
     browser.open(server.page)
     browser.until(f"globalThis.livemoodPage?.store.taken === {len(events)}")
-    browser.until("document.querySelector('.panel .chart')")
+    browser.until("Boolean(livemoodPage.stage.timeline)")
 
 
 def retimed(events, began):
@@ -62,7 +62,7 @@ def test_a_new_session_is_followed_though_the_one_before_was_paused(browser, ser
 def test_of_a_session_that_has_ended_keys_pause_nothing(browser, server, demo_events):
     shown(browser, server, demo_events)
     browser.until("document.documentElement.dataset.state === 'ended'")
-    canvas = browser.find("[data-channel='0'] .chart")
+    canvas = browser.find("#timeline")
     browser.js("arguments[0].focus()", canvas)
     browser.press(Keys.SPACE)
     assert browser.js("return livemoodPage.view.live")
@@ -76,12 +76,15 @@ def test_a_pointer_may_come_before_the_first_drawing(browser, server, demo_event
     shown(browser, server, demo_events[:40])
     browser.later(
         """
-        const { Panel } = await import("/static/panel.js");
+        const { Timeline } = await import("/static/timeline.js");
+        const { Pointing } = await import("/static/pointing.js");
         const { store, view } = livemoodPage;
-        const panel = new Panel(store.channels[0], () => "new", view, () => {});
-        document.querySelector("#panels").append(panel.root);
-        panel.attach();
-        panel.canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: 400 }));
+        const canvas = document.createElement("canvas");
+        document.querySelector("#panels").append(canvas);
+        const timeline = new Timeline(canvas, store.channels);
+        const pointing = new Pointing(canvas, document.createElement("div"), view);
+        pointing.listen(canvas, () => timeline, () => store.channels, () => {});
+        canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: 400 }));
         """
     )
     assert browser.errors() == []

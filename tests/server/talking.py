@@ -27,6 +27,8 @@ ROUTES = [
     ("DELETE", "/v1/sessions/{}"),
     ("GET", "/v1/baselines"),
     ("DELETE", "/v1/baselines/1"),
+    ("GET", "/v1/alerts"),
+    ("DELETE", "/v1/alerts/x"),
     ("GET", "/v1/audit"),
     ("GET", "/metrics"),
 ]

@@ -26,13 +26,15 @@ def run(
     about: About | None = None,
     vad: DetectorFactory | None = None,
     baselines: Sequence[Baseline | None] = (),
+    session: str | None = None,
 ) -> SourceError | None:
     """Listen to `source` to its end, or until `stop` is set.
 
     A source that fails ends the session with an `error` event after everything heard before has
-    been read; the error is returned, so that a caller can say so.
+    been read; the error is returned, so that a caller can say so. `session` names the session;
+    by default it is given a name.
     """
-    core = _core(source, model, settings, sinks, about, vad, baselines)
+    core = _core(source, model, settings, sinks, about, vad, baselines, session)
     return _drive(core, source, stop or threading.Event())
 
 
@@ -44,6 +46,7 @@ def _core(
     about: About | None,
     vad: DetectorFactory | None,
     baselines: Sequence[Baseline | None],
+    session: str | None = None,
 ) -> SessionCore:
     return SessionCore(
         model,
@@ -56,6 +59,7 @@ def _core(
         about=about,
         vad=vad,
         baselines=baselines,
+        session=session,
     )
 
 

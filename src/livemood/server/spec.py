@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from livemood.timeline.alert_rules import AlertRule
 from livemood.timeline.events import SessionEnded
 
 
@@ -13,7 +14,7 @@ def _says_something(text: str) -> str:
     return text
 
 
-Kind = Literal["stream", "rtp", "twilio", "whip"]
+Kind = Literal["stream", "rtp", "twilio", "whip", "recording"]
 State = Literal["waiting", "live", "ended"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Reference = Annotated[
@@ -21,6 +22,7 @@ Reference = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
     AfterValidator(_says_something),
 ]
+Rules = Annotated[tuple[AlertRule, ...], Field(max_length=20)]
 MOST_CHANNELS = 8
 
 
@@ -48,6 +50,8 @@ class SessionSpec(BaseModel):
 
     One that was kept before, for the same purpose and by the same creator, is used.
     """
+    alerts: Rules = ()
+    """Alert rules of this session alone, besides the server's."""
 
 
 class SessionRecord(BaseModel):
@@ -73,6 +77,7 @@ class SessionRecord(BaseModel):
     retention_days: float
     keep_sound: bool = False
     keep_baselines: bool = False
+    alerts: Rules = ()
     channels: int = 0
     labels: tuple[str | None, ...] = ()
     """For each channel what it sounds like now; of an ended session, the dominant label."""

@@ -72,12 +72,15 @@ class AlertRule(BaseModel):
     purposes: frozenset[str] = frozenset()
     """Sessions of these purposes only; none means all."""
 
+    @property
+    def of_voices(self) -> bool:
+        """Whether it looks at how a voice sounds, not only at who speaks when."""
+        ranges = (self.valence, self.arousal, self.valence_change, self.arousal_change)
+        return bool(self.labels) or any(limits is not None for limits in ranges)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        sounds = bool(self.labels) or any(
-            r is not None
-            for r in (self.valence, self.arousal, self.valence_change, self.arousal_change)
-        )
+        sounds = self.of_voices
         if sounds + self.silent + self.overtalk != 1:
             raise ValueError(
                 "give conditions on how a voice sounds (labels, valence, arousal, ..._change), or "

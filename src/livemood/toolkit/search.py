@@ -13,10 +13,17 @@ from livemood.training.recipe.schema import read_recipe
 from livemood.training.run_folder import Workspace, use_threads
 
 
-def search(recipe: Path, workspace: Workspace, out: Path, threads: int, jobs: int) -> str:
+def search(
+    recipe: Path,
+    workspace: Workspace,
+    out: Path,
+    threads: int,
+    jobs: int,
+    storage: str | None = None,
+) -> str:
     """Search as the recipe in a file says; what a person wants to see of it."""
     make_folder(out)
-    arguments = (recipe, workspace, out, threads)
+    arguments = (recipe, workspace, out, threads, storage)
     if jobs > 1:
         beside = [
             multiprocessing.get_context("spawn").Process(
@@ -40,7 +47,12 @@ def search(recipe: Path, workspace: Workspace, out: Path, threads: int, jobs: in
 
 
 def _search(
-    recipe: Path, workspace: Workspace, out: Path, threads: int, beside: int = 0
+    recipe: Path,
+    workspace: Workspace,
+    out: Path,
+    threads: int,
+    storage: str | None = None,
+    beside: int = 0,
 ) -> dict[str, Any]:
     use_threads(threads)
     made = read_recipe(recipe)
@@ -52,4 +64,4 @@ def _search(
         console.print(f"trial {trial.number} {trial.state.name.lower()} {values}", highlight=False)
 
     data = read_dataset(made.dataset, workspace.corpora)
-    return run_search(made, data, workspace, out, report, beside)
+    return run_search(made, data, workspace, out, report, beside, storage)

@@ -1,6 +1,7 @@
 """A study by Optuna: which values to try next, and which of those that were tried were best."""
 
 import logging
+import secrets
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from optuna.trial import TrialState
 
 from livemood.training.recipe.search import SearchSection, SearchSpace, Value
 from livemood.training.run_folder import write_json
+from livemood.training.search_storage import check_recipe, open_storage
 
-__all__ = ["Score", "Study", "Value", "example_values"]
+__all__ = ["Score", "Shared", "Study", "Value", "example_values"]
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -29,6 +31,16 @@ class Score:
     """Of its network, for a window."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A study that several machines work on."""
+
+    storage: str
+    """Where it is kept: `postgresql://USER@HOST/DATABASE`, or the path of a journal file."""
+    recipe: str
+    """A digest of all that must be the same for all of them."""
+
+
 Tell = Callable[[dict[str, Any]], None]
 """Told of each epoch; it raises if the trial is to be given up."""
 Trial = Callable[[int, Mapping[str, Value], Tell], Score]
@@ -36,15 +48,25 @@ Trial = Callable[[int, Mapping[str, Value], Tell], Score]
 
 
 class Study:
-    """Trials that are kept in `study.db` of a folder, and gone on with."""
+    """Trials that are kept in `study.db` of a folder, or elsewhere, and gone on with."""
 
     def __init__(
-        self, section: SearchSection, name: str, seed: int, out: Path, beside: int = 0
+        self,
+        section: SearchSection,
+        name: str,
+        seed: int,
+        out: Path,
+        beside: int = 0,
+        shared: Shared | None = None,
     ) -> None:
-        """`beside` is another number in each process that works on the same study."""
+        """`beside` is another number in each process that works on the same study.
+
+        `shared` says where the study is kept if not in `out`. Raises `LivemoodError` if it cannot
+        be used, and `UsageError` if the study there is of another recipe.
+        """
         out.mkdir(parents=True, exist_ok=True)
         self._section, self._out = section, out
-        self._study = _study(section, name, seed, out, beside)
+        self._study = _study(section, name, seed, out, beside, shared)
 
     def run(self, trial: Trial, report: Callable[[Any], None] | None = None) -> dict[str, Any]:
         """Run the trials that are still missing; what was found, also in `search.json`."""
@@ -103,17 +125,12 @@ def _number(space: SearchSpace, value: float) -> int | float:
     return int(value) if whole and space.step is not None else float(value)
 
 
-def _study(section: SearchSection, name: str, seed: int, out: Path, beside: int) -> optuna.Study:
+def _study(
+    section: SearchSection, name: str, seed: int, out: Path, beside: int, shared: Shared | None
+) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that heartbeats are experimental
-        storage = optuna.storages.RDBStorage(
-            f"sqlite:///{(out / 'study.db').resolve()}",
-            engine_kwargs={"connect_args": {"timeout": 60}},
-            # A trial whose process was killed is taken up again by another.
-            heartbeat_interval=20,
-            grace_period=60,
-            failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=3),
-        )
+        storage = open_storage(shared.storage if shared else None, out)
         study = optuna.create_study(
             study_name=name,
             storage=storage,
@@ -121,6 +138,10 @@ def _study(section: SearchSection, name: str, seed: int, out: Path, beside: int)
             directions=["maximize", "minimize"] if section.cost else ["maximize"],
             load_if_exists=True,
         )
+    if shared:
+        check_recipe(study, shared.recipe)
+        # Two machines that begin at once see the same number of trials.
+        beside += secrets.randbelow(1 << 20)
     # Whoever goes on with a study, or joins it, must not draw what was drawn before.
     study.sampler = _sampler(section, seed, len(study.get_trials(deepcopy=False)) + beside)
     return study

@@ -13,9 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from livemood.batch import FileReader
 from livemood.cli import options
 from livemood.cli.files.analysis_table import Row, show, with_file_column
 from livemood.cli.files.analysis_table import rows as table_rows
+from livemood.cli.files.archive import ArchiveOptions, analyze_archive
 from livemood.cli.sound_files import find, names, raw_format
 from livemood.cli.terminal.output import safe_name, write_text
 from livemood.engine import About, AnyModel, MonitorSettings, analyze_file
@@ -73,6 +75,19 @@ def analyze(
     participants: options.Participants = None,
     ignore_channel: options.IgnoreChannel = None,
     jobs: Annotated[int, typer.Option(min=1, help="Files read at once.")] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="An archive: read what --out does not have yet.")
+    ] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="Part I of N of an archive, as 3/16.", show_default=False)
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Read an archive on a Ray cluster: auto, HOST:PORT; local starts one.",
+            show_default=False,
+        ),
+    ] = None,
     window: options.WindowS = None,
     hop: options.HopS = None,
     use_baseline: options.UseBaseline = True,
@@ -80,9 +95,12 @@ def analyze(
     model: options.ModelName = "default",
     provider: options.ProviderName = "auto",
 ) -> None:
-    """The same as listening to each file, as fast as the machine allows."""
-    form = form or (TABLE if out is None else "json")
-    if form not in EXPORTS and form != TABLE:
+    """The same as listening to each file, as fast as the machine allows.
+
+    A manifest (.csv or .tsv with a column path, .txt with a path a line) names an archive.
+    """
+    archive = ArchiveOptions(shard, ray, resume)
+    if form not in (None, TABLE, *EXPORTS):
         raise UsageError(f"no format is called {form!r}: use one of {TABLE}, {', '.join(EXPORTS)}")
     opened = Opening(
         track,
@@ -91,11 +109,20 @@ def analyze(
         names(participants),
         tuple(ignore_channel or ()),
     )
-    found = find(files, recursive=recursive)
+    wanted = archive.wanted(files)
+    if wanted:
+        archive.check(out, form)
+    form = form or (TABLE if out is None else "json")
+    found = [] if wanted else find(files, recursive=recursive)
     if out is not None:
         _make_folder(out)
     loaded = open_model(model, provider)
     settings = options.settings(window, hop, 150.0, vad, loaded, baseline=use_baseline)
+    if wanted and out is not None:
+        reader = FileReader(settings, model, provider, opened.source, opened.participants)
+        reader.use(loaded)
+        analyze_archive(files, archive, reader, recursive=recursive, out=out, jobs=jobs)
+        return
     worker = _Worker(settings, form, model, provider, opened)
     failures, rows = 0, list[Row]()
     joined = form == "csv" and out is None and len(found) > 1

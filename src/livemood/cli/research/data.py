@@ -1,6 +1,8 @@
 """`livemood data`: datasets of labelled speech. The options."""
 
-from collections.abc import Iterator
+import json
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -94,3 +96,140 @@ def export(
         items = read_items(manifest)
         write_dataset(items, out, form, guessed=pre_annotations)
     typer.echo(f"{out}: {len(items)} rows as {form}")
+
+
+@app.command("agree")
+def agree(
+    ratings: Annotated[
+        Path, typer.Argument(help="A CSV file: one row a rating, or with --counts one an item.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the results.")],
+    item: Annotated[
+        str | None, typer.Option(help="The column that names the item: item, or path and times.")
+    ] = None,
+    rater: Annotated[str, typer.Option(help="The column that names the rater.")] = "rater",
+    counts: Annotated[
+        str | None,
+        typer.Option(help="Only numbers of votes are known: the columns of the labels, A,B,C."),
+    ] = None,
+    least: Annotated[
+        float, typer.Option(min=0, max=1, help="Items whose label had a lower share are doubtful.")
+    ] = 0.5,
+) -> None:
+    """Say how far raters agree, join their labels, and list the items to look at again."""
+    with desk("agree"):
+        from livemood.datasets.agreement.ratings import read_counts, read_ratings
+        from livemood.datasets.agreement.result import agreement
+
+        if counts is None:
+            found = read_ratings(ratings, item, rater)
+        else:
+            found = read_counts(ratings, [name.strip() for name in counts.split(",")], item)
+        figures = agreement(found, least, out)
+    labels = figures.pop("labels", None)
+    if labels:
+        low, high = labels["krippendorff_alpha_95"]
+        typer.echo(f"labels: {labels['ratings']} ratings of {figures['items']} items")
+        typer.echo(
+            f"  Krippendorff's alpha {labels['krippendorff_alpha']:.3f} ({low:.3f}-{high:.3f})"
+        )
+        typer.echo(f"  Fleiss' kappa {labels['fleiss_kappa']:.3f}")
+        if "cohen_kappa" in labels:
+            kappa = labels["cohen_kappa"]
+            typer.echo(f"  Cohen's kappa {kappa['mean']:.3f}, mean of {kappa['pairs']} pairs")
+        typer.echo(f"  {labels['ties']} ties, {labels['to_adjudicate']} items to look at again")
+    for name, dimension in figures.items():
+        if isinstance(dimension, dict):
+            icc, ccc = dimension["icc"], dimension["ccc"]
+            typer.echo(f"{name}: ICC(1,1) {icc['ICC(1,1)']:.3f}, ICC(2,1) {icc['ICC(2,1)']:.3f}")
+            typer.echo(f"  CCC {ccc['mean']:.3f}, mean of {ccc['pairs']} pairs")
+    typer.echo(f"written to {out}")
+
+
+@app.command("guide")
+def guide(
+    standard: Annotated[Path, typer.Argument(help="The annotation standard: a TOML file.")],
+    check: Annotated[Path | None, typer.Option(help="Check the rows of this manifest.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write it as a page for annotators, HTML.")
+    ] = None,
+) -> None:
+    """Check an annotation standard, and annotations against it; exit with 1 where they break it."""
+    with desk("guide"):
+        from livemood.datasets.guide import breaches, read_guide, to_html
+        from livemood.datasets.manifest import read_items, write_text
+
+        found = read_guide(standard)
+        wrong = list(breaches(found, read_items(check))) if check else []
+    if out is not None:
+        write_text(out, to_html(found))
+    for line in wrong:
+        typer.echo(line)
+    if wrong:
+        raise LivemoodError(f"{len(wrong)} breaches of the standard {found.name}")
+    typer.echo(
+        f"{found.name}: {len(found.labels)} labels" + (f"; {check} keeps to it" if check else "")
+    )
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[int], None] | None]:
+    """A function to tell how many items are done; none where nobody looks at a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with typer.progressbar(length=total, file=sys.stderr) as bar:
+        yield lambda number: bar.update(number - bar.pos)
+
+
+@app.command("features")
+def features(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .csv or .parquet file.")],
+    groups: Annotated[
+        str | None,
+        typer.Option(help="Of mfcc, log-mel, spectrum, zcr, energy, f0, rhythm, periods: A,B."),
+    ] = None,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="A row for each 10 ms, not one for each item.")
+    ] = False,
+) -> None:
+    """Compute features of the voice: MFCC, energy, F0, rate, pauses, jitter and more."""
+    with desk("features"):
+        from livemood.datasets.acoustics.functionals import GROUPS
+        from livemood.datasets.acoustics.table import write_features
+        from livemood.datasets.manifest import read_items
+
+        items = read_items(manifest)
+        chosen = tuple(groups.split(",")) if groups else GROUPS
+        with progress(len(items)) as done:
+            rows = write_features(items, out, chosen, frames=frames, done=done)
+    typer.echo(f"{out}: {rows} rows")
+
+
+@app.command("check")
+def check(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the report.")],
+    most: Annotated[int, typer.Option(min=20, help="Look at no more items than these.")] = 3000,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if something is found.")
+    ] = False,
+) -> None:
+    """Look for what is wrong in a dataset before you train: leaks, duplicates, faulty sound."""
+    with desk("check"):
+        from livemood.datasets.manifest import read_items, write_text
+        from livemood.datasets.quality.check import check as look
+        from livemood.datasets.quality.check import sample
+        from livemood.datasets.quality.page import quality_page
+
+        items = sample(read_items(manifest), most)
+        with progress(len(items)) as done:
+            found = look(items, done)
+        write_text(out / "quality.html", quality_page(found, str(manifest)))
+        write_text(out / "quality.json", json.dumps(found, indent=1) + "\n")
+    for finding in found["findings"]:
+        typer.echo(f"{finding['kind']}: {finding['text']}")
+    if strict and found["findings"]:
+        raise LivemoodError(f"{len(found['findings'])} things were found: see {out}/quality.html")
+    typer.echo(f"{len(found['findings'])} findings; written to {out}")

@@ -63,6 +63,13 @@ def search(
     encoders: Encoders = None,
     cache: Cache = CACHE,
     jobs: Annotated[int, typer.Option(min=1, help="Processes on this study.")] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="A study that machines share: postgresql://USER@HOST/DATABASE, or a journal file.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     threads: Threads = 1,
     sources: OldEncoders = None,
@@ -73,7 +80,9 @@ def search(
         from livemood.toolkit.search import search as run
         from livemood.training.run_folder import Workspace
 
-    typer.echo(run(recipe, Workspace(corpora, cache, encoders, device), out, threads, jobs))
+    typer.echo(
+        run(recipe, Workspace(corpora, cache, encoders, device), out, threads, jobs, storage)
+    )
 
 
 def evaluate(

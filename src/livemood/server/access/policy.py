@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from livemood.errors import UsageError
 from livemood.server.refused import Refused
 from livemood.server.spec import SessionSpec
+from livemood.timeline.alert_rules import AlertRule
 
 DEFAULT = Path(__file__).with_name("policy.toml")
 
@@ -26,6 +27,8 @@ class Purpose(BaseModel):
     must_consent: bool = False
     """Whether a reference to their consent is needed."""
     longest_retention_days: float | None = Field(None, gt=0)
+    alerts_name_channel: bool = False
+    """Whether alerts on how a voice sounds must name a channel: others on the call are at work."""
 
 
 class Policy(BaseModel):
@@ -76,6 +79,32 @@ class Policy(BaseModel):
         if longest is not None and (spec.retention_days or 0) > longest:
             raise Refused(
                 "retention_too_long", f"{spec.purpose}: at most {longest:g} days are allowed", 403
+            )
+
+    def may_watch(self, rule: AlertRule, purpose: str) -> bool:
+        """Whether an alert rule may hold in sessions of a purpose."""
+        found = self.purposes.get(purpose)
+        if found is None or found.refused is not None:
+            return False
+        return not (found.alerts_name_channel and rule.channel is None and rule.of_voices)
+
+    def check_rule(self, rule: AlertRule, purpose: str) -> None:
+        """Raise `Refused` if an alert rule must not hold in sessions of a purpose."""
+        found = self.purposes.get(purpose)
+        if found is None:
+            raise Refused(
+                "unknown_purpose",
+                f"the policy knows no such purpose: use one of {', '.join(self.allowed)}",
+                403,
+            )
+        if found.refused is not None:
+            raise Refused("purpose_refused", f"{purpose}: {found.refused}", 403)
+        if not self.may_watch(rule, purpose):
+            raise Refused(
+                "rule_needs_channel",
+                f"{purpose}: alert {rule.name!r} must name the channel that it looks at, so that "
+                "nobody is watched at their work",
+                403,
             )
 
     def retention_days(self, spec: SessionSpec, default: float) -> float:

@@ -9,14 +9,20 @@ from livemood.server.refused import Refused
 
 
 class BodyLimit:
-    """ASGI middleware: a request's body is read whole before it is passed on, or not at all."""
+    """ASGI middleware: a request's body is read whole before it is passed on, or not at all.
 
-    def __init__(self, app: ASGIApp, most_bytes: int, within_s: float) -> None:
+    Those to the paths of `streamed` are passed on as they come: their routes look after it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, most_bytes: int, within_s: float, streamed: frozenset[str] = frozenset()
+    ) -> None:
         self._app, self._most, self._within = app, most_bytes, within_s
+        self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its whole body, or refuse it."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._streamed:
             await self._app(scope, receive, send)
             return
         try:

@@ -21,7 +21,7 @@ from livemood.server.sessions.follow import follow
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.sessions import Sessions
-from livemood.server.spec import MOST_CHANNELS, Name, SessionRecord, SessionSpec
+from livemood.server.spec import MOST_CHANNELS, Name, Rules, SessionRecord, SessionSpec
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Start(BaseModel):
     retention_days: float | None = None
     keep_sound: bool = False
     keep_baselines: bool = False
+    alerts: Rules = ()
 
     @property
     def about(self) -> dict[str, object]:
@@ -211,7 +212,10 @@ async def _both_ways(
     try:
         await sending
         code, _ = live.failure or (None, "")
-        await socket.close(1008 if code else 1000, code or "the session has ended")
+        if opened.cut and not code:
+            await socket.close(1012, "stopping")  # "service restart": start anew, elsewhere or soon
+        else:
+            await socket.close(1008 if code else 1000, code or "the session has ended")
     finally:
         if not live.closing:  # the client has gone: what it sent before that is still to be taken
             await asyncio.wait([bringing], timeout=LAST_SOUND_S)

@@ -16,7 +16,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from livemood.server.monitor.log import EventLog, Subscription
 from livemood.server.monitor.metrics import EventMetrics
 from livemood.server.monitor.page import about, page_routes, report_of
+from livemood.timeline import Timeline, parse_event
 from livemood.timeline.events import client_notice
+from livemood.timeline.export import EXPORTS, MEDIA
 
 SUBPROTOCOL = "livemood.v1"
 LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]
@@ -37,6 +39,7 @@ class App:
                 *page_routes("monitor"),
                 Route("/v1/about", self._about),
                 Route("/v1/report", self._report),
+                Route("/v1/sessions/{session}/timeline", self._export),
                 Route("/healthz", self._health),
                 Route("/metrics", self._exposition),
                 WebSocketRoute("/v1/timeline", self._timeline),
@@ -58,6 +61,18 @@ class App:
             return JSONResponse({"error": error}, 404)
         language = request.query_params.get("language", "en")
         return await run_in_threadpool(report_of, texts, language)
+
+    async def _export(self, request: Request) -> Response:
+        """The timeline as it is by now, at the address that it has on a server of many sessions."""
+        if request.path_params["session"] != self._log.session:
+            error = {"code": "not_found", "message": "there is no such session"}
+            return JSONResponse({"error": error}, 404)
+        form = request.query_params.get("format", "json")
+        if form not in EXPORTS:
+            message = f"format must be one of {', '.join(EXPORTS)}"
+            return JSONResponse({"error": {"code": "bad_request", "message": message}}, 422)
+        text = await run_in_threadpool(_written, self._log.all(), form)
+        return Response(text, media_type=MEDIA[form])
 
     async def _exposition(self, _: Request) -> Response:
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
@@ -110,6 +125,10 @@ class App:
             pass
         finally:
             self._log.remove_listener(news.set)
+
+
+def _written(texts: list[str], form: str) -> str:
+    return EXPORTS[form](Timeline(map(parse_event, texts)))
 
 
 async def _until_gone(socket: WebSocket) -> None:

@@ -57,11 +57,13 @@ def page_routes(mode: Literal["monitor", "service"]) -> list[BaseRoute]:
     """The routes of the pages.
 
     `monitor`: `/` is the live page of the one session. `service`: `/` is the list of sessions,
-    `/sessions/ID` the page of one, `/speak` the page that sends its own microphone.
+    `/sessions/ID` the page of one, `/speak` the page that sends its own microphone. Both:
+    `/overlay` shows panels on nothing, to lie over a video.
     """
     pages = {"/": "live.html"}
     if mode == "service":
         pages = {"/": "sessions.html", "/sessions/{id}": "live.html", "/speak": "live.html"}
+    pages["/overlay"] = "overlay.html"
     routes: list[BaseRoute] = [
         Route(path, _page(name, speaks=path == "/speak")) for path, name in pages.items()
     ]
@@ -77,7 +79,7 @@ def about(
     purposes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """What `GET /v1/about` answers: what a page needs to know of its server."""
-    known = ("sessions", "stream", "whip", "tokens", "markers", "report")
+    known = ("sessions", "stream", "whip", "tokens", "markers", "report", "recordings", "alerts")
     return {
         "version": __version__,
         "mode": mode,

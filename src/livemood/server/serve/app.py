@@ -32,14 +32,14 @@ def build_app(
     on_start: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Everything behind the doors."""
-    publishers, routers, routes = inputs(sessions, access, connections)
+    taken = inputs(sessions, access, connections, settings.model)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         on_start()
         yield
-        await publishers.close()
+        await taken.close()
 
     app = FastAPI(
         title="livemood",
@@ -52,13 +52,20 @@ def build_app(
     )
     answer_errors(app, sessions)
     features = Features(
-        sessions=True, stream=True, whip=whip_installed(), tokens=True, markers=True, report=True
+        sessions=True,
+        stream=True,
+        whip=whip_installed(),
+        tokens=True,
+        markers=True,
+        report=True,
+        recordings=settings.limits.recordings > 0,
+        alerts=True,
     )
     app.include_router(rest_routes(sessions, access, features, rtp))
-    for router in routers:
+    for router in taken.routers:
         app.include_router(router)
     app.router.routes += watch_routes(sessions, connections)
-    app.router.routes += routes
+    app.router.routes += taken.routes
     app.router.routes += page_routes("service")
     operations(app, sessions, access)
     return app

@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 from livemood.server.access.access import Access, Doorkeeper
 from livemood.server.access.replies import Unkept
 from livemood.server.access.slow import BodyLimit
+from livemood.server.inputs.recordings import PATH as RECORDINGS
 from livemood.server.serve.settings import ServeSettings
 
 
@@ -29,5 +30,10 @@ def doors(settings: ServeSettings, access: Access, refused: Counter) -> list[Mid
             expose_headers=["Location"],
         ),
         Middleware(Unkept),
-        Middleware(BodyLimit, most_bytes=limits.message_bytes, within_s=limits.request_s),
+        Middleware(
+            BodyLimit,
+            most_bytes=limits.message_bytes,
+            within_s=limits.request_s,
+            streamed=frozenset({RECORDINGS}),
+        ),
     ]

@@ -12,6 +12,7 @@ from livemood.server.monitor.page import HEADERS, REPORT_SECURITY
 from livemood.server.refused import Refused
 from livemood.server.serve.written import Written
 from livemood.server.sessions.sessions import Sessions
+from livemood.timeline.export import MEDIA as MEDIA
 
 RETRY_S = 2.0
 REPORT_HEADERS = {

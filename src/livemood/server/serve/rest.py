@@ -1,7 +1,7 @@
 """REST under `/v1`: sessions, their timelines, markers, deletion, the audit log."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,21 +14,14 @@ from livemood.server.access.replies import SessionId, answers
 from livemood.server.inputs.call import RtpPlace, RtpWish
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.refused import Refused
-from livemood.server.serve.baselines import baseline_routes
-from livemood.server.serve.exports import Exports
+from livemood.server.serve.exports import MEDIA, Exports
+from livemood.server.serve.kept import kept_routes
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import SessionRecord, SessionSpec, State
 from livemood.timeline.events import Marker
 from livemood.version import __version__
 
 Form = Literal["json", "jsonl", "csv", "vtt", "emotionml"]
-MEDIA = {
-    "json": "application/json",
-    "jsonl": "application/jsonl",
-    "csv": "text/csv; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
-    "emotionml": "application/emotionml+xml",
-}
 LONGEST_MS = 10**12
 
 
@@ -59,6 +52,8 @@ class Features(BaseModel):
     tokens: bool
     markers: bool
     report: bool
+    recordings: bool
+    alerts: bool
 
 
 class AboutServer(BaseModel):
@@ -70,24 +65,8 @@ class AboutServer(BaseModel):
     features: Features
     auth_required: bool
     purposes: list[str]
-
-
-class AuditLine(BaseModel):
-    """One line of the audit log."""
-
-    n: int
-    time: str
-    who: str
-    action: str
-    session: str | None
-    detail: dict[str, Any]
-    policy: str
-
-
-class AuditPage(BaseModel):
-    """Some lines of the audit log, newest first."""
-
-    lines: list[AuditLine]
+    recording_bytes: int
+    """The most that an uploaded recording may have."""
 
 
 class NewSession(SessionSpec):
@@ -138,6 +117,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
             features=features,
             auth_required=access.required,
             purposes=sessions.policy.allowed,
+            recording_bytes=sessions.limits.recording_bytes,
         )
 
     @router.post("/sessions", status_code=201, responses=answers(503))
@@ -245,15 +225,5 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         sessions.delete(session, by)
         return Response(status_code=204)
 
-    @router.get("/audit", responses=answers())
-    def audit(
-        by: By,
-        before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> AuditPage:
-        """Who created, read, exported and deleted what, newest first."""
-        by.require("manage")
-        return AuditPage(lines=[AuditLine(**line) for line in storage.audit.lines(before, limit)])
-
-    router.include_router(baseline_routes(storage, access))
+    router.include_router(kept_routes(sessions, access))
     return router

@@ -4,19 +4,24 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from livemood.engine import About, Busy, Hub, MonitorSettings
 from livemood.errors import UsageError
-from livemood.notify import Notifier
 from livemood.server.refused import Refused, busy
 from livemood.server.sessions.admission import Admission
+from livemood.server.sessions.alert_rules import SessionRules
 from livemood.server.sessions.delivery import Delivery
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.metrics import ServiceMetrics
 from livemood.server.sessions.voices import Voices
-from livemood.server.spec import ended_fields
+from livemood.server.spec import SessionRecord, ended_fields
 from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
+
+if TYPE_CHECKING:
+    from livemood.notify import Notifier
+    from livemood.server.access.policy import Policy
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +40,11 @@ class Flow:
         storage: Storage,
         settings: MonitorSettings,
         admission: Admission,
+        policy: "Policy",
         ahead_s: float,
     ) -> None:
+        self.rules = SessionRules(storage, policy, settings.alerts, hub.model_info.labels)
+        """Which alert rules hold."""
         self._hub, self._storage, self._settings = hub, storage, settings
         self._admission, self._ahead_s = admission, ahead_s
         self.metrics = ServiceMetrics()
@@ -45,7 +53,11 @@ class Flow:
         self.notifier: Notifier | None = None
         """What tells people of alerts, if anything does."""
 
-    def notify_by(self, notifier: Notifier) -> None:
+    def settings_of(self, record: SessionRecord) -> MonitorSettings:
+        """How a session that begins now is listened to. Raises `StorageError`."""
+        return self._settings.model_copy(update={"alerts": self.rules.of(record)})
+
+    def notify_by(self, notifier: "Notifier") -> None:
         """Hand alerts to `notifier`, which forgets a session when it is deleted."""
         self.notifier = notifier
         self._storage.on_erase = notifier.forget
@@ -60,7 +72,7 @@ class Flow:
         opened.baselines = self.voices.of(record)
         try:
             session = self._hub.open(
-                self._settings,
+                self.settings_of(record),
                 source=record.source,
                 sample_rate=rate,
                 channels=record.channels,
@@ -73,16 +85,21 @@ class Flow:
             raise busy(error.retry_after_s) from None
         except UsageError as error:
             raise Refused("bad_rate", str(error), 422) from None
+        except StorageError as error:
+            raise Refused("storage_failed", f"rules cannot be read: {error}", 503, 30) from None
         keep = record.keep_sound
         recording = self._storage.sound.open(record.id, rate, record.channels) if keep else None
         return LiveSession(session, rate, record.channels, self._ahead_s, recording)
 
     def _take(self, opened: OpenSession, done: Done, event: AnyEvent) -> None:
-        """The sink of every session; called by the hub's thread."""
-        assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
+        """The sink of every live session; called by the hub's thread."""
         if opened.live is not None:
             opened.live.counts(time.monotonic())
-        text = event.model_dump_json()
+        self.take(opened, done, event, event.model_dump_json())
+
+    def take(self, opened: OpenSession, done: Done, event: AnyEvent, text: str) -> None:
+        """Take the next event of a session, and as `text`, on its ways. Never waits."""
+        assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
         self._storage.writer.put(opened.record.id, event.seq, text)
         self.delivery.call(self._deliver, opened, event, text)
         if self.notifier:
@@ -93,8 +110,10 @@ class Flow:
     def _deliver(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
         opened.take(event, text)
         self.metrics.count_of(opened.record.kind, event)
+        if opened.live is None:  # a recording: nothing of it is late
+            return
         # Windows in sound that came ahead of real time are late by themselves.
-        ahead_s = opened.live.ahead_s(time.monotonic()) if opened.live else 0.0
+        ahead_s = opened.live.ahead_s(time.monotonic())
         if isinstance(event, Emotion) and ahead_s < self.AHEAD_S:
             late = event.latency_ms.total / 1000 / self._settings.budget_s
             self._admission.heard(opened.record.id, late)

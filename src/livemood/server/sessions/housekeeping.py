@@ -71,8 +71,9 @@ class Housekeeper:
             if not holds[creator]:
                 sessions.revoke(opened)
             elif opened.live is None:
-                waiting += 1
-                if now - opened.since > limits.waiting_s:
+                live += opened.record.state == "live"
+                waiting += opened.record.state == "waiting"
+                if opened.stop_reading is None and now - opened.since > limits.waiting_s:
                     sessions.finish(opened, "interrupted")
             else:
                 live += 1

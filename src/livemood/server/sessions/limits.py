@@ -20,6 +20,14 @@ class Limits(BaseModel):
     """Channels of one token's sessions that wait for their sound: `too_many_waiting`."""
     clients: int = Field(1000, ge=1)
     """Open WebSockets: `too_many_clients`."""
+    recordings: int = Field(8, ge=0)
+    """Uploaded recordings that arrive, wait or are read: `busy`."""
+    recordings_per_token: int = Field(4, ge=0)
+    """The same of one token, or of the local user: `too_many_recordings`."""
+    recording_bytes: int = Field(1 << 30, ge=1024)
+    """Of one uploaded recording: `recording_too_big`."""
+    recording_upload_s: float = Field(3600.0, gt=0)
+    """In which an upload must have come to its end: `too_slow`."""
     publishers: int = Field(64, ge=0)
     """Who publish by WHIP: `too_many_clients`."""
     message_bytes: int = Field(65_536, ge=1024)

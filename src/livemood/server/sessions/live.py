@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from livemood.audio import AudioBlock
@@ -34,8 +35,12 @@ class OpenSession:
         self.log.session = record.id
         self.since = time.monotonic()
         self.live: LiveSession | None = None
+        self.stop_reading: Callable[[], None] | None = None
+        """Ends the reading of an uploaded recording; none where sound comes live."""
         self.baselines: list[Baseline] = []
         """Of the voices on its channels, where they are to be kept."""
+        self.cut = False
+        """Whether it was ended because the server is being stopped."""
         self.settled = threading.Event()
         """Set once everything of the session is on disk, its end included."""
         self._behind: dict[int | None, bool] = {}

@@ -27,5 +27,7 @@ class Pools:
         """Sessions being created and started."""
         self.history = Pool(4)
         """Events being read from disk."""
+        self.uploads = Pool(2)
+        """Uploaded sound being written, or erased."""
         self.exports = Pool(2)
         """Timelines being written in other formats, and reports."""

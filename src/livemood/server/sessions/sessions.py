@@ -18,7 +18,7 @@ from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.pools import Pools
 from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec
 from livemood.server.storage.interface import Storage, StorageError
-from livemood.timeline.events import Marker, utc_now
+from livemood.timeline.events import AnyEvent, Marker, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Sessions:
         admission: Admission,
     ) -> None:
         self.hub, self.storage, self.policy, self.limits = hub, storage, policy, limits
-        self._flow = Flow(hub, storage, settings, admission, limits.ahead_s)
+        self._flow = Flow(hub, storage, settings, admission, policy, limits.ahead_s)
         self.metrics, self.delivery = self._flow.metrics, self._flow.delivery
         self.admission = admission
         self.load: Callable[[], float] = lambda: hub.load
@@ -72,6 +72,7 @@ class Sessions:
         try:
             self.policy.check(spec)
             self._flow.voices.check(spec)
+            self._flow.rules.check(spec)
             opened = self._reserve(spec, by, parties or max(1, len(spec.participants)))
         except Refused as refused:
             # What is no purpose of the policy is anybody's words: it may name a person.
@@ -97,11 +98,13 @@ class Sessions:
             retention_days=self.policy.retention_days(spec, self.default_retention_days),
             **spec.model_dump(exclude={"retention_days"}),
         )
+        recording = spec.kind == "recording"
         with self._lock:
-            self._check_room(parties)
+            self._check_room(0 if recording else parties)
             self.limits.check(self._holdings(), by.id, parties)
             opened = self._open[record.id] = OpenSession(record, parties)
-            self.admission.promise(record.id, parties, opened.since, by.id)
+            if not recording:  # read by another process, when there is time
+                self.admission.promise(record.id, parties, opened.since, by.id)
         return opened
 
     def _holdings(self) -> Iterator[tuple[str, int]]:
@@ -115,7 +118,7 @@ class Sessions:
             raise Refused("stopping", "the server is being stopped", 503, 10)
         if self.storage.failing:
             raise Refused("storage_failed", "events cannot be kept: look at the log", 503, 30)
-        wait = self.admission.wait_s(channels, self.load(), time.monotonic())
+        wait = self.admission.wait_s(channels, self.load(), time.monotonic()) if channels else 0.0
         if wait:
             raise busy(wait)
 
@@ -170,11 +173,35 @@ class Sessions:
             self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
         return opened.live
 
+    def start_recording(self, opened: OpenSession, *, source: str, channels: int) -> None:
+        """An uploaded recording begins to be read. Raises `Refused` if it is not wanted any more.
+
+        Its events go to `take_recorded`.
+        """
+        with self._lock:
+            waiting = opened.record
+            if waiting.state != "waiting" or self._stopping:
+                raise not_live()
+            opened.record = waiting.model_copy(
+                update={
+                    "state": "live",
+                    "source": source,
+                    "channels": channels,
+                    "started": utc_now(),
+                    "labels": (None,) * channels,
+                }
+            )
+            self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
+
+    def take_recorded(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
+        """Take the next event of a recording, and as text; after its last one it is settled."""
+        self._flow.take(opened, self._forget, event, text)
+
     def _forget(self, opened: OpenSession) -> None:
         with self._lock:
             self._open.pop(opened.record.id, None)
             self.admission.redeem(opened.record.id)
-            if opened.record.channels:
+            if opened.live is not None:
                 self.admission.closed(opened.record.id, opened.record.channels, opened.since)
         opened.settled.set()
 
@@ -248,6 +275,8 @@ class Sessions:
                 self.delivery.call(opened.log.close)
         if live is not None:
             live.finish("end" if reason == "end" else "interrupted")
+        elif opened.stop_reading is not None:
+            opened.stop_reading()
 
     def delete(self, session_id: str, by: Principal) -> None:
         """Leave nothing of a session; one that runs is ended first."""
@@ -259,12 +288,26 @@ class Sessions:
                 raise Refused("busy", "the session does not end: try again", 503, 5)
         self.storage.delete([session_id], by.name, "delete")
 
-    def close(self) -> None:
-        """End every session in order; new ones are refused. Waits until all is written."""
+    @property
+    def stopping(self) -> bool:
+        """Whether new sessions are refused because the server is being stopped."""
+        return self._stopping
+
+    def refuse_new(self) -> None:
+        """From now on no session is created or started; those that run go on."""
         with self._lock:
             self._stopping = True
-            opened = list(self._open.values())
+
+    def running(self) -> int:
+        """Sessions whose sound comes now."""
+        return sum(opened.record.state == "live" for opened in self.all_open())
+
+    def close(self) -> None:
+        """End every session in order; new ones are refused. Waits until all is written."""
+        self.refuse_new()
+        opened = self.all_open()
         for session in opened:
+            session.cut = session.live is not None and not session.live.closing
             try:
                 self.finish(session, "interrupted")
             except StorageError:

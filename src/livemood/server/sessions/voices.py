@@ -27,6 +27,8 @@ class Voices:
         """Raise `Refused` if the session wants baselines kept that cannot be."""
         if not spec.keep_baselines:
             return
+        if spec.kind == "recording":
+            raise Refused("no_baselines", "baselines are kept of live sessions only", 422)
         if self._model is None:
             raise Refused("no_baselines", "baselines are not used by this server's model", 422)
         if not spec.participants or len(set(spec.participants)) != len(spec.participants):

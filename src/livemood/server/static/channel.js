@@ -15,7 +15,7 @@ export class Channel {
     this.raw = [];
     /** Time of the newest reading that is no longer among them. */
     this.rawAfter = -Infinity;
-    /** What `raw` was when the view was paused, and up to when: `{readings, after, until}`. */
+    /** What was known when the view was paused, and up to when: see `pin`. */
     this.pinned = null;
     /** Closed segments, oldest first; the oldest are forgotten beyond 3000. */
     this.segments = [];
@@ -27,6 +27,8 @@ export class Channel {
     /** Where the label that is said now began. */
     this.since = 0;
     this.speaking = false;
+    /** What is wrong with the sound: `{problems, db}`; null while nothing was said of it. */
+    this.level = null;
     /** Whether the next reading is the first of a stretch of speech. */
     this.fresh = true;
     /** Counts segments, so that whoever shows them knows of news. */
@@ -41,6 +43,7 @@ export class Channel {
       gaps: this.gaps,
       since: this.since,
       speaking: this.speaking,
+      level: this.level,
       fresh: this.fresh,
       closed: this.closed,
     });
@@ -59,28 +62,46 @@ export class Channel {
       const last = this.speech.at(-1);
       if (last && last.end === null) last.end = event.end_ms;
       else keep(this.speech, { start: event.start_ms, end: event.end_ms });
+    } else if (event.type === "level") {
+      this.level = { problems: event.problems ?? [], db: event.speech_db ?? event.peak_db ?? null };
     } else if (event.type === "gap") {
       keep(this.gaps, { start: event.start_ms, end: event.end_ms, cause: event.cause });
     }
   }
 
-  /** While the view stands still, keep the readings that it shows; `now` is where it stood. */
+  /** While the view stands still, keep what it shows; `now` is where it stood. */
   pin(still, now) {
     if (!still) this.pinned = null;
-    else this.pinned ??= { readings: this.raw.slice(), after: this.rawAfter, until: now };
+    else this.pinned ??= this.#snapshot(now);
+  }
+
+  #snapshot(until) {
+    const { labels, history, segments, gaps, emotion, since, speaking } = this;
+    const speech = this.speech.map((stretch) => ({ ...stretch }));
+    const marks = { segments: segments.slice(), gaps: gaps.slice(), speech };
+    const now = { emotion, since, speaking };
+    return { readings: this.raw.slice(), after: this.rawAfter, until, labels, history, ...marks, ...now };
+  }
+
+  /** What marks are drawn of: all that is known, or what was when the view was paused. */
+  get shown() {
+    return this.pinned ?? this;
   }
 
   /** Readings as they came for all of a stretch of time; null where only means of them are left. */
   readings(start, end) {
     // A reading that has just gone may be at the very edge.
     const from = start + 500;
-    if (this.rawAfter <= from) return this.raw;
     const { pinned } = this;
-    return pinned && pinned.after <= from && end <= pinned.until ? pinned.readings : null;
+    if (pinned && pinned.after <= from && end <= pinned.until) return pinned.readings;
+    return this.rawAfter <= from ? this.raw : null;
   }
 
   #read(event) {
     const { raw } = this;
+    // Where its beginning is no longer kept, a reading says that somebody speaks.
+    if (!this.speech.length) this.speaking = true;
+    if (Array.isArray(event.level)) this.level = { db: null, ...this.level, problems: event.level };
     const known = this.labels.indexOf(event.label);
     const values = new Float32Array(this.labels.length + 2);
     this.labels.forEach((label, i) => (values[i] = event.probabilities[label] ?? 0));

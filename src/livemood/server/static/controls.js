@@ -1,7 +1,10 @@
 import { $, say } from "./dom.js";
+import { keep, kept } from "./kept.js";
+import { anywhere, onTimeline } from "./keys.js";
 import { clock, t } from "./text.js";
+import { SPANS } from "./view.js";
 
-const SPANS = [120_000, 600_000, Infinity];
+const EVERYWHERE = "livemood.keys";
 
 /** Buttons, keys and dragging that move the view through time. */
 export class Controls {
@@ -15,33 +18,35 @@ export class Controls {
     this.pause = $("#pause");
     this.jump = $("#jump");
     this.paused = $("#paused");
+    this.everywhere = $("#keys");
     this.ranges = [...document.querySelectorAll("input[name=range]")];
-    this.pause.onclick = () => this.#do(() => this.#toggle());
+    this.pause.onclick = () => this.#do(() => view.toggle(now()));
     this.jump.onclick = () => this.#do(() => view.follow());
     for (const [i, range] of this.ranges.entries()) {
       range.onchange = () => this.#do(() => view.zoom(SPANS[i], now()));
     }
+    this.everywhere.checked = kept(EVERYWHERE) !== "off";
+    this.everywhere.onchange = () => keep(EVERYWHERE, this.everywhere.checked ? "" : "off");
+    document.addEventListener("keydown", (event) => this.#anywhere(event));
   }
 
-  /** Let keys and dragging on a panel's chart move the view. */
-  attach(panel) {
-    const { canvas } = panel;
+  /** Let keys and dragging on the timeline's canvas move the view. */
+  attach(canvas, pointing, plot) {
     canvas.addEventListener("keydown", (event) => {
-      const move = this.#key(event);
+      const move = onTimeline(event, this.view, this.now(), this.ended);
       if (!move) return;
       event.preventDefault();
-      panel.pointed = true;
+      pointing.pointed = true;
       this.#do(move);
     });
     canvas.addEventListener("pointerdown", (down) => {
-      const { endMs } = this.view;
-      const [start, end] = panel.chart.range;
-      const perPixel = (end - start) / panel.chart.width;
+      const end = this.view.endMs ?? this.now();
+      const [from, to] = plot().range;
+      const perPixel = (to - from) / plot().width;
       const drag = ({ clientX }) => {
-        const shift = (down.clientX - clientX) * perPixel;
         if (Math.abs(clientX - down.clientX) < 4 || this.view.spanMs === Infinity) return;
-        const moved = Math.max(this.view.spanMs, (endMs ?? end) + shift);
-        this.#do(() => (this.view.endMs = moved >= this.now() ? null : moved));
+        const shift = (down.clientX - clientX) * perPixel;
+        this.#do(() => this.view.slide(end + shift, this.now()));
       };
       canvas.setPointerCapture(down.pointerId);
       canvas.addEventListener("pointermove", drag);
@@ -58,8 +63,7 @@ export class Controls {
     this.pause.hidden = ended;
     this.jump.hidden = ended && view.live;
     say(this.jump, t(ended ? "jump_to_end" : "jump_to_live"));
-    const words = t(view.live ? "pause" : "resume");
-    say(this.pause, words);
+    say(this.pause, t(view.live ? "pause" : "resume"));
     this.jump.disabled = view.live;
     this.paused.hidden = view.live || ended;
     say(this.paused, view.live ? "" : t("paused_at", { time: clock(view.endMs) }));
@@ -71,40 +75,17 @@ export class Controls {
     this.touched();
   }
 
-  #toggle() {
-    if (this.view.live) this.view.pause(this.now());
-    else this.view.follow();
-  }
-
-  #key({ key, shiftKey, ctrlKey, altKey, metaKey }) {
-    if (ctrlKey || altKey || metaKey) return null;
-    const { view } = this;
-    const now = this.now();
-    const at = view.cursorMs ?? view.endMs ?? now;
-    const step = Math.min(view.spanMs, now) / (shiftKey ? 12 : 120);
-    const moves = {
-      ArrowLeft: () => view.point(at - step, now),
-      ArrowRight: () => view.point(at + step, now),
-      PageUp: () => view.point(at - 60 * step, now),
-      PageDown: () => view.point(at + 60 * step, now),
-      Home: () => view.point(0, now),
-      End: () => this.#toEnd(),
-      Escape: () => (view.cursorMs = null),
-      " ": () => this.ended || this.#toggle(),
-      "+": () => this.#zoom(-1),
-      "=": () => this.#zoom(-1),
-      "-": () => this.#zoom(1),
-    };
-    return moves[key];
-  }
-
-  #toEnd() {
-    this.view.follow();
-    if (this.ended) this.view.point(this.now(), this.now());
-  }
-
-  #zoom(by) {
-    const at = SPANS.indexOf(this.view.spanMs) + by;
-    this.view.zoom(SPANS[Math.max(0, Math.min(SPANS.length - 1, at))], this.now());
+  /** Keys that mean the same wherever the focus is, unless somebody types or a question is open. */
+  #anywhere(event) {
+    const { target } = event;
+    if (event.defaultPrevented || !this.everywhere.checked || !this.ranges[0].offsetParent) return;
+    const takes = 'select, textarea, [contenteditable], dialog, input:not([type="radio"])';
+    // Space presses what it is on.
+    const pressed = event.key === " " && target.closest?.("button, summary");
+    if (target.closest?.(takes) || pressed) return;
+    const move = anywhere(event, this.view, this.now(), this.ended);
+    if (!move) return;
+    event.preventDefault();
+    this.#do(move);
   }
 }

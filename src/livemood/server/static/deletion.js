@@ -2,7 +2,7 @@
 import { ask } from "./api.js";
 import { el } from "./dom.js";
 import { confirmed } from "./page.js";
-import { date, t } from "./text.js";
+import { date, sessionName, t } from "./text.js";
 
 const title = el("h2", { id: "delete-title", "data-t": "delete_sure" });
 const which = el("p", { class: "strong" });
@@ -27,15 +27,10 @@ const dialog = el(
 );
 document.body.append(dialog);
 
-/** What a session is called: by those who speak, where they are named. */
-export function nameOf(session) {
-  return session.participants.join(", ") || t("unnamed");
-}
-
 /** Ask, and delete; whether it was deleted. @param {object} session As `/v1/sessions` gives it. */
 export async function erased(session) {
   const started = date(session.started ?? session.created);
-  which.textContent = nameOf(session);
+  which.textContent = sessionName(session);
   const live = session.state === "live" ? ` ${t("delete_live")}` : "";
   when.textContent = t("delete_begun", { started }) + live;
   if (!(await confirmed(dialog))) return false;

@@ -1,6 +1,6 @@
 /** What the page says of a session: its name and state above, and what it is, beneath. */
 import { $, fillTo, say } from "./dom.js";
-import { clock, date, sourceName, t, whole, word } from "./text.js";
+import { clock, date, sessionName, t, whole, word } from "./text.js";
 
 /**
  * @param {import("./store.js").Store} store
@@ -9,7 +9,7 @@ import { clock, date, sourceName, t, whole, word } from "./text.js";
  */
 export function showHead(store, state, unnamed) {
   const { started } = store;
-  say($("#name"), started ? started.participants.join(", ") || sourceName(started.source) : unnamed);
+  say($("#name"), started ? sessionName(started) : unnamed);
   const title = `${$("#name").textContent} · ${word("states", state)} · livemood`;
   if (document.title !== title) document.title = title;
   const root = document.documentElement;
@@ -19,12 +19,12 @@ export function showHead(store, state, unnamed) {
   showFacts(store);
 }
 
-function showLatency({ started, ended, latency, behind }) {
+function showLatency({ started, ended, latencyMs, behind }) {
   const budget = started?.settings.budget_ms;
-  const values = { ms: whole(latency?.total ?? 0), budget: whole(budget ?? 0) };
+  const values = { ms: whole(latencyMs ?? 0), budget: whole(budget ?? 0) };
   $("#latency-row").hidden = Boolean(ended);
-  say($("#latency"), latency ? t(budget ? "latency_of" : "latency_ms", values) : "–");
-  fillTo($("#latency-bar"), latency && budget ? Math.min(1, latency.total / budget) : 0);
+  say($("#latency"), latencyMs !== null ? t(budget ? "latency_of" : "latency_ms", values) : "–");
+  fillTo($("#latency-bar"), latencyMs !== null && budget ? Math.min(1, latencyMs / budget) : 0);
   const late = behind.size > 0 && !ended;
   $("#behind").hidden = !late;
   document.documentElement.classList.toggle("behind", late);

@@ -2,17 +2,16 @@
 import { prepareActions } from "./actions.js";
 import { Announcer } from "./announce.js";
 import { ask, serverNow, token } from "./api.js";
-import { themeColours } from "./chart.js";
 import { Controls } from "./controls.js";
 import { $, el, say } from "./dom.js";
 import { showHead } from "./head.js";
 import { connect } from "./livemood.js";
 import { askForToken, explain, notice, onTheme, ready } from "./page.js";
-import { Panel } from "./panel.js";
 import { prepareSpeaking } from "./speaking.js";
+import { Stage } from "./stage.js";
 import { Store } from "./store.js";
 import { Table } from "./table.js";
-import { currentLanguage, onLanguage, reason, t, whole } from "./text.js";
+import { clock, currentLanguage, onLanguage, reason, t, whole } from "./text.js";
 import { View } from "./view.js";
 
 const TICK_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 250;
@@ -20,22 +19,23 @@ const TICK_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 
 /** With what is written and erased, a deletion takes less. */
 const DELETION_MS = 2000;
 
+/** States of a connection in which what is shown is how things are. */
+const CONNECTED = ["live", "ended", "ending"];
+
 const about = await ready();
 const speaking = location.pathname === "/speak";
 const asked = named(location.pathname.match(/^\/sessions\/(.+)$/)?.[1] ?? "");
 const store = new Store();
 const view = new View();
 const announcer = new Announcer($("#announcer"));
+const stage = new Stage(store, view, who, touched);
 const table = new Table($("#table-details"), touched);
 const controls = new Controls(view, now, touched);
+controls.attach(stage.canvas, stage.pointing, () => stage.timeline);
 let state = speaking ? "ready" : "connecting";
-let panels = [];
-let colours = themeColours();
 let waiting = false;
 /** Whether the session was deleted, or is none of the reader's. */
 let gone = false;
-/** Channels whose panels are to be drawn. */
-const dirty = new Set();
 let feed = null;
 let speaker = null;
 
@@ -58,8 +58,12 @@ function who(n) {
 
 /** Something changed, on one channel or everywhere: draw at the next frame. */
 function touched(channel) {
-  if (typeof channel === "number") dirty.add(channel);
-  else for (const each of store.channels) dirty.add(each.number);
+  if (typeof channel === "number") stage.dirty.add(channel);
+  else for (const each of store.channels) stage.dirty.add(each.number);
+  soon();
+}
+
+function soon() {
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(() => {
@@ -76,55 +80,38 @@ function take(event) {
   touched(event.channel ?? undefined);
 }
 
-/** One chart a frame: with many channels no frame takes longer. */
 function draw() {
-  const { channels } = store;
-  const same = panels.length === channels.length && panels.every((p, i) => p.channel === channels[i]);
-  if (!same) rebuild();
   head();
   controls.draw(Boolean(store.ended));
-  for (const channel of channels) channel.pin(!view.live, now());
-  const [next] = dirty;
-  dirty.delete(next);
-  panels[next]?.draw(store, now(), colours);
+  const more = stage.draw(now(), CONNECTED.includes(state));
   table.draw(store, who, currentLanguage());
   announce();
-  if (dirty.size) touched(dirty.values().next().value);
+  if (more) soon();
 }
-
-function rebuild() {
-  sizes.disconnect();
-  panels = store.channels.map((channel) => new Panel(channel, () => who(channel.number), view, touched));
-  $("#panels").style.setProperty("--channels", Math.min(2, panels.length || 1));
-  $("#panels").replaceChildren(...panels.map((panel) => panel.root));
-  for (const panel of panels) {
-    panel.attach();
-    controls.attach(panel);
-    sizes.observe(panel.canvas);
-  }
-}
-
-const sizes = new ResizeObserver(() => {
-  for (const panel of panels) panel.chart.resize();
-  touched();
-});
 
 /** The lines above the panels. */
 function head() {
   const { ended } = store;
-  const root = document.documentElement;
-  root.classList.toggle("idle", !store.channels.length);
+  document.documentElement.classList.toggle("idle", !store.channels.length);
   showHead(store, state, t(speaking ? "speak_title" : "timeline"));
   $("#marker-form").hidden = !(about.features.markers && state === "live" && !ended);
   $("#report").hidden = !store.session || gone;
   if (gone) $("#delete").hidden = true;
   say($("#help"), t(ended ? "timeline_help_ended" : "timeline_help"));
-  const said = store.notices.map(words);
-  const list = $("#notices");
-  if (list.dataset.said !== said.join()) {
-    list.dataset.said = said.join();
-    list.replaceChildren(...said.map((line) => el("li", {}, line)));
-  }
+  list($("#notices"), store.notices.map(words));
+  const alerts = ended ? [] : [...store.raised.values()];
+  list($("#alerts"), alerts.map(alertWords));
+}
+
+function list(element, lines) {
+  if (element.dataset.said === lines.join("\n")) return;
+  element.dataset.said = lines.join("\n");
+  element.replaceChildren(...lines.map((line) => el("li", {}, line)));
+}
+
+function alertWords({ since, channel, reason: why }) {
+  const person = typeof channel === "number" ? t("person_at", { who: who(channel), what: why }) : why;
+  return t("alert_line", { time: clock(since), what: person });
 }
 
 function words({ code, message, count }) {
@@ -169,14 +156,14 @@ async function lookUp() {
 
 onLanguage(touched);
 onTheme(() => {
-  colours = themeColours();
+  stage.recolour();
   touched();
 });
 $("#table-details").addEventListener("toggle", touched);
 document.documentElement.dataset.mode = about.mode;
 $("#home").hidden = about.mode !== "service";
 setInterval(() => {
-  if (state === "live" && view.live) touched();
+  if (state === "live") touched();
   else announce();
 }, TICK_MS);
 
@@ -201,4 +188,4 @@ if (speaking) {
 touched();
 
 /** For whoever looks inside from the console, and for tests. */
-globalThis.livemoodPage = { store, view, feed, speaking: speaker, take, now, panels: () => panels };
+globalThis.livemoodPage = { store, view, feed, speaking: speaker, take, now, stage };

@@ -139,7 +139,9 @@ function nameGap(chart, gap, x, width, named) {
   const tall = widthOf(chart, text) + 10;
   const thick = 1.4 * layout.size;
   const half = (width < tall ? thick : tall) / 2;
-  if (x - half < named) return named;
+  const tallest = bands.axis.top - bands.ribbon.top;
+  // What would reach into the next lane is left to the cursor and the table.
+  if (x - half < named || (width < tall && tall > tallest)) return named;
   pen.save();
   pen.translate(x, (bands.ribbon.top + bands.axis.top) / 2);
   if (width < tall) pen.rotate(-Math.PI / 2);
@@ -152,7 +154,7 @@ function nameGap(chart, gap, x, width, named) {
   return x + half;
 }
 
-/** Notes of people, as flags; of flags over one another the first stands for all. */
+/** Notes of people and alerts, as flags; of flags over one another the first stands for all. */
 export function drawMarkers(chart, markers) {
   const { layout } = chart;
   const shown = [];
@@ -160,7 +162,7 @@ export function drawMarkers(chart, markers) {
     const x = Math.round(chart.x(marker.at)) + 0.5;
     if (x < layout.gutter || x > layout.right) continue;
     const next = markers[i + 1]?.at > marker.at ? chart.x(markers[i + 1].at) : Infinity;
-    shown.push({ x, next, note: marker.note });
+    shown.push({ x, next, note: marker.note, alert: Boolean(marker.alert) });
   }
   drawPoles(chart, shown);
   let free = -Infinity;
@@ -184,31 +186,32 @@ function drawPoles(chart, shown) {
 }
 
 /** A flag with as much of its note as there is room for; where it ends. */
-function drawFlag(chart, { x, next, note }) {
+function drawFlag(chart, { x, next, note, alert }) {
   const { pen, colours } = chart;
+  const sign = alert ? "⚠" : "⚑";
   const { top, height } = chart.bands.markers;
   const short = note.length > 28 ? `${note.slice(0, 27)}…` : note;
   // A note that would run into the next is left to the cursor and the table.
-  const fits = x + widthOf(chart, `⚑ ${short}`) + 6 < next;
-  const text = fits ? `⚑ ${short}` : "⚑";
+  const fits = x + widthOf(chart, `${sign} ${short}`) + 6 < next;
+  const text = fits ? `${sign} ${short}` : sign;
   const width = widthOf(chart, text) + 6;
   pen.textAlign = "left";
   pen.fillStyle = colours.surface;
   pen.fillRect(x + 1, top, width, height);
-  pen.fillStyle = colours.accent;
+  pen.fillStyle = alert ? colours.lost : colours.accent;
   pen.fillText(text, x + 3, top + height / 2);
   return x + width;
 }
 
-/** The moment whose values are shown. */
-export function drawCursor(chart, ms) {
+/** The moment whose values are shown, from `top` to `bottom`. */
+export function drawCursor(plot, ms, top, bottom) {
   if (ms === null) return;
-  const { pen, colours, bands } = chart;
-  const x = Math.round(chart.x(ms)) + 0.5;
+  const { pen, colours } = plot;
+  const x = Math.round(plot.x(ms)) + 0.5;
   pen.strokeStyle = colours.ink;
   pen.lineWidth = 1;
   pen.beginPath();
-  pen.moveTo(x, bands.ribbon.top);
-  pen.lineTo(x, bands.axis.top);
+  pen.moveTo(x, top);
+  pen.lineTo(x, bottom);
   pen.stroke();
 }

@@ -96,6 +96,32 @@ export function chip(label) {
   return canvas;
 }
 
+/** Fill all of a canvas with the look of a label, its letter in the middle; of "" with nothing. */
+export function paintSwatch(canvas, label) {
+  const scale = Math.min(2, Math.ceil(devicePixelRatio || 1));
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const key = `${label} ${width} ${height} ${scale}`;
+  if (canvas.dataset.look === key) return;
+  canvas.dataset.look = key;
+  canvas.width = Math.max(1, width * scale);
+  canvas.height = Math.max(1, height * scale);
+  if (!label) return;
+  const pen = canvas.getContext("2d");
+  pen.scale(scale, scale);
+  pen.fillStyle = filling(pen, label, scale);
+  pen.fillRect(0, 0, width, height);
+  const radius = Math.min(width, height) * 0.3;
+  pen.fillStyle = look(label).colour;
+  pen.beginPath();
+  pen.arc(width / 2, height / 2, radius, 0, 7);
+  pen.fill();
+  pen.fillStyle = "#000";
+  pen.font = `700 ${Math.round(1.35 * radius)}px system-ui, sans-serif`;
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.fillText(look(label).letter, width / 2, height / 2 + 1);
+}
+
 /** Paint a chip anew for another label. */
 export function paintChip(canvas, label) {
   if (canvas.dataset.label === label) return;

@@ -1,7 +1,6 @@
-import { nameOf } from "./deletion.js";
 import { el, say, set } from "./dom.js";
 import { chip } from "./palette.js";
-import { clock, currentLanguage, date, labelName, t, word } from "./text.js";
+import { clock, currentLanguage, date, labelName, sessionName, t, word } from "./text.js";
 
 const CELLS = ["state", "sounds", "source", "purpose", "started", "duration", "actions"];
 
@@ -34,7 +33,7 @@ export class Row {
     const odd = session.state === "ended" && session.reason !== "end";
     const started = session.started ?? session.created;
     for (const name of CELLS) set(cells[name], "data-name", t(name));
-    say(this.link, nameOf(session));
+    say(this.link, sessionName(session));
     say(this.state, word("session_states", session.state));
     set(this.state, "data-state", session.state);
     this.behind.hidden = !(live && session.behind);
@@ -47,7 +46,7 @@ export class Row {
     say(cells.started, date(started));
     say(cells.duration, clock(duration(session)));
     say(this.remove, t("delete"));
-    const name = `${nameOf(session)}, ${date(started)}`;
+    const name = `${sessionName(session)}, ${date(started)}`;
     set(this.remove, "aria-label", t("delete_session", { name }));
   }
 

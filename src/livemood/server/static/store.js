@@ -21,7 +21,11 @@ export class Store {
     /** Notices and errors, the newest three. */
     this.notices = [];
     this.behind = new Set();
-    this.latency = null;
+    /** The newest latency of each channel, in ms. @type {Map<number, number>} */
+    this.latencies = new Map();
+    /** Alerts as they came, `{at, rule, state, channel, reason}`, and those that hold now. */
+    this.alerts = [];
+    this.raised = new Map();
     /** Events taken, and the number of the newest. */
     this.taken = 0;
     this.seq = 0;
@@ -53,6 +57,7 @@ export class Store {
     else if (event.type === "session.ended") this.ended = event;
     else if (event.type === "marker") keep(this.markers, { at: event.start_ms, note: event.note });
     else if (event.type === "error") this.#notice(event);
+    else if (event.type === "alert") this.#alert(event);
     else if (typeof event.channel === "number") this.#ofChannel(event);
   }
 
@@ -78,15 +83,30 @@ export class Store {
     while (this.channels.length <= event.channel) {
       this.channels.push(new Channel(this.channels.length, this.labels));
     }
-    if (event.type === "emotion") {
-      this.latency = event.latency_ms;
-      if (event.behind) this.behind.add(event.channel);
-      else this.behind.delete(event.channel);
-    } else if (event.type === "load") {
-      if (event.behind) this.behind.add(event.channel);
-      else this.behind.delete(event.channel);
-    }
+    if (event.type === "emotion") this.#late(event, event.latency_ms.total);
+    else if (event.type === "load") this.#late(event, event.latency_ms);
     this.channels[event.channel].take(event);
+  }
+
+  /** While a channel is behind, its latency is that which made it so: one reading may be quick. */
+  #late({ channel, behind }, ms) {
+    const before = this.behind.has(channel) ? (this.latencies.get(channel) ?? 0) : 0;
+    if (behind) this.behind.add(channel);
+    else this.behind.delete(channel);
+    this.latencies.set(channel, behind ? Math.max(before, ms) : ms);
+  }
+
+  /** The largest of the channels' newest latencies, in ms; null before the first reading. */
+  get latencyMs() {
+    return this.latencies.size ? Math.max(...this.latencies.values()) : null;
+  }
+
+  #alert({ rule, state, channel, reason, start_ms: since, end_ms: at }) {
+    const alert = { at, since, rule, state, channel, reason };
+    keep(this.alerts, alert);
+    const key = `${rule} ${channel}`;
+    if (state === "raised") this.raised.set(key, alert);
+    else this.raised.delete(key);
   }
 
   /**

@@ -32,18 +32,26 @@ export function currentLanguage() {
   return language;
 }
 
-/** Speak `code` from now on, and tell everybody who shows words. */
+/** Speak `code` from now on, on this page and on those that are opened later. */
 export function setLanguage(code) {
+  keep(KEPT, code);
+  speak(code);
+  fill(document);
+}
+
+/** Speak `code` here, and tell everybody who shows words; one that there are no words in is none. */
+export function speak(code) {
+  if (!Object.hasOwn(strings, code)) return;
   language = code;
   locale = localeOf(code);
-  keep(KEPT, code);
   formats.clear();
-  fill(document);
   for (const listener of listeners) listener();
 }
 
+/** Call `listener` whenever words are to be said anew; gives what ends that. */
 export function onLanguage(listener) {
   listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 /** The words for `key`, with `{name}` replaced from `values`. */
@@ -109,6 +117,14 @@ export function clock(ms, tenths = false) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${seconds}` : `${minutes}:${seconds}`;
 }
 
+/** How long something lasts, in whole seconds or more: for people who glance at it. */
+export function length(ms) {
+  const seconds = Math.floor(ms / 1000);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  if (h) return t("length_h", { h, m });
+  return m ? t("length_min", { m, s }) : t("length_s", { s });
+}
+
 /** The words for one of a group of codes; the code itself where there are none. */
 export function word(group, code) {
   const words = strings[language][group];
@@ -127,9 +143,17 @@ export function labelName(label) {
 }
 
 /** Where sound comes from, for people: servers say "stream s16le 16000 Hz", files have names. */
-export function sourceName(source) {
+function sourceName(source) {
   const kind = /^(stream|rtp|whip|twilio)( |$)/.exec(source)?.[1];
   return kind ? word("sources", kind) : source;
+}
+
+/**
+ * What a session is called, on every page: by those who speak, else by where its sound comes from.
+ * @param {{participants: string[], source: ?string, kind?: string}} session
+ */
+export function sessionName({ participants, source, kind }) {
+  return participants.join(", ") || sourceName(source ?? kind ?? "");
 }
 
 /** Let `select` offer `purposes`, in words. */

@@ -1,6 +1,8 @@
+/** How long a stretch may be shown, in ms. */
+export const SPANS = [15_000, 60_000, 120_000, 600_000, Infinity];
 const USUAL_MS = 120_000;
-/** A whole session is shown as at least so long. */
-const SHORTEST_MS = 10_000;
+/** No view is shorter, however young the session. */
+const SHORTEST_MS = 15_000;
 
 /** Which part of the session is shown: how long a stretch, up to where, and the cursor in it. */
 export class View {
@@ -19,13 +21,12 @@ export class View {
     return this.endMs === null;
   }
 
-  /** Begin and end of what is shown when the session has come to `now`. */
+  /** Begin and end of what is shown when the session has come to `now`; it grows with a young one. */
   range(now) {
     const end = this.endMs ?? now;
-    if (this.spanMs === Infinity) return [0, Math.max(end, SHORTEST_MS)];
-    // A young session fills the view from the left.
-    const last = Math.max(end, this.spanMs);
-    return [last - this.spanMs, last];
+    const shown = Math.min(this.spanMs, Math.max(end, SHORTEST_MS));
+    const last = Math.max(end, shown);
+    return [last - shown, last];
   }
 
   /** Of a session that ended all is shown, as its summary speaks of all, unless the reader chose. */
@@ -37,6 +38,12 @@ export class View {
     this.endMs = now;
   }
 
+  /** Pause, or follow again. */
+  toggle(now) {
+    if (this.live) this.pause(now);
+    else this.follow();
+  }
+
   follow() {
     this.endMs = null;
     this.cursorMs = null;
@@ -45,10 +52,23 @@ export class View {
   /** Show as much as `spanMs`, about the cursor if there is one. */
   zoom(spanMs, now) {
     if (this.cursorMs !== null && this.endMs !== null && spanMs !== Infinity) {
-      this.endMs = Math.min(now, this.cursorMs + spanMs / 2);
+      this.endMs = this.#within(this.cursorMs + spanMs / 2, spanMs, now);
     }
     this.spanMs = spanMs;
     this.chosen = true;
+  }
+
+  /** Show more, or less with a negative `by`. */
+  step(by, now) {
+    const at = SPANS.findIndex((ms) => ms >= this.spanMs) + by;
+    this.zoom(SPANS[Math.max(0, Math.min(SPANS.length - 1, at))], now);
+  }
+
+  /** Let the view end at `ms`; where it reaches what comes, it follows that. */
+  slide(ms, now) {
+    if (now <= this.spanMs) return;
+    const end = Math.max(this.spanMs, ms);
+    this.endMs = end >= now ? null : end;
   }
 
   /** Move the cursor to `ms`, and what is shown with it if it leaves that. */
@@ -56,8 +76,12 @@ export class View {
     this.cursorMs = Math.max(0, Math.min(now, ms));
     const [start, end] = this.range(now);
     if (this.cursorMs >= start && this.cursorMs <= end) return;
-    if (this.cursorMs < start) this.endMs = this.cursorMs + this.spanMs;
-    else this.endMs = this.cursorMs;
-    this.endMs = Math.min(now, this.endMs);
+    const last = this.cursorMs < start ? this.cursorMs + this.spanMs : this.cursorMs;
+    this.endMs = this.#within(last, this.spanMs, now);
+  }
+
+  /** An end that leaves no room empty before the beginning, nor after `now`. */
+  #within(ms, spanMs, now) {
+    return Math.min(now, Math.max(spanMs, ms));
   }
 }

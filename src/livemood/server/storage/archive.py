@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from livemood.server.refused import Refused, not_found
-from livemood.server.storage.audit import Audit
-from livemood.server.storage.baselines import Baselines
 from livemood.server.storage.clock import GRACE_S, TrustedClock
 from livemood.server.storage.database import Database, StorageError
 from livemood.server.storage.folder import lock
 from livemood.server.storage.recovery import end_interrupted
-from livemood.server.storage.sound import Recorder
-from livemood.server.storage.store import Store
+from livemood.server.storage.sound import Recorder, Uploads
+from livemood.server.storage.tables import Tables
 from livemood.server.storage.timelines import Timelines
-from livemood.server.storage.tokens import Tokens
 from livemood.server.storage.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -46,6 +43,7 @@ class Archive:
             undo.callback(self._unlock)
             try:
                 self.events = Timelines(folder / "timelines")
+                self.uploads = Uploads(folder / "uploads")
                 self.sound = Recorder(folder / "sound")
             except OSError as error:
                 raise StorageError(
@@ -60,10 +58,9 @@ class Archive:
                 "until it has said so for %g hours",
                 GRACE_S / 3600,
             )
-        self.sessions = Store(self.database, wall)
-        self.audit = Audit(self.database, policy)
-        self.baselines = Baselines(self.database, self.audit, wall)
-        self.tokens = Tokens(self.database, lambda: max(self.clock.latest, wall()))
+        tables = Tables(self.database, policy, wall, lambda: max(self.clock.latest, wall()))
+        self.sessions, self.audit, self.tokens = tables.sessions, tables.audit, tables.tokens
+        self.baselines, self.alert_rules = tables.baselines, tables.alert_rules
         self.writer = Writer(self.events)
         self.on_erase: Callable[[str], None] = lambda _: None
         """Called with each session that is deleted, for what others keep of it."""
@@ -116,6 +113,7 @@ class Archive:
     def _erase(self, session: str) -> None:
         self.events.erase(session)
         self.sound.erase(session)
+        self.uploads.erase(session)
         self.on_erase(session)
 
     def scrub(self) -> None:

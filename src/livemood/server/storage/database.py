@@ -20,7 +20,7 @@ class StorageError(LivemoodError):
 
 log = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 BUSY_S = 5.0
 """How long to wait for another process: `livemood token`, a backup."""
 
@@ -77,6 +77,14 @@ CREATE TABLE baselines (
 CREATE INDEX baselines_by_expiry ON baselines (expires);
 """
 """What version 3 adds to version 2."""
+SINCE_3 = """
+CREATE TABLE alert_rules (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    rule TEXT NOT NULL
+) STRICT;
+"""
+"""What version 4 adds to version 3."""
 
 
 class Database:
@@ -111,7 +119,7 @@ class Database:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise LivemoodError(f"{self.path} was written by a later livemood: update this one")
-            for since, statements in enumerate((SCHEMA, SINCE_1, SINCE_2)):
+            for since, statements in enumerate((SCHEMA, SINCE_1, SINCE_2, SINCE_3)):
                 if version <= since:
                     for statement in statements.split(";"):
                         connection.execute(statement)

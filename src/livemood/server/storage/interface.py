@@ -6,16 +6,19 @@ server say, has to satisfy these protocols and nothing else: the rest of the ser
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from livemood.audio import AudioBlock
 from livemood.server.spec import SessionRecord, State
+from livemood.server.storage.alert_rules import KeptRule
 from livemood.server.storage.baselines import KeptBaseline
 from livemood.server.storage.database import StorageError
 from livemood.server.storage.timelines import Row
 from livemood.server.storage.tokens import TokenInfo
+from livemood.timeline.alert_rules import AlertRule
 
 __all__ = [
+    "AlertRuleStore",
     "AuditLog",
     "EventStore",
     "SessionStore",
@@ -24,6 +27,7 @@ __all__ = [
     "Storage",
     "StorageError",
     "TokenStore",
+    "UploadStore",
 ]
 
 if TYPE_CHECKING:
@@ -111,6 +115,19 @@ class BaselineStore(Protocol):
         """Delete one, and say so in the audit log; false if there is none of that number."""
 
 
+class AlertRuleStore(Protocol):
+    """Alert rules that were given by REST. Every method may raise `StorageError`."""
+
+    def add(self, rule: AlertRule, created_by: str, who: str) -> KeptRule | None:
+        """Keep a rule, and say so in the audit log; none if there is one of that name."""
+
+    def find(self) -> list[KeptRule]:
+        """All that are kept, the oldest first."""
+
+    def delete(self, name: str, who: str) -> bool:
+        """Delete a rule, and say so in the audit log; false if there is none of that name."""
+
+
 class SoundTrack(Protocol):
     """The sound of one session while it is recorded."""
 
@@ -133,6 +150,23 @@ class SoundStore(Protocol):
 
     def path(self, session: str) -> Path:
         """The file that holds a session's sound, if there is one."""
+
+
+class UploadStore(Protocol):
+    """Recordings that were uploaded and are not read yet."""
+
+    def path(self, session: str) -> Path:
+        """The file that holds a session's recording, if there is one."""
+
+    def open(self, session: str) -> BinaryIO:
+        """A new file for a session's recording. Raises `OSError`."""
+
+    def erase(self, session: str) -> None:
+        """Leave nothing of a session's recording."""
+
+    @property
+    def free_bytes(self) -> int:
+        """Room that there is for more."""
 
 
 class Storage(Protocol):
@@ -159,8 +193,16 @@ class Storage(Protocol):
         """How participants' voices usually sound."""
 
     @property
+    def alert_rules(self) -> AlertRuleStore:
+        """Alert rules that were given by REST."""
+
+    @property
     def sound(self) -> SoundStore:
         """Kept sound."""
+
+    @property
+    def uploads(self) -> UploadStore:
+        """Recordings that wait to be read."""
 
     @property
     def writer(self) -> "Writer":

@@ -1,9 +1,12 @@
-"""Sound of a session in Opus, where it was asked for and consented to."""
+"""Sound of sessions: kept as Opus where that was consented to, and uploads that wait to be read."""
 
 import logging
+import os
+import shutil
 import threading
 from collections import deque
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile as sf
@@ -209,3 +212,41 @@ class Recorder:
                 log.error("sound cannot be kept: %s", why)
             recording.failed = True
             return not recording.closed.is_set()
+
+
+class Uploads:
+    """Uploaded recordings, each for its owner alone, until they have been read.
+
+    What an earlier server left in the folder is erased.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `OSError` for a folder that cannot be used."""
+        self._folder = folder
+        private_folder(folder)
+        for left in folder.iterdir():
+            self._erase(left)
+
+    def path(self, session: str) -> Path:
+        """Where the recording of a session is, if there is one."""
+        return self._folder / session
+
+    def open(self, session: str) -> BinaryIO:
+        """A new file for a session's recording. Raises `OSError`."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        return os.fdopen(os.open(self.path(session), flags, 0o600), "wb")
+
+    def erase(self, session: str) -> None:
+        """Leave nothing of a session's recording."""
+        self._erase(self.path(session))
+
+    @property
+    def free_bytes(self) -> int:
+        """Room on the disk."""
+        return shutil.disk_usage(self._folder).free
+
+    def _erase(self, path: Path) -> None:
+        try:
+            erase(path)
+        except OSError as error:  # its text would name the file, and so the session
+            log.error("an uploaded recording cannot be erased: %s", error.strerror)

@@ -8,7 +8,7 @@ from livemood.timeline.export.emotionml import to_emotionml
 from livemood.timeline.export.tables import to_csv, to_vtt
 from livemood.timeline.timeline import Timeline
 
-__all__ = ["EXPORTS", "to_csv", "to_emotionml", "to_json", "to_jsonl", "to_vtt"]
+__all__ = ["EXPORTS", "MEDIA", "to_csv", "to_emotionml", "to_json", "to_jsonl", "to_vtt"]
 
 
 def to_json(timeline: Timeline) -> str:
@@ -29,3 +29,11 @@ EXPORTS: Final[dict[str, Callable[[Timeline], str]]] = {
     "emotionml": to_emotionml,
 }
 """Format name to the function that writes it."""
+MEDIA: Final[dict[str, str]] = {
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "csv": "text/csv; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+    "emotionml": "application/emotionml+xml",
+}
+"""Format name to media type."""

@@ -1,5 +1,6 @@
 """A search for a better recipe: each trial is a training run, measured on validation speakers."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from livemood.training.recipe.overrides import with_overrides
 from livemood.training.recipe.schema import Recipe
 from livemood.training.recipe.sections import NetworkSection
 from livemood.training.run_folder import Workspace
-from livemood.training.search import Score, Study, Value, example_values
+from livemood.training.search import Score, Shared, Study, Value, example_values
 
 
 def search(
@@ -28,12 +29,14 @@ def search(
     out: Path,
     report: Callable[[Any], None] | None = None,
     beside: int = 0,
+    storage: str | None = None,
 ) -> dict[str, Any]:
     """Run the trials that are still missing; what was found, also in `best.json` and `search.json`.
 
-    The study is kept in `out/study.db`: the same call goes on where one was killed, and several
-    processes that make it, each with a number of its own in `beside`, work on one study. Nothing is
-    measured on held-out speakers. Raises `UsageError` if the recipe says nothing of what to search.
+    The study is kept in `out/study.db`, or in `storage`, which several machines can share. The same
+    call goes on where one was killed. Several processes that make it, each with a number of its own
+    in `beside`, work on one study. Nothing is measured on held-out speakers. Raises `UsageError` if
+    the recipe says nothing of what to search, or is not that of the study in `storage`.
     """
     if recipe.search is None:
         raise UsageError("the recipe has no [search]: say what to search in [search.space]")
@@ -50,11 +53,18 @@ def search(
         cost = multiply_adds(own.network, own.features, len(own.labels))
         return Score(max(row["validation_uar"] for row in rows), cost)
 
-    study = Study(recipe.search, recipe.name, recipe.seed, out, beside)
+    shared = Shared(storage, _digest(recipe)) if storage else None
+    study = Study(recipe.search, recipe.name, recipe.seed, out, beside, shared)
     found = study.run(trial, report)
     best = with_overrides(recipe, found["best"][0]["params"]) if found["best"] else recipe
     (out / "best.json").write_text(best.model_dump_json(indent=2) + "\n", "utf-8")
     return found
+
+
+def _digest(recipe: Recipe) -> str:
+    """Of all that must be the same where several machines search: not of how many trials."""
+    text = recipe.model_dump_json(exclude={"search": {"trials"}})
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def multiply_adds(

@@ -1,0 +1,109 @@
+"""`livemood data check` finds what was planted and what is known of real corpora, and no more."""
+
+import csv
+import json
+
+import pytest
+from data_command import data
+from synthetic_speech import dataset
+
+from livemood.errors import LivemoodError
+
+
+def checked(manifest, out, *arguments):
+    """What the check found, as its JSON."""
+    data("check", manifest, "--out", out, *arguments)
+    found = json.loads((out / "quality.json").read_text())
+    page = (out / "quality.html").read_text("utf-8")
+    assert all(escaped(f["text"]) in page for f in found["findings"])
+    return found
+
+
+def escaped(text):
+    return text.replace("&", "&amp;").replace("'", "&#x27;")
+
+
+def leaks(found):
+    return {f["what"] for f in found["findings"] if f["kind"] == "leak"}
+
+
+def subset(table, out, keep):
+    """A manifest of the rows that `keep` takes, with absolute paths."""
+    with table.open(encoding="utf-8") as file:
+        rows = [row for n, row in enumerate(csv.DictReader(file)) if keep(n, row)]
+    for row in rows:
+        row["path"] = table.parent / row["path"]
+    with out.open("w", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return out
+
+
+def test_nothing_is_found_in_a_clean_set(tmp_path):
+    found = checked(dataset(tmp_path / "set"), tmp_path / "out", "--strict")
+    assert found["findings"] == []
+    assert {p["what"] for p in found["probes"]} == {
+        "level", "noise floor", "duration", "codec", "silence", "sentence", "speaker",
+    }  # fmt: skip
+    assert found["labels"] == {"angry": 30, "happy": 30, "sad": 30}
+
+
+def test_a_planted_leak_of_the_duration_is_found_and_no_other(tmp_path):
+    found = checked(dataset(tmp_path / "set", long="sad"), tmp_path / "out")
+    assert "duration" in leaks(found)
+    assert leaks(found) <= {"duration", "silence"}
+    with pytest.raises(LivemoodError, match="things were found"):
+        data("check", tmp_path / "set" / "manifest.csv", "--out", tmp_path / "out", "--strict")
+
+
+def test_a_planted_leak_of_the_codec_is_found_and_no_other(tmp_path):
+    found = checked(dataset(tmp_path / "set", telephone="happy"), tmp_path / "out")
+    assert "codec" in leaks(found)
+    assert leaks(found) <= {"codec", "noise floor"}  # half of the noise went with the band
+
+
+@pytest.mark.corpora
+@pytest.mark.slow
+def test_the_level_of_ased_tells_its_label(corpora, tmp_path):
+    found = checked(corpora / "ased" / "metadata.csv", tmp_path / "out", "--most", "300")
+    assert {"level", "duration"} <= leaks(found)  # it is mostly a sentence an emotion
+
+
+@pytest.mark.corpora
+@pytest.mark.slow
+def test_the_sentence_of_tess_tells_nothing(corpora, tmp_path):
+    found = checked(corpora / "tess" / "metadata.csv", tmp_path / "out", "--most", "300")
+    [sentence] = [p for p in found["probes"] if p["what"] == "sentence"]
+    assert not sentence["leaks"]
+    assert sentence["uar"] < 0.2
+    assert leaks(found) == set()
+
+
+@pytest.mark.corpora
+def test_the_two_equal_recordings_of_ravdess_are_found(corpora, tmp_path):
+    pair = ("03-01-03-01-02-01-07", "03-01-03-01-02-02-07")
+    few = subset(
+        corpora / "ravdess" / "metadata.csv",
+        tmp_path / "few.csv",
+        lambda n, row: row["emotion"] in ("happy", "sad", "angry") and (
+            "-07." in row["path"] or n % 60 == 0
+        ),
+    )  # fmt: skip
+    found = checked(few, tmp_path / "out")
+    assert [sorted(d["items"]) for d in found["duplicates"]] == [[f"{name}.flac" for name in pair]]
+    assert any(pair[0] in f["text"] for f in found["findings"] if f["kind"] == "duplicate")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("one.wav,ann,sad\n", "two labels with 5 items or more"),
+        ("none.wav,ann,sad\n", "no file"),
+    ],
+)
+def test_what_cannot_be_checked_is_said_in_one_line(rows, said, sounds, tmp_path):
+    (tmp_path / "m.csv").write_text(f"path,speaker,label\n{sounds}/{rows}")
+    with pytest.raises(LivemoodError, match=said) as caught:
+        data("check", tmp_path / "m.csv", "--out", tmp_path / "out")
+    assert "\n" not in str(caught.value)

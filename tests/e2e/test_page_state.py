@@ -1,0 +1,197 @@
+"""That the page says how people sound now, and nothing that is no longer so; in real Chromium."""
+
+import pytest
+
+pytest.importorskip("selenium", reason="selenium is not installed")
+from selenium.webdriver.common.keys import Keys
+from test_page_view import DRAWN, hour, show, until_ms, while_spoken
+
+from livemood.server import ServerThread
+
+pytestmark = pytest.mark.e2e
+__all__ = ["hour"]
+
+
+def test_silence_is_not_called_a_label(browser, server, demo_events):
+    events = [e.model_dump(mode="json") for e in demo_events]
+    spoken = next(i for i, e in enumerate(events) if e["type"] == "speech.ended")
+    channel = events[spoken]["channel"]
+    reading = [e for e in events[:spoken] if e["type"] == "emotion" and e["channel"] == channel][-1]
+    again = next(
+        e for e in events[spoken:] if e["type"] == "speech.started" and e["channel"] == channel
+    )
+    show(browser, server, events[:spoken])
+    panel = f"[data-channel='{channel}']"
+    browser.until(f"document.querySelector(\"{panel}\").dataset.kind === 'speaking'")
+    assert browser.text(f"{panel} .label") == reading["label"]
+    drawn = "[...document.querySelector(arguments[0]).getContext('2d')"
+    drawn += ".getImageData(9, 9, 60, 60).data].some((value) => value)"
+    assert browser.js(f"return {drawn}", f"{panel} .swatch")
+    for event, kind, word in (
+        (events[spoken], "silent", "silent"),
+        # Somebody speaks again, and what was read before is not how that sounds.
+        (again, "hearing", "listening"),
+    ):
+        browser.later("livemoodPage.take(args[0]);", event)
+        browser.until(f"document.querySelector(\"{panel}\").dataset.kind === '{kind}'")
+        assert browser.text(f"{panel} .label") == word
+        assert browser.js("return document.querySelector(arguments[0]).dataset.label", panel) == ""
+        assert not browser.js(f"return {drawn}", f"{panel} .swatch")
+        at = f"{reading['end_ms'] // 60_000}:{reading['end_ms'] // 1000 % 60:02}"
+        assert browser.text(f"{panel} .affect") == f"last heard: {reading['label']}, {at}"
+
+
+def test_how_long_it_is_silent_goes_on_by_itself(browser, server, demo_events):
+    events = [e.model_dump(mode="json") for e in demo_events]
+    spoken = next(i for i, e in enumerate(events) if e["type"] == "speech.ended")
+    show(browser, server, events[: spoken + 1])
+    since = f"document.querySelector(\"[data-channel='{events[spoken]['channel']}'] .since\")"
+    browser.until(f"/^for [3-9] s$/.test({since}.textContent)")
+
+
+def test_a_broken_connection_leaves_nothing_that_looks_current(browser, demo_events):
+    early, last = while_spoken(demo_events, 0)
+    with ServerThread(0) as server:
+        for event in early:
+            server.publish(event)
+        browser.open(server.page)
+        browser.until("document.querySelector(\"[data-channel='0']\")?.dataset.kind === 'speaking'")
+    browser.until("document.documentElement.dataset.state === 'waiting'")
+    browser.until("document.querySelector(\"[data-channel='0']\").dataset.kind === 'unknown'")
+    assert browser.text("[data-channel='0'] .label") == "no news"
+    assert last.label in browser.text("[data-channel='0'] .affect")
+
+
+def test_while_it_is_behind_the_latency_is_that_which_made_it_so(browser, server, hour):
+    early = until_ms(hour, 60_000)
+    load = {
+        **{k: early[-1][k] for k in ("session", "time", "start_ms", "end_ms")},
+        "type": "load",
+        "channel": 0,
+        "superseded": 3,
+        "hop_ms": 500,
+    }
+    reading = next(e for e in early if e["type"] == "emotion" and e["channel"] == 0)
+    quick = {**reading, "end_ms": early[-1]["end_ms"], "latency_ms": {"total": 3.0}}
+    show(browser, server, early)
+    for event, said, behind in (
+        ({**load, "behind": True, "latency_ms": 240.0}, "240 of 150 ms", True),
+        ({**quick, "behind": True}, "240 of 150 ms", True),
+        ({**load, "behind": False, "latency_ms": 12.0}, None, False),
+    ):
+        browser.later(f"livemoodPage.take(args[0]); {DRAWN}", {**event, "seq": 9000})
+        assert browser.js("return document.querySelector('#behind').hidden") is not behind
+        assert said is None or browser.text("#latency") == said
+    assert int(browser.text("#latency").split()[0]) < 150
+
+
+def test_of_a_session_that_ended_all_is_shown_and_nothing_of_what_is_live(
+    browser, server, demo_events
+):
+    events = [e.model_dump(mode="json") for e in demo_events]
+    show(browser, server, events)
+    browser.until("document.querySelector('#pause').hidden")
+    for gone in ("#jump", "#latency-row"):
+        assert browser.js("return document.querySelector(arguments[0]).hidden", gone)
+    assert "Space" not in browser.text("#help")
+    assert browser.text(".ranges input:checked + span") == "whole session"
+    assert browser.js("return livemoodPage.stage.timeline.range[0]") == 0
+    said = browser.text(".panel .confidence")
+    assert said.endswith("of the speech")
+    assert browser.text("#duration") == "0:44"
+    # One number for one thing: the share that the panel says is that of its bar.
+    browser.find("#probabilities summary").send_keys(Keys.ENTER)
+    browser.until("document.querySelector('.bar.said dd')?.innerText")
+    assert browser.text(".bar.said dd") == said.split()[0]
+
+
+def test_since_and_trend_are_those_of_the_readings(browser, server):
+    browser.open(server.page)
+    found = browser.later(
+        """
+        const { Channel } = await import("/static/channel.js");
+        const { stateOf } = await import("/static/state.js");
+        const channel = new Channel(0, ["neutral", "angry"]);
+        const at = (start_ms, end_ms, more) => ({ channel: 0, start_ms, end_ms, ...more });
+        const read = (ms, angry) => channel.take(at(ms - 3000, ms, {
+            type: "emotion", label: "angry", confidence: angry, valence: -0.5, arousal: 0.5,
+            probabilities: { neutral: 1 - angry, angry },
+        }));
+        const means = { confidence: 0.6, valence: 0, arousal: 0 };
+        const segment = { type: "segment", label: "angry", ...means };
+        const states = [];
+        channel.take(at(1000, 1200, { type: "speech.started" }));
+        for (let ms = 2000; ms <= 8000; ms += 250) read(ms, 0.4);
+        channel.take(at(1000, 8000, segment));
+        channel.take(at(1000, 8000, { type: "speech.ended" }));
+        states.push(stateOf(channel, 9500));
+        // After a pause of two seconds the same goes on; after one of six it begins anew.
+        channel.take(at(10_000, 10_200, { type: "speech.started" }));
+        states.push(stateOf(channel, 10_500));
+        for (let ms = 11_000; ms <= 16_000; ms += 250) read(ms, 0.8);
+        states.push(stateOf(channel, 16_000), stateOf(channel, 16_000, { connected: false }));
+        channel.take(at(10_000, 16_000, segment));
+        channel.take(at(10_000, 16_000, { type: "speech.ended" }));
+        channel.take(at(22_000, 22_200, { type: "speech.started" }));
+        for (let ms = 23_000; ms <= 36_000; ms += 250) read(ms, ms < 32_000 ? 0.8 : 0.5);
+        states.push(stateOf(channel, 36_000));
+        return states.map(({ kind, said, ...more }) =>
+            [kind, said?.label ?? "", more.forMs, more.trend]);
+        """
+    )
+    assert found == [
+        ["silent", "", 1500, ""],
+        ["hearing", "", None, ""],
+        ["speaking", "angry", 15_000, "rising"],
+        ["unknown", "", None, ""],
+        ["speaking", "angry", 14_000, "falling"],
+    ]
+
+
+def test_talk_shares_and_overtalk_are_those_of_the_speech(browser, server):
+    browser.open(server.page)
+    found = browser.later(
+        """
+        const { talkOf } = await import("/static/talk.js");
+        const speech = (...spans) => ({ speech: spans.map(([start, end]) => ({ start, end })) });
+        return talkOf([
+            speech([0, 10_000], [20_000, null]), speech([8000, 14_000], [26_000, 27_000]),
+            speech([9000, 12_000]),
+        ], 30_000);
+        """
+    )
+    assert found == {"spoken": [20_000, 7000, 3000], "bothMs": 5000}
+
+
+def test_levels_alerts_and_overtalk_are_said_where_they_belong(browser, server, hour):
+    early = until_ms(hour, 60_000)
+    base = {k: early[-1][k] for k in ("session", "time", "start_ms", "end_ms")}
+    about = {**base, "channel": 1, "start_ms": 40_000}
+    level = {**about, "type": "level", "speech_db": -52.4, "peak_db": -40.0, "noise_db": -60.0}
+    alert = {**about, "type": "alert", "rule": "angry", "number": 1}
+    show(browser, server, early)
+    panel = "[data-channel='1']"
+    hidden = f'document.querySelector("{panel} .level").hidden'
+    assert browser.js(f"return {hidden}")
+    assert "Ada" in browser.text("#talk")
+    for event in (
+        {**level, "problems": ["quiet", "hum"], "seq": 9000},
+        {**alert, "state": "raised", "reason": "angry for 20 s", "seq": 9001},
+    ):
+        browser.later("livemoodPage.take(args[0]);", event)
+    browser.until(f"!{hidden}")
+    said = browser.text(f"{panel} .level")
+    assert "Microphone very quiet · Line noise" in said
+    assert "-52 dB" in said
+    assert browser.text(f"{panel} .reason") == "angry for 20 s"
+    assert browser.text("#alerts") == "0:40 Brook: angry for 20 s"
+    assert browser.js("return document.querySelector(\"[data-channel='0'] .reason\").hidden")
+    for event in (
+        {**level, "problems": [], "seq": 9002},
+        {**alert, "state": "cleared", "reason": "no longer angry", "seq": 9003},
+    ):
+        browser.later("livemoodPage.take(args[0]);", event)
+    browser.until(f"{hidden} && document.querySelector('#alerts').innerText === ''")
+    assert browser.js(f'return document.querySelector("{panel} .reason").hidden')
+    # The timeline keeps both moments.
+    assert browser.js("return livemoodPage.store.alerts.length") == 2
