@@ -57,6 +57,14 @@ def model():
 
 
 @pytest.fixture(scope="session")
+def small_model():
+    """The shipped model `small`, which uses no baselines."""
+    loaded = load_model("small", "cpu")
+    loaded.warm_up()
+    return loaded
+
+
+@pytest.fixture(scope="session")
 def small_encoder_folder(tmp_path_factory):
     """The folder of a small streaming encoder with random weights. Only read from it."""
     pytest.importorskip("torch", reason="needs the extra train")

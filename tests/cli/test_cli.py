@@ -212,7 +212,7 @@ def test_a_reader_that_goes_away_ends_the_program_quietly():
 def test_version_models_and_help():
     assert livemood("--version").stdout.startswith("livemood 0.")
     shipped = livemood("models").stdout.splitlines()
-    assert [line.split()[0] for line in shipped] == ["default", "encoder"]
+    assert [line.split()[0] for line in shipped] == ["default", "small"]
     assert "listen" in livemood("--help").stdout
 
 
