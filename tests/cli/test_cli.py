@@ -212,7 +212,7 @@ def test_a_reader_that_goes_away_ends_the_program_quietly():
 def test_version_models_and_help():
     assert livemood("--version").stdout.startswith("livemood 0.")
     shipped = livemood("models").stdout.splitlines()
-    assert [line.split()[0] for line in shipped] == ["default", "encoder"]
+    assert [line.split()[0] for line in shipped] == ["default", "small"]
     assert "listen" in livemood("--help").stdout
 
 
@@ -430,7 +430,10 @@ def test_faster_than_real_time_is_on_time_and_loses_nothing(demo_file, speed):
     ).stdout.count('"emotion"')
 
 
-BEGINNING = ["typing", "typer", "pydantic", "numpy", "livemood.cli.main", "uvicorn"]
+BEGINNING = [
+    *("livemood.cli", "livemood.cli.interrupt", "typing", "typer", "pydantic", "numpy"),
+    *("livemood.cli.main", "uvicorn"),
+]
 
 
 @pytest.mark.parametrize("after", BEGINNING)

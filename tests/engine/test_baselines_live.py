@@ -106,9 +106,9 @@ def test_a_baseline_that_is_given_is_used_from_the_first_window_and_grows(encode
     assert known.seconds > 20
 
 
-def test_without_baselines_events_do_not_speak_of_them(encoder, model, talk):
+def test_without_baselines_events_do_not_speak_of_them(encoder, small_model, talk):
     off = MonitorSettings(baseline=False)
-    for events in (events_of(encoder, talk, off), events_of(model, talk)):
+    for events in (events_of(encoder, talk, off), events_of(small_model, talk)):
         heard = emotions(events)
         assert all(e.baseline_s is None for e in heard)
         assert "baseline_s" not in heard[0].model_dump_json()

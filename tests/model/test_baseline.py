@@ -4,6 +4,7 @@ import json
 import stat
 from functools import cache
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import soxr
 
 from livemood.errors import FileError, ModelError, UsageError
 from livemood.model.baseline import VoiceBaseline
-from livemood.model.manifest import BaselineSettings
+from livemood.model.manifest import BaselineSettings, read_manifest, write_manifest
 from livemood.model.network.pooling import Speakers
 from livemood.model.registry import load_model
 
@@ -140,10 +141,8 @@ def test_what_is_saved_is_read_back(model, tmp_path):
 
 
 def test_a_model_without_baselines_says_so():
-    shipped = load_model("default", "cpu")
-    if shipped.manifest.baseline is None:
-        with pytest.raises(UsageError, match="uses no baselines"):
-            shipped.baseline()
+    with pytest.raises(UsageError, match="uses no baselines"):
+        load_model("small", "cpu").baseline()
 
 
 def test_another_models_baseline_is_refused(model, tmp_path):
@@ -183,3 +182,34 @@ def test_a_file_that_is_not_there_or_cannot_be_written_is_one_line(model, tmp_pa
         model.baseline(tmp_path / "nothing")
     with pytest.raises(FileError, match="cannot write"):
         model.baseline().save(tmp_path / "no" / "folder")
+
+
+def test_what_is_added_for_an_unknown_voice_fades_as_it_becomes_known(folder, model, tmp_path):
+    manifest = read_manifest(folder)
+    added = (4.0, *[0.0] * (len(manifest.labels) - 1))
+    moved = manifest.baseline.model_copy(update={"unknown": added})
+    other = copytree(folder, tmp_path / "moved")
+    write_manifest(manifest.model_copy(update={"baseline": moved}), other)
+    biased, clip = load_model(other, "cpu"), speech(3, 1)
+
+    def odds(of, known=None):
+        p = of.predict(clip, RATE, baseline=known).probabilities
+        first, second = list(p)[:2]
+        return np.log(p[first] / p[second])
+
+    assert odds(biased) - odds(model) == pytest.approx(4.0, abs=0.05)
+    known = model.baseline()
+    known.hear(speech(20, 2), RATE)
+    same = biased.baseline().from_json(known.to_json())
+    left = 4.0 * (1 - known.voice.share)
+    assert 0 < left < 3.8
+    assert odds(biased, same) - odds(model, known) == pytest.approx(left, abs=0.05)
+
+
+def test_a_manifest_must_say_of_every_label_what_is_added(folder, tmp_path):
+    other = copytree(folder, tmp_path / "short")
+    told = json.loads((other / "manifest.json").read_text())
+    told["baseline"]["unknown"] = [1.0, 2.0]
+    (other / "manifest.json").write_text(json.dumps(told))
+    with pytest.raises(ModelError, match=r"baseline\.unknown must give each label its value"):
+        load_model(other, "cpu")

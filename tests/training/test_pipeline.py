@@ -179,9 +179,10 @@ def test_every_recipe_that_comes_along_can_be_read(path):
     assert read_recipe(path).corpora
 
 
-def test_the_shipped_model_is_what_its_recipe_says():
-    model = load_model("default")
-    recipe = read_recipe(RECIPES / "default.toml")
+@pytest.mark.parametrize("name", ["default", "small"])
+def test_the_shipped_model_is_what_its_recipe_says(name):
+    model = load_model(name)
+    recipe = read_recipe(RECIPES / f"{name}.toml")
     assert (recipe.name, recipe.version) == (model.manifest.name, model.manifest.version)
     assert recipe.labels == model.labels
     assert recipe.seed == model.manifest.metrics["seed"]

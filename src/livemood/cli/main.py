@@ -7,11 +7,13 @@ import typer
 
 from livemood import __version__
 from livemood.cli import files, live, research, serving
+from livemood.cli.completion import PROGRAM, answer_shells, completion
 from livemood.cli.doctor import doctor
+from livemood.cli.interrupt import BEGINNING
 from livemood.cli.inventory import devices, models
 from livemood.cli.research.training import sources
 from livemood.cli.terminal.plain import plain_lines
-from livemood.errors import LivemoodError
+from livemood.errors import LivemoodError, UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,7 +22,7 @@ app = typer.Typer(
     help="Listens to people speak and says, while they speak, how they sound: an estimate of "
     "the voice, not of what a person feels.",
 )
-here = (devices, models, doctor)
+here = (devices, models, doctor, completion)
 for command in (*live.COMMANDS, *files.COMMANDS, *serving.COMMANDS, *here, *research.COMMANDS):
     app.command()(command)
 for name, group in {**research.GROUPS, **serving.GROUPS}.items():
@@ -35,19 +37,30 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[
+    ctx: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback says it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Listen to the microphone, and show the page.")
     ] = False,
 ) -> None:
     """Options before the command."""
+    BEGINNING.stop()
+    if not open_page:
+        return
+    if ctx.invoked_subcommand is not None:
+        raise UsageError("--open stands alone, or behind listen or demo")
+    live.listen.listen(ctx, open_page=True)
 
 
 def main() -> None:
     """Run the command line. What goes wrong outside the program is one line on stderr."""
+    answer_shells()
     try:
-        app()
+        app(prog_name=PROGRAM)
     except LivemoodError as error:
         typer.echo(f"livemood: {plain_lines(str(error))}", err=True)
         sys.exit(error.exit_code)

@@ -42,6 +42,10 @@ RawEncoding = Annotated[
 RawChannels = Annotated[
     int | None, typer.Option("--channels", help="Of raw sound: 1 if not given.")
 ]
+Track = Annotated[
+    int | None, typer.Option("--track", min=1, help="Which audio track of a video, from 1.")
+]
+Urls = Annotated[bool, typer.Option("--urls", help="Fetch http and https addresses, too.")]
 Participants = Annotated[
     str | None, typer.Option(help="Who speaks on each channel: Agent,Customer.")
 ]
@@ -51,6 +55,7 @@ IgnoreChannel = Annotated[
 ]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")]
 Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the timeline.")]
+Open = Annotated[bool, typer.Option("--open", help="Show the page in a browser.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one event a line, nothing else.")]
 OutDir = Annotated[Path | None, typer.Option("--out", help="Write the timeline into a folder.")]
 

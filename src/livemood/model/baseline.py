@@ -47,11 +47,16 @@ class VoiceBaseline:
         self._anchor = self.mean.copy()
         self._shift: Float32 | None = None
 
+    @property
+    def share(self) -> float:
+        """How much it counts, from 0 for a voice never heard towards 1."""
+        return self.seconds / (self.seconds + self._settings.shrink_s)
+
     def shift(self) -> Float32 | None:
         """What to subtract from a window's statistics, shape (values,); None for nothing."""
         if self._shift is None and self.seconds > 0:
-            share = self.seconds / (self.seconds + self._settings.shrink_s)
-            self._shift = (share * self.mean * self._speakers.deviation).astype(np.float32)
+            scaled = self.share * self.mean * self._speakers.deviation
+            self._shift = scaled.astype(np.float32)
         return self._shift
 
     def push(

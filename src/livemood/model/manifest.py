@@ -72,6 +72,9 @@ class BaselineSettings(BaseModel):
     of their deviations."""
     most_moved: float = Field(1.5, gt=0)
     """How far one session can move a baseline, in deviations."""
+    unknown: tuple[Annotated[float, Field(ge=-20, le=20)], ...] = ()
+    """Added to the logits of a voice of which nothing is known, one for each label; less of it as
+    a baseline counts for more. None if empty."""
 
 
 class NotSpeech(BaseModel):
@@ -139,6 +142,8 @@ class Manifest(BaseModel):
         self._check_network()
         if self.baseline and self.baseline.neutral not in self.labels:
             raise ValueError(f"the baseline's label {self.baseline.neutral!r} is not one of labels")
+        if self.baseline and len(self.baseline.unknown) not in (0, len(self.labels)):
+            raise ValueError("baseline.unknown must give each label its value, or none")
         return self
 
     def _check_network(self) -> None:

@@ -64,6 +64,8 @@ class Model:
         self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
         settings = manifest.baseline
         self._neutral = manifest.labels.index(settings.neutral) if settings else 0
+        unknown = np.array(settings.unknown if settings else (), np.float32)
+        self._unknown_voice: Float32 | None = unknown if unknown.any() else None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -195,7 +197,12 @@ class Model:
             if shift is not None:
                 related = pooled.copy() if related is pooled else related
                 related[row] -= shift
-        rows = softmax(self._network.read(related), self.manifest.temperature)
+        logits = self._network.read(related)
+        if self._unknown_voice is not None:
+            for row, baseline in enumerate(baselines):
+                share = 0.0 if baseline is None else baseline.share
+                logits[row] += np.float32(1.0 - share) * self._unknown_voice
+        rows = softmax(logits, self.manifest.temperature)
         return [
             Reading(row, p, None if b is None else b.seconds, self._is_speech(p))
             for row, p, b in zip(rows, not_speech, baselines, strict=True)

@@ -4,13 +4,14 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from livemood.audio import AudioBlock
 from livemood.errors import DeviceError, SourceError, UsageError
 from livemood.sources.base import BlockSource
 from livemood.sources.microphone import Microphone, input_devices
+from livemood.sources.reopened import ReopenedDevice
 
 LOOPBACK: Final = "loopback"
 """Names what the computer plays: the other side of a call in a browser or a meeting program."""
@@ -25,17 +26,28 @@ _HOW: Final = {
 _opening = threading.Lock()
 
 
-def open_devices(names: Sequence[str]) -> BlockSource:
+def open_devices(names: Sequence[str], waiting: Callable[[str], None] | None = None) -> BlockSource:
     """One device, or several, each a channel. Without names it is the default microphone.
+
+    With `waiting` one that is unplugged is waited for, and `waiting` is told so in one line; else
+    it ends the sound.
 
     Raises `DeviceError` if one cannot be had, `UsageError` if none or several match a name.
     """
     if len(names) < 2:
-        return _device(names[0] if names else None, None)
-    return Together([_device(name, RATE) for name in names])
+        return _device(names[0] if names else None, None, waiting)
+    return Together([_device(name, RATE, waiting) for name in names])
 
 
-def _device(name: str | None, rate: int | None) -> Microphone:
+def _device(
+    name: str | None, rate: int | None, waiting: Callable[[str], None] | None
+) -> BlockSource:
+    if waiting is None:
+        return _open(name, rate)
+    return ReopenedDevice(lambda again: _open(name, again or rate), waiting)
+
+
+def _open(name: str | None, rate: int | None) -> Microphone:
     if name == LOOPBACK:
         return Loopback(rate)
     return Microphone(None if name == DEFAULT else name, rate)

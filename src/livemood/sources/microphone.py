@@ -1,12 +1,16 @@
 """Microphones through PortAudio, which is looked for only when one is opened."""
 
 import contextlib
+import ctypes
+import ctypes.util
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +21,9 @@ from livemood.errors import DeviceError, UsageError
 from livemood.sources.callbacks import CallbackClock
 
 log = logging.getLogger(__name__)
+_opened: set[int] = set()
+"""Devices that are open, by the identity of their objects: PortAudio must not start anew."""
+_opened_lock = threading.Lock()
 
 INSTALL_PORTAUDIO = (
     "install PortAudio: apt install libportaudio2 (Debian, Ubuntu), dnf install portaudio "
@@ -42,7 +49,36 @@ def portaudio() -> ModuleType:
     except OSError:
         raise DeviceError(f"PortAudio was not found; {INSTALL_PORTAUDIO}") from None
     module: ModuleType = sounddevice
+    quiet_alsa()
     return module
+
+
+@cache
+def quiet_alsa() -> None:
+    """Keep ALSA from writing lines of its own to stderr: what matters is said as an error.
+
+    Does nothing where there is no ALSA. The handler's last arguments vary and are not looked at.
+    """
+    name = ctypes.util.find_library("asound") if sys.platform == "linux" else None
+    if name is None:
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(name).snd_lib_error_set_handler(_DROP)
+
+
+_DROP = ctypes.CFUNCTYPE(
+    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+)(lambda *_: None)
+"""Kept for as long as the program runs: ALSA does not hold it."""
+
+
+def look_again() -> None:
+    """Let PortAudio see what was plugged in since; not while a device is open."""
+    sd = portaudio()
+    with _opened_lock:
+        if not _opened:
+            sd._terminate()
+            sd._initialize()
 
 
 def input_devices() -> list[InputDevice]:
@@ -119,7 +155,7 @@ class Microphone:
     def blocks(self) -> Iterator[AudioBlock]:
         """Sound until `stop`. Raises `DeviceError` when the device goes away."""
         try:
-            with self._open():
+            with _held(self), self._open():
                 for block in self._queued():
                     yield block._replace(samples=self._mixed(block.samples))
         except self._sd.PortAudioError as error:
@@ -208,6 +244,17 @@ class Microphone:
         # If it is full, whoever reads is not waiting, and looks at the event next.
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
+
+
+@contextlib.contextmanager
+def _held(device: Microphone) -> Iterator[None]:
+    with _opened_lock:
+        _opened.add(id(device))
+    try:
+        yield
+    finally:
+        with _opened_lock:
+            _opened.discard(id(device))
 
 
 def _reason(error: Exception) -> str:

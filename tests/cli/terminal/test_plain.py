@@ -38,7 +38,7 @@ def test_the_list_of_tokens_prints_no_escape_sequence(tmp_path, monkeypatch, cap
 
 
 def test_a_servers_words_print_no_escape_sequence(monkeypatch, capsys):
-    def refuse():
+    def refuse(**_):
         raise LivemoodError(f"refused: {EVIL}")
 
     monkeypatch.setattr("livemood.cli.main.app", refuse)

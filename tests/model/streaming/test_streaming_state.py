@@ -21,12 +21,12 @@ TOLERANCE = 1e-4
 SAMPLES = 16000 * 7
 
 
-@pytest.fixture(scope="module", params=["default", "statistics", "encoder"])
+@pytest.fixture(scope="module", params=["small", "default", "statistics", "encoder"])
 def folder(request, tmp_path_factory):
-    """Of the shipped model, of one whose steps' statistics are pooled, and of an encoder."""
-    shipped = find_model("default")
-    if request.param == "default":
-        return shipped
+    """Of the shipped models, of one whose steps' statistics are pooled, of a small encoder."""
+    shipped = find_model("small")
+    if request.param in ("small", "default"):
+        return find_model(request.param)
     torch = pytest.importorskip("torch", reason="needs the extra train")
     if request.param == "encoder":
         return request.getfixturevalue("small_encoder_folder")

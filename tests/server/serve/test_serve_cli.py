@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import ipaddress
+import json
 import os
 import signal
 import socket as sockets
@@ -19,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from talking import received, send_all
+from talking import SPEC, START, received, send_all
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -30,6 +31,7 @@ from livemood.server.serve.settings import monitor_settings, read_settings
 from livemood.server.storage.database import check
 from livemood.timeline.events import parse_event
 
+STREAM = {"type": "start", "rate": 16000, "encoding": "s16le"}
 COMMAND = [sys.executable, "-m", "livemood"]
 
 
@@ -160,7 +162,7 @@ async def test_a_walk_with_tokens_and_tls(tmp_path, certificate, speech):
 
 
 async def test_a_stop_ends_sessions_in_order_and_tells_everybody(tmp_path, speech):
-    with served(tmp_path) as server:
+    with served(tmp_path, "--set", "drain_timeout_s=0") as server:
         async with server.websocket("/v1/stream") as ws:
             await send_all(ws, speech, end=False)
             first = parse_event(await ws.recv())
@@ -174,6 +176,8 @@ async def test_a_stop_ends_sessions_in_order_and_tells_everybody(tmp_path, speec
         assert own[-1].reason == "interrupted"
         assert own[-1].summary[0].windows > 0
         assert seen == own
+        assert (ws.close_code, ws.close_reason) == (1012, "stopping")
+        assert (watcher.close_code, watcher.close_reason) == (1000, "the session has ended")
         assert server.process.wait(20) == 0
         left = server.process.stderr.read()
         assert "Traceback" not in left
@@ -182,6 +186,75 @@ async def test_a_stop_ends_sessions_in_order_and_tells_everybody(tmp_path, speec
         assert (record["state"], record["reason"]) == ("ended", "interrupted")
         lines = http.get(f"/v1/sessions/{first.session}/timeline?format=jsonl").text.splitlines()
         assert [parse_event(line) for line in lines] == own
+
+
+async def test_sigterm_lets_running_sessions_end_and_takes_no_others(tmp_path, speech):
+    with served(tmp_path, "--set", "drain_timeout_s=600") as server:
+        async with (
+            httpx.AsyncClient(base_url=server.url) as http,
+            server.websocket("/v1/stream") as ws,
+            server.websocket("/v1/stream") as late,
+        ):
+            assert (await http.get("/readyz")).json() == {"status": "ready"}
+            waiting = (await http.post("/v1/sessions", json=SPEC)).json()["id"]
+            await send_all(ws, speech[:32000], end=False)
+            first = parse_event(await ws.recv())
+            server.process.send_signal(signal.SIGTERM)
+            said = server.process.stderr.readline()
+            assert said.startswith("stopping: waiting up to 600 s for 1 sessions to end")
+            while (ready := await http.get("/readyz")).status_code == 200:
+                await asyncio.sleep(0.01)
+            assert (ready.status_code, ready.json()) == (503, {"status": "stopping"})
+            assert (await http.get("/healthz")).status_code == 200
+            refused = await http.post("/v1/sessions", json=SPEC)
+            assert refused.status_code == 503
+            assert refused.json()["error"]["code"] == "stopping"
+            assert refused.headers["retry-after"]
+            await late.send(json.dumps(START))
+            assert parse_event(await late.recv()).code == "stopping"
+            await late.wait_closed()
+            assert late.close_code == 1013
+            async with server.websocket(f"/v1/stream?session={waiting}") as created:
+                await created.send(json.dumps(STREAM))
+                assert parse_event(await created.recv()).code == "stopping"
+
+            # The session that runs goes on, to an end of its own.
+            for at in range(32000, len(speech), 3200):
+                await ws.send(speech[at : at + 3200].tobytes())
+            await ws.send('{"type": "end"}')
+            own = [first, *await received(ws)]
+        assert own[-1].reason == "end"
+        assert own[-1].summary[0].duration_ms == pytest.approx(len(speech) / 16, abs=1)
+        assert ws.close_code == 1000
+        assert server.process.wait(20) == 0
+        assert "Traceback" not in server.process.stderr.read()
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_sessions_at_once(tmp_path, speech, second):
+    with served(tmp_path, "--set", "drain_timeout_s=600") as server:
+        async with server.websocket("/v1/stream") as ws:
+            await send_all(ws, speech, end=False)
+            await ws.recv()
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.stderr.readline().startswith("stopping: waiting")
+            server.process.send_signal(second)
+            events = await received(ws)
+        assert events[-1].reason == "interrupted"
+        assert ws.close_code == 1012
+        assert server.process.wait(20) == 0
+
+
+async def test_sessions_that_do_not_end_are_ended_after_the_timeout(tmp_path, speech):
+    with served(tmp_path, "--set", "drain_timeout_s=0.5") as server:
+        async with server.websocket("/v1/stream") as ws:
+            await send_all(ws, speech, end=False)
+            await ws.recv()
+            server.process.send_signal(signal.SIGTERM)
+            events = await received(ws)
+        assert events[-1].reason == "interrupted"
+        assert ws.close_code == 1012
+        assert server.process.wait(20) == 0
 
 
 def test_wrong_settings_are_one_line(tmp_path, certificate, monkeypatch, capsys):

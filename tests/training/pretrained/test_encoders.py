@@ -149,9 +149,9 @@ def test_networks_for_pictures_take_spectrograms(name):
 
 
 def test_the_shipped_model_is_a_source_and_says_what_it_says(corpora):
-    source = open_encoder("default", MODELS)
+    source = open_encoder("small", MODELS)
     check(source)
-    model = load_model("default", "cpu")
+    model = load_model("small", "cpu")
     sound = np.random.default_rng(1).normal(0, 0.05, 32000).astype(np.float32)
     features = torch.from_numpy(model.front_end(sound))[None]
     with torch.no_grad():
@@ -159,7 +159,7 @@ def test_the_shipped_model_is_a_source_and_says_what_it_says(corpora):
     expected = np.exp(logits) / np.exp(logits).sum()
     # int8 rounds activations, which the source keeps as floats.
     assert np.abs(model.classify([features[0].numpy()])[0] - expected).max() < 0.1
-    at_random = LivemoodEncoder(MODELS / "default", weights=False)
+    at_random = LivemoodEncoder(MODELS / "small", weights=False)
     assert not torch.equal(
         at_random.network.encoder.convolutions[0].weight,
         source.network.encoder.convolutions[0].weight,
@@ -253,7 +253,7 @@ def test_sources_that_cannot_be_had_are_refused(tmp_path, weights):
     (tmp_path / "byol-s-d512.safetensors").write_bytes(b"other")
     with pytest.raises(ModelError, match="SHA-256"):
         open_encoder("byol-s-d512", tmp_path)
-    assert "default" in encoder_names(MODELS)
+    assert "small" in encoder_names(MODELS)
 
 
 @pytest.mark.slow
@@ -292,3 +292,18 @@ def test_a_low_rank_encoder_gives_what_the_whole_one_gave(weights, corpora, tmp_
     arguments[1] = few
     with pytest.raises(UsageError, match="too little speech"):
         run(["encoders", "low-rank", *map(str, arguments)])
+
+
+def test_whisper_loads_whole_and_is_worth_something(weights, clips):
+    source = open_encoder("whisper-tiny-en", weights)
+    check(source)
+    folds = make_folds("group:2", clips)
+    known, at_random = (
+        np.mean(
+            probe(
+                embeddings(open_encoder("whisper-tiny-en", weights, weights=w), clips), clips, folds
+            )
+        )
+        for w in (True, False)
+    )
+    assert known > at_random + 5

@@ -63,12 +63,8 @@ def analyze(
     recursive: Annotated[
         bool, typer.Option("--recursive", help="Read the sound files in folders, too.")
     ] = False,
-    urls: Annotated[
-        bool, typer.Option("--urls", help="Fetch http and https addresses, too.")
-    ] = False,
-    track: Annotated[
-        int | None, typer.Option(min=1, help="Which audio track of a video, from 1.")
-    ] = None,
+    urls: options.Urls = False,
+    track: options.Track = None,
     rate: options.RawRate = None,
     encoding: options.RawEncoding = None,
     channels: options.RawChannels = None,

@@ -7,16 +7,16 @@ import typer
 
 from livemood.cli import options
 from livemood.cli.interrupt import QuietInterrupts
-from livemood.cli.live.live_source import open_source, speed_of
+from livemood.cli.live.driver_noise import without_driver_noise
+from livemood.cli.live.live_source import Asked, open_source, speed_of, wait_for_sender
 from livemood.cli.live.running import run_session
-from livemood.cli.sound_files import names
+from livemood.cli.sound_files import names, raw_format
 from livemood.engine import About, MonitorSettings
 from livemood.errors import UsageError
 from livemood.notify import load_notify_settings
 from livemood.plugins import make_plugin
 from livemood.sources import FileSource, IgnoredChannels
 from livemood.sources.devices import LOOPBACK
-from livemood.sources.rtp import RtpSource
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo.opus"
 SPEAKERS = About("demonstration", "synthetic voices: nobody speaks", ("Clinic", "Caller"))
@@ -26,6 +26,7 @@ Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast
 
 
 def listen(
+    ctx: typer.Context,
     device: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,8 +38,19 @@ def listen(
     loopback: Annotated[
         bool, typer.Option("--loopback", help="What the computer plays: --device loopback.")
     ] = False,
-    file: Annotated[Path | None, typer.Option(help="A sound file instead of a microphone.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            help="A sound or video file instead of a microphone, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
     speed: Speed = "1",
+    track: options.Track = None,
+    rate: options.RawRate = None,
+    encoding: options.RawEncoding = None,
+    channels: options.RawChannels = None,
+    urls: options.Urls = False,
     rtp: Annotated[
         str | None, typer.Option(help="A call: HOST:PORT to receive RTP at.", show_default=False)
     ] = None,
@@ -78,26 +90,27 @@ def listen(
         typer.Option(help="Rules, and whom to tell: a TOML file.", show_default=False),
     ] = None,
     stay: Stay = False,
+    open_page: options.Open = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
     """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
     devices = [*(device or []), *([LOOPBACK] if loopback else [])]
-    if sum(map(bool, (devices, file, rtp, plugin))) > 1:
-        raise UsageError("give one of --device, --file, --rtp and --source")
-    if sdp is not None and rtp is None:
-        raise UsageError("--sdp describes a call: give --rtp HOST:PORT, too")
+    if open_page and not serve:
+        raise UsageError("--open shows the page that is served: leave --no-serve out")
+    raw = raw_format(rate, encoding, channels)
+    asked = Asked(devices, file, speed, track, raw, urls, rtp, sdp, plugin)
     notify = load_notify_settings(alerts) if alerts else None
+    ctx.with_resource(without_driver_noise())
     with QuietInterrupts(), options.Loading(model, provider) as loading:
-        source = open_source(devices, file, speed, rtp, sdp, plugin)
+        source = open_source(asked)
         _import_server(serve)
         loaded = loading.result()
     chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
     baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
     if notify:
         chosen = chosen.model_copy(update={"alerts": notify.alerts})
-    if isinstance(source, RtpSource):
-        _wait(source)
+    wait_for_sender(source)
     run_session(
         IgnoredChannels(source, ignore_channel) if ignore_channel else source,
         loaded,
@@ -110,6 +123,7 @@ def listen(
         sinks=[make_plugin("sinks", spec) for spec in sink or []],
         baselines=baselines,
         notify=notify,
+        open_page=open_page,
     )
 
 
@@ -119,6 +133,7 @@ def demo(
     serve: options.Serve = True,
     model: options.ModelName = "default",
     stay: Stay = False,
+    open_page: options.Open = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
@@ -130,19 +145,16 @@ def demo(
     if not as_json:
         typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
     run_session(
-        source, loaded, MonitorSettings(), port if serve else None, as_json, out, stay, SPEAKERS
+        source,
+        loaded,
+        MonitorSettings(),
+        port if serve else None,
+        as_json,
+        out,
+        stay,
+        SPEAKERS,
+        open_page=open_page,
     )
-
-
-def _wait(source: RtpSource) -> None:
-    """Wait until somebody sends to `source`; Ctrl-C ends the program."""
-    typer.echo(f"waiting for a sender: {source.name}", err=True)
-    try:
-        while not source.wait(0.5):
-            source.check()
-    except BaseException:
-        source.close()
-        raise
 
 
 def _import_server(wanted: bool) -> None:

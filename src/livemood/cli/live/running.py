@@ -8,6 +8,8 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from livemood.cli.terminal.output import EventFile, Printer, ProgressLine, SessionOutput
 from livemood.cli.terminal.view import LiveView, PlainView, open_view
 from livemood.engine import About, AnyModel, BackgroundSession, MonitorSettings
@@ -32,10 +34,16 @@ def run_session(
     sinks: Sequence[Sink] = (),
     baselines: Sequence[Baseline] = (),
     notify: NotifySettings | None = None,
+    open_page: bool = False,
 ) -> None:
-    """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed."""
+    """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed.
+
+    With `open_page` a browser shows its page.
+    """
     with ExitStack() as stack:
         server = _serve(stack, port) if port is not None else None
+        if open_page and server:
+            _open(server.page)
         outputs: list[SessionOutput] = []
         if out is not None:
             outputs.append(stack.enter_context(EventFile(out, source.name)))
@@ -82,6 +90,17 @@ def _serve(stack: ExitStack, port: int) -> "ServerThread":
     from livemood.server import ServerThread
 
     return stack.enter_context(ServerThread(port))
+
+
+def _open(page: str) -> None:
+    """Show the page in a browser, in a thread: a browser of the terminal would hold up sound."""
+    import webbrowser
+
+    def work() -> None:
+        if not webbrowser.open(page):
+            typer.echo(f"livemood: no browser can be opened: the page is at {page}", err=True)
+
+    threading.Thread(target=work, name="livemood-browser", daemon=True).start()
 
 
 @contextmanager

@@ -54,13 +54,25 @@ def serve(
     check_settings(settings)
     loaded = open_model(settings.model, settings.provider)
     monitor = monitor_settings(settings, loaded)
-    stop = threading.Event()
+    stop, hurry = threading.Event(), threading.Event()
+
+    def asked_to_stop(number: int, _: object) -> None:
+        """SIGTERM lets sessions end by themselves; Ctrl-C, or a second signal, does not."""
+        if number == signal.SIGINT or stop.is_set():
+            hurry.set()
+        stop.set()
+
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
+        signal.signal(name, asked_to_stop)
     with Service(settings, loaded, monitor) as service:
         typer.echo(f"serving at {service.url}", err=True)
         while not stop.wait(1.0):  # a wait without end cannot be interrupted everywhere
             pass
+        running = service.sessions.running()
+        if running and not hurry.is_set():
+            wait = f"up to {settings.drain_timeout_s:g} s for {running} sessions to end"
+            typer.echo(f"stopping: waiting {wait}; a second signal ends them now", err=True)
+            service.drain(hurry)
         typer.echo("stopping: sessions are ended and written", err=True)
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from livemood.cli.terminal.plain import plain
+from livemood.sources.reopened import UNPLUGGED
 from livemood.timeline import AnyEvent
 from livemood.timeline.events import (
     ChannelSummary,
@@ -28,6 +29,8 @@ from livemood.timeline.look import look
 NOTE = "How speech sounds: an estimate, not what a person feels; not a medical device."
 SILENCE, LOST = ("·", "dim"), ("x", "bold red")
 KNOWN_LATE_MS = 1000
+BACK_MS = 2500
+"""A device of which nothing was lost for so long is there."""
 CELL_MS = 500
 """Time that one character of the scrolling timeline stands for."""
 
@@ -95,6 +98,8 @@ class ViewState:
         self.ended: SessionEnded | None = None
         self.channels: list[ChannelState] = []
         self.notes: deque[str] = deque(maxlen=3)
+        self._unplugged: tuple[int, int] | None = None
+        """Until when, and since when, a device was away the last time."""
         self.now_ms = 0
         """How far the sound has come."""
         self.duration_ms: int | None = None
@@ -105,6 +110,9 @@ class ViewState:
         if self.ended or not self.started:
             return
         self.now_ms = max(self.now_ms, now_ms)
+        if self._unplugged and self.now_ms > self._unplugged[0] + BACK_MS:
+            self._forget_note(_unplugged(*self._unplugged))  # it is heard again: its gap is seen
+            self._unplugged = None
         for channel in self.channels:
             # That somebody began to speak is known a moment later.
             channel.quiet_until(self.now_ms - KNOWN_LATE_MS)
@@ -118,6 +126,8 @@ class ViewState:
             self.ended = event
         elif isinstance(event, ErrorEvent):
             self.notes.append(event.message)
+        elif isinstance(event, Gap) and event.cause == UNPLUGGED:
+            self._note_unplugged(event)
         elif isinstance(event, Gap):
             self.notes.append(f"{event.end_ms - event.start_ms} ms of sound lost: {event.cause}")
         elif isinstance(event, Marker):
@@ -131,6 +141,20 @@ class ViewState:
             self.channels[event.channel].take(event)
             for channel in self.channels:
                 channel.quiet_until(event.end_ms)
+
+    def _forget_note(self, note: str) -> None:
+        if note in self.notes:
+            self.notes.remove(note)
+
+    def _note_unplugged(self, event: Gap) -> None:
+        """One note for all the gaps of a device that is away."""
+        if self._unplugged and self._unplugged[0] >= event.start_ms - 1:
+            since = self._unplugged[1]
+            self._forget_note(_unplugged(*self._unplugged))
+        else:
+            since = event.start_ms
+        self._unplugged = (event.end_ms, since)
+        self.notes.append(_unplugged(*self._unplugged))
 
     def render(self, width: int) -> RenderableType:
         """The whole view."""
@@ -163,6 +187,10 @@ class ViewState:
         if len(self.channels) == 1 and not started.participants:
             return plain(started.source)
         return plain(f"{started.source} · {who(started, number)}")
+
+
+def _unplugged(until_ms: int, since_ms: int) -> str:
+    return f"unplugged for {(until_ms - since_ms) // 1000} s: plug it in again"
 
 
 def who(started: SessionStarted | None, number: int) -> str:

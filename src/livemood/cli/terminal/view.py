@@ -16,6 +16,7 @@ from rich.text import Text
 from livemood.cli.terminal.plain import plain
 from livemood.cli.terminal.repaint import HIDE, SHOW, Repainter
 from livemood.cli.terminal.state import NOTE, ViewState, summary_table, who
+from livemood.sources.reopened import UNPLUGGED
 from livemood.timeline import AnyEvent
 from livemood.timeline.events import (
     ErrorEvent,
@@ -163,7 +164,9 @@ class PlainView:
             span = f"{event.start_ms / 1000:8.2f} – {event.end_ms / 1000:8.2f} s"
             self._say(f"{self._who(event)}  {span}  {event.label} ({event.confidence:.0%})")
         elif isinstance(event, Gap):
-            self._say(f"{self._who(event)}  sound lost: {event.cause}")
+            # One that is unplugged is lost each second anew; that was said, once.
+            if event.cause != UNPLUGGED:
+                self._say(f"{self._who(event)}  sound lost: {event.cause}")
         elif isinstance(event, Marker):
             self._say(f"marker at {event.start_ms / 1000:.2f} s: {event.note!r}")
         elif isinstance(event, ErrorEvent):

@@ -212,7 +212,10 @@ async def _both_ways(
     try:
         await sending
         code, _ = live.failure or (None, "")
-        await socket.close(1008 if code else 1000, code or "the session has ended")
+        if opened.cut and not code:
+            await socket.close(1012, "stopping")  # "service restart": start anew, elsewhere or soon
+        else:
+            await socket.close(1008 if code else 1000, code or "the session has ended")
     finally:
         if not live.closing:  # the client has gone: what it sent before that is still to be taken
             await asyncio.wait([bringing], timeout=LAST_SOUND_S)

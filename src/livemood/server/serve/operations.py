@@ -53,7 +53,7 @@ def answer_errors(app: FastAPI, sessions: Sessions) -> None:
 
 
 def operations(app: FastAPI, sessions: Sessions, access: Access) -> None:
-    """Add `/healthz` and `/metrics`."""
+    """Add `/healthz`, `/readyz` and `/metrics`."""
 
     async def health(_: Request) -> Response:
         failing = sessions.storage.failing
@@ -63,9 +63,16 @@ def operations(app: FastAPI, sessions: Sessions, access: Access) -> None:
         }
         return JSONResponse(body, 200 if failing is None else 503)
 
+    async def ready(_: Request) -> Response:
+        if sessions.stopping:
+            return JSONResponse({"status": "stopping"}, 503)
+        failing = sessions.storage.failing is not None
+        return JSONResponse({"status": "degraded" if failing else "ready"}, 503 if failing else 200)
+
     async def metrics(request: Request) -> Response:
         access.principal(request).require("watch", "manage")
         return Response(sessions.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     app.add_route("/healthz", health, include_in_schema=False)
+    app.add_route("/readyz", ready, include_in_schema=False)
     app.add_route("/metrics", metrics, include_in_schema=False)

@@ -1,6 +1,8 @@
 """A server of many sessions: its threads and sockets, started and stopped in order."""
 
 import logging
+import threading
+import time
 from contextlib import ExitStack
 from typing import Self
 
@@ -17,6 +19,7 @@ from livemood.server.sessions.housekeeping import Housekeeper
 
 log = logging.getLogger(__name__)
 
+LOOK_EVERY_S = 0.1
 DRAIN_S = 3.0
 """How long clients may take to fetch the last events when the server stops."""
 
@@ -76,6 +79,18 @@ class Service:
         self._keeper.start()
         self.rtp.__enter__()
         return self
+
+    def drain(self, hurry: threading.Event) -> None:
+        """Refuse new sessions, and wait until those that run have ended by themselves.
+
+        Returns after the setting `drain_timeout_s` at the latest, or once `hurry` is set. Meanwhile
+        `/readyz` says no, and everything else is served as before.
+        """
+        self.sessions.refuse_new()
+        deadline = time.monotonic() + self.settings.drain_timeout_s
+        while self.sessions.running() and time.monotonic() < deadline:
+            if hurry.wait(LOOK_EVERY_S):
+                return
 
     def __exit__(self, *_: object) -> None:
         """End every session, let clients fetch the last events, then stop."""

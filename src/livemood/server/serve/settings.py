@@ -58,6 +58,8 @@ class ServeSettings(BaseSettings):
     """How long sessions are kept that do not say so themselves."""
     busiest: float = Field(0.7, gt=0, le=1)
     """The load above which no more sessions are taken."""
+    drain_timeout_s: float = Field(20.0, ge=0)
+    """How long running sessions may go on after SIGTERM, while new ones are refused."""
     limits: Limits = Limits()
     rtp: RtpSettings = RtpSettings()
 

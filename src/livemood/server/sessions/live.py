@@ -40,6 +40,8 @@ class OpenSession:
         """Ends the reading of an uploaded recording; none where sound comes live."""
         self.baselines: list[Baseline] = []
         """Of the voices on its channels, where they are to be kept."""
+        self.cut = False
+        """Whether it was ended because the server is being stopped."""
         self.settled = threading.Event()
         """Set once everything of the session is on disk, its end included."""
         self._behind: dict[int | None, bool] = {}

@@ -288,12 +288,26 @@ class Sessions:
                 raise Refused("busy", "the session does not end: try again", 503, 5)
         self.storage.delete([session_id], by.name, "delete")
 
-    def close(self) -> None:
-        """End every session in order; new ones are refused. Waits until all is written."""
+    @property
+    def stopping(self) -> bool:
+        """Whether new sessions are refused because the server is being stopped."""
+        return self._stopping
+
+    def refuse_new(self) -> None:
+        """From now on no session is created or started; those that run go on."""
         with self._lock:
             self._stopping = True
-            opened = list(self._open.values())
+
+    def running(self) -> int:
+        """Sessions whose sound comes now."""
+        return sum(opened.record.state == "live" for opened in self.all_open())
+
+    def close(self) -> None:
+        """End every session in order; new ones are refused. Waits until all is written."""
+        self.refuse_new()
+        opened = self.all_open()
         for session in opened:
+            session.cut = session.live is not None and not session.live.closing
             try:
                 self.finish(session, "interrupted")
             except StorageError:

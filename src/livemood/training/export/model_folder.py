@@ -32,6 +32,12 @@ CORPORA = {
     "emospeech-in": TrainedOn(
         corpus="emospeech-in", licence="CC BY-NC-SA 4.0", reference="Banga 2019"
     ),
+    "ased": TrainedOn(corpus="ASED", licence="none stated", reference="Retta 2022"),
+    "emovo": TrainedOn(corpus="EMOVO", licence="CC BY-NC-SA", reference="Costantini 2014"),
+    "deeply-nv": TrainedOn(
+        corpus="Deeply Nonverbal", licence="CC BY-NC-ND 4.0", reference="Deeply 2022"
+    ),
+    "esc10": TrainedOn(corpus="ESC-10", licence="CC BY 3.0", reference="Piczak 2015"),
 }
 
 
@@ -58,9 +64,9 @@ def export_models(
     if unplaced := set(info.labels) - set(CIRCUMPLEX):
         log.warning("no circumplex coordinates for %s: they count as neutral", sorted(unplaced))
     for name, file in files.items():
-        described = _described(network, features, fit, info, {"onnx_parity": parity, **metrics})
+        told = _described(network, features, fit, info, {"onnx_parity": parity, **metrics})
         digest = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "precision": name}
-        write_manifest(Manifest.model_validate(described | digest), folders[name])
+        write_manifest(Manifest.model_validate(told | digest), folders[name])
     return folders
 
 
@@ -77,14 +83,22 @@ def _described(
         context_frames=network.context_frames,
         kept_frames=network.kept_frames,
     )
+    return described(info, fit, features, metrics) | {
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "network": frames.model_dump(),
+    }
+
+
+def described(
+    info: ModelInfo, fit: FitSection, features: FeatureSettings, metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the manifests of models say, but for their network."""
     return {
         "schema": "livemood.model/1",
         "name": info.name,
         "version": info.version,
-        "parameters": sum(p.numel() for p in network.parameters()),
         "labels": info.labels,
         "features": features.model_dump(),
-        "network": frames.model_dump(),
         "window": Window(shortest_s=fit.shortest_s, longest_s=fit.longest_s).model_dump(),
         "temperature": 1.0,
         # Training weights every label the same, so that is what probabilities assume.

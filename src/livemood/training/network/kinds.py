@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from livemood.errors import UsageError
 from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
 from livemood.training.network.base import EmotionNetwork
@@ -27,7 +28,8 @@ class NetworkKind:
 
 
 KINDS: Final[dict[str, NetworkKind]] = {"dc-rnn": NetworkKind(DcRnn, load_initial_weights)}
-"""A new kind of network is one more line here, and one more value of `NetworkSection.kind`."""
+"""Networks that `NetworkTrainer` trains: a new one is one more line here, and one more value of
+`NetworkSection.kind`. A `streaming-encoder` has a pipeline of its own."""
 
 
 def make_network(
@@ -37,7 +39,12 @@ def make_network(
     tasks: Sequence[int] = (),
     teacher_width: int = 0,
 ) -> EmotionNetwork:
-    """The network that a recipe asks for, with random weights."""
+    """The network that a recipe asks for, with random weights.
+
+    Raises `UsageError` for one of a kind that has a pipeline of its own.
+    """
+    if section.kind not in KINDS:
+        raise UsageError(f"a {section.kind} is trained once or by folds, and nothing else, so far")
     return KINDS[section.kind].make(section, mels, labels, tasks, teacher_width)
 
 

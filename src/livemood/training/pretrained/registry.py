@@ -18,6 +18,7 @@ from livemood.training.pretrained.base import PretrainedEncoder, load_weights
 from livemood.training.pretrained.livemood import LivemoodEncoder
 from livemood.training.pretrained.speech import SpeechTransformer
 from livemood.training.pretrained.vision import NODES, ImageEncoder
+from livemood.training.pretrained.whisper import open_whisper
 
 Open = Callable[[Path, bool], PretrainedEncoder]
 """Opens an encoder from the folder of encoders, with its weights or with random ones."""
@@ -153,6 +154,7 @@ def _unfetched(name: str, error: Exception) -> ModelError:
 
 BUILTIN: Final[dict[str, Open]] = {
     **{name: partial(_tensors, name) for name in TENSORS},
+    "whisper-tiny-en": open_whisper,
     **{name: partial(_pipeline, name) for name in PIPELINES},
     **{name: partial(_image, name) for name in NODES},
 }

@@ -21,6 +21,7 @@ from livemood.training.recipe.sections import (
     NetworkSection,
     TaskSection,
 )
+from livemood.training.recipe.voices import VoicesSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Recipe(Section):
     """The optimisation."""
     distill: DistillSection = DistillSection()
     """Learning from other models."""
+    voices: VoicesSection = VoicesSection()
+    """Baselines and not-speech of a streaming encoder; a `dc-rnn` has neither."""
     tasks: tuple[TaskSection, ...] = ()
     """Further tasks, each with a head of its own."""
     search: SearchSection | None = None

@@ -30,8 +30,11 @@ class NetworkSection(Section):
 
     section: ClassVar[str] = "network"
 
-    kind: Literal["dc-rnn"] = "dc-rnn"
-    """Which network: one of `livemood.training.network.kinds`."""
+    kind: Literal["dc-rnn", "streaming-encoder"] = "dc-rnn"
+    """Which network. A `streaming-encoder` takes of this section `blocks`, `recurrent`,
+    `step_projection`, `dropout` and `pretrained`, which must be `whisper-tiny-en`."""
+    blocks: int = Field(2, gt=0, le=4)
+    """Of a `streaming-encoder`: how many blocks of Whisper it has, from the bottom."""
     channels: int = Field(64, gt=0)
     """Channels of each convolution."""
     hidden: int = Field(512, gt=0)

@@ -1,0 +1,293 @@
+"""Training the head of a streaming encoder: labels, baselines of any length, not-speech."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from livemood.training.data.clips import Clip
+from livemood.training.evaluation.metrics import confusion_matrix, uar
+from livemood.training.fit.batches import Batch
+from livemood.training.fit.frozen_steps import StepSet
+from livemood.training.fit.trainer import Report, Trainer
+from livemood.training.fit.voices import VoicePool
+from livemood.training.network.streaming_encoder import VoiceHead
+from livemood.training.recipe.sections import FitSection
+from livemood.training.recipe.voices import VoicesSection
+
+CHUNK = 256
+"""Clips that are read at a time where nothing is learnt."""
+STATE_CARRYOVER = 0.5
+"""Share of examples whose recurrence begins where another example ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepBatch(Batch):
+    """Examples of several lengths, filled up to the longest: features are steps of an encoder."""
+
+    present: Tensor = field(kw_only=True)
+    """Which steps are the clips', (batch, steps)."""
+    clips: Tensor = field(kw_only=True)
+    """Which clips they are, (batch,)."""
+
+    def to(self, device: torch.device) -> "StepBatch":
+        """The same on another device."""
+        parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return StepBatch(**{k: None if v is None else v.to(device) for k, v in parts.items()})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class VoiceData:
+    """What a head learns from."""
+
+    clips: Sequence[Clip]
+    shares: Sequence[float]
+    steps: StepSet
+    validation: Sequence[Clip] = ()
+    validation_steps: StepSet | None = None
+
+
+class VoiceTrainer(Trainer):
+    """Trains a `VoiceHead` on steps of a frozen encoder.
+
+    Examples are drawn so that in each corpus every label comes as often as every other, but
+    neutral as the recipe says. Some come with a baseline of their speaker; those without are moved
+    towards other voices.
+    """
+
+    network: VoiceHead
+
+    def __init__(
+        self,
+        head: VoiceHead,
+        data: VoiceData,
+        labels: Sequence[str],
+        fit: FitSection,
+        voices: VoicesSection,
+        mixup: float,
+        *,
+        longest: int,
+        seed: int,
+        run: Path,
+        report: Report | None = None,
+    ) -> None:
+        """`longest` is the most steps of an example; `run` has checkpoint and curve."""
+        self.data, self.labels, self.voices = data, labels, voices
+        self._mixup, self._longest = mixup, longest
+        decay = fit.weight_decay
+        optimizer = torch.optim.AdamW(
+            head.parameters(), fit.learning_rate, (0.9, 0.98), weight_decay=decay
+        )
+        rng = np.random.default_rng(seed)
+        seconds = data.steps.lengths[0] * 0.08
+        self._pool = VoicePool(data.clips, voices, seconds.float(), rng)
+        self._targets = torch.tensor([labels.index(clip.label) for clip in data.clips])
+        self._odds = draw_odds(data.clips, data.shares, voices)
+        self._allowed = _labels_of_corpora(data.clips, labels)
+        self._neutral = labels.index(voices.neutral)
+        self._copies = len(data.steps.steps)
+        self._last: Tensor | None = None
+        if not (run / "checkpoint.pt").is_file():
+            _standardise(head, data.steps)
+        super().__init__(head, optimizer, fit, seed=seed, run=run, report=report)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Read the clips that baselines are drawn from anew, by the averaged network."""
+        self._rng = np.random.default_rng([self.seed, epoch])
+        self._generator = torch.Generator().manual_seed(self.seed * 1000 + epoch)
+        self._last = None
+        self.refresh(cast(VoiceHead, self.state.ema.module), epoch % self._copies)
+        self.network.train()
+
+    def refresh(self, mean: VoiceHead, copy: int = 0) -> None:
+        """Statistics of training speakers by `mean`, into it and the network."""
+        statistics = statistics_of(mean, self.data.steps, self._pool.picked, self._longest, copy)
+        with torch.no_grad():
+            neutral = mean.logits(statistics).softmax(1)[:, self._neutral]
+        self._pool.refresh(statistics, neutral, mean, self.network)
+
+    def batches(self, epoch: int) -> Iterator[tuple[int, Batch]]:
+        """As many examples as there are clips, drawn by their odds."""
+        del epoch
+        size, count = self.fit.batch_size, len(self.data.clips)
+        for _ in range(max(1, count // size)):
+            clips = torch.from_numpy(self._rng.choice(count, size, p=self._odds))
+            yield 0, self._batch(clips)
+
+    def _batch(self, clips: Tensor) -> StepBatch:
+        copy = int(self._rng.integers(self._copies))
+        steps, present = self.data.steps.cut(clips, self._longest, self._rng, copy)
+        allowed = self._allowed[clips]
+        eye = torch.eye(len(self.labels))[self._targets[clips]]
+        smooth = self.fit.label_smoothing
+        spread = allowed / allowed.sum(1, keepdim=True)
+        targets, weights = (1 - smooth) * eye + smooth * spread, torch.ones(len(clips))
+        return StepBatch(steps, targets, weights, allowed, present=present, clips=clips)
+
+    def loss(self, batch: Batch, task: int) -> tuple[Tensor, Tensor]:
+        """Cross entropy over all labels and over those of each example's corpus, and logits."""
+        del task
+        given = cast(StepBatch, batch)
+        said, present, targets = self._said(given.features), given.present, given.targets
+        allowed, shift = cast(Tensor, given.label_mask), self._shift(given.clips)
+        if self._mixup:
+            share = float(self._rng.beta(self._mixup, self._mixup))
+            share, other = max(share, 1 - share), torch.from_numpy(self._rng.permutation(len(said)))
+            both = (present & present[other]).unsqueeze(2)
+            said = torch.where(both, share * said + (1 - share) * said[other], said)
+            targets = share * targets + (1 - share) * targets[other]
+            shift = share * shift + (1 - share) * shift[other]
+            allowed = allowed.maximum(allowed[other])
+        logits = self.network.logits(self.network.pool(said, present), shift)
+        masked = logits.masked_fill(allowed == 0, -30.0)
+        everywhere, inside = (-(targets * x.log_softmax(1)).sum(1) for x in (logits, masked))
+        weight = self.fit.masked_label_weight
+        return (weight * everywhere + (1 - weight) * inside).mean(), logits
+
+    def _said(self, steps: Tensor) -> Tensor:
+        """What steps say; speech lasts longer than a window, so some go on from another's end."""
+        state = torch.zeros(len(steps), self.network.units)
+        if self._last is not None and len(self._last) == len(steps):
+            carry = torch.from_numpy(self._rng.random((len(steps), 1)) < STATE_CARRYOVER)
+            state = torch.where(carry, self._last.roll(1, 0), state)
+        said, last = self.network.steps(steps, state)
+        self._last = last.detach()
+        return said
+
+    def _shift(self, clips: Tensor) -> Tensor:
+        """What is taken from the statistics of clips: baselines, and differences of voices."""
+        v, count = self.voices, len(clips)
+        short = self._rng.random(count) < 0.5
+        most = np.where(short, min(10.0, v.longest_s), v.longest_s)
+        known = self._rng.random(count) < v.baseline_share
+        seconds = torch.from_numpy(self._rng.random(count) * most * known).float()
+        with torch.no_grad():
+            shift, counts = self._pool.baselines(clips, seconds, self.network, self._generator)
+            other = self._pool.other_voices(count, self._generator) * v.spread
+            moved = torch.from_numpy(self._rng.random((count, 1)) < 0.7)
+            return shift + (1 - counts) * other * moved
+
+    def validate(self, network: nn.Module) -> float | None:
+        """UAR on validation speakers without a baseline, the mean over corpora, in percent."""
+        if self.data.validation_steps is None:
+            return None
+        head, clips = cast(VoiceHead, network).eval(), self.data.validation
+        every = torch.arange(len(clips))
+        statistics = statistics_of(head, self.data.validation_steps, every, self._longest)
+        with torch.no_grad():
+            said = head.logits(statistics).softmax(1).double().numpy()
+        truth = np.array([self.labels.index(clip.label) for clip in clips])
+        corpora = np.array([clip.corpus for clip in clips])
+        found = [uar(confusion_matrix(truth[h], said[h])) for h in _rows(corpora)]
+        return 100 * float(np.mean(found))
+
+    def train(self) -> VoiceHead:
+        """Train to the end: the averaged head, with statistics of training speakers as it ends."""
+        head = cast(VoiceHead, super().train())
+        self.refresh(head)
+        return head
+
+
+def _rows(corpora: NDArray[np.str_]) -> list[NDArray[np.bool_]]:
+    return [corpora == name for name in np.unique(corpora)]
+
+
+@torch.no_grad()
+def statistics_of(
+    head: VoiceHead, steps: StepSet, clips: Tensor, longest: int, copy: int = 0
+) -> Tensor:
+    """Pooled statistics (clips, values) of the first `longest` steps of clips."""
+    head.eval()
+    found = []
+    for part in torch.split(clips, CHUNK):
+        x, present = steps.cut(part, longest, copy=copy)
+        found.append(head.pool(head.steps(x)[0], present))
+    return torch.cat(found)
+
+
+def draw_odds(
+    clips: Sequence[Clip], shares: Sequence[float], voices: VoicesSection
+) -> NDArray[np.float64]:
+    """How often each clip is drawn; a corpus counts as its share says, whatever its size."""
+    odds = np.zeros(len(clips))
+    corpora, labels = (np.array([getattr(c, k) for c in clips]) for k in ("corpus", "label"))
+    for rows in _rows(corpora):
+        found = np.unique(labels[rows])
+        wanted = {
+            str(name): voices.neutral_share if name == voices.neutral else 1.0 for name in found
+        }
+        for name in found:
+            own = rows & (labels == name)
+            odds[own] = wanted[str(name)] / sum(wanted.values()) / own.sum()
+        odds[rows] *= np.asarray(shares)[rows]
+    out: NDArray[np.float64] = odds / odds.sum()
+    return out
+
+
+def _labels_of_corpora(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
+    """1 for each label that any clip of the same corpus has, (clips, labels)."""
+    has = {(clip.corpus, clip.label) for clip in clips}
+    return torch.tensor([[float((c.corpus, label) in has) for label in labels] for c in clips])
+
+
+def _standardise(head: VoiceHead, steps: StepSet) -> None:
+    """Let the head put the encoder's values on one scale."""
+    some = steps.steps[0][:: max(1, len(steps.steps[0]) // 20000)].float()
+    head.input_mean.copy_(some.mean(0))
+    head.input_scale.copy_(1 / (some.std(0) + 1e-3))
+
+
+def learn_not_speech(
+    head: VoiceHead, speech: Tensor, sounds: Tensor, *, decay: float = 1e-3
+) -> None:
+    """Fit what says "no speech" on the mean of what steps say of clips (clips, pooled).
+
+    A logistic regression, in which both kinds count the same.
+    """
+    every = torch.cat((speech, sounds))
+    truth = torch.cat((torch.zeros(len(speech)), torch.ones(len(sounds))))
+    weights = torch.where(truth > 0, 0.5 / len(sounds), 0.5 / len(speech))
+    mean, scale = every.mean(0), every.std(0) + 1e-3
+    layer = nn.Linear(every.shape[1], 1)
+    nn.init.zeros_(layer.weight)
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        said = layer((every - mean) / scale)[:, 0]
+        lost = nn.functional.binary_cross_entropy_with_logits(said, truth, reduction="none")
+        total: Tensor = (weights * lost).sum() + decay * layer.weight.square().sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        weight = layer.weight / scale
+        head.speech.weight.copy_(weight)
+        head.speech.bias.copy_(layer.bias - weight[0] @ mean)
+
+
+def teach_not_speech(head: VoiceHead, speech: StepSet, sounds: StepSet, longest: int) -> None:
+    """Teach the head which sounds are no speech."""
+    told = (
+        means_of(head, steps, torch.arange(steps.lengths.shape[1]), longest)
+        for steps in (speech, sounds)
+    )
+    learn_not_speech(head, *told)
+
+
+@torch.no_grad()
+def means_of(head: VoiceHead, steps: StepSet, clips: Tensor, longest: int) -> Tensor:
+    """The mean (clips, pooled) of what the first `longest` steps of clips say."""
+    head.eval()
+    found = []
+    for part in torch.split(clips, CHUNK):
+        x, present = steps.cut(part, longest)
+        said = head.steps(x)[0] * present[..., None]
+        found.append(said.sum(1) / present.sum(1, keepdim=True))
+    return torch.cat(found)
