@@ -9,6 +9,7 @@ from livemood import __version__
 from livemood.cli import files, live, research, serving
 from livemood.cli.completion import PROGRAM, answer_shells, completion
 from livemood.cli.doctor import doctor
+from livemood.cli.interrupt import BEGINNING
 from livemood.cli.inventory import devices, models
 from livemood.cli.research.training import sources
 from livemood.cli.terminal.plain import plain_lines
@@ -47,6 +48,7 @@ def root(
     ] = False,
 ) -> None:
     """Options before the command."""
+    BEGINNING.stop()
     if not open_page:
         return
     if ctx.invoked_subcommand is not None:
