@@ -46,7 +46,8 @@ def test_sound_that_is_measured_is_the_same_sound():
 STARTED = """{"session": "s", "seq": 1, "start_ms": 0, "end_ms": 0, "time": "2026-01-01T00:00:00Z",
 "type": "session.started", "source": "mic", "channels": 1, "model": {"name": "m", "version": "1",
 "labels": ["neutral", "angry"],
-"precision": "int8", "provider": "cpu", "valence_arousal": "labels"}, "settings": {"window_ms": 3000, "hop_ms": 250, "budget_ms": 150,
+"precision": "int8", "provider": "cpu", "valence_arousal": "labels"},
+"settings": {"window_ms": 3000, "hop_ms": 250, "budget_ms": 150,
 "vad": "webrtc"}}"""
 
 
