@@ -46,6 +46,8 @@ def main() -> None:
             crowd = asyncio.run(crowded(server, session, args))
             stalls = asyncio.run(stalled(server, args))
     failed = [name for name, most in AIMS.items() if crowd[name] > most]
+    least = 1 if args.quick else 24  # who asks for exports, each once
+    failed += ["exports"] if crowd["exports"] < least else []
     failed += [name for name, whole in stalls.items() if not whole]
     result = {"hours": args.hours, "aims": AIMS, **crowd, **stalls, "failed": failed}
     common.report("server_faults", {**result, **around}, quick=args.quick)
@@ -102,12 +104,12 @@ async def crowded(server, session: str, args) -> dict:
     over = asyncio.Event()
     process = psutil.Process(server.process.pid)
     before = process.memory_info().rss / 1e6
-    memory, health, first, refused = [before], [], [], []
+    memory, writers, health, first, refused = [before], [0.0], [], [], []
     command = [sys.executable, __file__, "--crowd", server.url, session, str(args.seconds)]
     guests = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     tasks = [
         asyncio.ensure_future(asking(server, health, over)),
-        asyncio.ensure_future(measuring(process, memory, over)),
+        asyncio.ensure_future(measuring(process, memory, writers, over)),
         asyncio.ensure_future(streaming(server, args, first, refused, over)),
     ]
     said, _ = await guests.communicate()
@@ -123,6 +125,7 @@ async def crowded(server, session: str, args) -> dict:
         "first_readings": len(first),
         "memory_mb": round(max(memory), 1),
         "memory_before_mb": round(before, 1),
+        "memory_of_writers_mb": round(max(writers), 1),
         "refused": len(refused),
         "refused_codes": sorted(set(refused)),
         **json.loads(said),
@@ -211,9 +214,12 @@ async def asking(server, health: list[float], over: asyncio.Event) -> None:
         await asyncio.sleep(0.2)
 
 
-async def measuring(process: psutil.Process, memory: list[float], over: asyncio.Event) -> None:
+async def measuring(process: psutil.Process, memory: list, writers: list, over) -> None:
+    """Memory of the server, and of the processes that write exports for it."""
     while not over.is_set():
         memory.append(process.memory_info().rss / 1e6)
+        with suppress(psutil.NoSuchProcess):
+            writers.append(sum(p.memory_info().rss for p in process.children()) / 1e6)
         await asyncio.sleep(0.1)
 
 

@@ -87,7 +87,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
     """The routes."""
     router = APIRouter(prefix="/v1")
     storage = sessions.storage
-    exports = Exports(sessions, sessions.limits.exports)
+    exports = Exports(sessions, storage.folder)
     admit = sessions.pools.admission.run
 
     async def who(request: Request) -> Principal:
@@ -151,7 +151,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         found = storage.sessions.find(
             state=state, purpose=purpose, text=q, session=by.session, before=before, limit=limit
         )
-        records = [opened.record if (opened := sessions.open(r.id)) else r for _, r in found]
+        records = [opened.listed if (opened := sessions.open(r.id)) else r for _, r in found]
         return Page(sessions=records, next=str(found[-1][0]) if len(found) == limit else None)
 
     @router.get("/sessions/{session}", responses=answers(404))
@@ -177,7 +177,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
             "Content-Type": MEDIA[format],
         }
         note = partial(storage.audit.note, by.name, "export", session, format=format)
-        return await exports.timeline(session, format, headers, note)
+        return await exports.timeline(session, format, by.id, headers, note)
 
     @router.get(
         "/sessions/{session}/report",
@@ -189,7 +189,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         by.require("watch", "manage", session=session)
         record = await admit(up_to_date, session)
         note = partial(storage.audit.note, by.name, "export", session, format="report")
-        return await exports.report(session, language, record.retention_days, note)
+        return await exports.report(session, language, by.id, record.retention_days, note)
 
     @router.get(
         "/sessions/{session}/sound",

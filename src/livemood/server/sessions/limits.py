@@ -44,8 +44,10 @@ class Limits(BaseModel):
     """Of one address in a minute: `too_many_logins`."""
     request_s: float = Field(10.0, gt=0)
     """In which a request, or a stream's first message, must have come: `too_slow`."""
-    exports: int = Field(8, ge=1)
+    exports: int = Field(40, ge=1)
     """Timelines and reports being written and sent at once: `busy`."""
+    exports_per_token: int = Field(20, ge=1)
+    """The same for one token, or the local user: `busy`."""
     stall_s: float = Field(10.0, gt=0)
     """Who reads nothing of an answer for so long is cut off."""
     half_open: int = Field(512, ge=1)

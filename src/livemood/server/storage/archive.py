@@ -35,6 +35,7 @@ class Archive:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises `StorageError` for a folder that cannot be used."""
+        self.folder = folder
         with ExitStack() as undo:
             self.database = Database(folder)
             undo.callback(self.database.close)

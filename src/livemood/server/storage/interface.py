@@ -208,6 +208,10 @@ class Storage(Protocol):
     def writer(self) -> "Writer":
         """The thread that writes events."""
 
+    @property
+    def folder(self) -> Path:
+        """Where files without a name may be written for a while."""
+
     on_erase: Callable[[str], None]
     """Called with each session that is deleted, for what others keep of it."""
 
