@@ -2,10 +2,10 @@
 
 Recordings are spoken, 20 ms a block and in real time, into an agent of the real framework, which
 must be installed: Pipecat (extra `pipecat`) or LiveKit (extra `livekit`), each in an environment of
-its own. Speech recognition and the language model are scripted, as in `examples/`. Pipecat: from
-the frame that ends the user's turn, before livemood's processor, until it has left that processor,
-the framework's queue between the two included. LiveKit: the call by which the agent heads the
-user's message. `--model` is not used: agents read with the default.
+its own. Speech recognition and the language model are scripted, as in `examples/`. `added_ms` is
+the call by which livemood heads the user's message, in either framework. In Pipecat a processor is
+one more place in the pipeline, with a queue of its own: `hop_ms` is what that takes, told by a
+processor that does nothing. `--model` is not used: agents read with the default.
 
 Aim: the 95th percentile under 5 ms.
 """
@@ -25,6 +25,8 @@ AIM_P95_MS = 5.0
 TURNS, QUICK_TURNS = 40, 6
 LONGEST_S = 2.0
 """Of a turn: what is read of it then, its length does not change."""
+Taken = tuple[list[float], list[float]]
+"""Milliseconds of each turn: added by livemood, and of the framework's own hop."""
 sys.path.insert(0, str(common.REPO / "examples"))
 
 
@@ -38,8 +40,8 @@ def recordings(count: int, seed: int, folder: Path) -> list[str]:
     return paths
 
 
-async def pipecat(paths: list[str]) -> list[float]:
-    """Milliseconds that each turn took in livemood's processor."""
+async def pipecat(paths: list[str]) -> Taken:
+    """What each turn took in livemood's processor, and a place that does nothing."""
     import pipecat_agent as example
     from pipecat.frames.frames import EndFrame, LLMContextFrame
     from pipecat.pipeline.pipeline import Pipeline
@@ -71,12 +73,29 @@ async def pipecat(paths: list[str]) -> list[float]:
                 self.news.set()
             await self.push_frame(frame, direction)
 
+    heading: list[float] = []
+
+    class Timed(LivemoodProcessor):
+        """Livemood's processor, its own work timed."""
+
+        def _head(self, context, *, speculative: bool) -> None:
+            began = time.perf_counter()
+            super()._head(context, speculative=speculative)
+            heading.append(1000 * (time.perf_counter() - began))
+
+    class Idle(FrameProcessor):
+        """Passes everything on."""
+
+        async def process_frame(self, frame, direction) -> None:
+            await super().process_frame(frame, direction)
+            await self.push_frame(frame, direction)
+
     stop = [SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.2)]
     turns = LLMUserAggregatorParams(user_turn_strategies=UserTurnStrategies(stop=stop))
     aggregators = LLMContextAggregatorPair(LLMContext(), user_params=turns)
-    before, after = Clock(), Clock()
+    before, between, after = Clock(), Clock(), Clock()
     worker = PipelineWorker(
-        Pipeline([aggregators.user(), before, LivemoodProcessor(), after]),
+        Pipeline([aggregators.user(), before, Idle(), between, Timed(), after]),
         cancel_on_idle_timeout=False,
     )
     started = asyncio.Event()
@@ -93,11 +112,12 @@ async def pipecat(paths: list[str]) -> list[float]:
     runner = WorkerRunner()
     await runner.add_workers(worker)
     await asyncio.gather(runner.run(), talk())
-    return [1000 * (b - a) for a, b in zip(before.passed, after.passed, strict=True)]
+    hops = [1000 * (b - a) for a, b in zip(before.passed, between.passed, strict=True)]
+    return heading, hops
 
 
-async def livekit(paths: list[str]) -> list[float]:
-    """Milliseconds that the call at the end of each turn took."""
+async def livekit(paths: list[str]) -> Taken:
+    """What the call at the end of each turn took; it passes no queue."""
     import livekit_agent as example
     from livekit.agents import AgentSession
 
@@ -123,7 +143,7 @@ async def livekit(paths: list[str]) -> list[float]:
     await session.start(assistant)
     await assistant.recordings.over.wait()
     await session.aclose()
-    return taken
+    return taken, []
 
 
 FRAMEWORKS = {"pipecat": ("pipecat-ai", pipecat), "livekit": ("livekit-agents", livekit)}
@@ -141,13 +161,14 @@ def main() -> None:
     around = common.surroundings()
     count = QUICK_TURNS if options.quick else TURNS
     with tempfile.TemporaryDirectory() as folder:
-        taken = asyncio.run(measure(recordings(count, options.seed, Path(folder))))
+        taken, hops = asyncio.run(measure(recordings(count, options.seed, Path(folder))))
     ms = common.quantiles(taken, 50, 95, 100)
     result = {
         **around,
         "framework": f"{package} {version(package)}",
         "turns": len(taken),
         "added_ms": ms,
+        "hop_ms": common.quantiles(hops, 50, 95, 100) if hops else None,
         "aim_p95_ms": AIM_P95_MS,
     }
     common.report(f"agent_latency_{name}", result, quick=options.quick)

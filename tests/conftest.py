@@ -1,6 +1,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import pytest
 from livemood.model import load_model
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A shell starts what runs in the background with interrupts ignored, and every process inherits
+# that. Tests interrupt the programs that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

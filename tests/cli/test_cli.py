@@ -430,7 +430,10 @@ def test_faster_than_real_time_is_on_time_and_loses_nothing(demo_file, speed):
     ).stdout.count('"emotion"')
 
 
-BEGINNING = ["typing", "typer", "pydantic", "numpy", "livemood.cli.main", "uvicorn"]
+BEGINNING = [
+    *("livemood.cli", "livemood.cli.interrupt", "typing", "typer", "pydantic", "numpy"),
+    *("livemood.cli.main", "uvicorn"),
+]
 
 
 @pytest.mark.parametrize("after", BEGINNING)

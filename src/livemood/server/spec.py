@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from livemood.timeline.alert_rules import AlertRule
 from livemood.timeline.events import SessionEnded
+from livemood.timeline.moods import Mood
 
 
 def _says_something(text: str) -> str:
@@ -81,6 +82,8 @@ class SessionRecord(BaseModel):
     channels: int = 0
     labels: tuple[str | None, ...] = ()
     """For each channel what it sounds like now; of an ended session, the dominant label."""
+    moods: tuple[Mood | None, ...] = ()
+    """For each channel of a live session how it sounds, where a list of sessions is asked for."""
     behind: bool = False
     """Whether its latency budget is being missed."""
     reason: str | None = None

@@ -48,7 +48,8 @@ def test_sixteen_bits_are_scaled(sound):
         [e.end_ms for e in livemood.listen(source=Blocks(sound, 480, kind)) if e.type == "emotion"]
         for kind in (np.float32, np.int16)
     )
-    assert floats == integers
+    # Rounding may move the end of a pause by a frame of the detector.
+    assert integers == pytest.approx(floats, abs=60)
 
 
 def test_a_block_may_say_where_it_lies_on_the_clock():

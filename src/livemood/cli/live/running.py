@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from livemood.cli.live.level_meter import Metered
 from livemood.cli.terminal.output import EventFile, Printer, ProgressLine, SessionOutput
 from livemood.cli.terminal.view import LiveView, PlainView, open_view
 from livemood.engine import About, AnyModel, BackgroundSession, MonitorSettings
@@ -58,8 +59,9 @@ def run_session(
         puts = [threads.put, *([server.publish] if server else [])]
         if notify and (targets := notify.targets()):
             puts.append(stack.enter_context(Notifier(targets, Outbox())))
-        session = BackgroundSession(source, model, settings, puts, about, baselines=baselines)
-        _show_how_far(stack, source, session, view)
+        metered = Metered(source)
+        session = BackgroundSession(metered, model, settings, puts, about, baselines=baselines)
+        _show_how_far(stack, metered, session, view)
         with ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:
                 for event in events:
@@ -73,14 +75,15 @@ def run_session(
 
 def _show_how_far(
     stack: ExitStack,
-    source: BlockSource,
+    source: Metered,
     session: BackgroundSession,
     view: LiveView | PlainView | None,
 ) -> None:
     """Let time go on in the view while nobody speaks, and say how much of a file was read."""
-    duration_s = getattr(source, "duration_s", None)
+    duration_s = source.duration_s
     if view is not None:
-        view.follow(lambda: session.now_ms, duration_s)
+        levels = source.meter.levels_db if source.live else ()
+        view.follow(lambda: session.now_ms, duration_s, levels)
     shown = isinstance(view, LiveView) or sys.stdout.isatty()
     if duration_s and not shown and sys.stderr.isatty():
         stack.enter_context(ProgressLine(lambda: session.now_ms, duration_s))

@@ -1,6 +1,7 @@
 """What the terminal shows of a session, and how: fits 80 columns and 24 lines for two channels."""
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -29,6 +30,10 @@ from livemood.timeline.look import look
 NOTE = "How speech sounds: an estimate, not what a person feels; not a medical device."
 SILENCE, LOST = ("·", "dim"), ("x", "bold red")
 KNOWN_LATE_MS = 1000
+METER = 8
+"""Cells of the level meter."""
+QUIETEST_DB, QUIET_DB = -70.0, -60.0
+"""Where the meter begins, and below what speech is hardly read: yellow."""
 BACK_MS = 2500
 """A device of which nothing was lost for so long is there."""
 CELL_MS = 500
@@ -102,6 +107,8 @@ class ViewState:
         """Until when, and since when, a device was away the last time."""
         self.now_ms = 0
         """How far the sound has come."""
+        self.levels_db: Sequence[float] = ()
+        """How loud each channel is now, in dB of full scale; empty where nobody measures it."""
         self.duration_ms: int | None = None
         """How long all of it is, where that is known."""
 
@@ -172,7 +179,10 @@ class ViewState:
 
     def _channel(self, number: int, width: int) -> Panel:
         state = self.channels[number]
-        rows: list[RenderableType] = [_headline(state, self.now_ms, over=self.ended is not None)]
+        line = _headline(state, self.now_ms, over=self.ended is not None)
+        if number < len(self.levels_db) and self.ended is None:
+            line = _with_level(line, self.levels_db[number], width - 4)
+        rows: list[RenderableType] = [line]
         if state.emotion:
             rows.append(bars(state.emotion, width - 4, current=state.speaking))
         rows.append(state.timeline(width - 4))
@@ -223,6 +233,19 @@ def _headline(state: ChannelState, now_ms: int, *, over: bool) -> Text:
     line.append(f"   {e.latency_ms.total:.0f} ms", "dim")
     if state.behind or e.behind:
         line.append("  BEHIND", "bold red")
+    return line
+
+
+def _with_level(line: Text, level_db: float, width: int) -> Text:
+    """The line with a level meter at its right end, where there is room."""
+    cells = round(METER * (level_db - QUIETEST_DB) / -QUIETEST_DB)
+    cells = max(0, min(METER, cells))
+    said = f"{level_db:4.0f} dB" if level_db > QUIETEST_DB else "no sound"
+    meter = f"{said:>8} " + "▮" * cells + "▯" * (METER - cells)
+    if line.cell_len + cell_len(meter) + 2 > width:
+        return line
+    line.append(" " * (width - line.cell_len - cell_len(meter)))
+    line.append(meter, "dim" if level_db > QUIET_DB else "yellow")
     return line
 
 

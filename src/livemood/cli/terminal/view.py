@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Self
@@ -32,6 +32,8 @@ EVERY_S = 0.125
 """No more is painted than this often: calm to look at, and little to send over SSH."""
 TICK_S = 1.0
 """While nobody speaks nothing comes, and time goes on."""
+METER_S = 0.25
+"""A level meter moves more often than that."""
 WIDEST = 100
 
 
@@ -59,9 +61,18 @@ class LiveView:
                 self._newest = event
         self._news.set()
 
-    def follow(self, now_ms: Callable[[], int], duration_s: float | None = None) -> None:
-        """What says how far the sound has come; without it, the time of events and a clock do."""
+    def follow(
+        self,
+        now_ms: Callable[[], int],
+        duration_s: float | None = None,
+        levels_db: Sequence[float] = (),
+    ) -> None:
+        """What says how far the sound has come; without it, the time of events and a clock do.
+
+        `levels_db`, of each channel, is looked at again with each painting.
+        """
         with self._lock:
+            self._state.levels_db = levels_db
             self._clock = now_ms
             self._state.duration_ms = round(1000 * duration_s) if duration_s else None
 
@@ -92,7 +103,7 @@ class LiveView:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            self._news.wait(TICK_S)
+            self._news.wait(METER_S if self._state.levels_db else TICK_S)
             self._news.clear()
             self._paint_or_say()
             self._over.wait(EVERY_S)
@@ -179,7 +190,12 @@ class PlainView:
                 self._console.print(summary_table(summary, who(self._started, summary.channel)))
             self._say(NOTE)
 
-    def follow(self, now_ms: Callable[[], int], duration_s: float | None = None) -> None:
+    def follow(
+        self,
+        now_ms: Callable[[], int],
+        duration_s: float | None = None,
+        levels_db: Sequence[float] = (),
+    ) -> None:
         """Lines say what has happened; how far the sound has come is not among them."""
 
     def __enter__(self) -> Self:

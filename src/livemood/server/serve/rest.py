@@ -151,7 +151,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         found = storage.sessions.find(
             state=state, purpose=purpose, text=q, session=by.session, before=before, limit=limit
         )
-        records = [opened.record if (opened := sessions.open(r.id)) else r for _, r in found]
+        records = [opened.listed if (opened := sessions.open(r.id)) else r for _, r in found]
         return Page(sessions=records, next=str(found[-1][0]) if len(found) == limit else None)
 
     @router.get("/sessions/{session}", responses=answers(404))

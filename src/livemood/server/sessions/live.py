@@ -15,6 +15,7 @@ from livemood.server.sessions.pace import Pace, Rate
 from livemood.server.spec import SessionRecord, ended_fields
 from livemood.server.storage.interface import SoundTrack
 from livemood.timeline.events import AnyEvent, Emotion, Load, Marker, SessionEnded
+from livemood.timeline.moods import Moods
 
 
 class OpenSession:
@@ -44,6 +45,7 @@ class OpenSession:
         self.settled = threading.Event()
         """Set once everything of the session is on disk, its end included."""
         self._behind: dict[int | None, bool] = {}
+        self._moods = Moods()
 
     def take(self, event: AnyEvent, text: str) -> None:
         """Take the next event, serialised."""
@@ -53,7 +55,15 @@ class OpenSession:
         if isinstance(event, SessionEnded):
             self.log.close()
 
+    @property
+    def listed(self) -> SessionRecord:
+        """The record with how each channel sounds now, which changes with each reading."""
+        if self.record.state != "live":
+            return self.record
+        return self.record.model_copy(update={"moods": self._moods.now(self.record.channels)})
+
     def _note(self, event: AnyEvent) -> None:
+        self._moods.push(event)
         if isinstance(event, Emotion) and event.channel is not None:
             if self.record.labels[event.channel] != event.label:
                 labels = list(self.record.labels)

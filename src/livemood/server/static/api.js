@@ -46,8 +46,10 @@ export class Refusal extends Error {
  */
 export async function ask(path, { method = "GET", body, raw = false } = {}) {
   const headers = token() ? { authorization: `Bearer ${token()}` } : {};
-  if (body !== undefined) headers["content-type"] = "application/json";
-  const init = { method, headers, body: body === undefined ? undefined : JSON.stringify(body) };
+  // Files go as they are, everything else as JSON.
+  const plain = body === undefined || body instanceof Blob;
+  if (!plain) headers["content-type"] = "application/json";
+  const init = { method, headers, body: plain ? body : JSON.stringify(body) };
   const response = await fetch(path, init).catch(() => {
     throw new Refusal(0, "unreachable", "");
   });

@@ -141,8 +141,13 @@ export async function openReport(path) {
     el("a", { href: address, target: "_blank", rel: "noopener" }).click();
     return;
   }
-  const response = await ask(address, { raw: true });
+  await save(address, "livemood-report.html");
+}
+
+/** Save what is at `path` as a file: a link could not carry the token. */
+export async function save(path, name) {
+  const response = await ask(path, { raw: true });
   const url = URL.createObjectURL(await response.blob());
-  el("a", { href: url, download: "livemood-report.html" }).click();
+  el("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

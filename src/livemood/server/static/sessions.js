@@ -3,7 +3,9 @@ import { ask, token } from "./api.js";
 import { erased } from "./deletion.js";
 import { $ } from "./dom.js";
 import { explain, notice, ready } from "./page.js";
+import { ordered } from "./order.js";
 import { Row } from "./row.js";
+import { prepareUpload } from "./upload.js";
 import { offerPurposes, onLanguage, t } from "./text.js";
 
 const EVERY_MS = 2000;
@@ -12,6 +14,7 @@ const REFUSED_MS = 5000;
 /** Typing is searched for when it pauses. */
 const TYPING_MS = 250;
 const PAGE = 50;
+const MOST_LIVE = 200;
 
 const about = await ready();
 const form = $("#filters");
@@ -28,6 +31,7 @@ const rows = new Map();
 
 offerPurposes(form.purpose, about.purposes ?? []);
 $("#speak").hidden = !about.features.stream;
+prepareUpload(about, refresh);
 form.oninput = ({ target }) => {
   shown = PAGE;
   clearTimeout(timer);
@@ -55,7 +59,7 @@ async function refresh() {
     const found = await fetchShown();
     // A slow answer to an earlier question is no answer to this one.
     if (number !== newest) return;
-    sessions = found.sessions;
+    sessions = ordered(found.sessions, form.order.value, held());
     $("#more").hidden = !found.next;
     draw();
     if (troubled) notice("");
@@ -81,6 +85,13 @@ function refused(refusal) {
   return REFUSED_MS;
 }
 
+/** The order of the rows while somebody points at one or is on one: it does not change then. */
+function held() {
+  const body = $("#sessions tbody");
+  const busy = body.matches(":hover") || body.contains(document.activeElement);
+  return busy ? [...body.children].map((row) => row.dataset.session) : [];
+}
+
 async function fetchShown() {
   const query = new URLSearchParams({ limit: String(PAGE) });
   for (const name of ["state", "q", "purpose"]) {
@@ -95,6 +106,15 @@ async function fetchShown() {
     all.push(...part.sessions);
     next = part.next;
   } while (next && all.length < shown);
+  // Live ones may have begun before those.
+  if (next && form.order.value === "worst" && !form.state.value) {
+    query.delete("before");
+    query.set("state", "live");
+    query.set("limit", String(MOST_LIVE));
+    const { sessions: live } = await ask(`/v1/sessions?${query}`);
+    const known = new Set(all.map(({ id }) => id));
+    all.push(...live.filter(({ id }) => !known.has(id)));
+  }
   return { sessions: all, next };
 }
 

@@ -144,7 +144,7 @@ export function labelName(label) {
 
 /** Where sound comes from, for people: servers say "stream s16le 16000 Hz", files have names. */
 function sourceName(source) {
-  const kind = /^(stream|rtp|whip|twilio)( |$)/.exec(source)?.[1];
+  const kind = /^(stream|rtp|whip|twilio|recording)( |$)/.exec(source)?.[1];
   return kind ? word("sources", kind) : source;
 }
 
