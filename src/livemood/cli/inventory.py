@@ -1,9 +1,12 @@
-"""`livemood devices` and `livemood models`: what there is to use."""
+"""`livemood devices`, `models` and `presets`: what there is to use."""
+
+from typing import Annotated
 
 import typer
 
 from livemood.model import find_model, shipped_models
 from livemood.model.manifest import read_manifest
+from livemood.presets import NAMES, load_preset, preset_text
 from livemood.sources import input_devices
 
 
@@ -25,3 +28,16 @@ def models() -> None:
         m = read_manifest(find_model(name))
         size = f"{m.parameters / 1e3:.0f} k parameters, {m.precision}"
         typer.echo(f"{name}  {m.version}  {size}, {', '.join(m.labels)}  [{m.licence}]")
+
+
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(help="Print this one, to copy and change.", show_default=False)
+    ] = None,
+) -> None:
+    """List the presets, or print one as TOML."""
+    if name is not None:
+        typer.echo(preset_text(name), nl=False)
+        return
+    for each in NAMES:
+        typer.echo(f"{each}  {load_preset(each).description}")

@@ -10,7 +10,7 @@ from livemood.cli import files, live, research, serving
 from livemood.cli.completion import PROGRAM, answer_shells, completion
 from livemood.cli.doctor import doctor
 from livemood.cli.interrupt import BEGINNING
-from livemood.cli.inventory import devices, models
+from livemood.cli.inventory import devices, models, presets
 from livemood.cli.research.training import sources
 from livemood.cli.terminal.plain import plain_lines
 from livemood.errors import LivemoodError, UsageError
@@ -22,7 +22,7 @@ app = typer.Typer(
     help="Listens to people speak and says, while they speak, how they sound: an estimate of "
     "the voice, not of what a person feels.",
 )
-here = (devices, models, doctor, completion)
+here = (devices, models, presets, doctor, completion)
 for command in (*live.COMMANDS, *files.COMMANDS, *serving.COMMANDS, *here, *research.COMMANDS):
     app.command()(command)
 for name, group in {**research.GROUPS, **serving.GROUPS}.items():

@@ -10,6 +10,7 @@ from livemood.engine import AnyModel, MonitorSettings
 from livemood.engine.extensions import open_model, reader_of
 from livemood.errors import UsageError
 from livemood.model import Model
+from livemood.presets import NAMES, Preset, load_preset
 from livemood.speech import open_detector
 
 ModelName = Annotated[
@@ -57,6 +58,10 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 
 Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the timeline.")]
 Open = Annotated[bool, typer.Option("--open", help="Show the page in a browser.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one event a line, nothing else.")]
+PresetName = Annotated[
+    str | None,
+    typer.Option("--preset", help=f"{', '.join(NAMES)}, or a TOML file.", show_default=False),
+]
 OutDir = Annotated[Path | None, typer.Option("--out", help="Write the timeline into a folder.")]
 
 
@@ -109,6 +114,7 @@ def settings(
     model: AnyModel,
     *,
     baseline: bool = True,
+    preset: Preset | None = None,
 ) -> MonitorSettings:
     """The session's settings. Raises `UsageError` for values that make no sense."""
     open_detector(vad)
@@ -124,4 +130,35 @@ def settings(
         "window.hop_s": f"--hop {hop}",
         "budget_s": f"--budget-ms {budget_ms:g}",
     }
+    if preset is not None:
+        values = preset.over(values) | {"alerts": preset.alerts}
     return MonitorSettings.read(values, given).for_model(reader_of(model))
+
+
+def open_preset(name: str | None, consent: str | None) -> tuple[Preset | None, str | None]:
+    """The preset of that name and its purpose; neither without a name. Raises `UsageError`."""
+    if name is None:
+        return None, None
+    preset = load_preset(name)
+    return preset, _purpose(preset, consent)
+
+
+def _purpose(preset: Preset, consent: str | None) -> str:
+    """The preset's first purpose. Raises `UsageError` for what the policy refuses."""
+    from livemood.server.access.policy import load_policy
+
+    policy, name = load_policy(), preset.purposes[0]
+    purpose = policy.purposes.get(name)
+    if purpose is None:
+        raise UsageError(
+            f"the policy knows no purpose {name!r}, of the preset {preset.name}: use one of "
+            f"{', '.join(policy.allowed)}"
+        )
+    if purpose.refused is not None:
+        raise UsageError(f"the preset {preset.name} is for {name}: {purpose.refused}")
+    if purpose.must_consent and not (consent or "").strip():
+        raise UsageError(
+            f"the preset {preset.name} is for {name}, which needs the consent of those who speak: "
+            "give a reference to it with --consent"
+        )
+    return name

@@ -102,6 +102,7 @@ class SessionCore:
         self._model = reader
         self._seq = 0
         self._ended = self._pausing = False
+        ignored = settings.ignored(about.participants if about else (), channels)
         self._channels = [
             Channel(
                 n,
@@ -112,6 +113,7 @@ class SessionCore:
                 live=live,
                 emit=self._emit,
                 baseline=baselines[n] if n < len(baselines) else None,
+                ignored=n in ignored,
             )
             for n in range(channels)
         ]

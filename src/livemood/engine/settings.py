@@ -1,6 +1,6 @@
 """The settings of a session. Every door checks them here, and nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -57,6 +57,8 @@ class MonitorSettings(BaseModel):
     """Sound kept for each channel, beyond one full window."""
     longest_concealed_gap_s: float = Field(default=0.5, ge=0)
     """Lost sound up to this long counts as silence; after more, speech starts afresh."""
+    ignore_participants: tuple[str, ...] = ()
+    """Who is not read, by name: `Agent`, say. Whoever speaks on each channel must then be named."""
     alerts: tuple[AlertRule, ...] = ()
     """Rules that `alert` events follow from."""
 
@@ -71,6 +73,29 @@ class MonitorSettings(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise UsageError(_line(error, names or {})) from None
+
+    def ignored(self, participants: Sequence[str], channels: int) -> frozenset[int]:
+        """The channels, from 0, of those who are not read.
+
+        Raises `UsageError` if nobody can say who they are, or nobody else is left.
+        """
+        if not self.ignore_participants:
+            return frozenset()
+        who = " and ".join(self.ignore_participants)
+        if len(participants) < channels:
+            raise UsageError(
+                f"{who} must not be read: name who speaks on each channel, as participants "
+                f"{self.ignore_participants[0]},Customer say"
+            )
+        names = {name.casefold() for name in self.ignore_participants}
+        found = frozenset(n for n in range(channels) if participants[n].casefold() in names)
+        if channels > 1 and not found:
+            raise UsageError(
+                f"{who} must not be read, but nobody is called that: rename a participant"
+            )
+        if len(found) == channels:
+            raise UsageError(f"{who} must not be read, and nobody else speaks")
+        return found
 
     def for_model(self, model: WindowLimits) -> Self:
         """These settings with what `model` decides filled in.

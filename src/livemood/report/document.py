@@ -1,5 +1,6 @@
 """The report of a session: sections of one HTML document, to read on a screen or on A4."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +19,17 @@ MOST_LONGEST, MOST_GAPS, MOST_TRANSITIONS = 10, 30, 8
 
 
 def make_report(
-    timeline: Timeline, language: str = "en", *, retention_days: float | None = None
+    timeline: Timeline,
+    language: str = "en",
+    *,
+    retention_days: float | None = None,
+    first: str = "summary",
 ) -> str:
     """The report of a session as one self-contained HTML file without scripts.
 
     `language`: one of `LANGUAGES`. `retention_days`: how long the session is kept, where that is
-    known. A session that still runs gets a report too, which says so. Raises `LivemoodError` if the
-    timeline holds no `session.started`.
+    known. `first`: the section that stands first, of `SECTIONS`. A session that still runs gets a
+    report too, which says so. Raises `LivemoodError` if the timeline holds no `session.started`.
     """
     words = Words(language)
     subject = Subject(timeline, words)
@@ -38,17 +43,12 @@ def make_report(
         el("title", f"{subject.title}, {words.date(subject.started.time)}"),
         el("style", style),
     )
+    order = sorted(SECTIONS, key=lambda name: name != first)
     main = el(
         "main",
         textures(labels),
         *_head(subject, words, retention_days),
-        *_summary(subject, words),
-        *_timeline(subject, words),
-        *_transitions(subject, words),
-        *_longest(subject, words),
-        *_markers(subject, words),
-        *_quality(subject, words),
-        *_limits(subject, words),
+        *(part for name in order for part in SECTIONS[name](subject, words)),
     )
     made = words("report_made", version=__version__)
     footer = el("footer", el("p", words("note")), el("p", made))
@@ -237,3 +237,15 @@ def _limits(subject: Subject, words: Words) -> list[Child]:
         el("p", words("report_use")),
         facts(shown),
     ]
+
+
+SECTIONS: Final[dict[str, Callable[[Subject, Words], list[Child]]]] = {
+    "summary": _summary,
+    "timeline": _timeline,
+    "transitions": _transitions,
+    "longest": _longest,
+    "markers": _markers,
+    "quality": _quality,
+    "limits": _limits,
+}
+"""The sections of a report, in their usual order."""

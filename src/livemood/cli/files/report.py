@@ -10,8 +10,10 @@ from urllib.parse import quote, urlsplit
 
 import typer
 
+from livemood.cli.options import PresetName
 from livemood.cli.terminal.output import write_text
 from livemood.errors import LivemoodError, UsageError
+from livemood.presets import load_preset
 
 PATIENCE_S = 30.0
 
@@ -27,6 +29,7 @@ def report(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.")] = Path("report.html"),
     language: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    preset: PresetName = None,
     server: Annotated[
         str | None,
         typer.Option(help="Ask a running server, http://HOST:PORT; LIVEMOOD_TOKEN is its token."),
@@ -40,23 +43,26 @@ def report(
 
     if language not in LANGUAGES:
         raise UsageError(f"--language must be one of {', '.join(LANGUAGES)}, not {language!r}")
+    first = load_preset(preset).report_first if preset else "summary"
     if server is not None:
+        if preset:
+            raise UsageError("--preset is for reports that are made here: leave --server out")
         html = _from_server(server, session, language)
     elif Path(session).is_file():
-        html = _from_file(Path(session), language)
+        html = _from_file(Path(session), language, first)
     elif Path(session).suffix in (".json", ".jsonl"):
         raise UsageError(f"no file {session}: check the path")
     else:
-        html = _from_folder(data, session, language)
+        html = _from_folder(data, session, language, first)
     write_text(out, html)
 
 
-def _from_file(path: Path, language: str) -> str:
+def _from_file(path: Path, language: str, first: str) -> str:
     from livemood.report import make_report
     from livemood.timeline.parse import read_timeline
 
     try:
-        return make_report(read_timeline(path.read_text("utf-8")), language)
+        return make_report(read_timeline(path.read_text("utf-8")), language, first=first)
     except UnicodeDecodeError:
         raise LivemoodError(f"{path}: it is no timeline: not text") from None
     except OSError as error:
@@ -65,7 +71,7 @@ def _from_file(path: Path, language: str) -> str:
         raise LivemoodError(f"{path}: {error}") from None
 
 
-def _from_folder(folder: Path | None, session: str, language: str) -> str:
+def _from_folder(folder: Path | None, session: str, language: str, first: str) -> str:
     from livemood.report import make_report
     from livemood.server.storage.database import Database
     from livemood.server.storage.folder import default_folder
@@ -82,7 +88,7 @@ def _from_folder(folder: Path | None, session: str, language: str) -> str:
         )
     rows = Timelines(folder / "timelines").read(session)
     timeline = Timeline(parse_event(text) for _, text in rows)
-    return make_report(timeline, language, retention_days=record.retention_days)
+    return make_report(timeline, language, retention_days=record.retention_days, first=first)
 
 
 def _from_server(server: str, session: str, language: str) -> str:

@@ -67,6 +67,11 @@ def listen(
         list[str] | None,
         typer.Option(help="A plug-in that takes the events: NAME or NAME:ARGUMENT; repeatable."),
     ] = None,
+    preset: options.PresetName = None,
+    consent: Annotated[
+        str | None,
+        typer.Option(help="Reference to the consent of those who speak.", show_default=False),
+    ] = None,
     window: options.WindowS = None,
     hop: options.HopS = None,
     budget_ms: options.BudgetMs = 150.0,
@@ -101,12 +106,15 @@ def listen(
     raw = raw_format(rate, encoding, channels)
     asked = Asked(devices, file, speed, track, raw, urls, rtp, sdp, plugin)
     notify = load_notify_settings(alerts) if alerts else None
+    kept, purpose = options.open_preset(preset, consent)
     ctx.with_resource(without_driver_noise())
     with QuietInterrupts(), options.Loading(model, provider) as loading:
         source = open_source(asked)
         _import_server(serve)
         loaded = loading.result()
-    chosen = options.settings(window, hop, budget_ms, vad, loaded, baseline=use_baseline)
+    chosen = options.settings(
+        window, hop, budget_ms, vad, loaded, baseline=use_baseline, preset=kept
+    )
     baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
     if notify:
         chosen = chosen.model_copy(update={"alerts": notify.alerts})
@@ -119,7 +127,7 @@ def listen(
         as_json,
         out,
         stay,
-        About(participants=names(participants)),
+        About(purpose, consent, names(participants)),
         sinks=[make_plugin("sinks", spec) for spec in sink or []],
         baselines=baselines,
         notify=notify,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from livemood.cli.options import PresetName
 from livemood.engine.extensions import open_model
 from livemood.errors import UsageError
 
@@ -26,6 +27,7 @@ def serve(
     insecure_proxy: Annotated[
         bool | None, typer.Option("--insecure-proxy", help="A reverse proxy does TLS.")
     ] = None,
+    preset: PresetName = None,
     model: Annotated[str | None, typer.Option(help="A shipped model, or a folder.")] = None,
     provider: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     values: Annotated[
@@ -46,6 +48,7 @@ def serve(
         "cert": cert,
         "key": key,
         "insecure_proxy": insecure_proxy,
+        "preset": preset,
         "model": model,
         "provider": provider,
     }

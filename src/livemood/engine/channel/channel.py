@@ -52,6 +52,7 @@ class Channel:
         live: bool,
         emit: Emit,
         baseline: Baseline | None = None,
+        ignored: bool = False,
     ) -> None:
         self._number = number
         self._model = model
@@ -59,7 +60,7 @@ class Channel:
         self._rate = model.sample_rate
         self._emit_event = emit
         buffer_s = settings.buffer_s + settings.window.length_s
-        self._intake = Intake(source_rate, self._rate, buffer_s, number)
+        self._intake = Intake(source_rate, self._rate, buffer_s, number, ignored=ignored)
         self.take = self._intake.push
         """Take the channel's part of a block, never waiting; whether it is time to listen."""
         self._speech_segmenter = SpeechSegmenter(self._intake, model, detector, settings, baseline)

@@ -34,7 +34,17 @@ class Intake:
     SLACK = 8
     """Samples by which the resampler may hold back less than it did a moment ago."""
 
-    def __init__(self, source_rate: int, rate: int, buffer_s: float, channel: int = 0) -> None:
+    def __init__(
+        self,
+        source_rate: int,
+        rate: int,
+        buffer_s: float,
+        channel: int = 0,
+        *,
+        ignored: bool = False,
+    ) -> None:
+        """What is on an `ignored` channel counts as silence."""
+        self._ignored = ignored
         self._source_rate, self._rate, self._channel = source_rate, rate, channel
         self.ring = RingBuffer(round(rate * buffer_s))
         self.lost: deque[LostSound] = deque()
@@ -123,6 +133,8 @@ class Intake:
         joined = run[0] if len(run) == 1 else np.concatenate(run)
         sound = joined[:, self._channel if joined.shape[1] > self._channel else 0]
         end = self._next + len(sound)
+        if self._ignored:
+            sound = np.zeros_like(sound)
         # One product instead of a test of each value: a NaN or an infinity in it shows.
         with np.errstate(all="ignore"):
             finite = math.isfinite(float(np.dot(sound, sound)))

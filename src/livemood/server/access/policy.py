@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -50,6 +51,18 @@ class Policy(BaseModel):
     def version(self) -> str:
         """What the audit log calls it."""
         return f"{self.name} [{self.digest}]"
+
+    def limited(self, names: Iterable[str], preset: str) -> "Policy":
+        """The same, with no purposes but those of a preset.
+
+        Raises `UsageError` if one is unknown, or refused.
+        """
+        for name in names:
+            if name not in self.allowed:
+                known = self.purposes.get(name)
+                why = (known and known.refused) or f"use one of {', '.join(self.allowed)}"
+                raise UsageError(f"the preset {preset} is for {name!r}: {why}")
+        return self.model_copy(update={"purposes": {name: self.purposes[name] for name in names}})
 
     def check(self, spec: SessionSpec) -> None:
         """Raise `Refused` if a session as `spec` says must not be."""

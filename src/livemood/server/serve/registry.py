@@ -3,6 +3,7 @@
 from livemood.engine import AnyModel, Hub, MonitorSettings
 from livemood.engine.extensions import reader_of
 from livemood.notify import Notifier, Outbox, load_notify_settings
+from livemood.presets import load_preset
 from livemood.server.access.policy import load_policy
 from livemood.server.serve.settings import ServeSettings, monitor_settings
 from livemood.server.sessions.admission import Admission
@@ -18,12 +19,18 @@ def open_sessions(
 ) -> Sessions:
     """The sessions and their storage, which is to be closed at the end. Raises `LivemoodError`."""
     policy = load_policy(settings.policy)
+    preset = load_preset(settings.preset) if settings.preset else None
+    if preset:
+        policy = policy.limited(preset.purposes, preset.name)
     how = monitor or monitor_settings(settings, model)
     notify = load_notify_settings(settings.alerts) if settings.alerts else None
     if notify:
         notify.check_labels(reader_of(model).info.labels)
         how = how.model_copy(update={"alerts": (*how.alerts, *notify.alerts)})
         targets = notify.targets()
+    elif preset:
+        preset.check_labels(reader_of(model).info.labels)
+        how = how.model_copy(update={"alerts": (*how.alerts, *preset.alerts)})
     sessions = Sessions(
         Hub(model, busiest=1.0),
         Archive(settings.data, policy.version),
@@ -33,6 +40,8 @@ def open_sessions(
         Admission(settings.busiest, CHANNEL_COST),
     )
     sessions.default_retention_days = settings.retention_days
+    if preset and "retention_days" not in settings.model_fields_set:
+        sessions.default_retention_days = preset.retention_days
     if notify:
         outbox = Outbox(settings.data / "outbox.db")
         sessions.flow.notify_by(Notifier(targets, outbox, settings.data / "undelivered.jsonl"))

@@ -14,6 +14,7 @@ from pydantic_settings import (
 from livemood.engine import AnyModel, MonitorSettings
 from livemood.engine.extensions import reader_of
 from livemood.errors import UsageError
+from livemood.presets import load_preset
 from livemood.server.inputs.settings import RtpSettings
 from livemood.server.sessions.limits import Limits
 from livemood.server.storage.folder import default_folder
@@ -54,6 +55,8 @@ class ServeSettings(BaseSettings):
     """Any other setting of how sessions are listened to, by group: gate, smoother, window."""
     alerts: Path | None = None
     """Alert rules and receivers: a TOML file, as `livemood listen --alerts` reads it."""
+    preset: str | None = None
+    """Settings for a kind of work: a shipped preset or a TOML file. What you set yourself wins."""
     retention_days: float = Field(30.0, gt=0)
     """How long sessions are kept that do not say so themselves."""
     busiest: float = Field(0.7, gt=0, le=1)
@@ -107,6 +110,8 @@ def monitor_settings(settings: ServeSettings, model: AnyModel) -> MonitorSetting
         group = values.get(name)
         both = isinstance(group, dict) and isinstance(value, dict)
         values[name] = group | value if both else value
+    if settings.preset is not None:
+        values = load_preset(settings.preset).over(values)
     open_detector(str(values["vad"]))
     names = {"window.hop_s": f"hop {settings.hop}", "budget_s": f"budget_ms {settings.budget_ms:g}"}
     if settings.window is not None:

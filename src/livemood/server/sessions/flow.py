@@ -15,7 +15,7 @@ from livemood.server.sessions.delivery import Delivery
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.metrics import ServiceMetrics
 from livemood.server.sessions.voices import Voices
-from livemood.server.spec import SessionRecord, ended_fields
+from livemood.server.spec import SessionRecord, SessionSpec, ended_fields
 from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
 
@@ -56,6 +56,13 @@ class Flow:
     def settings_of(self, record: SessionRecord) -> MonitorSettings:
         """How a session that begins now is listened to. Raises `StorageError`."""
         return self._settings.model_copy(update={"alerts": self.rules.of(record)})
+
+    def check_participants(self, spec: SessionSpec, parties: int | None) -> None:
+        """Raise `Refused` if nobody could say who of a session must not be read."""
+        try:
+            self._settings.ignored(spec.participants, max(parties or 1, len(spec.participants)))
+        except UsageError as error:
+            raise Refused("ignored_participants", str(error), 422) from None
 
     def notify_by(self, notifier: "Notifier") -> None:
         """Hand alerts to `notifier`, which forgets a session when it is deleted."""

@@ -73,6 +73,7 @@ class Sessions:
             self.policy.check(spec)
             self._flow.voices.check(spec)
             self._flow.rules.check(spec)
+            self._flow.check_participants(spec, parties)
             opened = self._reserve(spec, by, parties or max(1, len(spec.participants)))
         except Refused as refused:
             # What is no purpose of the policy is anybody's words: it may name a person.
