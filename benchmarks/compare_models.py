@@ -76,7 +76,9 @@ def measure(model, clips: list[dict[str, str]], condition: str) -> dict:
 def main() -> None:
     parser = common.arguments(__doc__)
     parser.add_argument("--every", type=int, default=6, help="take every so many clips")
+    parser.add_argument("--conditions", default=",".join(CONDITIONS), help="some of them")
     options = parser.parse_args()
+    conditions = options.conditions.split(",")
     names = ["default", "small"] if options.model == "default" else options.model.split(",")
     result: dict = {"every": options.every, "models": {}}
     around = common.surroundings()
@@ -85,7 +87,7 @@ def main() -> None:
         found: dict = {"version": model.manifest.version, "corpora": {}}
         for corpus in HELD_OUT:
             clips = rows(corpus, options.every * (8 if options.quick else 1))
-            found["corpora"][corpus] = {c: measure(model, clips, c) for c in CONDITIONS}
+            found["corpora"][corpus] = {c: measure(model, clips, c) for c in conditions}
             for level, scores in found["corpora"][corpus].items():
                 print(name, corpus, level, f"UAR {scores['uar']}", scores["recall"], flush=True)
         result["models"][name] = found

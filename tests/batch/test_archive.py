@@ -134,7 +134,7 @@ def test_shards_in_processes_give_together_what_one_process_gives(whole, archive
 
 
 def test_other_settings_do_not_go_into_the_same_folder(whole, archive):
-    done = analyze("calls.csv", "--out", "whole", "--hop", "0.5", cwd=archive)
+    done = analyze("calls.csv", "--out", "whole", "--no-baseline", cwd=archive)
     assert done.returncode == 2
     assert done.stderr.strip().endswith(
         "whole was read with different settings: choose another --out, "

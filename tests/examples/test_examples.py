@@ -126,7 +126,7 @@ def test_the_notebook_runs_cell_by_cell(call):
 
 def test_the_alert_says_that_somebody_sounds_angry(demo_file):
     listens = command("-m", "livemood", "listen", "--file", demo_file, "--speed", "1000")
-    listens += ["--port", "0", "--stay", "--budget-ms", "60000"]
+    listens += ["--port", "0", "--stay", "--budget-ms", "60000", "--model", "small"]  # hears it
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(listens, stdout=subprocess.PIPE, text=True, env=env) as monitor:
         try:

@@ -1,6 +1,7 @@
 """Exports of a real timeline, each read back by what else reads such files."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -35,6 +36,14 @@ def from_source(timeline, source):
     """The same timeline of sound by another name."""
     return Timeline(
         e.model_copy(update={"source": source}) if isinstance(e, SessionStarted) else e
+        for e in timeline.events
+    )
+
+
+def between(timeline, *names):
+    """The same timeline with these participants."""
+    return Timeline(
+        e.model_copy(update={"participants": names}) if isinstance(e, SessionStarted) else e
         for e in timeline.events
     )
 
@@ -174,7 +183,9 @@ def test_csv_lines_end_as_rfc_4180_says(timeline):
 # WebVTT
 
 TIME = re.compile(r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})")
-CUE_TEXT = re.compile(r"<v(?:\.[^\s.<>&]+)* ([^<>&\n]+)>((?:[^<>&\n]|&(?:amp|lt|gt|nbsp);)+)")
+CUE_TEXT = re.compile(
+    r"<v(?:\.[^\s.<>&]+)* ((?:[^<>&\n]|&(?:amp|lt|gt);)+)>((?:[^<>&\n]|&(?:amp|lt|gt|nbsp);)+)"
+)
 
 
 def milliseconds(text):
@@ -416,6 +427,34 @@ def test_the_check_of_names_rejects_names_that_no_vocabulary_has(wrong):
     SCHEMA.assertValid(root)
     with pytest.raises((AssertionError, KeyError)):
         check_names(root)
+
+
+# Names of people
+
+
+@pytest.mark.parametrize("names", [("Ada", "Bob"), ("<b>&\nX", "日本 --> \x00"), ("Ada", "")])
+def test_people_are_named_in_every_export(timeline, names):
+    named = between(timeline, *names)
+    shown = [" ".join(n.replace("\x00", "").split()) for n in names]
+    rows = list(csv.DictReader(io.StringIO(to_csv(named), newline="")))
+    assert {(int(r["channel"]), r["participant"]) for r in rows} == set(enumerate(names))
+    voices = {html.unescape(voice).strip() for _, _, voice, _ in cues(to_vtt(named))}
+    assert voices == {name or f"channel {n}" for n, name in enumerate(shown)}
+    tracks = emotions_in(to_emotionml(named)).iter("{http://www.w3.org/ns/ma-ont#}trackName")
+    assert {" ".join(t.text.split()) for t in tracks} <= {
+        "".join(c for c in name if c.isprintable()) or f"channel {n}"
+        for n, name in enumerate(names)
+    }
+    assert json.loads(to_json(named))["events"][0]["participants"] == list(names)
+
+
+def test_live_sound_is_no_file_to_be_looked_up(timeline):
+    live = from_source(timeline, "rtp OPUS 48000 Hz")
+    session = timeline.started.session
+    references = list(emotions_in(to_emotionml(live)).iter(f"{EML}reference"))
+    assert references
+    for reference in references:
+        assert reference.get("uri").startswith(f"urn:livemood:session:{session}#t=")
 
 
 # Names that a file can have

@@ -1,4 +1,4 @@
-"""What a report is about: a session, and what is known about it besides its events."""
+"""The subject of a report: a session, its events, and its metadata."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -53,3 +53,8 @@ def not_live() -> Refused:
 def token_gone() -> Refused:
     """The token that created a session cannot be used any more."""
     return Refused("bad_token", "the token was revoked or has expired", 401)
+
+
+def unreadable() -> Refused:
+    """What is kept cannot be read now."""
+    return Refused("storage_failed", "what is kept cannot be used: try again", 503, 10)

@@ -31,7 +31,7 @@ class Range(BaseModel):
 
 
 class AlertRule(BaseModel):
-    """When somebody is to be told.
+    """One alert rule.
 
     Every condition that you give must hold at the same time. Conditions on how a voice sounds
     (`labels`, `valence`, `arousal`, `valence_change`, `arousal_change`) look at `emotion` events.

@@ -84,7 +84,7 @@ class Transition(_Part):
 
 
 class Summary(_Part):
-    """What a stretch of time sounded like."""
+    """Summary of a span of time."""
 
     start_ms: int
     end_ms: int

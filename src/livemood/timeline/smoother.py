@@ -14,7 +14,7 @@ Distribution = NDArray[np.float64]
 
 
 class SmootherSettings(BaseModel):
-    """How sticky the timeline is."""
+    """Settings of the smoother."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +46,7 @@ class SmootherSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SmoothedReading:
-    """What the smoother says after a window."""
+    """The smoother's output after a window."""
 
     label: str
     confidence: float
@@ -79,7 +79,7 @@ class Smoother:
         self._label = UNCERTAIN
 
     def reset(self) -> None:
-        """Forget everything heard."""
+        """Forget all readings so far."""
         self._belief = self._priors
         self._label = UNCERTAIN
 

@@ -81,10 +81,14 @@ class Timeline:
             return None
         return next((s for s in self.ended.summary if s.channel == channel), None)
 
+    def participant(self, channel: int) -> str:
+        """The name of who speaks on a channel; empty if it was not said."""
+        named = self.started.participants if self.started else ()
+        return named[channel] if channel < len(named) else ""
+
     def who(self, channel: int) -> str:
         """Who speaks on a channel: the participant's name, else its number, counted from 1."""
-        named = self.started.participants if self.started else ()
-        return named[channel] if channel < len(named) else f"channel {channel + 1}"
+        return self.participant(channel) or f"channel {channel + 1}"
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """The readings as a pandas table, one row each, in the order of time.

@@ -1,4 +1,4 @@
-"""What there is to begin with or to learn from, and what is worth it: `livemood encoders`."""
+"""Pretrained encoders: list them, rank them, learn from them (`livemood encoders`)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ def rank_encoders(
     every: int,
     out: Path | None,
 ) -> None:
-    """Say a table of encoders, the best first, and which is recommended."""
+    """Rank encoders, best first, as a table with a recommendation."""
     from livemood.training.pretrained.probe import rank  # takes seconds to load
     from livemood.training.pretrained.registry import encoder_names
 
@@ -55,7 +55,7 @@ def write_probe_soft_labels(
     leave_out: Sequence[str],
     for_folds: str | None,
 ) -> None:
-    """Write what probes of frozen encoders say of clips that they were not trained on."""
+    """Write out-of-fold soft labels from probes of frozen encoders."""
     from livemood.training.pretrained.probe import embeddings, probe_soft_labels
     from livemood.training.pretrained.registry import open_encoder
 

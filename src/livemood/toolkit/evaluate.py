@@ -24,7 +24,7 @@ SCHEMA = "livemood.evaluation/1"
 
 
 def evaluate_and_write(wanted: Wanted, out: Path) -> str:
-    """Measure, write into `out`, and say what a person wants to see first."""
+    """Evaluate a model, write the results to `out`, and return a short summary."""
     found = evaluate(wanted, out)
     return f"{summary(found)}\nwritten: {out / 'evaluation.json'}, {out / 'report.html'}"
 
@@ -89,7 +89,7 @@ def _by_fold(
 
 
 def summary(result: dict[str, Any]) -> str:
-    """What a person wants to see first, as text."""
+    """The headline results as text."""
     lines = []
     clean: float | None = None
     for name, values in result["conditions"].items():

@@ -19,7 +19,7 @@ from livemood.training.recipe.schema import read_recipe
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be measured."""
+    """What to evaluate, and how."""
 
     model: str
     """A shipped model or a folder; `{fold}` in it becomes the name of each fold."""

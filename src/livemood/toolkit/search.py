@@ -21,7 +21,7 @@ def search(
     jobs: int,
     storage: str | None = None,
 ) -> str:
-    """Search as the recipe in a file says; what a person wants to see of it."""
+    """Run the search of a recipe file, and return its summary as text."""
     make_folder(out)
     arguments = (recipe, workspace, out, threads, storage)
     if jobs > 1:

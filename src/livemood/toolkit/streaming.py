@@ -42,14 +42,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the live path made of a conversation: its events."""
+    """A conversation and the events that the live path gave for it."""
 
     conversation: Conversation
     events: tuple[AnyEvent, ...]
 
 
 def hear(model: Model, conversation: Conversation, settings: MonitorSettings) -> Heard:
-    """The conversation through the objects that live sound goes through, in blocks of 20 ms."""
+    """Run a conversation through the live path in blocks of 20 ms."""
     events: list[AnyEvent] = []
     monitor = SessionCore(
         model,
@@ -73,7 +73,7 @@ def shown(heard: Heard, model: Model, smoothing: SmootherSettings | None) -> lis
     """The timeline under `smoothing`, or with each window's likeliest label for None.
 
     Every reading labels the speech from the end of the one before it, as segments do. Readings do
-    not depend on the smoother, so the conversation need not be heard again.
+    not depend on the smoother, so the conversation is not run again.
     """
     smoother = smoothing and Smoother(model.labels, model.manifest.priors, smoothing)
     out: list[Shown] = []

@@ -29,7 +29,7 @@ def train(
     folds: str | None = None,
     only: str | None = None,
 ) -> str:
-    """Train by the recipe in a file, once or by fold; what a person wants to see of it."""
+    """Train by a recipe file, once or for each fold, and return a summary as text."""
     made, data, parts, names = _prepared(recipe, overrides, seed, workspace, out, folds, only)
     with progress(made.name, made.fit.epochs) as report:
         figures: dict[str, Any] | None
@@ -51,7 +51,7 @@ def finetune(
     folds: str | None = None,
     only: str | None = None,
 ) -> str:
-    """Finetune the encoder that a recipe names; what a person wants to see of it."""
+    """Finetune the encoder that a recipe names, and return a summary as text."""
     from livemood.training.pipeline.finetune import finetune_folds, finetune_once  # loads slowly
 
     made, data, parts, names = _prepared(recipe, overrides, seed, workspace, out, folds, only)
@@ -87,7 +87,7 @@ def _prepared(
 
 
 def read_overridden(recipe: Path, overrides: Sequence[str], seed: int | None) -> Recipe:
-    """The recipe in a file with what `--set` and `--seed` say in place of its own."""
+    """The recipe in a file, with the overrides of `--set` and `--seed`."""
     made = read_recipe(recipe)
     if overrides:
         made = with_overrides(made, parse_overrides(overrides))

@@ -40,6 +40,7 @@ def listened(folder, *arguments):
     return [event for event in events if event["type"] == "emotion"]
 
 
+@pytest.mark.slow
 def test_a_voice_is_enrolled_and_used(folder, voice, tmp_path):
     me = tmp_path / "me.baseline"
     done = livemood(

@@ -68,6 +68,7 @@ def at_once(model, encoder, sound, start, end):
     return odds / odds.sum(), 1 / (1 + np.exp(-no_speech[first:, 0].double().mean().item()))
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(hops=st.lists(st.integers(1, 12), min_size=1, max_size=8), later=st.sampled_from((0, 100)))
 def test_block_by_block_it_reads_as_the_whole_sequence(model, encoder, hops, later):

@@ -132,6 +132,7 @@ async def test_bursts_of_one_stream_close_no_door_for_others(serving, speech):
             assert await stream(service, speech[:16000])
 
 
+@pytest.mark.slow
 async def test_exports_are_bounded_and_one_that_is_not_read_is_cut(serving, speech):
     limits = {"exports": 2, "stall_s": 3.0}
     with serving(limits=limits) as service:
@@ -154,6 +155,7 @@ async def test_exports_are_bounded_and_one_that_is_not_read_is_cut(serving, spee
         assert text.count("\n") == text.count('"type"') > 2000
 
 
+@pytest.mark.slow
 async def test_a_large_timeline_is_written_by_a_process_of_its_own(serving, speech, monkeypatch):
     with serving() as service:
         session = (await stream(service, speech))[0].session

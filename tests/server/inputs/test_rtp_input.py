@@ -3,6 +3,7 @@
 import socket
 import time
 
+import numpy as np
 import pytest
 import soundfile as sf
 from calling import CALL, PCMU, Caller, create, mu_law, settled
@@ -80,6 +81,38 @@ def test_two_parties_are_two_channels(serving, coded, pairing):
     spoken = len(coded[0]) // 160 * 20
     waited = {(e["cause"], e["start_ms"] >= spoken) for e in of(events, "gap", 0)}
     assert waited <= {("no_packets", True)}
+    assert {e["cause"] for e in of(events, "gap", 1)} <= {"absent"}
+
+
+@pytest.mark.parametrize("first", ["PCMU", "G722"])
+def test_a_second_party_of_another_rate_is_heard(serving, coded, first):
+    """8 and 16 kHz in one call: the clock has the rate of whoever came first."""
+    import av
+
+    sound = decoded(coded[0])[:, 0]
+    encoder = av.CodecContext.create("adpcm_g722", "w")
+    encoder.sample_rate, encoder.format, encoder.layout = 16000, "s16", "mono"
+    wide = (resample(sound, 8000, 16000) * 32767).astype(np.int16)[None]
+    frame = av.AudioFrame.from_ndarray(wide, "s16", "mono")
+    frame.sample_rate = 16000
+    g722 = b"".join(bytes(p) for p in [*encoder.encode(frame), *encoder.encode(None)])
+    ways = {"PCMU": (coded[0], 0), "G722": (g722, 9)}
+    other = next(name for name in ways if name != first)
+    with serving() as service:
+        created = create(service, participants=["A", "B"])
+        ports = created["rtp"]["ports"]
+        with Caller("127.0.0.1", ports[0]) as a, Caller("127.0.0.1", ports[1]) as b:
+            a.say(ways[first][0], ssrc=1, kind=ways[first][1], end=False)
+            wait_for(lambda: service.sessions.open(created["id"]).live)
+            b.say(ways[other][0], ssrc=2, kind=ways[other][1])
+            a.say(b"", ssrc=1)
+        _, events = settled(service, created)
+    spoken = len(coded[0]) // 160 * 20
+    for channel in (0, 1):
+        summary = events[-1]["summary"][channel]
+        absent = sum(e["end_ms"] - e["start_ms"] for e in of(events, "gap", channel))
+        assert summary["duration_ms"] - absent >= spoken - 20
+        assert of(events, "emotion", channel)
     assert {e["cause"] for e in of(events, "gap", 1)} <= {"absent"}
 
 

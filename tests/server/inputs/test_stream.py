@@ -51,6 +51,12 @@ async def test_a_stream_gives_the_events_that_analyze_gives(serving, speech, cli
     assert events[0].model == timeline.started.model
 
 
+def likeliest(events):
+    """The label that the network finds likeliest in all, however sure the smoother is of it."""
+    heard = [event.raw_probabilities for event in events if event.type == "emotion"]
+    return max(heard[0], key=lambda label: sum(each[label] for each in heard))
+
+
 @pytest.mark.parametrize("encoding", ["f32le", "mulaw", "opus"])
 async def test_other_encodings_sound_the_same(serving, speech, encoding):
     start = START | {"encoding": encoding}
@@ -72,7 +78,7 @@ async def test_other_encodings_sound_the_same(serving, speech, encoding):
             await ws.send('{"type": "end"}')
             events = await received(ws)
     assert events[-1].reason == "end"
-    assert dominant(events) == dominant(plain)
+    assert likeliest(events) == likeliest(plain)
     if encoding == "f32le":
         assert said(events) == said(plain)
 

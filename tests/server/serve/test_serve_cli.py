@@ -109,6 +109,23 @@ def certificate(tmp_path_factory):
     return folder / "cert.pem", folder / "key.pem"
 
 
+def test_a_token_says_for_which_server_it_is(tmp_path):
+    data, config = tmp_path / "its data", tmp_path / "server.toml"
+    config.write_text(f"data = '{data}'\n")
+    made = livemood("token", "create", "--scope", "watch", "--config", config)
+    assert made.returncode == 0, made.stderr
+    assert len(made.stdout.split()) == 1
+    assert str(data) in made.stderr
+    assert "watch" in livemood("token", "list", "--data", data).stdout
+    assert livemood("token", "revoke", "1", "--config", config).returncode == 0
+    gone = livemood("token", "revoke", "7", "--config", config)
+    assert gone.returncode == 1
+    assert str(data) in gone.stderr
+    missing = livemood("token", "list", "--config", tmp_path / "no.toml")
+    assert missing.returncode == 2
+    assert "no.toml" in missing.stderr
+
+
 @pytest.mark.slow
 async def test_a_walk_with_tokens_and_tls(tmp_path, certificate, speech):
     cert, key = certificate

@@ -34,6 +34,25 @@ async def test_an_ended_session_is_told_from_any_place_after_a_restart_too(servi
             assert ws.close_code == 1000
 
 
+async def test_storage_that_cannot_be_read_is_an_error_event(serving, speech, monkeypatch):
+    """As it would be over REST: one line for the client, no traceback."""
+    from livemood.server.storage.interface import StorageError
+
+    with serving() as service:
+        session = (await stream(service, speech))[0].session
+
+        def broken(_session):
+            raise StorageError("disk I/O error")
+
+        monkeypatch.setattr(service.storage.events, "last", broken)
+        opened = service.sessions.open(session)
+        assert opened is None or await asyncio.to_thread(opened.settled.wait, 20)
+        async with socket(service, f"/v1/timeline?session={session}&after=0") as ws:
+            (event,) = await received(ws)
+            assert (event.type, event.code) == ("error", "storage_failed")
+            assert ws.close_code == 1013
+
+
 async def test_watchers_of_a_live_session_get_every_event_once(serving, speech):
     with serving() as service, client(service) as http:
         made = await asyncio.to_thread(

@@ -17,6 +17,9 @@ app = typer.Typer(no_args_is_help=True, help="Create, list and revoke the tokens
 Data = Annotated[
     Path | None, typer.Option(help="The server's data folder.", envvar="LIVEMOOD_DATA")
 ]
+Config = Annotated[
+    Path | None, typer.Option(help="The server's settings file, which names its data folder.")
+]
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -27,21 +30,24 @@ def create(
     session: Annotated[str | None, typer.Option(help="The only session it is for.")] = None,
     expires: Annotated[str | None, typer.Option(help="After how long: 30m, 12h, 90d.")] = None,
     data: Data = None,
+    config: Config = None,
 ) -> None:
     """Create a token and print it; it cannot be shown again."""
-    token = _tokens(data).create(
+    folder = _folder(data, config)
+    token = _tokens(folder).create(
         tuple(scope),  # type: ignore[arg-type]  # checked there
         name,
         session,
         _seconds(expires) if expires else None,
     )
     typer.echo(token)
+    typer.echo(f"for the server that keeps its data in {plain(str(folder))}", err=True)
 
 
 @app.command(name="list")
-def list_tokens(data: Data = None) -> None:
+def list_tokens(data: Data = None, config: Config = None) -> None:
     """List the tokens: number, state, scopes, session, name."""
-    for token in _tokens(data).all():
+    for token in _tokens(_folder(data, config)).all():
         until = ""
         if token.expires is not None:
             until = f"  until {datetime.fromtimestamp(token.expires, UTC):%Y-%m-%d %H:%M} UTC"
@@ -52,18 +58,29 @@ def list_tokens(data: Data = None) -> None:
 
 
 @app.command()
-def revoke(number: int, data: Data = None) -> None:
+def revoke(number: int, data: Data = None, config: Config = None) -> None:
     """Make a token useless, at once, by its number."""
-    if not _tokens(data).revoke(number):
-        raise LivemoodError(f"there is no token {number}: see livemood token list")
+    folder = _folder(data, config)
+    if not _tokens(folder).revoke(number):
+        raise LivemoodError(f"there is no token {number} in {folder}: see livemood token list")
 
 
-def _tokens(data: Path | None) -> "Tokens":
-    from livemood.server.storage.database import Database
+def _folder(data: Path | None, config: Path | None) -> Path:
+    """The data folder: what was said, else the settings file's, else the default."""
     from livemood.server.storage.folder import default_folder
+
+    if data is None and config is not None:
+        from livemood.server.serve.settings import read_settings
+
+        return read_settings(config, {}).data
+    return data or default_folder()
+
+
+def _tokens(folder: Path) -> "Tokens":
+    from livemood.server.storage.database import Database
     from livemood.server.storage.tokens import Tokens
 
-    return Tokens(Database(data or default_folder()))
+    return Tokens(Database(folder))
 
 
 def _seconds(text: str) -> float:

@@ -1,8 +1,8 @@
 """Taking the level out of log-mel frames as they come: each is related to a running maximum.
 
 Whisper relates the frames of a clip to the loudest value of the whole clip, which nobody knows
-while sound still comes. Here the maximum runs along with the stream, and forgets, so that after
-a door has slammed a voice is soon heard again as before.
+while sound still comes. Here the maximum runs along with the stream, and forgets, so that a
+slammed door lowers the features of the voice after it for a short time only.
 """
 
 import math

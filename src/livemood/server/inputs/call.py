@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -13,7 +14,8 @@ from livemood.server.refused import Refused
 from livemood.server.sessions.live import LiveSession
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import MOST_CHANNELS
-from livemood.sources.rtp import RtpFormat, RtpPort, Take
+from livemood.sources.rtp import STATIC, RtpFormat, RtpPort, Take
+from livemood.sources.rtp.formats.convert import Converter
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +53,40 @@ class RtpPlace(BaseModel):
     """Under which parties must send, where they share a port."""
 
 
+class Rate:
+    """One party's blocks at the rate, and with the channels, of the session's first party."""
+
+    def __init__(self, form: RtpFormat, target: RtpFormat) -> None:
+        same = (form.rate, form.channels) == (target.rate, target.channels)
+        self._converter = None if same else Converter(form, target)
+        self._rate, self._target = form.rate, target.rate
+        self._taken = self._given = 0
+
+    def push(self, block: AudioBlock) -> AudioBlock:
+        """The next block, on the session's clock."""
+        if self._converter is None:
+            return block
+        follows = block.start == self._taken
+        start = self._given if follows else block.start * self._target // self._rate
+        start, self._taken = max(start, self._given), block.end
+        samples = self._converter.push(block.samples) if len(block.samples) else block.samples
+        self._given = start + len(samples)
+        return block._replace(start=start, samples=samples)
+
+
 class Call:
     """The parties of one session on its clock. After creation the receiver thread's.
 
-    The clock begins with the first party. Another one that comes later has a gap before it, cause
-    `absent`. The session ends when all who came have left.
+    The clock begins with the first party, and has its rate: another's sound is brought to it.
+    One that comes later has a gap before it, cause `absent`. The session ends when all who came
+    have left.
     """
 
     def __init__(self, sessions: Sessions, session: str, parties: int) -> None:
         self._sessions, self._session, self.parties = sessions, session, parties
         self.ports: list[RtpPort] = []
         self._live: LiveSession | None = None
+        self._form = STATIC.sound[0]
         self._rate, self._began = 0, 0.0
         self._ends: dict[int, int] = {}
         """Where the sound of each channel ends."""
@@ -90,15 +115,16 @@ class Call:
         now = time.monotonic()
         if self._live is None:
             self._start(form, now)
-        if self._live is None or self._live.closing or not self._fits(form):
+        if self._live is None or self._live.closing:
             return None
         self._there.add(channel)
+        convert = Rate(form, self._form)
         if self.parties == 1 and channel not in self._ends:
             self._ends[channel] = 0
             return self._alone(self._live)
         passed = round((now - self._began) * self._rate)
         offset = max(self._ends.get(channel, 0), passed)
-        return self._among_others(self._live, channel, offset)
+        return self._among_others(self._live, channel, offset, convert)
 
     def _start(self, form: RtpFormat, now: float) -> None:
         channels = form.channels if self.parties == 1 else self.parties
@@ -116,15 +142,8 @@ class Call:
                 self._sessions.finish(opened, "interrupted")
             self._done = True
             return
-        self._rate, self._began, self._channels = form.rate, now, channels
-
-    def _fits(self, form: RtpFormat) -> bool:
-        fits = form.rate == self._rate and (
-            form.channels == 1 if self.parties > 1 else form.channels == self._channels
-        )
-        if not fits:
-            log.warning("a party sends at another rate than the first, or two channels")
-        return fits
+        self._form = form if channels == form.channels else replace(form, channels=1)
+        self._rate, self._began = form.rate, now
 
     def _alone(self, live: LiveSession) -> Take:
         def take(block: AudioBlock | None) -> None:
@@ -136,7 +155,7 @@ class Call:
 
         return take
 
-    def _among_others(self, live: LiveSession, channel: int, offset: int) -> Take:
+    def _among_others(self, live: LiveSession, channel: int, offset: int, convert: "Rate") -> Take:
         only = None if self.parties == 1 else channel
         cause: str | None = "absent"
 
@@ -145,6 +164,7 @@ class Call:
             if block is None:
                 self._leave(channel)
                 return
+            block = convert.push(block)
             self._ends[channel] = block.end + offset
             live.push(
                 block._replace(

@@ -23,10 +23,11 @@ from livemood.server.inputs.tracks import (
     parse,
     spec_of,
 )
-from livemood.server.refused import Refused
+from livemood.server.refused import Refused, unreadable
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession
 from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.interface import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,8 @@ def twilio_routes(
                 tracks = Tracks(start.start.tracks, time.monotonic())
                 live = await sessions.pools.admission.run(_open, sessions, by, parameters, tracks)
                 await _take(socket, live, tracks, sessions)
-        except Refused as refused:
+        except (Refused, StorageError) as error:
+            refused = error if isinstance(error, Refused) else unreadable()
             sessions.metrics.refused.labels(refused.code).inc()
             await refuse_socket(refused, socket)
         except WebSocketDisconnect:

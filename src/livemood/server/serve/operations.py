@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from livemood.server.access.access import Access
 from livemood.server.access.replies import reply
-from livemood.server.refused import Refused
+from livemood.server.refused import Refused, unreadable
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.interface import StorageError
 
@@ -45,7 +45,7 @@ def answer_errors(app: FastAPI, sessions: Sessions) -> None:
     @app.exception_handler(StorageError)
     async def _(_: Request, error: StorageError) -> JSONResponse:
         log.error("what is kept cannot be read or written: %s", error)
-        return reply(Refused("storage_failed", "what is kept cannot be used: try again", 503, 10))
+        return reply(unreadable())
 
     @app.exception_handler(Exception)
     async def _(_: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - is logged

@@ -9,9 +9,10 @@ from starlette.websockets import WebSocket
 
 from livemood.server.access.connections import Connections, accept
 from livemood.server.access.replies import refuse_socket
-from livemood.server.refused import Refused
+from livemood.server.refused import Refused, unreadable
 from livemood.server.sessions.follow import send_from
 from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.interface import StorageError
 
 
 def watch_routes(sessions: Sessions, connections: Connections) -> list[BaseRoute]:
@@ -31,7 +32,8 @@ def watch_routes(sessions: Sessions, connections: Connections) -> list[BaseRoute
             await accept(socket)
             with connections.held(principal):
                 await _while_there(socket, send_from(socket, sessions, record.id, after))
-        except Refused as refused:
+        except (Refused, StorageError) as error:
+            refused = error if isinstance(error, Refused) else unreadable()
             sessions.metrics.refused.labels(refused.code).inc()
             await refuse_socket(refused, socket)
 

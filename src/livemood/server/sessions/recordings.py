@@ -179,7 +179,9 @@ class _Reading:
             session=record.id,
             model=self._model,
             version=self._sessions.hub.model_info.version,
-            settings=self._sessions.flow.settings_of(record).model_dump(mode="json"),
+            settings=self._sessions.flow.settings_of(record).model_dump(
+                mode="json", exclude_unset=True
+            ),
             purpose=record.purpose,
             consent=record.consent,
             participants=record.participants,

@@ -1,7 +1,9 @@
 """EmotionML 1.0 (W3C Recommendation, 22 May 2014): one <emotion> for each segment."""
 
+import re
 import xml.etree.ElementTree as ET
 from typing import Final
+from urllib.parse import quote
 
 from livemood.model.labels import UNCERTAIN
 from livemood.timeline.events import Segment
@@ -20,6 +22,8 @@ BIG6: Final = {
     "surprise": "surprise",
 }
 """Our labels to the names of the big6 vocabulary (W3C Note "Vocabularies for EmotionML")."""
+_LIVE: Final = re.compile(r"(rtp|stream) .* Hz|whip|twilio")
+"""How live sound is named, `rtp OPUS 48000 Hz` for instance: nothing that could be looked up."""
 
 
 def to_emotionml(timeline: Timeline) -> str:
@@ -39,16 +43,17 @@ def to_emotionml(timeline: Timeline) -> str:
         ET.SubElement(vocabulary, _tag("item"), name=BIG6.get(label, label))
     for channel in timeline.channels:
         for segment in timeline.segments(channel):
-            root.append(_emotion(segment, timeline.source))
+            who = timeline.participant(channel) or f"channel {channel}"
+            root.append(_emotion(segment, who, _about(timeline)))
     ET.indent(root)
     return ET.tostring(root, "unicode", xml_declaration=True) + "\n"
 
 
-def _emotion(segment: Segment, source: str) -> ET.Element:
+def _emotion(segment: Segment, who: str, about: str) -> ET.Element:
     emotion = ET.Element(_tag("emotion"), {"expressed-through": "voice"})
     info = ET.SubElement(emotion, _tag("info"))
     channel = ET.SubElement(info, "{http://www.w3.org/ns/ma-ont#}trackName")
-    channel.text = f"channel {segment.channel}"
+    channel.text = "".join(c for c in who if c.isprintable())
     if segment.label != UNCERTAIN:
         name = BIG6.get(segment.label, segment.label)
         confidence = f"{min(1.0, segment.confidence):.4f}"
@@ -57,14 +62,15 @@ def _emotion(segment: Segment, source: str) -> ET.Element:
         ET.SubElement(emotion, _tag("dimension"), name=name, value=f"{(value + 1) / 2:.4f}")
     # A media fragment (W3C Media Fragments 1.0) places the segment in the recording.
     fragment = f"t={segment.start_ms / 1000:.3f},{segment.end_ms / 1000:.3f}"
-    ET.SubElement(emotion, _tag("reference"), uri=f"{_uri(source)}#{fragment}", role="expressedBy")
+    ET.SubElement(emotion, _tag("reference"), uri=f"{about}#{fragment}", role="expressedBy")
     return emotion
 
 
-def _uri(source: str) -> str:
-    from urllib.parse import quote
-
-    return quote(source)
+def _about(timeline: Timeline) -> str:
+    """What segments are of: the file, or the session where its sound was in none."""
+    if timeline.started and _LIVE.fullmatch(timeline.source):
+        return f"urn:livemood:session:{quote(timeline.started.session, safe='')}"
+    return quote(timeline.source)
 
 
 def _tag(name: str) -> str:

@@ -91,7 +91,7 @@ def _rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _missing(row: str, path: Path, cell: str) -> UsageError:
-    """What to say of a file that is not there."""
+    """The error for a file that does not exist."""
     if "\\" in cell or PureWindowsPath(cell).drive:
         there = PureWindowsPath(cell)
         hint = "make it relative to the manifest" if there.drive else f"write {there.as_posix()}"
@@ -100,7 +100,7 @@ def _missing(row: str, path: Path, cell: str) -> UsageError:
 
 
 def _warn_of_case(table: Path, clips: Iterable[Clip], label_map: Mapping[str, str]) -> None:
-    """Say which names differ in nothing but case, since each counts on its own."""
+    """Warn of names that differ only in case: each counts as a name of its own."""
     for kind in ("label", "speaker"):
         spelt: dict[str, dict[str, str]] = defaultdict(dict)
         for clip in clips:

@@ -1,4 +1,4 @@
-"""What a model says of clips: as arrays, and as a CSV table that runs and people read."""
+"""Predictions of a model on clips, as arrays and as a CSV table."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -44,7 +44,7 @@ def write_predictions(
 def write_soft_labels(
     path: Path, labels: Sequence[str], rows: Iterable[tuple[Clip, Probs]]
 ) -> None:
-    """Write what was said of clips as they were recorded."""
+    """Write the predictions on unaugmented clips as soft labels."""
     write_predictions(path, labels, [("clean", rows)])
 
 

@@ -1,1 +1,1 @@
-"""How good a model is: predictions, figures, and the pages that say them."""
+"""Evaluation: predictions, metrics, and the reports that show them."""

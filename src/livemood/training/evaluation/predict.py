@@ -1,4 +1,4 @@
-"""What models say of clips."""
+"""Predictions of models on clips."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -156,7 +156,7 @@ class TrainingSet:
         return maps.transpose(order) if order and maps.ndim == len(order) else maps
 
     def _changer(self, index: int, number: int) -> Change:
-        """Makes a copy of the clip at `index`; copy 0 is as it was recorded."""
+        """Makes an augmented copy of the clip at `index`; copy 0 is unchanged."""
 
         def change(clip: Clip, rng: np.random.Generator) -> NDArray[np.float32]:
             speed = int(rng.integers(len(self._augment.speeds))) if number else self._plain

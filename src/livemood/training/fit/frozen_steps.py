@@ -1,4 +1,4 @@
-"""What a frozen encoder says of clips and of their augmented copies, kept on disk."""
+"""Outputs of a frozen encoder for clips and their augmented copies, cached on disk."""
 
 import hashlib
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a network learns from: labels, soft labels, a teacher's features."""
+"""Losses: labels, soft labels, a teacher's features."""
 
 import math
 from collections.abc import Callable, Iterator

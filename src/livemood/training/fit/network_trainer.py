@@ -21,7 +21,7 @@ from livemood.training.recipe.sections import DistillSection, FitSection
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a network learns from, and what it is validated on."""
+    """Training and validation data of a network."""
 
     examples: TrainingSet
     tasks: Sequence[TrainingSet] = ()
@@ -105,7 +105,7 @@ class NetworkTrainer(Trainer):
 
 
 class DistillationTrainer(NetworkTrainer):
-    """The same, beside what teachers say of each batch."""
+    """A trainer that also learns from teachers' outputs for each batch."""
 
     def __init__(
         self, network: EmotionNetwork, teacher: Teacher, *args: object, **more: object

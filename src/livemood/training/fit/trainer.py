@@ -31,7 +31,7 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass
 class TrainingState:
-    """What a run can go on from."""
+    """The state from which an interrupted run resumes."""
 
     network: nn.Module
     ema: AveragedModel

@@ -1,4 +1,4 @@
-"""How good a network is on speakers who are not trained on, after every epoch."""
+"""Validation on held-out speakers after every epoch."""
 
 from collections.abc import Sequence
 

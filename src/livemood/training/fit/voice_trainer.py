@@ -43,7 +43,7 @@ class StepBatch(Batch):
 
 @dataclass(frozen=True)
 class VoiceData:
-    """What a head learns from."""
+    """Training data of a head."""
 
     clips: Sequence[Clip]
     shares: Sequence[float]

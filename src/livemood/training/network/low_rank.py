@@ -73,7 +73,7 @@ def _batches(speech: Sequence[NDArray[np.float32]], steps: int, seed: int) -> It
 
 @torch.no_grad()
 def _maps(encoder: ConvolutionalEncoder, features: Tensor) -> list[Tensor]:
-    """What each block gives."""
+    """The output of each block."""
     first = encoder.through(features, 1)
     return [first, *_above(encoder, first)]
 

@@ -56,7 +56,7 @@ class WhisperEncoder(PretrainedEncoder):
         return maps, [maps]
 
     def trainable(self, maps: Tensor) -> list[Tensor]:
-        """What each block gives."""
+        """The output of each block."""
         return self.stack.through(maps)
 
 

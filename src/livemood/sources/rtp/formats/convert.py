@@ -29,7 +29,10 @@ class Converter:
 
     def __call__(self, payload: bytes) -> Samples:
         """A payload's sound, shape (frames, channels of the target). Raises `Undecodable`."""
-        samples = self._decode(payload)
+        return self.push(self._decode(payload))
+
+    def push(self, samples: Samples) -> Samples:
+        """The same of sound that is decoded already, shape (frames, channels of the source)."""
         if self._target.channels == 1:
             samples = self._downmix.push(samples)
         elif samples.shape[1] != self._target.channels:
