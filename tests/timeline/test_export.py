@@ -442,7 +442,7 @@ def test_people_are_named_in_every_export(timeline, names):
     assert voices == {name or f"channel {n}" for n, name in enumerate(shown)}
     tracks = emotions_in(to_emotionml(named)).iter("{http://www.w3.org/ns/ma-ont#}trackName")
     assert {" ".join(t.text.split()) for t in tracks} <= {
-        "".join(c for c in name if c.isprintable()) or f"channel {n}"
+        "".join(c for c in name if c.isprintable()).strip() or f"channel {n}"
         for n, name in enumerate(names)
     }
     assert json.loads(to_json(named))["events"][0]["participants"] == list(names)
