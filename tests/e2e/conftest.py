@@ -37,8 +37,14 @@ def axe():
 
     def violations(browser):
         browser.js(script)
-        found = browser.later("return (await axe.run()).violations")
-        return [(v["id"], [node["html"][:160] for node in v["nodes"]]) for v in found]
+        # What axe would load by itself is for one rule that is off, and breaks the page's policy.
+        found = browser.later(
+            """
+            const { violations } = await axe.run({ preload: false });
+            return violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 160))]);
+            """
+        )
+        return [tuple(violation) for violation in found]
 
     return violations
 

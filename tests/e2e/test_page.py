@@ -65,7 +65,7 @@ def test_the_demo_plays_and_the_page_shows_the_label_within_a_second(browser):
         try:
             demo.stdout.readline()  # the session has begun: it is being served
             browser.open(f"http://127.0.0.1:{port}/")
-            browser.until("globalThis.livemoodPage")
+            browser.until("!!globalThis.livemoodPage")
             browser.later(RECORD)
             demo.communicate()
         finally:

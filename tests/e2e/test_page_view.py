@@ -28,7 +28,7 @@ def hour(synthetic):
 def show(browser, server, events):
     """Let the page take events that no server holds."""
     browser.open(server.page)
-    browser.until("globalThis.livemoodPage")
+    browser.until("!!globalThis.livemoodPage")
     browser.later("for (const event of args[0]) livemoodPage.take(event);" + DRAWN, events)
     browser.until("livemoodPage.stage.panels[0]?.root.dataset.seq > 0")
 

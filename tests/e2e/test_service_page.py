@@ -208,7 +208,7 @@ def test_axe_finds_no_violation(browser, service, talk, axe, theme):
         else:
             if path != "/speak":
                 browser.until("document.querySelector('.panel')")
-            browser.until("globalThis.livemoodPage")
+            browser.until("!!globalThis.livemoodPage")
             browser.later(DRAWN)
         assert axe(browser) == [], path
         for dialog in ("#token-dialog", "#delete-dialog" if path == "/" else "#token-dialog"):

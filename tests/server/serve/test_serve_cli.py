@@ -318,7 +318,7 @@ def test_wrong_settings_are_one_line(tmp_path, certificate, monkeypatch, capsys)
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
     config = tmp_path / "livemood.toml"
-    config.write_text("retention_days = 5\nhop = 0.5\n[limits]\nsessions = 7\nidle_s = 5\n")
+    config.write_text("retention_days = 5\nhop = 0.48\n[limits]\nsessions = 7\nidle_s = 5\n")
     env = {
         "LIVEMOOD_CONFIG": str(config),
         "LIVEMOOD_LIMITS__SESSIONS": "6",
@@ -337,9 +337,9 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
 def test_gate_window_and_smoother_can_be_set(tmp_path, model):
     file = tmp_path / "livemood.toml"
     file.write_text("[monitor.gate]\nstop_s = 0.9\n[monitor.smoother]\ndwell_s = 7.0\n")
-    settings = read_settings(file, {"monitor": {"window": {"hop_s": "0.5"}}})
+    settings = read_settings(file, {"monitor": {"window": {"hop_s": "0.48"}}})
     made = monitor_settings(settings, model)
-    assert (made.gate.stop_s, made.smoother.dwell_s, made.window.hop_s) == (0.9, 7.0, 0.5)
+    assert (made.gate.stop_s, made.smoother.dwell_s, made.window.hop_s) == (0.9, 7.0, 0.48)
     assert (made.budget_s, made.gate.start_s) == (0.15, MonitorSettings().gate.start_s)
     for wrong, where in (
         ({"gate": {"stop_s": -1}}, "gate.stop_s"),
