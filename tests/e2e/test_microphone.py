@@ -61,7 +61,7 @@ def dominant(labels):
 def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     microphone, clip, name, tmp_path
 ):
-    process, _ = listening(microphone)
+    process, _ = listening(microphone, "--model", "small")
     subprocess.run(["paplay", "-d", "mic", str(clip(name))], env=microphone, check=True)
     events = until(process, "speech.ended")
     process.send_signal(signal.SIGINT)
@@ -70,7 +70,7 @@ def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     heard = [event for event in events if event.type == "emotion"]
     assert len(heard) >= 3
     analyzed = subprocess.run(
-        [*LISTEN[:-1], "analyze", "--format", "json", str(clip(name))],
+        [*LISTEN[:-1], "analyze", "--model", "small", "--format", "json", str(clip(name))],
         capture_output=True,
         text=True,
         check=True,

@@ -27,8 +27,8 @@ def wav(demo_file, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def expected(wav, model):
-    return readings(wav, model)
+def expected(wav, small_model):
+    return readings(wav, small_model)
 
 
 def readings(path, model):
@@ -41,8 +41,8 @@ def readings(path, model):
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=pytest.mark.slow) for kind in TWENTY[1:]] + [TWENTY[0]]
 )
-def test_a_file_of_any_kind_is_read_as_its_wav(wav, expected, model, kind):
-    found = readings(make(wav, wav.with_name(f"y.{kind}"), KINDS[kind]), model)
+def test_a_file_of_any_kind_is_read_as_its_wav(wav, expected, small_model, kind):
+    found = readings(make(wav, wav.with_name(f"y.{kind}"), KINDS[kind]), small_model)
     common = sorted(found.keys() & expected.keys())
     # Codec noise in what was digital silence opens the gate now and then.
     assert len(common) >= 0.85 * max(len(found), len(expected))

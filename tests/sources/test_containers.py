@@ -120,7 +120,8 @@ def test_any_prefix_of_a_file_is_read_as_far_as_ffmpeg_reads_it_and_told(files, 
     lost = len(heard(whole)[1]) - len(sound)
     if kind in PROMISING and lost > 0.1 * rate:
         assert failure is not None
-        assert "truncated" in failure
+        # In the middle of a FLAC frame its decoder finds nonsense before it finds the end.
+        assert "truncated" in failure or (kind == "flac" and "is damaged after" in failure)
 
 
 @pytest.mark.parametrize("size", [0, 1000, 0x7FFFF000, 0x80000000, 0xFFFFFFFF])

@@ -71,9 +71,10 @@ def test_bounds_of_a_clip_are_where_the_voice_is(clip):
     assert (short.start, short.end) == (0, 5000)
 
 
-def test_a_session_with_silero_reads_the_same_emotion(detector, model, clip):
+def test_a_session_with_silero_reads_the_same_emotion(detector, small_model, clip):
     name = "silero" if detector.frame_length == 512 else "webrtc"
-    timeline, failure = analyze_file(clip("03-01-07-02-01-01-11"), model, MonitorSettings(vad=name))
+    sound = clip("03-01-07-02-01-01-11")
+    timeline, failure = analyze_file(sound, small_model, MonitorSettings(vad=name))
     assert failure is None
     assert timeline.started.settings.vad == name
     assert timeline.summary(0).session.dominant == "disgust"

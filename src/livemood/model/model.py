@@ -204,7 +204,7 @@ class Model:
                 logits[row] += np.float32(1.0 - share) * self._unknown_voice
         rows = softmax(logits, self.manifest.temperature)
         return [
-            Reading(row, p, None if b is None else b.seconds, self._is_speech(p))
+            Reading(row, p, None if b is None else b.seconds, self.is_speech(p))
             for row, p, b in zip(rows, not_speech, baselines, strict=True)
         ]
 
@@ -280,7 +280,7 @@ class Model:
         by_label = dict(zip(self.labels, map(float, probabilities), strict=True))
         not_speech = _mean([r.not_speech for r in readings])
         likeliest = max(by_label, key=by_label.__getitem__)
-        heard = speech >= LEAST_SPEECH_S and self._is_speech(not_speech)
+        heard = speech >= LEAST_SPEECH_S and self.is_speech(not_speech)
         label = likeliest if heard else UNCERTAIN
         return Prediction(label, by_label, valence, arousal, not_speech)
 
@@ -299,7 +299,8 @@ class Model:
         for reading, pooled in self.read_windows(windows, baseline):
             self._hear(baseline, pooled, new, reading)
 
-    def _is_speech(self, not_speech: float | None) -> bool:
+    def is_speech(self, not_speech: float | None) -> bool:
+        """Whether a reading that is so probably no speech is one of speech all the same."""
         settings = self.manifest.not_speech
         return settings is None or not_speech is None or not_speech < settings.threshold
 

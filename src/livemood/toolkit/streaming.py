@@ -83,10 +83,14 @@ def shown(heard: Heard, model: Model, smoothing: SmootherSettings | None) -> lis
             read_until = event.start_ms
         elif isinstance(event, Emotion):
             raw = [event.raw_probabilities[label] for label in model.labels]
-            label = model.labels[int(np.argmax(raw))]
-            if smoother:
-                new = event.end_ms - max(read_until, event.start_ms)
-                label = smoother.update(raw, (event.end_ms - last) / 1000, new / 1000).label
+            since = (event.end_ms - last) / 1000
+            new = (event.end_ms - max(read_until, event.start_ms)) / 1000
+            if not model.is_speech(event.not_speech):
+                label = smoother.abstain(since).label if smoother else UNCERTAIN
+            elif smoother:
+                label = smoother.update(raw, since, new).label
+            else:
+                label = model.labels[int(np.argmax(raw))]
             out.append(Shown(read_until, event.end_ms, label, event.end_ms))
             read_until = last = event.end_ms
     return out

@@ -100,7 +100,8 @@ def write(items: Sequence[Item], out: Path) -> None:
         table[name] = audformat.Column(scheme_id=name)
         table[name].set(cells)
     out.mkdir(parents=True, exist_ok=True)
-    database.save(str(out), storage_format="csv")
+    # As CSV a speaker called "null" would be read as none.
+    database.save(str(out), storage_format="parquet")
 
 
 def _place(path: Path, out: Path) -> str:

@@ -1,6 +1,6 @@
 """How requests are refused, on HTTP and on WebSockets, and how routes describe that."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Path
 from pydantic import BaseModel
@@ -9,10 +9,13 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from livemood.server.refused import Refused
+from livemood.server.refused import Refused, unreadable
+from livemood.server.storage.interface import StorageError
 from livemood.timeline.events import client_notice
 
 SessionId = Annotated[str, Path(max_length=64, description="The session's id.")]
+REFUSALS: Final = (Refused, StorageError)
+"""What a socket is closed for with an answer."""
 CLOSE_CODES = {404: 4404, 409: 1008, 413: 1009, 415: 1003, 429: 1013, 503: 1013}
 
 
@@ -32,6 +35,11 @@ class ErrorAnswer(BaseModel):
 def answers(*codes: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route, for its description."""
     return {code: {"model": ErrorAnswer} for code in sorted({400, 401, 403, 413, 422, 429, *codes})}
+
+
+def as_refused(error: Refused | StorageError) -> Refused:
+    """What a client is told of an error."""
+    return error if isinstance(error, Refused) else unreadable()
 
 
 def reply(refused: Refused) -> JSONResponse:

@@ -14,15 +14,14 @@ from livemood.audio import AudioBlock
 from livemood.errors import LivemoodError
 from livemood.server.access.connections import Connections, accept
 from livemood.server.access.principal import Principal
-from livemood.server.access.replies import refuse_socket
+from livemood.server.access.replies import REFUSALS, as_refused, refuse_socket
 from livemood.server.inputs.decoding import Decode, Encoding, open_decoding
-from livemood.server.refused import Refused, unreadable
+from livemood.server.refused import Refused
 from livemood.server.sessions.follow import follow
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import MOST_CHANNELS, Name, Rules, SessionRecord, SessionSpec
-from livemood.server.storage.interface import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +109,8 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
                 )
                 taker = Taker(live, sessions, decode)
                 await _both_ways(socket, sessions, opened, live, taker)
-        except (Refused, StorageError) as error:
-            refused = error if isinstance(error, Refused) else unreadable()
+        except REFUSALS as error:
+            refused = as_refused(error)
             sessions.metrics.refused.labels(refused.code).inc()
             await refuse_socket(refused, socket)
         except WebSocketDisconnect:

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from livemood.server.access.access import Access, has_token
 from livemood.server.access.connections import Connections, accept
 from livemood.server.access.principal import Principal
-from livemood.server.access.replies import refuse_socket
+from livemood.server.access.replies import REFUSALS, as_refused, refuse_socket
 from livemood.server.inputs.tracks import (
     OF_SESSION,
     RATE,
@@ -23,11 +23,10 @@ from livemood.server.inputs.tracks import (
     parse,
     spec_of,
 )
-from livemood.server.refused import Refused, unreadable
+from livemood.server.refused import Refused
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession
 from livemood.server.sessions.sessions import Sessions
-from livemood.server.storage.interface import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +112,8 @@ def twilio_routes(
                 tracks = Tracks(start.start.tracks, time.monotonic())
                 live = await sessions.pools.admission.run(_open, sessions, by, parameters, tracks)
                 await _take(socket, live, tracks, sessions)
-        except (Refused, StorageError) as error:
-            refused = error if isinstance(error, Refused) else unreadable()
+        except REFUSALS as error:
+            refused = as_refused(error)
             sessions.metrics.refused.labels(refused.code).inc()
             await refuse_socket(refused, socket)
         except WebSocketDisconnect:

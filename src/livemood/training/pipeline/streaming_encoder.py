@@ -8,7 +8,6 @@ from livemood.errors import ModelError, UsageError
 from livemood.training.augment.waveform import make_augmenter
 from livemood.training.data.dataset import Dataset
 from livemood.training.data.not_speech import not_speech_clips
-from livemood.training.export.streaming_folder import export_streaming_models
 from livemood.training.fit.curves import training_minutes, write_curves
 from livemood.training.fit.frozen_steps import FrozenSteps, StepSet
 from livemood.training.fit.trainer import Report
@@ -20,6 +19,7 @@ from livemood.training.network.streaming_encoder import (
     VoiceHead,
     pretrained_encoder,
 )
+from livemood.training.pipeline.streaming_folder import export_streaming_models
 from livemood.training.recipe.schema import Recipe
 from livemood.training.run_folder import Workspace, begin_run
 

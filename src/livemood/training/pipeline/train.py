@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from livemood.training.build import build
 from livemood.training.data.dataset import Dataset
 from livemood.training.data.folds import Fold, check_classes, chosen_folds
 from livemood.training.evaluation.cross_validation import (
@@ -19,7 +18,7 @@ from livemood.training.evaluation.precision import choose_precision
 from livemood.training.evaluation.predict import predict_bidirectional, predict_clips
 from livemood.training.export.model_folder import finish
 from livemood.training.fit.trainer import Report
-from livemood.training.pipeline.streaming_encoder import build_streaming_encoder
+from livemood.training.pipeline.kinds import build_models
 from livemood.training.recipe.schema import Recipe
 from livemood.training.run_folder import Workspace, write_json
 
@@ -34,7 +33,7 @@ def train_once(
     """
     if data.test:
         check_classes(data.train, data.test)
-    folders = _build(recipe, data, workspace, out, report)
+    folders = build_models(recipe, data, workspace, out, report)
     tested = data.test or data.with_validation(recipe.fit.validation_share, recipe.seed).validation
     figures: dict[str, Any] = {"measured_on": "held-out" if data.test else "validation"}
     if tested:
@@ -80,7 +79,7 @@ def train_folds(
     for fold in chosen_folds(folds, only):
         part, run = data.without(fold.speakers), out / f"fold{fold.slug}"
         own, there = recipe.for_fold(fold.slug), workspace.for_fold(fold.slug)
-        folders = _build(own, part, there, run, report)
+        folders = build_models(own, part, there, run, report)
         if only:
             continue
         for name, folder in folders.items():
@@ -94,11 +93,3 @@ def train_folds(
     figures = crossvalidation_figures(predictions, recipe.labels, recipe.seed) | {"folds": names}
     write_json(out / "figures.json", figures)
     return figures
-
-
-def _build(
-    recipe: Recipe, data: Dataset, workspace: Workspace, run: Path, report: Report | None
-) -> dict[str, Path]:
-    """Train a network of the recipe's kind: the folders of both models."""
-    make = build_streaming_encoder if recipe.network.kind == "streaming-encoder" else build
-    return make(recipe, data, workspace, run, report)
