@@ -228,6 +228,8 @@ def judge_gate(watch: Watch, round_ms: int, count: int, span: int, failed: list[
 
 def main() -> None:
     parser = common.arguments(__doc__)
+    # What it checks of windows is the grid of a network that is read in steps of 80 ms.
+    parser.set_defaults(model="small")
     parser.add_argument(
         "--hours",
         type=float,

@@ -131,6 +131,8 @@ def multiply_adds(kind: str, weight: tuple[int, ...], output: list[int]) -> int:
 
 def main() -> None:
     parser = common.arguments(__doc__)
+    # The operations it reckons with are those of the recurrent network.
+    parser.set_defaults(model="small")
     args = parser.parse_args()
     around = common.surroundings()
     repeats = 60 if args.quick else 400
