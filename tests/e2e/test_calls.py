@@ -121,6 +121,12 @@ def coded(path, codec, sender, folder):
     return out
 
 
+@pytest.fixture(scope="module")
+def model(small_model):
+    """A clip of three seconds is too short for a baseline to settle: the model without one."""
+    return small_model
+
+
 @contextmanager
 def serving(model, folder):
     """A server that takes as many calls as are made and reads every window, however slowly."""

@@ -39,10 +39,10 @@ class CallbackClock:
         clock, held = self._clock, self._held
         if held:
             held.append(piece)
-            first, since = held[0][0], held[0][2]
-            if clock.held_up(first, since, at, captured, len(samples)):
+            passed = captured - held[0][2]
+            if clock.holds_up(held[0][0], at, passed):
                 return self._release(follow=False)
-            return self._release(follow=True) if captured - since >= clock.decide_s else []
+            return self._release(follow=True) if passed >= clock.DECIDE_S else []
         if clock.is_late(at, captured, len(samples)):
             held.append(piece)
             return []

@@ -142,27 +142,6 @@ def test_a_timestamp_that_stands_still_while_a_party_is_muted_is_a_gap(muted):
     assert {cause for _, cause in gaps(blocks)} == {"no_packets"}
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("trembling", [0.03, 0.06, 0.1])
-def test_a_network_that_trembles_moves_nothing(trembling, seed):
-    """From the first packet on, when how much it trembles is not known yet."""
-    call = Call(seed, trembling)
-    call.speak(1000)
-    _, blocks = received(call)
-    assert gaps(blocks) == []
-    assert blocks[-1].end == 1000 * LENGTH
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_mute_on_a_network_that_trembles_is_a_gap(seed):
-    call = Call(seed, 0.1)
-    call.speak(200)
-    call.mute(1.5)
-    call.speak(200)
-    _, blocks = received(call)
-    assert sum(length for length, _ in gaps(blocks)) == pytest.approx(1.5, abs=0.1)
-
-
 def test_a_last_packet_that_is_sent_late_belongs_to_what_came_before():
     call = Call(2)
     call.speak(100)

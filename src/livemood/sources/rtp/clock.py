@@ -1,6 +1,5 @@
 """A sender's timestamps, compared with when its packets arrive."""
 
-from collections import deque
 from typing import Final
 
 
@@ -11,25 +10,19 @@ class SenderClock:
     trembling of the network. As long as both agree, timestamps are followed. A timestamp that
     jumps where packets keep their pace is not: sound goes on where it arrives. A timestamp that
     stands still while nothing comes shows as sound that arrives late; whether it was held up on its
-    way or not sent is seen by what comes behind it (`is_late`, `held_up`), and the caller then
+    way or not sent is seen by what comes behind it (`is_late`, `holds_up`), and the caller then
     chooses between `place` and `follow`. The clocks may drift apart for hours. A pure object.
     """
 
     TOLERANCE_S: Final = 0.04
     """By how much timestamps and arrival may differ, on a network that does not tremble more."""
-    TREMBLING: Final = 2.0
+    TREMBLING: Final = 3.0
     """How many times the measured trembling they may differ."""
-    WINDOW: Final = 50
-    """Packets by which the trembling is measured."""
-    USUAL: Final = 0.95
-    """Share of them that change their delay by no more than the trembling. A network that holds
-    sound up now and then is among the others, and does not count as one that trembles."""
-    UNKNOWN_S: Final = 0.06
-    """What a network is taken to tremble until so many packets have shown what it does."""
     MOST_TOLERANCE_S: Final = 0.25
     DECIDE_S: Final = 0.06
-    MOST_DECIDE_S: Final = 0.18
-    """Bounds of how long what comes behind late sound may take to show why it was late."""
+    """Within this time what comes behind late sound shows why it was late."""
+    SURPLUS_S: Final = 0.03
+    """So much more sound than time means that sound was held up on its way."""
     CATCH_UP_S: Final = 1.0
     """Sound that was held up and comes no faster any more for this long counts as late."""
     DRIFT_S: Final = 100.0
@@ -51,9 +44,7 @@ class SenderClock:
         self._zero = 0.0
         """When sample 0 would have arrived."""
         self._settled_at = self._measured = 0.0
-        self._early, self._trembling = 0.0, self.UNKNOWN_S
-        self._changes = deque([self.UNKNOWN_S] * self.WINDOW, maxlen=self.WINDOW)
-        """By how much the delay of each of the newest packets differs from the one before."""
+        self._trembling = self._early = 0.0
         self._best: tuple[float, float] | None = None
         """While sound that was held up comes in: the least that it was late by, and when."""
 
@@ -111,27 +102,15 @@ class SenderClock:
             return False
         return early < best - self._tolerance_s or arrived - since > self.CATCH_UP_S
 
-    def held_up(
-        self, before: int, since: float, timestamp: int, arrived: float, length: int
-    ) -> bool:
-        """Whether sound of the timestamp `before`, come late at `since`, was held up on its way.
+    def holds_up(self, before: int, after: int, passed_s: float) -> bool:
+        """Whether sound was held up on its way: from timestamp `before` to `after` in `passed_s`.
 
-        It was if what comes behind it is in time again, or is more than the time that has passed.
-        In that case what follows is not late as long as it goes on catching up.
+        If so, what follows is not late as long as it goes on catching up.
         """
-        position = self._position + self._step(timestamp)
-        if self._earliness(position + length, arrived) >= -self._tolerance_s:
-            return True
-        surplus = _difference(timestamp, before) / self._clock - (arrived - since)
-        if surplus < self._tolerance_s:
-            return False
-        self._best = (float("-inf"), float("inf"))
-        return True
-
-    @property
-    def decide_s(self) -> float:
-        """Within this time what comes behind late sound shows why it was late."""
-        return min(self.MOST_DECIDE_S, max(self.DECIDE_S, 2 * self._tolerance_s))
+        held_up = _difference(after, before) / self._clock - passed_s >= self.SURPLUS_S
+        if held_up:
+            self._best = (float("-inf"), float("inf"))
+        return held_up
 
     def goes_on(self, before: int, length: int, timestamp: int) -> bool:
         """Whether sound of `timestamp` follows on `length` samples of the timestamp `before`."""
@@ -182,8 +161,8 @@ class SenderClock:
     def _measure(self, early: float, arrived: float) -> None:
         """Follow the sender's clock where it drifts, and note how much arrival trembles."""
         change, self._early = abs(early - self._early), early
-        self._changes.append(change)
-        self._trembling = sorted(self._changes)[round(self.USUAL * (self.WINDOW - 1))]
+        if change < 0.1:
+            self._trembling += (change - self._trembling) / 16
         passed = max(0.0, arrived - self._measured)
         self._measured = max(arrived, self._measured)
         if early > 0 and arrived < self._settled_at:

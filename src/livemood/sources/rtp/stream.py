@@ -44,7 +44,7 @@ class RtpStream:
     """What is made up stays so far behind the time, for packets may still be on their way."""
     AHEAD_S: Final = 5.0
     """A sender further ahead of real time is not heard until it no longer is."""
-    ALONE_S: Final = 0.2
+    ALONE_S: Final = 0.25
     """How long a late packet waits for a second one."""
     CREDIT_S: Final = 30.0
     """Sound that was held up for so long may come at once."""
@@ -101,7 +101,7 @@ class RtpStream:
     @property
     def _decided(self) -> float:
         """When it is decided why what is held was late; one packet alone waits for a second."""
-        wait = self._clock.decide_s if len(self._held) > 1 else self.ALONE_S
+        wait = SenderClock.DECIDE_S if len(self._held) > 1 else self.ALONE_S
         return self._held[0].arrived + wait
 
     @property
@@ -213,10 +213,10 @@ class RtpStream:
             on = clock.goes_on(last.timestamp, len(last.samples), sound.timestamp)
             if on and not sound.anew:
                 held.append(sound)
-                now, length = sound.arrived, len(sound.samples)
-                if clock.held_up(first.timestamp, first.arrived, sound.timestamp, now, length):
+                passed = sound.arrived - first.arrived
+                if clock.holds_up(first.timestamp, sound.timestamp, passed):
                     self._release(out, follow=False)
-                elif now - first.arrived >= clock.decide_s:
+                elif passed >= clock.DECIDE_S:
                     self._release(out, follow=True)
                 return
             self._release(out, follow=True)
