@@ -1,4 +1,4 @@
-"""Writes the figures of the README from the models' manifests and the benchmarks' results.
+"""Writes the figures of the README from the benchmarks' results.
 
 `python scripts/make_figures.py` after a new model or a new benchmark; a test checks that the README
 is up to date.
@@ -15,23 +15,23 @@ CORPORA = {
     "nemo": "nEMO (Polish, acted)",
     "emospeech-in": "emospeech-in (India, own devices)",
     "emovo": "EMOVO (Italian, acted)",
-    "ased": "ASED (Amharic, acted)",
 }
 
 
 def hearing():
-    """One row for each corpus of which a shipped model holds speakers out."""
+    """One row for each model and corpus that `benchmarks/compare_models.py` read."""
     rows = [
-        "| model | corpus | speakers held out | emotions | chance | UAR |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| model | corpus | clips | emotions | chance | UAR | 30 dB quieter | telephone |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for model in ("default", "small"):
-        manifest = json.loads((ROOT / "models" / model / "manifest.json").read_text("utf-8"))
-        for name, found in manifest["metrics"]["held_out"]["corpora"].items():
-            labels = found["labels"]
+    for model, read in _result("compare_models")["models"].items():
+        for name, found in read["corpora"].items():
+            whole = found["0 dB"]
+            labels = len(whole["recall"])
+            uar = " | ".join(f"{found[c]['uar']:.1f}" for c in ("0 dB", "-30 dB", "mulaw"))
             rows.append(
-                f"| `{manifest['name']}` {manifest['version']} | {CORPORA.get(name, name)} "
-                f"| {found['speakers']} | {labels} | {100 / labels:.1f} | {found['uar']:.1f} |"
+                f"| `{model}` {read['version']} | {CORPORA.get(name, name)} | {whole['clips']} "
+                f"| {labels} | {100 / labels:.1f} | {uar} |"
             )
     return "\n".join(rows)
 

@@ -13,7 +13,7 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 
 
 KNOWN = pytest.mark.xfail(
-    strict=False,
+    strict=True,
     reason="with jitter, loss, reordering and drift all at once the clock takes jitter for a jump",
 )
 RUN = [

@@ -176,7 +176,7 @@ def test_a_missed_budget_is_said_and_the_hop_stretched(demo_file, tmp_path):
     readings = [event for event in events if event.type == "emotion"]
     assert readings[0].behind
     hops = [b.end_ms - a.end_ms for a, b in itertools.pairwise(readings)]
-    assert max(hops) >= load[0].hop_ms >= 480  # twice what the model asks for
+    assert max(hops) > load[0].hop_ms >= 2 * 240  # the model asks for 240
 
 
 @pytest.mark.slow

@@ -3,12 +3,14 @@
 import asyncio
 import threading
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile as sf
 
 import livemood
+from livemood.engine.channel import channel as reading
 from livemood.timeline.events import without_wall_clock
 
 OFFLINE = frozenset({"session.started", "load"})
@@ -279,6 +281,23 @@ def test_latency_counts_from_the_capture_that_was_said(sound):
     assert readings
     assert all(e.latency_ms.total >= 2000 for e in readings)
     assert all(a.end_ms < b.end_ms for a, b in pairwise(readings))
+
+
+def test_a_machine_that_keeps_up_is_never_behind(demo_file, monkeypatch):
+    """A network that reads in blocks may read a pause's window without its newest sound."""
+    samples, rate = sf.read(demo_file, dtype="float32", always_2d=True)
+    now = 0.0
+    monkeypatch.setattr(reading, "time", SimpleNamespace(monotonic=lambda: now))
+    session, events = livemood.Session(rate=rate, channels=2), []
+    for at in range(0, len(samples), rate // 50):
+        block = samples[at : at + rate // 50]
+        now = (at + len(block)) / rate
+        events += session.push(block, captured_at=now)
+    events += session.finish()
+    readings = [e for e in events if e.type == "emotion"]
+    assert max(e.latency_ms.total for e in readings) > 1000 * livemood.MonitorSettings().budget_s
+    assert not any(e.behind for e in readings)
+    assert not [e for e in events if e.type == "load"]
 
 
 def test_sound_that_outruns_the_buffer_is_a_gap_and_no_silence(sound):

@@ -142,7 +142,10 @@ class FileSource:
             self._fail(f"is truncated: {end_s:.1f} s{of}, the rest of the file is missing")
         if promised.unfinished:
             self._fail(f"is truncated: it ends after {end_s:.1f} s without its end mark")
-        if promised.seconds is not None and end_s < promised.seconds - self.SLACK_S:
+        # What cannot be decoded at the very end was cut, and no slack is needed to tell.
+        cut = reader.damaged and reader.damaged_at >= at
+        slack_s = 0.0 if cut else self.SLACK_S
+        if promised.seconds is not None and end_s < promised.seconds - slack_s:
             self._fail(f"is truncated: {end_s:.1f} s of {promised.seconds:.1f} s")
         if reader.damaged:
             where = f"{reader.damaged_at / self.sample_rate:.1f} s"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from livemood.cli.research.options import label_map
+from livemood.cli.research.options import label_map, wing
 from livemood.errors import LivemoodError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -26,19 +26,6 @@ def root() -> None:
     """Datasets: convert them, compare raters, look for faults, clean, compute features (extra
     `data`).
     """  # noqa: D205 - one sentence
-
-
-@contextmanager
-def desk(command: str) -> Iterator[None]:
-    """What is imported inside may miss packages of the extra `data`: that is said in one line."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("livemood"):
-            raise
-        raise LivemoodError(
-            f"livemood data {command} needs {error.name}: pip install 'livemood[data]'"
-        ) from None
 
 
 @app.command("import")
@@ -64,7 +51,7 @@ def import_(
     ] = False,
 ) -> None:
     """Read labelled recordings in another program's format, and write a manifest of them."""
-    with desk("import"):
+    with wing("data import", "data"):
         from livemood.datasets.convert import read_dataset
         from livemood.datasets.formats.options import Reading
         from livemood.datasets.manifest import write_manifest
@@ -89,7 +76,7 @@ def export(
     ] = False,
 ) -> None:
     """Write the recordings of a manifest in another program's format."""
-    with desk("export"):
+    with wing("data export", "data"):
         from livemood.datasets.convert import write_dataset
         from livemood.datasets.manifest import read_items
 
@@ -117,7 +104,7 @@ def agree(
     ] = 0.5,
 ) -> None:
     """Say how far raters agree, join their labels, and list the items to look at again."""
-    with desk("agree"):
+    with wing("data agree", "data"):
         from livemood.datasets.agreement.ratings import read_counts, read_ratings
         from livemood.datasets.agreement.result import agreement
 
@@ -155,7 +142,7 @@ def guide(
     ] = None,
 ) -> None:
     """Check an annotation standard, and annotations against it; exit with 1 where they break it."""
-    with desk("guide"):
+    with wing("data guide", "data"):
         from livemood.datasets.guide import breaches, read_guide, to_html
         from livemood.datasets.manifest import read_items, write_text
 
@@ -195,7 +182,7 @@ def features(
     ] = False,
 ) -> None:
     """Compute features of the voice: MFCC, energy, F0, rate, pauses, jitter and more."""
-    with desk("features"):
+    with wing("data features", "data"):
         from livemood.datasets.acoustics.functionals import GROUPS
         from livemood.datasets.acoustics.table import write_features
         from livemood.datasets.manifest import read_items
@@ -217,7 +204,7 @@ def check(
     ] = False,
 ) -> None:
     """Look for what is wrong in a dataset before you train: leaks, duplicates, faulty sound."""
-    with desk("check"):
+    with wing("data check", "data"):
         from livemood.datasets.manifest import read_items, write_text
         from livemood.datasets.quality.check import check as look
         from livemood.datasets.quality.check import sample

@@ -44,15 +44,15 @@ CACHE = Path("runs/cache")
 
 
 @contextmanager
-def wing(command: str) -> Iterator[None]:
-    """What is imported inside may miss packages of the extra `train`: that is said in one line."""
+def wing(command: str, extra: str = "train") -> Iterator[None]:
+    """What is imported inside may miss packages of an extra: that is said in one line."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("livemood"):
             raise
         raise LivemoodError(
-            f"livemood {command} needs {error.name}: pip install 'livemood[train]'"
+            f"livemood {command} needs {error.name}: pip install 'livemood[{extra}]'"
         ) from None
 
 
