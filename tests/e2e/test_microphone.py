@@ -55,9 +55,8 @@ def dominant(labels):
     return Counter(labels).most_common(1)[0][0]
 
 
-@pytest.mark.parametrize(
-    "name", [CLIPS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in CLIPS[1:])]
-)
+@pytest.mark.slow  # in real time: what other tests do beside moves the sound
+@pytest.mark.parametrize("name", CLIPS)
 def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     microphone, clip, name, tmp_path
 ):

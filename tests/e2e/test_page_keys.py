@@ -35,9 +35,9 @@ def test_space_pauses_wherever_the_focus_is(browser, server, hour, focus):
 
 def test_who_types_or_presses_a_button_moves_nothing(browser, server, hour):
     show(browser, server, until_ms(hour, 60_000))
-    browser.js("document.querySelector('#marker-form').hidden = false")
     browser.js(
         "const form = document.querySelector('#marker-form');"
+        "form.hidden = false;"
         "Object.defineProperty(form, 'hidden', { set() {}, get: () => false });"
     )
     field = browser.find("#marker-form input")
