@@ -23,7 +23,6 @@ _HOW: Final = {
     "win32": "choose 'Stereo Mix' or a virtual cable with --device",
     "darwin": "install BlackHole, and choose it with --device BlackHole",
 }
-_opening = threading.Lock()
 
 
 def open_devices(names: Sequence[str], waiting: Callable[[str], None] | None = None) -> BlockSource:
@@ -70,18 +69,17 @@ class Loopback(Microphone):
         super().__init__(found.index, rate)
         self.name = LOOPBACK
 
-    def _open(self) -> Any:  # noqa: ANN401 - a PortAudio stream
+    def _connect(self) -> Any:  # noqa: ANN401 - a PortAudio stream
         # The client library takes the name of its source from the environment, as it connects.
-        with _opening:
-            before = os.environ.get("PULSE_SOURCE")
-            os.environ["PULSE_SOURCE"] = self.MONITOR
-            try:
-                return super()._open()
-            finally:
-                if before is None:
-                    del os.environ["PULSE_SOURCE"]
-                else:
-                    os.environ["PULSE_SOURCE"] = before
+        before = os.environ.get("PULSE_SOURCE")
+        os.environ["PULSE_SOURCE"] = self.MONITOR
+        try:
+            return super()._connect()
+        finally:
+            if before is None:
+                del os.environ["PULSE_SOURCE"]
+            else:
+                os.environ["PULSE_SOURCE"] = before
 
 
 class Together:

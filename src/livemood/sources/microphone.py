@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _opened: set[int] = set()
 """Devices that are open, by the identity of their objects: PortAudio must not start anew."""
 _opened_lock = threading.Lock()
+_opening = threading.Lock()
+"""One device opens at a time: what it connects to may hang on the environment."""
 
 INSTALL_PORTAUDIO = (
     "install PortAudio: apt install libportaudio2 (Debian, Ubuntu), dnf install portaudio "
@@ -165,6 +167,10 @@ class Microphone:
             ) from None
 
     def _open(self) -> Any:  # noqa: ANN401 - a PortAudio stream
+        with _opening:
+            return self._connect()
+
+    def _connect(self) -> Any:  # noqa: ANN401 - a PortAudio stream
         """Two channels where the device has them: its driver might mix them to nothing."""
         for inputs in range(self._inputs, 0, -1):
             try:
