@@ -12,6 +12,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,6 +35,15 @@ class Event(_Part):
     """End of that sound."""
     time: str
     """When it was made: RFC 3339, UTC."""
+
+
+LevelProblem = Literal["quiet", "clipped", "dead", "cancelled"]
+"""What can be wrong with the sound of a channel.
+
+`quiet`: speech is hardly above the noise, or above the rounding of its samples. `clipped`: it was
+too loud for its microphone. `dead`: nothing comes but one value. `cancelled`: two channels of
+opposite polarity; the louder one is heard.
+"""
 
 
 class ModelInfo(_Part):
@@ -111,6 +124,8 @@ class ChannelSummary(_Part):
     """Windows read."""
     superseded: int
     """Windows given up because the machine was behind."""
+    level_ms: dict[LevelProblem, int] = Field({}, exclude_if=_is_empty)
+    """How long each problem with the level lasted; left out if there was none."""
     session: Summary
     last_30s: Summary
 
@@ -167,6 +182,8 @@ class Emotion(Event):
     not_speech: float | None = Field(None, exclude_if=_is_none)
     """Probability that it is no speech; the label is then `uncertain`. Left out if the model
     cannot tell."""
+    level: tuple[LevelProblem, ...] | None = Field(None, exclude_if=_is_none)
+    """What is wrong with the sound: trust the label less. Left out if nothing is."""
 
 
 class Segment(Event):
@@ -187,6 +204,24 @@ class Gap(Event):
     cause: str
     samples: int
     """Lost samples at 16 kHz."""
+
+
+class Level(Event):
+    """What is wrong with the sound of a channel changed at `end_ms`: too quiet, clipped, dead.
+
+    Two are at least three seconds apart. Speech is judged by its last three seconds, so pauses
+    change nothing.
+    """
+
+    type: Literal["level"] = "level"
+    problems: tuple[LevelProblem, ...]
+    """What is wrong from now on; empty when all is well again."""
+    speech_db: float | None
+    """Level of the last seconds' louder speech, in dB of full scale; none before there is any."""
+    noise_db: float | None
+    """Level of the faintest tenth of the last ten seconds; none for digital silence."""
+    peak_db: float | None
+    """The largest sample of the last ten seconds; none for digital silence."""
 
 
 class Load(Event):
@@ -241,6 +276,7 @@ AnyEvent = Annotated[
     | Emotion
     | Segment
     | Gap
+    | Level
     | Load
     | Marker
     | Alert
