@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+import urllib.request
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from livemood.timeline.events import Level
 
 pyte = pytest.importorskip("pyte", reason="pyte is not installed")
 pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
-DEMO = [sys.executable, "-m", "livemood", "demo", "--speed", "20", "--port", "0"]
+DEMO = [sys.executable, "-m", "livemood", "demo", "--speed", "20", "--port", "0", "--no-stay"]
 
 
 class Terminal:
@@ -105,6 +106,18 @@ def test_the_demo_in_a_terminal_of_80_columns():
     assert painted.rindex("\x1b[?25h") > painted.rindex("\x1b[?25l")
     # Every panel is painted in its place: no second copy of it scrolled away.
     assert terminal.whole.count("╭─ demo.opus · Clinic") == 1
+
+
+def test_on_a_terminal_the_demo_stays_until_ctrl_c():
+    with Terminal([*DEMO[:-1], "--speed", "max"]) as terminal:
+        terminal.read(lambda text: "The page stays at http://127.0.0.1:" in text)
+        assert "Clinic: 44.4 s" in terminal.whole
+        page = re.search(r"stays at (http://\S+)", terminal.text)[1]
+        with urllib.request.urlopen(f"{page}v1/report", timeout=20) as report:
+            assert "How it sounded" in report.read().decode()
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        terminal.read()
+        assert terminal.process.wait(20) == 0
 
 
 def test_no_color_is_respected():
