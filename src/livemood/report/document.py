@@ -212,6 +212,7 @@ def _quality_of(channel: Channel, subject: Subject, words: Words) -> dict[str, s
     shown = {
         "report_gaps": str(len(channel.gaps)),
         "report_lost": f"{summary.gap_ms / 1000:.2f} s",
+        "report_level": _level_of(channel, words),
         "report_windows": str(summary.windows),
         "report_superseded": str(summary.superseded),
         "report_uncertain": percent(summary.session.shares.get(UNCERTAIN, 0.0)),
@@ -220,6 +221,12 @@ def _quality_of(channel: Channel, subject: Subject, words: Words) -> dict[str, s
         ms = f"{latency[0]:.0f}, {latency[1]:.0f}" if latency else ""
         shown["report_latency"] = words("latency_ms", ms=ms) if ms else "–"
     return shown
+
+
+def _level_of(channel: Channel, words: Words) -> str:
+    lasted = channel.summary.level_ms.items()
+    parts = (f"{words.of('level_problems', kind)}: {ms / 1000:.1f} s" for kind, ms in lasted)
+    return "; ".join(parts) or words("report_level_good")
 
 
 def _limits(subject: Subject, words: Words) -> list[Child]:
