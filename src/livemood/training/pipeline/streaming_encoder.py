@@ -5,13 +5,14 @@ from pathlib import Path
 import torch
 
 from livemood.errors import ModelError, UsageError
+from livemood.training.adapt.trainer import AdaptedVoiceTrainer, Target
 from livemood.training.augment.waveform import make_augmenter
 from livemood.training.data.dataset import Dataset
 from livemood.training.data.not_speech import not_speech_clips
 from livemood.training.fit.curves import training_minutes, write_curves
 from livemood.training.fit.frozen_steps import FrozenSteps, StepSet
 from livemood.training.fit.trainer import Report
-from livemood.training.fit.voice_trainer import VoiceData, VoiceTrainer, teach_not_speech
+from livemood.training.fit.voice_trainer import VoiceData, teach_not_speech
 from livemood.training.network.streaming_encoder import (
     VOTES,
     StreamingEncoder,
@@ -36,7 +37,7 @@ def build_streaming_encoder(
     is trained, if weights are missing.
     """
     encoder = _encoder(recipe, workspace.encoders)
-    data = data.with_validation(recipe.fit.validation_share, recipe.seed)
+    data = data.with_validation(recipe.fit.validation_share, recipe.seed).without_tested_targets()
     data.check_sounds(workspace.cache, recipe.features.sample_rate)
     sounds = not_speech_clips(recipe.voices.not_speech, workspace.corpora)
     begin_run(run, recipe.model_dump_json(indent=2), torch.device("cpu"))
@@ -57,13 +58,16 @@ def build_streaming_encoder(
         recipe.network.recurrent,
     )
     longest = int(recipe.fit.longest_s / STEP_S / VOTES) * VOTES
-    head = VoiceTrainer(
+    target = data.unlabelled
+    head = AdaptedVoiceTrainer(
         head,
         learnt,
         recipe.labels,
         recipe.fit,
         recipe.voices,
         recipe.augment.mixup,
+        adapt=recipe.adapt,
+        target=Target(target, StepSet.of(target, 0, source)) if target else None,
         longest=longest,
         seed=recipe.seed,
         run=run,
