@@ -167,10 +167,10 @@ def _refusal(error: Exception) -> str:
     if isinstance(error, _LaterError):
         return f"refused: {error}"
     try:
-        said = json.loads(error.response.body)["error"]["message"]  # type: ignore[attr-defined]
+        reason = json.loads(error.response.body)["error"]["message"]  # type: ignore[attr-defined]
     except (AttributeError, ValueError, TypeError, KeyError):
         return f"is no livemood monitor: {error}"
-    return f"refused: {said}"
+    return f"refused: {reason}"
 
 
 def _address(url: str) -> tuple[str, str]:

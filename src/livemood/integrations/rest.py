@@ -68,7 +68,7 @@ class LivemoodRest:
         if answer.is_success:
             return answer
         try:
-            said = answer.json()["error"]["message"]
+            reason = answer.json()["error"]["message"]
         except (ValueError, KeyError, TypeError):
-            said = f"HTTP {answer.status_code}"
-        raise ConnectError(f"{self.url} refused: {said}")
+            reason = f"HTTP {answer.status_code}"
+        raise ConnectError(f"{self.url} refused: {reason}")

@@ -190,11 +190,11 @@ def _entry(timeline: Timeline, event: object) -> Entry | None:
             }
         )
     if isinstance(event, Alert):
-        said = f"alert {event.rule} {event.state}: {event.reason}"
+        text = f"alert {event.rule} {event.state}: {event.reason}"
     elif isinstance(event, Marker):
-        said = f"note: {event.note}"
+        text = f"note: {event.note}"
     elif isinstance(event, Gap):
-        said = f"{event.end_ms - event.start_ms} ms of sound lost: {event.cause}"
+        text = f"{event.end_ms - event.start_ms} ms of sound lost: {event.cause}"
     else:
-        said = event.message
-    return found.model_copy(update={"what": said})
+        text = event.message
+    return found.model_copy(update={"what": text})

@@ -93,10 +93,10 @@ def _summary(subject: Subject, words: Words) -> list[Child]:
 def _card(channel: Channel, spoken: int, words: Words) -> Element:
     summary = channel.summary
     whole = summary.session
-    heard: list[Child] = [el("p", words("report_nothing"))]
+    readings: list[Child] = [el("p", words("report_nothing"))]
     if whole.dominant:
         share = percent(whole.shares[whole.dominant])
-        heard = [
+        readings = [
             el(
                 "p",
                 chip(whole.dominant),
@@ -112,7 +112,7 @@ def _card(channel: Channel, spoken: int, words: Words) -> Element:
         words("report_mean_valence"): signed(whole.valence),
         words("report_mean_arousal"): signed(whole.arousal),
     }
-    return el("section", el("h3", channel.who), *heard, facts(shown), class_="card")
+    return el("section", el("h3", channel.who), *readings, facts(shown), class_="card")
 
 
 def _timeline(subject: Subject, words: Words) -> list[Child]:

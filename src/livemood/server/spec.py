@@ -28,7 +28,7 @@ MOST_CHANNELS = 8
 
 
 class SessionSpec(BaseModel):
-    """What the creator of a session says of it."""
+    """What the creator of a session states about it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -240,8 +240,8 @@ def _with_level(line: Text, level_db: float, width: int) -> Text:
     """The line with a level meter at its right end, where there is room."""
     cells = round(METER * (level_db - QUIETEST_DB) / -QUIETEST_DB)
     cells = max(0, min(METER, cells))
-    said = f"{level_db:4.0f} dB" if level_db > QUIETEST_DB else "no sound"
-    meter = f"{said:>8} " + "▮" * cells + "▯" * (METER - cells)
+    shown = f"{level_db:4.0f} dB" if level_db > QUIETEST_DB else "no sound"
+    meter = f"{shown:>8} " + "▮" * cells + "▯" * (METER - cells)
     if line.cell_len + cell_len(meter) + 2 > width:
         return line
     line.append(" " * (width - line.cell_len - cell_len(meter)))

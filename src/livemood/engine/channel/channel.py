@@ -167,12 +167,12 @@ class Channel:
             if self._budget:
                 self._budget.superseded += 1
             return
-        heard = yield request
+        raw = yield request
         since = window.end - self._last_window
         new = window.end - max(self._read_until, window.start)
         reading = (
-            self._smoother.update(heard.probabilities, since / self._rate, new / self._rate)
-            if heard.is_speech
+            self._smoother.update(raw.probabilities, since / self._rate, new / self._rate)
+            if raw.is_speech
             else self._smoother.abstain(since / self._rate)
         )
         done = time.monotonic()
@@ -188,14 +188,12 @@ class Channel:
         if self._budget:
             self._speech_segmenter.windower.stretch = self._budget.stretch
         self.windows += 1
-        self._read(window, heard, reading, latency)
+        self._read(window, raw, reading, latency)
         if change:
             self._changed_load(window, change)
 
-    def _read(
-        self, window: Span, heard: Reading, reading: SmoothedReading, latency: Latency
-    ) -> None:
-        both = np.array((reading.probabilities, heard.probabilities))
+    def _read(self, window: Span, raw: Reading, reading: SmoothedReading, latency: Latency) -> None:
+        both = np.array((reading.probabilities, raw.probabilities))
         smoothed, unsmoothed = both.round(4).tolist()
         valence, arousal = self._model.affect(reading.probabilities.tolist())
         valence, arousal = round(valence, 4), round(arousal, 4)
@@ -224,8 +222,8 @@ class Channel:
             arousal=arousal,
             latency_ms=latency,
             behind=self.behind,
-            baseline_s=None if heard.baseline_s is None else round(heard.baseline_s, 1),
-            not_speech=None if heard.not_speech is None else round(heard.not_speech, 4),
+            baseline_s=None if raw.baseline_s is None else round(raw.baseline_s, 1),
+            not_speech=None if raw.not_speech is None else round(raw.not_speech, 4),
         )
 
     def _changed_load(self, window: Span, change: LoadChange) -> None:

@@ -133,7 +133,7 @@ def reader_of(model: AnyModel | WindowReader) -> WindowReader:
 class _State:
     inner: Any = None
     """The model's own; none before the first window of a speech."""
-    heard: int = 0
+    read_until: int = 0
     """The sample after the last one that it has had."""
     last: Reading | None = None
     """How the window read last sounds."""
@@ -178,7 +178,7 @@ class _UserReader:
 
     @property
     def info(self) -> ModelInfo:
-        """What `session.started` says of the model."""
+        """The model as `session.started` describes it."""
         return ModelInfo(
             name=self.name,
             version=self._version,
@@ -204,7 +204,7 @@ class _UserReader:
     def forget(self, state: _State) -> None:
         """Another speech begins."""
         state.inner = state.last = None
-        state.heard = 0
+        state.read_until = 0
 
     def batch_of(self, _: _Request) -> int:
         """How many windows are read together, at most."""
@@ -257,17 +257,17 @@ class _StepReader(_UserReader):
 
     def request(self, state: _State, window: Span, read: ReadSound) -> _Request:
         """The sound since the last window; all of it where some in between was left out."""
-        if state.inner is None or not window.start <= state.heard <= window.end:
+        if state.inner is None or not window.start <= state.read_until <= window.end:
             self.forget(state)
             sound = read(window)
             state.inner = self._model.new_state()
         else:
             try:
-                sound = read(Span(state.heard, window.end))
+                sound = read(Span(state.read_until, window.end))
             except Exception:
                 self.forget(state)
                 raise
-        state.heard = window.end
+        state.read_until = window.end
         return _Request(state, sound)
 
     def read(self, requests: Sequence[_Request]) -> list[Reading]:

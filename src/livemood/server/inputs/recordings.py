@@ -50,7 +50,7 @@ class UploadQuery(BaseModel):
 
     @property
     def about(self) -> dict[str, object]:
-        """What it says of the session."""
+        """The session that it describes."""
         return self.model_dump(exclude={"session", "name"}, exclude_defaults=True)
 
 

@@ -51,7 +51,7 @@ class Start(BaseModel):
 
     @property
     def about(self) -> dict[str, object]:
-        """What it says of the session."""
+        """The session that it describes."""
         return self.model_dump(
             exclude={"type", "rate", "encoding", "channels"}, exclude_defaults=True
         )
@@ -181,16 +181,16 @@ class Taker:
             self._live.push(AudioBlock(self._at, samples, now))
             self._at += len(samples)
             return
-        said = self._said(message)
-        if said is None:
+        control = self._control(message)
+        if control is None:
             self._unknown.inc()
             self._live.spend(self.NOTE_S, time.monotonic())
-        elif isinstance(said, End):
+        elif isinstance(control, End):
             self._live.finish()
         elif self._live.spend(self.NOTE_S, time.monotonic()):
-            self._live.mark(said.note)
+            self._live.mark(control.note)
 
-    def _said(self, message: str) -> Mark | End | None:
+    def _control(self, message: str) -> Mark | End | None:
         """What a message says; none if its type is not known. Raises `Refused` for no JSON."""
         kind = _checked(lambda: KIND.validate_json(message)).type
         if kind == "start":

@@ -142,7 +142,7 @@ class RtpStream:
         return out
 
     def idle(self, now: float) -> list[AudioBlock]:
-        """What there is to say of a sender that sends nothing: silence, or once that it is lost.
+        """The blocks of a sender that sends nothing: silence, or once that it is lost.
 
         To be called several times a second.
         """

@@ -20,10 +20,10 @@ def boosted_weights(
     """
     from sklearn.linear_model import LogisticRegression  # takes seconds to load
 
-    (here, said), (there, wanted) = source, target
+    (here, labels), (there, wanted) = source, target
     if not (len(here) and len(there)):
         raise ValueError("boosting needs labelled clips of the source and of the target")
-    rows, truth = np.concatenate((here, there)), np.concatenate((said, wanted))
+    rows, truth = np.concatenate((here, there)), np.concatenate((labels, wanted))
     count = len(here)
     weights = np.r_[np.full(count, 1 / count), np.full(len(there), 1 / len(there))]
     less = 1 / (1 + np.sqrt(2 * np.log(count) / rounds))

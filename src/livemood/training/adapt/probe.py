@@ -21,10 +21,10 @@ def probe_accuracy(
 
     if len(np.unique(domains)) < 2:
         raise ValueError("a probe needs clips of two domains at least")
-    said = np.empty_like(domains)
+    predicted = np.empty_like(domains)
     for learnt, tested in StratifiedGroupKFold(4).split(values, domains, groups):
         probe = make_pipeline(
             StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=300)
         )
-        said[tested] = probe.fit(values[learnt], domains[learnt]).predict(values[tested])
-    return 100 * float(balanced_accuracy_score(domains, said))
+        predicted[tested] = probe.fit(values[learnt], domains[learnt]).predict(values[tested])
+    return 100 * float(balanced_accuracy_score(domains, predicted))

@@ -43,11 +43,11 @@ def instance_weights(
             "on, and not all of them"
         )
     names = sorted({clip.label for clip in clips})
-    said = np.array([names.index(clip.label) for clip in clips])
+    labels = np.array([names.index(clip.label) for clip in clips])
     means = clip_means(steps)
     here, there = principal(means[~wanted], means[wanted], adapt.components)
     out = np.empty(len(clips))
     out[~wanted], out[wanted] = boosted_weights(
-        (here, said[~wanted]), (there, said[wanted]), adapt.rounds
+        (here, labels[~wanted]), (there, labels[wanted]), adapt.rounds
     )
     return torch.from_numpy(out).float()
