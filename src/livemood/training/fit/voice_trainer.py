@@ -173,6 +173,8 @@ class VoiceTrainer(Trainer):
     def _shift(self, clips: Tensor) -> Tensor:
         """What is taken from the statistics of clips: baselines, and differences of voices."""
         v, count = self.voices, len(clips)
+        if not (v.baseline_share or v.spread):
+            return torch.zeros(count, 2 * self.network.pooled)
         short = self._rng.random(count) < 0.5
         most = np.where(short, min(10.0, v.longest_s), v.longest_s)
         known = self._rng.random(count) < v.baseline_share
