@@ -36,6 +36,7 @@ def web_server(listener: Listener, app: FastAPI, settings: ServeSettings) -> Htt
     config = uvicorn.Config(
         app,
         log_level="error",
+        log_config=None,
         access_log=False,
         http=http_protocol(half_open, listener.established, limits.stall_s),
         ws=WebSocketProtocol,
