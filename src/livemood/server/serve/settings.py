@@ -1,7 +1,8 @@
 """Settings of `livemood serve`: flags, then the environment, then one TOML file."""
 
+import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -45,6 +46,8 @@ class ServeSettings(BaseSettings):
     """Origins of web pages, besides the server's own, that may use it."""
     model: str = "default"
     provider: str = "auto"
+    workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = 1
+    """Processes that share the address, each with its own sessions; `auto`: one a processor."""
     window: float | None = None
     """Seconds of sound in a full window; the model's unless it is set."""
     hop: float | None = None
@@ -65,6 +68,15 @@ class ServeSettings(BaseSettings):
     """How long running sessions may go on after SIGTERM, while new ones are refused."""
     limits: Limits = Limits()
     rtp: RtpSettings = RtpSettings()
+
+    @property
+    def processes(self) -> int:
+        """How many workers there are to be."""
+        if self.workers != "auto":
+            return self.workers
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
 
     @classmethod
     def settings_customise_sources(
