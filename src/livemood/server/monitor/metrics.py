@@ -29,6 +29,8 @@ class EventMetrics:
 
     def __init__(self) -> None:
         self.registry = r = CollectorRegistry()
+        self.shared = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+        """Whether other processes count for the same server."""
         self._given_up: dict[Place, int] = {}
         self._late: set[Place] = set()
         self._windows = Counter("livemood_windows", "Windows read.", registry=r)
@@ -87,7 +89,7 @@ class EventMetrics:
         They do where `PROMETHEUS_MULTIPROC_DIR` names a folder: there each writes its own, which
         stay when it dies, so that no counter ever falls.
         """
-        if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        if not self.shared:
             return generate_latest(self.registry)
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]

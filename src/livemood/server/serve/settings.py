@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -46,7 +46,7 @@ class ServeSettings(BaseSettings):
     """Origins of web pages, besides the server's own, that may use it."""
     model: str = "default"
     provider: str = "auto"
-    workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = 1
+    workers: int | Literal["auto"] = 1
     """Processes that share the address, each with its own sessions; `auto`: one a processor."""
     window: float | None = None
     """Seconds of sound in a full window; the model's unless it is set."""
@@ -68,6 +68,14 @@ class ServeSettings(BaseSettings):
     """How long running sessions may go on after SIGTERM, while new ones are refused."""
     limits: Limits = Limits()
     rtp: RtpSettings = RtpSettings()
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _is_a_number_of_workers(cls, value: object) -> object:
+        text = str(value)
+        if text != "auto" and not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 256):
+            raise ValueError("give a number of processes from 1 to 256, or auto")
+        return value if value == "auto" else int(text)
 
     @property
     def processes(self) -> int:
@@ -103,7 +111,7 @@ def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "settings"
-        raise UsageError(f"{name}: {first['msg'].lower()}") from None
+        raise UsageError(f"{name}: {first['msg'].lower().removeprefix('value error, ')}") from None
     except ValueError as error:  # the file is no TOML, or a variable no JSON
         raise UsageError(f"the settings cannot be read: {error}") from None
     assert isinstance(found, ServeSettings)  # noqa: S101 - a subclass of it

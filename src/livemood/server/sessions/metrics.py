@@ -54,13 +54,14 @@ class ServiceMetrics(EventMetrics):
             registry=r,
             multiprocess_mode=SUM,
         )
-        # What tells of no number is the same in every process, and is not shared.
-        self._about = CollectorRegistry()
+        # What is no number is the same in every process, and is not shared.
+        self._about = CollectorRegistry() if self.shared else r
         self._model = Info("livemood_model", "What reads.", registry=self._about)
 
     def exposition(self) -> bytes:
         """The metrics in Prometheus' text format."""
-        return super().exposition() + generate_latest(self._about)
+        about = generate_latest(self._about) if self.shared else b""
+        return super().exposition() + about
 
     def describe(self, **info: str) -> None:
         """Say what model runs and by which provider."""

@@ -95,7 +95,8 @@ class _Supervisor:
             for event in started:
                 await self._unless_ended(keeping, event.wait())
             if not self._stopping:
-                self._say(f"serving at {self._url} with {self._workers} workers")
+                self._say(f"{self._workers} workers share the address")
+                self._say(f"serving at {self._url}")
             await self._unless_ended(keeping, self._asked.wait())
             await self._drain()
             self._say("stopping: sessions are ended and written")
@@ -141,7 +142,9 @@ class _Supervisor:
             status = await process.wait()
             if self._stopping and status == 0:
                 return
-            await asyncio.to_thread(self._after, n, process.pid)
+            ended = await asyncio.to_thread(self._after, n, process.pid)
+            if ready:
+                log.error("a worker died: %d of its sessions were interrupted", ended)
             if self._stopping:
                 return
             if not ready:
@@ -183,12 +186,12 @@ class _Supervisor:
         assert process.stdout is not None  # noqa: S101 - as was asked for
         return (await process.stdout.readline()).strip() == READY.encode()
 
-    def _after(self, n: int, pid: int) -> None:
-        """Worker `n` died: end its sessions, and forget what it had."""
+    def _after(self, n: int, pid: int) -> int:
+        """Worker `n` died: end its sessions, and forget what it had; how many those were."""
         ended = self._aftermath.of(self._registry.of(n))
-        log.error("a worker died: %d of its sessions were interrupted", ended)
         mark_process_dead(pid, str(self._runtime / METRICS))  # type: ignore[no-untyped-call]
         self._registry.forget(n)  # last: from now on others answer for its sessions
+        return ended
 
     # The end
 
