@@ -42,15 +42,15 @@ def listen(
     iterator is closed. Raises `LivemoodError` at once if there is no such file, device or model,
     and after the last event if the source failed on the way.
     """
-    heard = _source(file, device, source, speed)
+    opened = _source(file, device, source, speed)
     loaded = open_model(model, provider) if isinstance(model, str | Path) else model
     chosen, factory = _with_vad(settings, vad)
     threads = SinkThreads(
         [make_plugin("sinks", sink) if isinstance(sink, str) else sink for sink in sinks],
-        live=heard.live,
+        live=opened.live,
     )
     session = BackgroundSession(
-        heard, loaded, chosen, [threads.put], vad=factory, baselines=baselines
+        opened, loaded, chosen, [threads.put], vad=factory, baselines=baselines
     )
     return _events(session, threads)
 

@@ -17,9 +17,8 @@ from livemood.timeline.events import (
     ErrorEvent,
     Event,
     SessionEnded,
-    parse_common_fields,
-    parse_known_event,
 )
+from livemood.timeline.lenient import parse_common_fields, parse_known_event
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -167,10 +166,10 @@ def _refusal(error: Exception) -> str:
     if isinstance(error, _LaterError):
         return f"refused: {error}"
     try:
-        said = json.loads(error.response.body)["error"]["message"]  # type: ignore[attr-defined]
+        reason = json.loads(error.response.body)["error"]["message"]  # type: ignore[attr-defined]
     except (AttributeError, ValueError, TypeError, KeyError):
         return f"is no livemood monitor: {error}"
-    return f"refused: {said}"
+    return f"refused: {reason}"
 
 
 def _address(url: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from livemood.toolkit.conversations import (
     Spoken,
     conversations,
 )
-from livemood.toolkit.streaming import Shown, hear, judge, shown, streaming_figures
+from livemood.toolkit.streaming import Shown, judge, shown, stream, streaming_figures
 from livemood.training.augment.degradation import NoiseBank
 from livemood.training.data.manifest import read_manifest
 
@@ -35,7 +35,7 @@ def talks(clips, corpora):
 
 @pytest.fixture(scope="module")
 def heard(talks, model):
-    return hear(model, talks[0], MonitorSettings())
+    return stream(model, talks[0], MonitorSettings())
 
 
 def test_conversations_follow_from_their_seed(clips, talks, corpora):

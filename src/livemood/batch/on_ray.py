@@ -50,9 +50,9 @@ def _connect(address: str, jobs: int | None) -> Any:  # noqa: ANN401 - the modul
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        said = str(error).strip().splitlines()
+        reason = str(error).strip().splitlines()
         raise LivemoodError(
-            f"no Ray cluster answers at {address}: {said[0] if said else type(error).__name__}"
+            f"no Ray cluster answers at {address}: {reason[0] if reason else type(error).__name__}"
         ) from None
     return ray
 
@@ -64,8 +64,8 @@ def _check_reached(address: str) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), REACHED_S).close()
         except (OSError, OverflowError) as error:
-            said = getattr(error, "strerror", None) or error
-            raise LivemoodError(f"no Ray cluster answers at {address}: {said}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise LivemoodError(f"no Ray cluster answers at {address}: {reason}") from None
     elif address not in (LOCAL, "auto"):
         raise UsageError(f"--ray {address}: give auto, HOST:PORT, ray://HOST:PORT or {LOCAL}")
 

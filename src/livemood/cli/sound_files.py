@@ -47,7 +47,7 @@ def _of_one(name: str, recursive: bool) -> list[str]:
 
 
 def raw_format(rate: int | None, encoding: str | None, channels: int | None) -> RawFormat | None:
-    """What --rate, --encoding and --channels say of raw samples; none if the file says it itself.
+    """Raw samples as --rate, --encoding and --channels describe them; none if the file does.
 
     Raises `UsageError` if they do not say enough.
     """

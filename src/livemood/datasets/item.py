@@ -1,4 +1,4 @@
-"""One labelled stretch of a recording, with everything that its table says of it."""
+"""One labelled stretch of a recording, with all columns of its table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -39,7 +39,7 @@ class WindowReader(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """What `session.started` says of the model."""
+        """The model as `session.started` describes it."""
 
     hop_s: float | None
     """Seconds from one window to the next that suit it best; None if any do."""
@@ -93,7 +93,7 @@ class ModelReader:
 
     @property
     def info(self) -> ModelInfo:
-        """What `session.started` says of the model."""
+        """The model as `session.started` describes it."""
         manifest = self.model.manifest
         return ModelInfo(
             name=manifest.name,

@@ -226,9 +226,9 @@ class Session:
         if self._finished:
             raise UsageError("the session is finished: make a new one for more sound")
 
-    def _captured(self, said: float | None, after_s: float) -> float:
-        if said is not None:
-            return said - after_s
+    def _captured(self, given: float | None, after_s: float) -> float:
+        if given is not None:
+            return given - after_s
         # In your own thread, a piece is captured when it is its turn: a long block is no backlog.
         return time.monotonic() - (after_s if self._in_background else 0.0)
 

@@ -13,7 +13,7 @@ from livemood.timeline.smoother import SmootherSettings
 
 
 class WindowLimits(Protocol):
-    """What a model says of the windows that it takes."""
+    """The windows that a model takes."""
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from livemood.errors import ConnectError, ProtocolError
 from livemood.timeline import Timeline
-from livemood.timeline.events import parse_known_event
+from livemood.timeline.lenient import parse_known_event
 
 TIMEOUT_S = 20.0
 
@@ -68,7 +68,7 @@ class LivemoodRest:
         if answer.is_success:
             return answer
         try:
-            said = answer.json()["error"]["message"]
+            reason = answer.json()["error"]["message"]
         except (ValueError, KeyError, TypeError):
-            said = f"HTTP {answer.status_code}"
-        raise ConnectError(f"{self.url} refused: {said}")
+            reason = f"HTTP {answer.status_code}"
+        raise ConnectError(f"{self.url} refused: {reason}")

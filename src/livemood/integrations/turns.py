@@ -47,8 +47,8 @@ class TurnSummary:
         signals = []
         if self.label != "uncertain":
             ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
-            said = [f"{label}={p:.2f}" for label, p in ranked[:2] if p >= 0.1]
-            signals.append(f"[emotion {', '.join(said)}]")
+            likeliest = [f"{label}={p:.2f}" for label, p in ranked[:2] if p >= 0.1]
+            signals.append(f"[emotion {', '.join(likeliest)}]")
         signals.append(f"[arousal value={self.arousal:.2f}]")
         signals.append(f"[valence value={self.valence:.2f}]")
         if self.arousal_change is not None:

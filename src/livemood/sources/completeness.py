@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What a file says of its length, as far as it says anything."""
+    """The length that a file states, if it states one."""
 
     end: int | None = None
     """Bytes that it must at least have."""

@@ -283,6 +283,6 @@ def _described(track: "AudioStream") -> str:
 
 
 def reason(error: Exception) -> str:
-    """What FFmpeg or the system says of an error, in a few words."""
+    """The reason of an error by FFmpeg or the system, in a few words."""
     text = getattr(error, "strerror", None) or str(error)
     return str(text).strip().rstrip(".").splitlines()[0]

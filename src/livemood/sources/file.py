@@ -26,7 +26,7 @@ class FileSource:
 
     A path of `-` is standard input. With `speed` it is played at so many times real time, as a
     live source would deliver it; without, blocks come as fast as they are taken. The sound is read
-    to its real end, whatever the file says of its length. Sound that is missing in the middle is a
+    to its real end, whatever length the file states. Sound that is missing in the middle is a
     gap of its length.
     """  # noqa: D205 - one sentence
 

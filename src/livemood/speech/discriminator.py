@@ -38,7 +38,7 @@ class SpeechDiscriminator:
     Every second frame is looked at. Levels count only relative to each other.
 
     After six seconds without a voice nothing heard before counts. A pure object: pushed frames and
-    what the detector says of them.
+    the decisions of the detector.
     """
 
     def __init__(self) -> None:
@@ -62,11 +62,11 @@ class SpeechDiscriminator:
         `frames` has shape (n, 320), `energies` are the sums of their squares.
         """
         judged, looked_at = self.judge(frames, energies, voiced)
-        said = iter(_probabilities(judged) if judged else ())
+        found = iter(_probabilities(judged) if judged else ())
         out = []
         for voice, looks in zip(voiced, looked_at, strict=True):
             if voice and looks:
-                self._last = next(said)
+                self._last = next(found)
             out.append(self._last if voice else 0.0)
         return out
 

@@ -30,7 +30,7 @@ class VoiceActivityDetector(Protocol):
             def reset(self):
                 pass
 
-        for event in livemood.listen("call.wav", vad=Loud):
+        for event in livemood.listen("call.wav", speed=None, vad=Loud):
             print(event)
 
     Each channel has a detector of its own.
@@ -130,14 +130,14 @@ class LevelProofDetector:
         # Digital silence would teach the detector that every quiet room is a voice.
         sounding = [level >= SILENT for level in levels]
         lifted = frames * gains[:, np.newaxis]
-        said: list[float] = []
+        voiced: list[float] = []
         for start, end in self._stretches(sounding):
-            said += [0.0] * (start - len(said))
-            said += self._detector.probabilities(lifted[start:end].reshape(-1))
-        said += [0.0] * (len(frames) - len(said))
+            voiced += [0.0] * (start - len(voiced))
+            voiced += self._detector.probabilities(lifted[start:end].reshape(-1))
+        voiced += [0.0] * (len(frames) - len(voiced))
         if self._discriminator is None:
-            return said
-        return self._discriminator.push(frames, energies, [p >= _VOICED for p in said])
+            return voiced
+        return self._discriminator.push(frames, energies, [p >= _VOICED for p in voiced])
 
     def _stretches(self, sounding: list[bool]) -> Iterator[tuple[int, int]]:
         """Frames in a row that are no silence; after a long one the detector begins afresh."""

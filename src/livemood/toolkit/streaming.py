@@ -41,14 +41,16 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class StreamedConversation:
     """A conversation and the events that the live path gave for it."""
 
     conversation: Conversation
     events: tuple[AnyEvent, ...]
 
 
-def hear(model: Model, conversation: Conversation, settings: MonitorSettings) -> Heard:
+def stream(
+    model: Model, conversation: Conversation, settings: MonitorSettings
+) -> StreamedConversation:
     """Run a conversation through the live path in blocks of 20 ms."""
     events: list[AnyEvent] = []
     monitor = SessionCore(
@@ -66,10 +68,12 @@ def hear(model: Model, conversation: Conversation, settings: MonitorSettings) ->
         if monitor.push(AudioBlock(start, samples, start / SAMPLE_RATE)):
             monitor.process()
     monitor.finish()
-    return Heard(conversation, tuple(events))
+    return StreamedConversation(conversation, tuple(events))
 
 
-def shown(heard: Heard, model: Model, smoothing: SmootherSettings | None) -> list[Shown]:
+def shown(
+    streamed: StreamedConversation, model: Model, smoothing: SmootherSettings | None
+) -> list[Shown]:
     """The timeline under `smoothing`, or with each window's likeliest label for None.
 
     Every reading labels the speech from the end of the one before it, as segments do. Readings do
@@ -78,7 +82,7 @@ def shown(heard: Heard, model: Model, smoothing: SmootherSettings | None) -> lis
     smoother = smoothing and Smoother(model.labels, model.manifest.priors, smoothing)
     out: list[Shown] = []
     read_until = last = 0
-    for event in heard.events:
+    for event in streamed.events:
         if isinstance(event, SpeechStarted):
             read_until = event.start_ms
         elif isinstance(event, Emotion):
@@ -157,17 +161,17 @@ def judge(timeline: Sequence[Shown], spoken: Sequence[Spoken]) -> tuple[Counts, 
 
 
 def figures_of(
-    heard: Iterable[Heard], model: Model, smoothing: SmootherSettings | None
+    streamed: Iterable[StreamedConversation], model: Model, smoothing: SmootherSettings | None
 ) -> dict[str, float | None]:
     """Error and its parts in percent of speech, changes seen, median delay, flips a minute."""
-    return _figures([(one, smoothing) for one in heard], model)
+    return _figures([(one, smoothing) for one in streamed], model)
 
 
 def _figures(
-    heard: Iterable[tuple[Heard, SmootherSettings | None]], model: Model
+    streamed: Iterable[tuple[StreamedConversation, SmootherSettings | None]], model: Model
 ) -> dict[str, float | None]:
     total, delays = Counts(), list[int]()
-    for one, smoothing in heard:
+    for one, smoothing in streamed:
         counts, seen = judge(shown(one, model, smoothing), one.conversation.spoken)
         total.add(counts)
         delays += seen
@@ -185,11 +189,11 @@ def _figures(
     }
 
 
-def choose(heard: Sequence[Heard], model: Model) -> SmootherSettings:
+def choose(streamed: Sequence[StreamedConversation], model: Model) -> SmootherSettings:
     """The settings of `GRID` with the least diarization error on these conversations."""
 
     def error(settings: SmootherSettings) -> tuple[float, float]:
-        found = figures_of(heard, model, settings)
+        found = figures_of(streamed, model, settings)
         return float(found["diarization_error"] or 0), float(found["flips_a_minute"] or 0)
 
     return min(_grid(), key=error)
@@ -212,23 +216,23 @@ def streaming_figures(
     one is measured on those of the other, both ways, so no speaker is measured with what was
     chosen on them. `chosen` holds both choices, and a third made on all of them.
     """
-    heard = [hear(model, talk, MonitorSettings(vad=vad)) for talk in talks]
+    streamed = [stream(model, talk, MonitorSettings(vad=vad)) for talk in talks]
     test: dict[str, Any] = {
-        "off": figures_of(heard, model, None),
-        "default": figures_of(heard, model, SmootherSettings()),
+        "off": figures_of(streamed, model, None),
+        "default": figures_of(streamed, model, SmootherSettings()),
     }
     chosen: list[dict[str, Any]] = []
     if fixed:
-        test["given"] = figures_of(heard, model, fixed)
+        test["given"] = figures_of(streamed, model, fixed)
     elif len(speakers := sorted({talk.speaker for talk in talks})) > 1:
         even = {speaker: n % 2 == 0 for n, speaker in enumerate(speakers)}
         found = {
-            half: choose([h for h in heard if even[h.conversation.speaker] is not half], model)
+            half: choose([h for h in streamed if even[h.conversation.speaker] is not half], model)
             for half in (True, False)
         }
-        pairs = [(h, found[even[h.conversation.speaker]]) for h in heard]
+        pairs = [(h, found[even[h.conversation.speaker]]) for h in streamed]
         test["chosen on others"] = _figures(pairs, model)
-        everybody = choose(heard, model)
+        everybody = choose(streamed, model)
         chosen = [settings.model_dump() for settings in (*found.values(), everybody)]
     return {
         "what": f"{len(talks)} conversations of {len({t.speaker for t in talks})} speakers, {vad}",

@@ -95,6 +95,6 @@ def _database(url: str, engine: dict[str, Any]) -> BaseStorage:
             # between the two.
             if isinstance(error, IntegrityError | ProgrammingError) and beginner + 1 < BEGINNERS:
                 continue
-            said = str(error).strip().splitlines()[0]
-            raise LivemoodError(f"the study's database cannot be used: {said}") from None
+            reason = str(error).strip().splitlines()[0]
+            raise LivemoodError(f"the study's database cannot be used: {reason}") from None
     raise AssertionError

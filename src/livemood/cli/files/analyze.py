@@ -189,10 +189,10 @@ class _Worker:
             )
         except LivemoodError as error:
             return Result(path, None, str(error))
-        said = str(failure) if failure else None
+        fault = str(failure) if failure else None
         if self.form == TABLE:
-            return Result(path, "", said, tuple(table_rows(timeline, path)))
-        return Result(path, EXPORTS[self.form](timeline), said)
+            return Result(path, "", fault, tuple(table_rows(timeline, path)))
+        return Result(path, EXPORTS[self.form](timeline), fault)
 
 
 _models: dict[tuple[str, str], AnyModel] = {}

@@ -37,7 +37,7 @@ LINE_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class ArchiveOptions:
-    """What the command line says of an archive."""
+    """The options of an archive on the command line."""
 
     shard: str | None = None
     ray: str | None = None

@@ -45,25 +45,26 @@ def enroll(
         raise UsageError(f"{file} has {source.channels} channels: give a file with one voice, mono")
     if file is None:
         typer.echo(f"Speak as you usually do, for {seconds:g} s. Ctrl-C ends.", err=True)
-    heard = 0.0
+    speech_s = 0.0
     session = BackgroundSession(source, loaded, MonitorSettings(), baselines=[baseline])
     with ended_by_signals(session), closing(session.events()) as events:
         read_until = 0
         for event in events:
             if isinstance(event, Emotion):
-                heard += (event.end_ms - max(read_until, event.start_ms)) / 1000
+                speech_s += (event.end_ms - max(read_until, event.start_ms)) / 1000
                 read_until = event.end_ms
-            if heard >= seconds:
+            if speech_s >= seconds:
                 session.stop()
     if session.failure:
         raise session.failure
-    if heard < LEAST_S:
+    if speech_s < LEAST_S:
         raise UsageError(
-            f"only {heard:.1f} s of speech were heard, {LEAST_S:g} s are needed: nothing is written"
+            f"only {speech_s:.1f} s of speech were heard, {LEAST_S:g} s are needed: "
+            "nothing is written"
         )
     baseline.save(out)
     typer.echo(
-        f"{out}: {heard:.0f} s of speech, of which {baseline.seconds:.0f} s count as neutral. "
+        f"{out}: {speech_s:.0f} s of speech, of which {baseline.seconds:.0f} s count as neutral. "
         "It is biometric data: delete it when it is not needed any more.",
         err=True,
     )

@@ -17,7 +17,7 @@ from livemood.sources.rtp import STATIC, RtpSource, read_sdp, split_address
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the options say of the source; without any it is the default microphone."""
+    """The source that the options name; without any it is the default microphone."""
 
     devices: list[str] = field(default_factory=list)
     file: str | None = None

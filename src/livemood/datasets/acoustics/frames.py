@@ -87,5 +87,5 @@ def bandwidth_hz(spectrum: Values) -> float:
     """The highest frequency at which something stands: 70 dB below the loudest band, of 125 Hz."""
     bands = spectrum[:, :256].mean(axis=0).reshape(-1, 4).mean(axis=1)
     level = 10 * np.log10(np.maximum(bands, 1e-20))
-    heard = np.flatnonzero(level > level.max() - 70)
-    return float((heard[-1] + 1) * 4 * RATE / FFT)
+    audible = np.flatnonzero(level > level.max() - 70)
+    return float((audible[-1] + 1) * 4 * RATE / FFT)

@@ -104,18 +104,18 @@ def rhythm(sound: Samples) -> dict[str, float]:
     """
     level = frames.energy_db(sound)
     smooth = np.convolve(level, np.ones(5) / 5, mode="same")
-    heard = level > max(float(np.quantile(level, 0.95)) - PAUSE_DB, frames.SILENT_DB + 1)
-    speech = np.flatnonzero(heard)
+    audible = level > max(float(np.quantile(level, 0.95)) - PAUSE_DB, frames.SILENT_DB + 1)
+    speech = np.flatnonzero(audible)
     seconds = len(sound) / frames.RATE
     if not len(speech):
         nothing = dict.fromkeys(RHYTHM, 0.0)
         return nothing | {"duration_s": seconds, "pause_share": 1.0, "lead_s": seconds}
-    inside = ~heard[speech[0] : speech[-1] + 1]
+    inside = ~audible[speech[0] : speech[-1] + 1]
     pauses = [(b - a) * HOP_S for a, b in pitch.runs(inside) if (b - a) * HOP_S >= PAUSE_S]
     spoken = max(HOP_S, (speech[-1] + 1 - speech[0]) * HOP_S)
     values = (
         seconds,
-        _nuclei(smooth, heard) / spoken,
+        _nuclei(smooth, audible) / spoken,
         len(pauses) / spoken,
         sum(pauses) / spoken,
         float(np.mean(pauses)) if pauses else 0.0,
@@ -125,10 +125,10 @@ def rhythm(sound: Samples) -> dict[str, float]:
     return dict(zip(RHYTHM, map(float, values), strict=True))
 
 
-def _nuclei(smooth: Values, heard: NDArray[np.bool_]) -> int:
+def _nuclei(smooth: Values, audible: NDArray[np.bool_]) -> int:
     count, valley, peak = 0, np.inf, -np.inf
     rising = True
-    for value, speech in zip(smooth, heard, strict=True):
+    for value, speech in zip(smooth, audible, strict=True):
         if rising:
             peak = max(peak, value if speech else -np.inf)
             if value < peak - 2:

@@ -44,11 +44,13 @@ def dawid_skene(votes: Votes, tolerance: float = 1e-9, most: int = 500) -> TrueL
     prior, confusion, number = np.empty(labels), np.empty((0, 0, 0)), 0
     for number in range(1, most + 1):  # noqa: B007 - it is what is told
         prior = truth.mean(axis=0)
-        said = np.zeros((raters, labels, labels))  # what is said, then what is true
+        votes_cast = np.zeros((raters, labels, labels))  # what is said, then what is true
         weighted = truth[votes.item] * votes.weight[:, None]
-        np.add.at(said, (votes.rater, votes.label), weighted)
-        total = said.sum(axis=1, keepdims=True)
-        confusion = np.divide(said, total, out=np.full_like(said, 1 / labels), where=total > 0)
+        np.add.at(votes_cast, (votes.rater, votes.label), weighted)
+        total = votes_cast.sum(axis=1, keepdims=True)
+        confusion = np.divide(
+            votes_cast, total, out=np.full_like(votes_cast, 1 / labels), where=total > 0
+        )
         log = np.log(np.maximum(confusion, LEAST))
         evidence = np.tile(np.log(np.maximum(prior, LEAST)), (len(counts), 1))
         np.add.at(evidence, votes.item, log[votes.rater, votes.label] * votes.weight[:, None])

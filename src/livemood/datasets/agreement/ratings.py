@@ -53,7 +53,7 @@ class Ratings:
     raters: Sequence[str]
     items: Sequence[str]
     known: Sequence[Mapping[str, str]]
-    """What the table says of each item besides its ratings."""
+    """The other columns of each item."""
 
 
 def read_ratings(table: Path, item: str | None = None, rater: str = "rater") -> Ratings:

@@ -1,4 +1,4 @@
-"""What a user says of a dataset that a file does not say itself, and where its sound is."""
+"""Options of a dataset that its file does not state, and where its sound is."""
 
 import csv
 import io

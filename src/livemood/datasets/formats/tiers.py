@@ -74,7 +74,7 @@ def from_tiers(
 
 
 def _text(intervals: Sequence[Interval], start: float, end: float) -> str:
-    """What a tier says of all of a stretch."""
+    """The annotation of a tier that covers a whole stretch."""
     for first, last, text in intervals:
         if first <= start + SAME_S and last >= end - SAME_S:
             return text.strip()

@@ -128,7 +128,7 @@ def _faults(facts: Sequence[Facts]) -> dict[str, list[str]]:
 
 
 def _findings(found: dict[str, Any]) -> list[dict[str, str]]:
-    said: list[dict[str, str]] = []
+    findings: list[dict[str, str]] = []
     for p in found["probes"]:
         if p["leaks"]:
             text = (
@@ -139,23 +139,25 @@ def _findings(found: dict[str, Any]) -> list[dict[str, str]]:
                 text = (
                     text.replace("unseen speakers' ", "") + ": labels are not spread over speakers"
                 )
-            said.append({"kind": "leak", "what": p["what"], "text": text})
+            findings.append({"kind": "leak", "what": p["what"], "text": text})
     for d in found["duplicates"]:
         text = f"the same sound: {', '.join(d['items'][:4])}"
         if len(d["labels"]) > 1:
             text += f", under the labels {', '.join(d['labels'])}"
         if len(d["speakers"]) > 1:
             text += f", of the speakers {', '.join(d['speakers'])}"
-        said.append({"kind": "duplicate", "what": "sound", "text": text})
+        findings.append({"kind": "duplicate", "what": "sound", "text": text})
     for what, names in found["faults"].items():
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             text = f"{len(names)} items are {what}: {', '.join(names[:3])}{more}"
-            said.append({"kind": "fault", "what": what, "text": text})
+            findings.append({"kind": "fault", "what": what, "text": text})
     most, least = max(found["labels"].values()), min(found["labels"].values())
     if most >= UNEVEN * least:
         text = f"labels are uneven: from {least} to {most} items"
-        said.append({"kind": "uneven", "what": "labels", "text": text})
+        findings.append({"kind": "uneven", "what": "labels", "text": text})
     if found["speakers"] < 2:
-        said.append({"kind": "speakers", "what": "speakers", "text": "there is only one speaker"})
-    return said
+        findings.append(
+            {"kind": "speakers", "what": "speakers", "text": "there is only one speaker"}
+        )
+    return findings

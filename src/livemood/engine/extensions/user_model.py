@@ -31,7 +31,7 @@ class EmotionModel(Protocol):
                 excited = min(1.0, 10 * float(np.sqrt(np.mean(samples**2))))
                 return [1 - excited, excited]
 
-        for event in livemood.listen("call.wav", model=Loudness()):
+        for event in livemood.listen("call.wav", speed=None, model=Loudness()):
             print(event)
 
     Optional attributes: `name` and `version` (text), `shortest_s` and `longest_s` (seconds of
@@ -65,6 +65,9 @@ class StreamingEmotionModel(Protocol):
                     state["energy"] = 0.8 * state["energy"] + 0.2 * float(np.mean(sound**2))
                 excited = np.minimum(1.0, [100 * s["energy"] for s in states])
                 return np.stack([1 - excited, excited], axis=1)
+
+        for event in livemood.listen("call.wav", speed=None, model=Recurrent()):
+            print(event)
 
     The optional attributes are those of `EmotionModel`.
     """
@@ -133,7 +136,7 @@ def reader_of(model: AnyModel | WindowReader) -> WindowReader:
 class _State:
     inner: Any = None
     """The model's own; none before the first window of a speech."""
-    heard: int = 0
+    read_until: int = 0
     """The sample after the last one that it has had."""
     last: Reading | None = None
     """How the window read last sounds."""
@@ -178,7 +181,7 @@ class _UserReader:
 
     @property
     def info(self) -> ModelInfo:
-        """What `session.started` says of the model."""
+        """The model as `session.started` describes it."""
         return ModelInfo(
             name=self.name,
             version=self._version,
@@ -204,7 +207,7 @@ class _UserReader:
     def forget(self, state: _State) -> None:
         """Another speech begins."""
         state.inner = state.last = None
-        state.heard = 0
+        state.read_until = 0
 
     def batch_of(self, _: _Request) -> int:
         """How many windows are read together, at most."""
@@ -257,17 +260,17 @@ class _StepReader(_UserReader):
 
     def request(self, state: _State, window: Span, read: ReadSound) -> _Request:
         """The sound since the last window; all of it where some in between was left out."""
-        if state.inner is None or not window.start <= state.heard <= window.end:
+        if state.inner is None or not window.start <= state.read_until <= window.end:
             self.forget(state)
             sound = read(window)
             state.inner = self._model.new_state()
         else:
             try:
-                sound = read(Span(state.heard, window.end))
+                sound = read(Span(state.read_until, window.end))
             except Exception:
                 self.forget(state)
                 raise
-        state.heard = window.end
+        state.read_until = window.end
         return _Request(state, sound)
 
     def read(self, requests: Sequence[_Request]) -> list[Reading]:

@@ -174,9 +174,9 @@ class LogMel:
         )
         filters = []
         for bands in (slice(0, 5 * s.mels // 8), slice(5 * s.mels // 8, s.mels)):
-            heard = np.flatnonzero(triangles[:, bands].any(axis=1))
-            if len(heard):
-                bins = slice(int(heard[0]), int(heard[-1]) + 1)
+            covered = np.flatnonzero(triangles[:, bands].any(axis=1))
+            if len(covered):
+                bins = slice(int(covered[0]), int(covered[-1]) + 1)
                 filters.append((bins, bands, np.ascontiguousarray(triangles[bins, bands])))
         return filters
 

@@ -1,4 +1,4 @@
-"""A streaming network on ONNX Runtime: new log-mel frames and a state in, what steps say out."""
+"""A streaming network on ONNX Runtime: new log-mel frames and a state in, step outputs out."""
 
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -28,7 +28,7 @@ _NAMES: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxNetwork:
-    """One ONNX file that says of each new step how it sounds and how much that counts.
+    """One ONNX file that gives the output and the weight of each new step.
 
     It goes on from a streaming state, whose parts `interface` lists. A window is read by what all
     of its steps say. A window without earlier steps is the same call with a fresh state.

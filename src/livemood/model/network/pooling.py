@@ -1,4 +1,4 @@
-"""From what steps say to the logits of a window."""
+"""From the outputs of steps to the logits of a window."""
 
 import base64
 import math
@@ -44,7 +44,7 @@ def weights_of(scores: Float32) -> Float32:
 
 
 def weighted_mean(votes: Float32, weights: Float32) -> Float32:
-    """The mean (windows, width) of what steps say (windows, steps, width), by their weights."""
+    """The weighted mean (windows, width) of step outputs (windows, steps, width)."""
     heavy, total = weights[:, np.newaxis], np.add.reduce(weights, axis=1, keepdims=True)
     mean: Float32 = np.matmul(heavy, votes)[:, 0]
     mean /= total
@@ -91,7 +91,7 @@ def speakers_of(written: dict[str, str], width: int, path: Path) -> Speakers | N
         return None
     values = _array(written[BASELINE], 2, path)
     if values.shape[1] != 2 * width or not (values[1] > 0).all():
-        raise ModelError(f"{path} is damaged: what it says of training speakers does not fit")
+        raise ModelError(f"{path} is damaged: its statistics of training speakers do not fit")
     return Speakers(values[0], values[1])
 
 

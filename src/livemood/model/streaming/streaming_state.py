@@ -75,7 +75,7 @@ class StreamingState:
         self.fresh = True
         """Whether the next step begins afresh: nothing is known of those before it."""
         self.votes = np.zeros((slots, interface.width), np.float32)
-        """What each step says of how it sounds."""
+        """The output of each step."""
         self.weights = np.zeros(slots, np.float32)
         """How much each counts; 0 for slots that are not part of the window."""
         self.not_speech = np.zeros(slots, np.float32)

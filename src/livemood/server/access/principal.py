@@ -39,7 +39,7 @@ class Principal:
 
     @property
     def id(self) -> str:
-        """What says of a session who created it."""
+        """How a session records who created it."""
         return "local" if self.token is None else f"token:{self.token}"
 
     def require(self, *scopes: Scope, session: str | None = None) -> None:

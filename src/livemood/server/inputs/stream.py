@@ -51,7 +51,7 @@ class Start(BaseModel):
 
     @property
     def about(self) -> dict[str, object]:
-        """What it says of the session."""
+        """The session that it describes."""
         return self.model_dump(
             exclude={"type", "rate", "encoding", "channels"}, exclude_defaults=True
         )
@@ -105,7 +105,7 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
                     _session, sessions, principal, session, start
                 )
                 live, opened = await sessions.pools.admission.run(
-                    _start, sessions, record.id, start, rate
+                    _start, sessions, record.id, start, rate, principal if session is None else None
                 )
                 taker = Taker(live, sessions, decode)
                 await _both_ways(socket, sessions, opened, live, taker)
@@ -143,8 +143,9 @@ def _session(sessions: Sessions, by: Principal, session: str | None, start: Star
 
 
 def _start(
-    sessions: Sessions, session: str, start: Start, rate: int
+    sessions: Sessions, session: str, start: Start, rate: int, created_by: Principal | None
 ) -> tuple[LiveSession, OpenSession]:
+    """The session's sound begins; `created_by` says who created it by this stream itself."""
     opened = sessions.open(session)
     try:
         live = sessions.start(
@@ -154,7 +155,9 @@ def _start(
             channels=start.channels,
         )
     except Refused as refused:
-        if opened is not None and refused.code != "already_started":
+        if created_by is not None:
+            sessions.withdraw(session, created_by)
+        elif opened is not None and refused.code != "already_started":
             sessions.finish(opened, "interrupted")
         raise
     assert opened is not None  # noqa: S101 - it was waiting, or could not have been started
@@ -179,19 +182,20 @@ class Taker:
             now = time.monotonic()
             self._packets.inc()
             samples = self._decode(message)
-            self._live.push(AudioBlock(self._at, samples, now))
+            cancelled = bool(getattr(self._decode, "cancels", False))
+            self._live.push(AudioBlock(self._at, samples, now, cancelled=cancelled))
             self._at += len(samples)
             return
-        said = self._said(message)
-        if said is None:
+        control = self._control(message)
+        if control is None:
             self._unknown.inc()
             self._live.spend(self.NOTE_S, time.monotonic())
-        elif isinstance(said, End):
+        elif isinstance(control, End):
             self._live.finish()
         elif self._live.spend(self.NOTE_S, time.monotonic()):
-            self._live.mark(said.note)
+            self._live.mark(control.note)
 
-    def _said(self, message: str) -> Mark | End | None:
+    def _control(self, message: str) -> Mark | End | None:
         """What a message says; none if its type is not known. Raises `Refused` for no JSON."""
         kind = _checked(lambda: KIND.validate_json(message)).type
         if kind == "start":

@@ -100,7 +100,7 @@ def parse(text: str) -> Message:
 
 
 def spec_of(parameters: dict[str, str]) -> SessionSpec:
-    """What custom parameters say of the session that is to be created. Raises `Refused`.
+    """The session that custom parameters describe. Raises `Refused`.
 
     Participants are given as names with commas between them.
     """

@@ -157,10 +157,10 @@ def _open(
         by.require_own(session, record.created_by)
         if record.kind != "twilio":
             raise Refused("wrong_kind", f"the session is one of kind {record.kind}", 409)
-        if said := sorted(parameters.keys() & OF_SESSION):
+        if given := sorted(parameters.keys() & OF_SESSION):
             raise Refused(
                 "bad_request",
-                f"{', '.join(said)}: what the session is for was said when it was created",
+                f"{', '.join(given)}: what the session is for was said when it was created",
                 422,
             )
         sessions.adopt(session)
@@ -169,8 +169,8 @@ def _open(
             record.id, source="twilio", sample_rate=RATE, channels=tracks.channels
         )
     except Refused:
-        if session is None and (opened := sessions.open(record.id)) is not None:
-            sessions.finish(opened, "interrupted")
+        if session is None:
+            sessions.withdraw(record.id, by)
         raise
 
 

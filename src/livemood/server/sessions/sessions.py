@@ -17,7 +17,7 @@ from livemood.server.sessions.flow import Flow
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.pools import Pools
-from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec
+from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, begun_fields
 from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Marker, utc_now
 
@@ -158,7 +158,7 @@ class Sessions:
             promised = self.admission.promised(session_id, time.monotonic())
             if channels > promised or self._stopping:
                 self._check_room(channels - promised)
-            opened.record = _begun(waiting, source, channels)
+            opened.record = waiting.model_copy(update=begun_fields(source, channels))
             try:
                 opened.live = self._flow.listen(opened, sample_rate, self._forget)
             except BaseException:
@@ -181,7 +181,7 @@ class Sessions:
             waiting = opened.record
             if waiting.state != "waiting" or self._stopping:
                 raise not_live()
-            opened.record = _begun(waiting, source, channels)
+            opened.record = waiting.model_copy(update=begun_fields(source, channels))
             self.peers.began(opened.record.id, channels)
             self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
 
@@ -240,7 +240,7 @@ class Sessions:
     def record(self, session_id: str) -> SessionRecord:
         """What is known of a session. Raises `Refused` if there is no such one."""
         opened = self.open(session_id)
-        record = opened.record if opened else self.storage.sessions.get(session_id)
+        record = opened.now if opened else self.storage.sessions.get(session_id)
         if record is None:
             raise not_found()
         return record
@@ -293,6 +293,12 @@ class Sessions:
         elif opened.stop_reading is not None:
             opened.stop_reading()
 
+    def withdraw(self, session_id: str, by: Principal) -> None:
+        """Leave nothing of an unused session: the request that created it was refused after all."""
+        if (opened := self.open(session_id)) is not None:
+            self.finish(opened, "interrupted")
+        self.storage.delete([session_id], by.name, "withdraw")
+
     def delete(self, session_id: str, by: Principal) -> None:
         """Leave nothing of a session; one that runs is ended first."""
         self.record(session_id)
@@ -331,9 +337,3 @@ class Sessions:
         deadline = time.monotonic() + self.END_S
         for session in opened:
             session.settled.wait(max(0.0, deadline - time.monotonic()))
-
-
-def _begun(waiting: SessionRecord, source: str, channels: int) -> SessionRecord:
-    """The record of a session whose sound begins."""
-    began = {"state": "live", "source": source, "channels": channels, "started": utc_now()}
-    return waiting.model_copy(update=began | {"labels": (None,) * channels})

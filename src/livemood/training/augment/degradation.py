@@ -49,8 +49,8 @@ def coded(sound: Samples, rate: int, codec: str, bit_rate: int = 16000) -> Sampl
         frame.sample_rate, frame.pts = inner, at
         for packet in write.encode(frame):
             out += [_floats(decoded) for decoded in read.decode(packet)]
-    heard = np.concatenate(out)[lead : lead + len(packed)]
-    return fitted(resample(heard, inner, rate), len(sound))
+    whole = np.concatenate(out)[lead : lead + len(packed)]
+    return fitted(resample(whole, inner, rate), len(sound))
 
 
 def with_losses(

@@ -12,7 +12,7 @@ from livemood.audio.resample import resample
 from livemood.errors import UsageError
 
 UNLABELLED = "(unlabelled)"
-"""Label of clips that have none: they are learnt from by what teachers say of them."""
+"""Label of clips that have none: training uses the predictions of teachers for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,12 +81,12 @@ def read_manifest(
 
 def _rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row under its name, as cells by column."""
-    said = False
+    warned = False
     for row, cells in table_rows(table, NEEDED, {"emotion": "label"}):
         unknown = set(cells) - {*NEEDED, *TEXTS, *NUMBERS, *UNUSED}
-        if unknown and not said:
+        if unknown and not warned:
             log.warning("%s: columns not used: %s", table, ", ".join(sorted(unknown)))
-        said = True
+        warned = True
         yield row, cells
 
 

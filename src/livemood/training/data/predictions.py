@@ -49,7 +49,7 @@ def write_soft_labels(
 
 
 def read_soft_labels(path: Path, clips: Sequence[Clip], labels: Sequence[str]) -> Probs:
-    """What a table of predictions says of clips, (clips, labels); zero where it says nothing.
+    """Predictions for clips from a table, (clips, labels); zero where it has none.
 
     Raises `UsageError` if it has other labels, or says nothing of any clip.
     """

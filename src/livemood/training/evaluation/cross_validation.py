@@ -41,8 +41,8 @@ def crossvalidation_figures(
             others = [fold for i, fold in enumerate(folds) if i != index]
             t = 1.0
             if others:
-                said = (np.concatenate(part) for part in zip(*others, strict=True))
-                t = fit_temperature(*said)
+                apart = (np.concatenate(part) for part in zip(*others, strict=True))
+                t = fit_temperature(*apart)
             temperatures.append(round(t, 3))
             before.append(calibration_error(truth, probabilities))
             after.append(calibration_error(truth, tempered(probabilities, t)))

@@ -84,8 +84,8 @@ class _StreamingBlock(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         # Scores of kept and new keys are joined, not the keys: that spares copying what is kept.
         scores = torch.cat((q @ keys.transpose(2, 3) + mask, q @ k.transpose(2, 3)), 3).softmax(3)
-        heard = scores[..., :KEPT] @ values + scores[..., KEPT:] @ v
-        x = x + self.out(heard.transpose(1, 2).reshape(batch, steps, width))
+        attended = scores[..., :KEPT] @ values + scores[..., KEPT:] @ v
+        x = x + self.out(attended.transpose(1, 2).reshape(batch, steps, width))
         return x + self.down(functional.gelu(self.up(self.mlp_ln(x)))), k, v
 
 
@@ -142,9 +142,9 @@ class Streaming(nn.Module):
         steps = torch.cat(found, 2).view(x.shape[0], VOTES, BLOCK_STEPS // VOTES, -1).mean(2)
         projected = self.project(steps)
         states, last = self._recur(projected, state)
-        said = torch.cat((projected, states), 2)
-        scores, no_speech = self.score(said)[..., 0].T, self.speech(said)[..., 0].T
-        return said.transpose(0, 1), scores, no_speech, last, *new
+        outputs = torch.cat((projected, states), 2)
+        scores, no_speech = self.score(outputs)[..., 0].T, self.speech(outputs)[..., 0].T
+        return outputs.transpose(0, 1), scores, no_speech, last, *new
 
     def _recur(self, projected: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """The GRU as plain products: what exporters write for one has been wrong before."""
@@ -293,7 +293,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime 
 
 
 def _difference(model: StreamingEncoderModel, path: Path, blocks: int, first: int) -> float:
-    """The largest difference of what steps say, alone and beside another stream."""
+    """The largest difference of step outputs, alone and beside another stream."""
     generator = torch.Generator().manual_seed(blocks)
     mels = model.encoder.stack.mels
     features = torch.randn(2, BLOCK_FRAMES * blocks + 3, mels, generator=generator)

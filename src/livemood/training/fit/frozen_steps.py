@@ -67,8 +67,8 @@ class FrozenSteps:
             sound = self._change(sound, seed)
         features = self.features(trimmed(sound, longest_s=LONGEST_S))
         first = int(np.random.default_rng(seed).integers(TURN_BLOCKS)) if copy else 0
-        said = self._encoder(torch.from_numpy(features)[None], first)
-        out: NDArray[np.float16] = said[0].half().numpy()
+        outputs = self._encoder(torch.from_numpy(features)[None], first)
+        out: NDArray[np.float16] = outputs[0].half().numpy()
         return out
 
     def speech(self, clip: Clip) -> Samples:

@@ -133,31 +133,32 @@ class VoiceTrainer(Trainer):
         """Cross entropy over all labels and over those of each example's corpus, and logits."""
         del task
         given = cast(StepBatch, batch)
-        said, present, targets = self._said(given.features), given.present, given.targets
+        outputs, present, targets = self._step_outputs(given.features), given.present, given.targets
         allowed, shift = cast(Tensor, given.label_mask), self._shift(given.clips)
         if self._mixup:
             share = float(self._rng.beta(self._mixup, self._mixup))
-            share, other = max(share, 1 - share), torch.from_numpy(self._rng.permutation(len(said)))
+            share = max(share, 1 - share)
+            other = torch.from_numpy(self._rng.permutation(len(outputs)))
             both = (present & present[other]).unsqueeze(2)
-            said = torch.where(both, share * said + (1 - share) * said[other], said)
+            outputs = torch.where(both, share * outputs + (1 - share) * outputs[other], outputs)
             targets = share * targets + (1 - share) * targets[other]
             shift = share * shift + (1 - share) * shift[other]
             allowed = allowed.maximum(allowed[other])
-        logits = self.network.logits(self.network.pool(said, present), shift)
+        logits = self.network.logits(self.network.pool(outputs, present), shift)
         masked = logits.masked_fill(allowed == 0, -30.0)
         everywhere, inside = (-(targets * x.log_softmax(1)).sum(1) for x in (logits, masked))
         weight = self.fit.masked_label_weight
         return (weight * everywhere + (1 - weight) * inside).mean(), logits
 
-    def _said(self, steps: Tensor) -> Tensor:
-        """What steps say; speech lasts longer than a window, so some go on from another's end."""
+    def _step_outputs(self, steps: Tensor) -> Tensor:
+        """Outputs of the steps. Speech outlasts a window, so some go on from another's end."""
         state = torch.zeros(len(steps), self.network.units)
         if self._last is not None and len(self._last) == len(steps):
             carry = torch.from_numpy(self._rng.random((len(steps), 1)) < STATE_CARRYOVER)
             state = torch.where(carry, self._last.roll(1, 0), state)
-        said, last = self.network.steps(steps, state)
+        outputs, last = self.network.steps(steps, state)
         self._last = last.detach()
-        return said
+        return outputs
 
     def _shift(self, clips: Tensor) -> Tensor:
         """What is taken from the statistics of clips: baselines, and differences of voices."""
@@ -180,10 +181,10 @@ class VoiceTrainer(Trainer):
         every = torch.arange(len(clips))
         statistics = statistics_of(head, self.data.validation_steps, every, self._longest)
         with torch.no_grad():
-            said = head.logits(statistics).softmax(1).double().numpy()
+            probabilities = head.logits(statistics).softmax(1).double().numpy()
         truth = np.array([self.labels.index(clip.label) for clip in clips])
         corpora = np.array([clip.corpus for clip in clips])
-        found = [uar(confusion_matrix(truth[h], said[h])) for h in _rows(corpora)]
+        found = [uar(confusion_matrix(truth[h], probabilities[h])) for h in _rows(corpora)]
         return 100 * float(np.mean(found))
 
     def train(self) -> VoiceHead:
@@ -245,7 +246,7 @@ def _standardise(head: VoiceHead, steps: StepSet) -> None:
 def learn_not_speech(
     head: VoiceHead, speech: Tensor, sounds: Tensor, *, decay: float = 1e-3
 ) -> None:
-    """Fit what says "no speech" on the mean of what steps say of clips (clips, pooled).
+    """Fit the not-speech output on the mean step outputs of clips (clips, pooled).
 
     A logistic regression, in which both kinds count the same.
     """
@@ -259,8 +260,8 @@ def learn_not_speech(
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        said = layer((every - mean) / scale)[:, 0]
-        lost = nn.functional.binary_cross_entropy_with_logits(said, truth, reduction="none")
+        logits = layer((every - mean) / scale)[:, 0]
+        lost = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         total: Tensor = (weights * lost).sum() + decay * layer.weight.square().sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
@@ -283,11 +284,11 @@ def teach_not_speech(head: VoiceHead, speech: StepSet, sounds: StepSet, longest:
 
 @torch.no_grad()
 def means_of(head: VoiceHead, steps: StepSet, clips: Tensor, longest: int) -> Tensor:
-    """The mean (clips, pooled) of what the first `longest` steps of clips say."""
+    """The mean output (clips, pooled) of the first `longest` steps of clips."""
     head.eval()
     found = []
     for part in torch.split(clips, CHUNK):
         x, present = steps.cut(part, longest)
-        said = head.steps(x)[0] * present[..., None]
-        found.append(said.sum(1) / present.sum(1, keepdim=True))
+        outputs = head.steps(x)[0] * present[..., None]
+        found.append(outputs.sum(1) / present.sum(1, keepdim=True))
     return torch.cat(found)

@@ -43,7 +43,7 @@ class VoicePool:
     def refresh(self, statistics: Tensor, neutral: Tensor, *heads: VoiceHead) -> None:
         """Take the statistics (picked, values) of the picked clips and their P(neutral).
 
-        What they say of training speakers is written into the heads.
+        The statistics of training speakers are written into the heads.
         """
         least = self._bounds.least_weight
         self._statistics = statistics

@@ -17,7 +17,7 @@ class EmotionNetwork(nn.Module, ABC):
     kept_frames: int
     """Of those, how many at its beginning need not be seen again right after the step before."""
     section: NetworkSection
-    """What the recipe says of it."""
+    """Its section of the recipe."""
     encoder: nn.Module
     """Frames to steps (batch, steps, width)."""
     head: nn.Module

@@ -56,8 +56,8 @@ class StreamingEncoder(nn.Module):
         """(batch, 24 n + 3 frames, mels) to (batch, 3 n steps, width), from block `first` on."""
         x = self.stack.stem(features, first % TURN_BLOCKS * BLOCK_STEPS)
         mask = block_causal(x.shape[1], first % TURN_BLOCKS).to(x.device)
-        said = torch.cat(self.stack.through(x, mask), 2)
-        return said.view(len(said), -1, BLOCK_STEPS // VOTES, self.width).mean(2)
+        outputs = torch.cat(self.stack.through(x, mask), 2)
+        return outputs.view(len(outputs), -1, BLOCK_STEPS // VOTES, self.width).mean(2)
 
 
 def pretrained_encoder(folder: Path, blocks: int) -> StreamingEncoder:
@@ -76,8 +76,8 @@ def pretrained_encoder(folder: Path, blocks: int) -> StreamingEncoder:
 class VoiceHead(nn.Module):
     """A projection, a GRU, statistics pooling by attention, and a layer that gives logits.
 
-    What is pooled is what a step says (projection and GRU side by side); its statistics, less a
-    baseline, are put on one scale and read. `speech` says of each step how likely it is no speech.
+    What is pooled is the output of a step (projection and GRU side by side). Its statistics, less a
+    baseline, are scaled and classified. `speech` gives for each step how likely it is no speech.
     """
 
     def __init__(
@@ -114,12 +114,12 @@ class VoiceHead(nn.Module):
         states, last = self.gru(projected, None if state is None else state[None].contiguous())
         return torch.cat((projected, states), 2), last[0]
 
-    def pool(self, said: Tensor, present: Tensor) -> Tensor:
+    def pool(self, outputs: Tensor, present: Tensor) -> Tensor:
         """Mean and deviation (batch, 2 x pooled) over the steps that are present."""
-        scores = self.score(said)[..., 0].clamp(-40, 40).masked_fill(~present, -1e9)
+        scores = self.score(outputs)[..., 0].clamp(-40, 40).masked_fill(~present, -1e9)
         weights = scores.softmax(1).unsqueeze(2)
-        mean = (weights * said).sum(1)
-        variance = (weights * (said - mean.unsqueeze(1)).square()).sum(1)
+        mean = (weights * outputs).sum(1)
+        variance = (weights * (outputs - mean.unsqueeze(1)).square()).sum(1)
         return torch.cat((mean, (variance + float(LEAST_VARIANCE)).sqrt()), 1)
 
     def logits(self, statistics: Tensor, shift: Tensor | None = None) -> Tensor:
@@ -150,6 +150,6 @@ class StreamingEncoderModel(nn.Module):
 
     def forward(self, features: Tensor, first: int = 0) -> Tensor:
         """Logits (batch, labels) of whole windows (batch, 24 n + 3 frames, mels), no baseline."""
-        said, _ = self.head.steps(self.encoder(features, first))
-        present = torch.ones(said.shape[:2], dtype=torch.bool, device=said.device)
-        return self.head.logits(self.head.pool(said, present))
+        outputs, _ = self.head.steps(self.encoder(features, first))
+        present = torch.ones(outputs.shape[:2], dtype=torch.bool, device=outputs.device)
+        return self.head.logits(self.head.pool(outputs, present))

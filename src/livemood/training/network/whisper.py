@@ -23,8 +23,8 @@ class Attention(nn.Module):
         """`x` (batch, steps, width); `mask` (steps, steps) is true where a step may look."""
         layers = (self.query, self.key, self.value)
         q, k, v = (layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in layers)
-        heard = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        out: Tensor = self.out(heard.transpose(1, 2).flatten(2))
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return out
 
 

@@ -29,11 +29,11 @@ def finetune_folds(
 ) -> dict[str, Any] | None:
     """Finetune the encoder once for each fold, without its speakers; figures on them, in percent.
 
-    Each fold's folder has `soft_labels.csv`, for `distill.soft_labels`: the mean of what is said of
-    all copies of each clip of the other speakers, and what is said of each clip of
-    `distill.unlabelled` corpora as it was recorded. `out/soft_labels.csv` has what is said of each
-    clip, as it was recorded, by the encoder that was finetuned without its speaker. Speakers that
-    the recipe holds out take no part. With `only` the folds of these names are finetuned and
+    Each fold's folder has `soft_labels.csv`, for `distill.soft_labels`: for each clip of
+    the other speakers the mean prediction over its copies, and for each clip of the
+    `distill.unlabelled` corpora the prediction for it as it was recorded. `out/soft_labels.csv` has
+    the prediction for each clip by the encoder that was finetuned without its speaker. Speakers
+    that the recipe holds out take no part. With `only` the folds of these names are finetuned and
     nothing is measured yet. `{fold}` in the recipe and in the folder of encoders is the name of the
     fold. Raises `UsageError` for a recipe that does not say what is to be finetuned.
     """
@@ -105,7 +105,7 @@ def _check(recipe: Recipe) -> None:
 def _finetuned(
     recipe: Recipe, data: Dataset, workspace: Workspace, run: Path, report: Report | None
 ) -> tuple[Truth, Probs]:
-    """Finetune on `data`, going on from what is in `run`; what is said of its test clips."""
+    """Finetune on `data`, going on from what is in `run`; predictions for its test clips."""
     begin_run(run, recipe.model_dump_json(indent=2), workspace.torch_device())
     data.check_sounds(workspace.cache, recipe.features.sample_rate)
     sections = (recipe.features, recipe.network, recipe.augment, recipe.fit)

@@ -31,7 +31,7 @@ def build_streaming_encoder(
 ) -> dict[str, Path]:
     """Train on `data`, export, quantize; the folders of the float32 and the int8 model.
 
-    The encoder stays as it was pretrained: what it says of clips and copies is computed once. Only
+    The encoder stays as it was pretrained: its outputs for clips and copies are computed once. Only
     the head learns, in minutes on a processor. Raises `UsageError` or `ModelError` before anything
     is trained, if weights are missing.
     """

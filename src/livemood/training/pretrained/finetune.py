@@ -37,10 +37,10 @@ class Finetuning:
 def finetune(
     what: Finetuning, data: Dataset, workspace: Workspace, run: Path, report: Report | None = None
 ) -> tuple[Truth, Probs]:
-    """Finetune on `data`, going on from what is in `run`; what is said of its test clips.
+    """Finetune on `data`, going on from what is in `run`; predictions for its test clips.
 
-    Leaves `soft_labels.csv` in `run`: of each clip to train on the mean over its copies, of each
-    unlabelled one what is said of it as it was recorded. Raises `UsageError` if the encoder was
+    Leaves `soft_labels.csv` in `run`: for each training clip the mean over its copies, for each
+    unlabelled clip the prediction for it as it was recorded. Raises `UsageError` if the encoder was
     trained on one of the speakers that are tested.
     """
     name = str(what.network.pretrained)

@@ -117,8 +117,8 @@ def probe(rows: NDArray[np.float32], clips: Sequence[Clip], folds: Sequence[Fold
     scores = []
     for fold in folds:
         test = np.isin(speakers, fold.speakers)
-        said = _probe(rows[~test], labels[~test]).predict(rows[test])
-        recalls = [(said[labels[test] == x] == x).mean() for x in np.unique(labels[test])]
+        predicted = _probe(rows[~test], labels[~test]).predict(rows[test])
+        recalls = [(predicted[labels[test] == x] == x).mean() for x in np.unique(labels[test])]
         scores.append(100 * float(np.mean(recalls)))
     return scores
 
@@ -145,8 +145,8 @@ def probe_soft_labels(
         for of_encoder in rows:
             model = _probe(of_encoder[~test], own[~test])
             columns = np.array([labels.index(str(label)) for label in model.classes_])
-            said = model.predict_proba(of_encoder[test])
-            out[np.flatnonzero(test)[:, None], columns] += said / len(rows)
+            probabilities = model.predict_proba(of_encoder[test])
+            out[np.flatnonzero(test)[:, None], columns] += probabilities / len(rows)
     return out
 
 

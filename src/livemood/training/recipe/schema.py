@@ -91,7 +91,7 @@ class Recipe(Section):
     licence: str = "CC BY-NC-SA 4.0"
     """Terms of the model: those of the corpora that livemood's recipes use allow no commerce."""
     limits: str = ""
-    """What the model's card says of its limits, in Markdown."""
+    """The model card's text about its limits, in Markdown."""
 
     @property
     def dataset(self) -> DatasetSpec:

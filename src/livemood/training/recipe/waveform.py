@@ -1,4 +1,4 @@
-"""Augmentation of the waveform: which changes there are, and what a recipe says of them."""
+"""Augmentation of the waveform: which changes there are, and their settings in a recipe."""
 
 from typing import Final, Self
 

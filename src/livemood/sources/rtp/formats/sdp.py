@@ -11,7 +11,7 @@ LONGEST = 65_536
 
 
 def read_sdp(path: Path) -> PayloadTypes:
-    """What the file says of the audio it describes.
+    """The audio that the file describes.
 
     Raises `UsageError` if it cannot be read, or if it describes no audio that can be decoded.
     """
