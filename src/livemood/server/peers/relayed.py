@@ -17,7 +17,6 @@ NOT_PASSED: Final = frozenset(
         b"content-length",
         b"expect",
         b"keep-alive",
-        b"te",
         b"transfer-encoding",
         b"upgrade",
         SECRET.encode(),

@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from livemood.engine import Hub, MonitorSettings
-from livemood.server.access.policy import Policy
 from livemood.server.access.principal import Principal
 from livemood.server.peers.interface import Entry, Peers
 from livemood.server.refused import Refused, busy, not_found, not_live, token_gone
@@ -20,6 +20,9 @@ from livemood.server.sessions.pools import Pools
 from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, begun_fields
 from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Marker, utc_now
+
+if TYPE_CHECKING:
+    from livemood.server.access.policy import Policy
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class Sessions:
         self,
         hub: Hub,
         storage: Storage,
-        policy: Policy,
+        policy: "Policy",
         settings: MonitorSettings,
         limits: Limits,
         admission: Admission,
@@ -106,8 +109,7 @@ class Sessions:
         with self._lock:
             self._check_room(0 if recording else parties)
             entry = Entry(record.id, by.id, spec.kind, parties)
-            held = list(self._holdings())
-            check = self.limits.check
+            held, check = list(self._holdings()), self.limits.check
             self.peers.enter(entry, lambda others: check((*held, *others), by.id, parties))
             opened = self._open[record.id] = OpenSession(record, parties)
             if not recording:  # read by another process, when there is time
@@ -264,8 +266,7 @@ class Sessions:
 
     def _running(self, session_id: str) -> OpenSession:
         self.record(session_id)
-        opened = self.open(session_id)
-        if opened is None:
+        if (opened := self.open(session_id)) is None:
             raise not_live()
         return opened
 
@@ -294,7 +295,7 @@ class Sessions:
             opened.stop_reading()
 
     def withdraw(self, session_id: str, by: Principal) -> None:
-        """Leave nothing of an unused session: the request that created it was refused after all."""
+        """Leave nothing of an unused session: the request that created it was refused."""
         if (opened := self.open(session_id)) is not None:
             self.finish(opened, "interrupted")
         self.storage.delete([session_id], by.name, "withdraw")
@@ -302,8 +303,7 @@ class Sessions:
     def delete(self, session_id: str, by: Principal) -> None:
         """Leave nothing of a session; one that runs is ended first."""
         self.record(session_id)
-        opened = self.open(session_id)
-        if opened is not None:
+        if (opened := self.open(session_id)) is not None:
             self.finish(opened, "interrupted")
             if not opened.settled.wait(self.END_S):
                 raise Refused("busy", "the session does not end: try again", 503, 5)

@@ -26,8 +26,9 @@ from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.web import open_socket
 from livemood.server.workers import worker
 from livemood.server.workers.aftermath import Aftermath
+from livemood.server.workers.place import Work
 from livemood.server.workers.ports import share_of
-from livemood.server.workers.worker import READY, REGISTRY, Work
+from livemood.server.workers.worker import READY, REGISTRY
 
 log = logging.getLogger(__name__)
 
