@@ -178,7 +178,8 @@ class Taker:
             now = time.monotonic()
             self._packets.inc()
             samples = self._decode(message)
-            self._live.push(AudioBlock(self._at, samples, now))
+            cancelled = bool(getattr(self._decode, "cancels", False))
+            self._live.push(AudioBlock(self._at, samples, now, cancelled=cancelled))
             self._at += len(samples)
             return
         control = self._control(message)

@@ -6,6 +6,7 @@ from livemood.timeline.events import (
     AnyEvent,
     Emotion,
     Gap,
+    Level,
     Load,
     SessionEnded,
     SpeechEnded,
@@ -36,6 +37,13 @@ class EventMetrics:
         self._gap_seconds = Counter(
             "livemood_gap_seconds", "Seconds of lost sound.", ["cause"], registry=r
         )
+        self._levels = Counter(
+            "livemood_level_problems",
+            "Times that the level of a channel was said to be wrong: quiet, clipped, dead.",
+            ["problem"],
+            registry=r,
+        )
+        self._wrong: dict[Place, frozenset[str]] = {}
         latency = Histogram(
             "livemood_latency_seconds",
             "From the capture of a window's last sample to its event.",
@@ -60,6 +68,8 @@ class EventMetrics:
         elif isinstance(event, Gap):
             self._gaps.labels(event.cause).inc()
             self._gap_seconds.labels(event.cause).inc((event.end_ms - event.start_ms) / 1000)
+        elif isinstance(event, Level):
+            self._level((event.session, event.channel), frozenset(event.problems))
         elif isinstance(event, Load):
             self._load((event.session, event.channel), event.superseded, event.behind)
         elif isinstance(event, SpeechStarted):
@@ -71,6 +81,12 @@ class EventMetrics:
                 place = (event.session, summary.channel)
                 self._load(place, summary.superseded, behind=False)
                 self._given_up.pop(place, None)
+                self._wrong.pop(place, None)
+
+    def _level(self, place: Place, problems: frozenset[str]) -> None:
+        for problem in problems - self._wrong.get(place, frozenset()):
+            self._levels.labels(problem).inc()
+        self._wrong[place] = problems
 
     def _load(self, place: Place, superseded: int, behind: bool) -> None:
         self._superseded.inc(max(0, superseded - self._given_up.get(place, 0)))
