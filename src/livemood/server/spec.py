@@ -71,6 +71,7 @@ class SessionRecord(BaseModel):
     """When its sound began."""
     ended: str | None = None
     duration_ms: int = 0
+    """How long its sound is, or is so far."""
     participants: tuple[str, ...] = ()
     purpose: str
     consent: str | None = None

@@ -156,6 +156,7 @@ async def test_offers_that_cannot_be_answered(serving, wave):
             assert refusal("m=audio m=application") == (400, "bad_sdp")
             assert refusal(purpose="") == (422, "bad_request")
             assert refusal(purpose="work")[0] == 403
+            assert http.get("/v1/sessions").json()["sessions"] == []
             assert refusal(session="0" * 16) == (404, "not_found")
             stream = http.post(
                 "/v1/sessions", json={"kind": "stream", "purpose": "personal", "informed": True}

@@ -168,8 +168,8 @@ def _open(
             record.id, source="twilio", sample_rate=RATE, channels=tracks.channels
         )
     except Refused:
-        if session is None and (opened := sessions.open(record.id)) is not None:
-            sessions.finish(opened, "interrupted")
+        if session is None:
+            sessions.withdraw(record.id, by)
         raise
 
 

@@ -55,7 +55,11 @@ class Publishers:
             self._coming -= 1
         try:
             return publisher.session, await publisher.answer(offer, host)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Refused) and isinstance(spec, SessionSpec):
+                await self._sessions.pools.admission.run(
+                    self._sessions.withdraw, publisher.session, by
+                )
             await publisher.close("interrupted")
             raise
 

@@ -131,7 +131,13 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
             raise Refused("bad_request", f"rtp: the session is one of kind {new.kind}", 422)
         spec = SessionSpec(**new.model_dump(exclude={"rtp"}))
         record = sessions.create(spec, by, new.rtp.parties if new.rtp else None)
-        place = rtp.place(record, new.rtp or RtpWish()) if new.kind == "rtp" else None
+        if new.kind != "rtp":
+            return CreatedSession(**record.model_dump())
+        try:
+            place = rtp.place(record, new.rtp or RtpWish())
+        except Refused:
+            sessions.withdraw(record.id, by)
+            raise
         return CreatedSession(**record.model_dump(), rtp=place)
 
     @router.get("/sessions", responses=answers())

@@ -46,6 +46,7 @@ class OpenSession:
         """Set once everything of the session is on disk, its end included."""
         self._behind: dict[int | None, bool] = {}
         self._moods = Moods()
+        self._heard_ms = 0
 
     def take(self, event: AnyEvent, text: str) -> None:
         """Take the next event, serialised."""
@@ -56,13 +57,22 @@ class OpenSession:
             self.log.close()
 
     @property
-    def listed(self) -> SessionRecord:
-        """The record with how each channel sounds now, which changes with each reading."""
+    def now(self) -> SessionRecord:
+        """The record with how much has been heard so far."""
         if self.record.state != "live":
             return self.record
-        return self.record.model_copy(update={"moods": self._moods.now(self.record.channels)})
+        heard_ms = max(self._heard_ms, self.live.arrived_ms if self.live else 0)
+        return self.record.model_copy(update={"duration_ms": heard_ms})
+
+    @property
+    def listed(self) -> SessionRecord:
+        """The same with how each channel sounds now, which changes with each reading."""
+        if self.record.state != "live":
+            return self.record
+        return self.now.model_copy(update={"moods": self._moods.now(self.record.channels)})
 
     def _note(self, event: AnyEvent) -> None:
+        self._heard_ms = max(self._heard_ms, event.end_ms)
         self._moods.push(event)
         if isinstance(event, Emotion) and event.channel is not None:
             if self.record.labels[event.channel] != event.label:

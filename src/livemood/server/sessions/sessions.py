@@ -226,7 +226,7 @@ class Sessions:
     def record(self, session_id: str) -> SessionRecord:
         """What is known of a session. Raises `Refused` if there is no such one."""
         opened = self.open(session_id)
-        record = opened.record if opened else self.storage.sessions.get(session_id)
+        record = opened.now if opened else self.storage.sessions.get(session_id)
         if record is None:
             raise not_found()
         return record
@@ -278,6 +278,12 @@ class Sessions:
             live.finish("end" if reason == "end" else "interrupted")
         elif opened.stop_reading is not None:
             opened.stop_reading()
+
+    def withdraw(self, session_id: str, by: Principal) -> None:
+        """Leave nothing of an unused session: the request that created it was refused after all."""
+        if (opened := self.open(session_id)) is not None:
+            self.finish(opened, "interrupted")
+        self.storage.delete([session_id], by.name, "withdraw")
 
     def delete(self, session_id: str, by: Principal) -> None:
         """Leave nothing of a session; one that runs is ended first."""
