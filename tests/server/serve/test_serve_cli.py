@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from started import command
 from talking import SPEC, START, received, send_all
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -35,12 +36,11 @@ from livemood.server.storage.database import check
 from livemood.timeline.events import parse_event
 
 STREAM = {"type": "start", "rate": 16000, "encoding": "s16le"}
-COMMAND = [sys.executable, "-m", "livemood"]
 
 
 def livemood(*args, env=None):
     return subprocess.run(
-        [*COMMAND, *map(str, args)],
+        [*command(), *map(str, args)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -63,7 +63,7 @@ class Process:
 def served(data, *args, env=None):
     """`livemood serve` on a free port; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [*COMMAND, "serve", "--data", str(data), "--port", "0", *map(str, args)],
+        [*command(), "serve", "--data", str(data), "--port", "0", *map(str, args)],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | (env or {}),
@@ -402,8 +402,9 @@ async def test_connections_that_never_shake_hands_keep_nobody_out(tmp_path, cert
     livemood("token", "create", "--scope", "manage", "--data", tmp_path)
     context = ssl.create_default_context(cafile=cert)
     log = tmp_path / "log"
-    command = [*COMMAND, "serve", "--data", tmp_path, "--port", "0", "--cert", cert, "--key", key]
-    shell = f"ulimit -n 64; exec {' '.join(map(str, command))} 2>{log}"
+    anew = [sys.executable, "-m", "livemood"]
+    serve = [*anew, "serve", "--data", tmp_path, "--port", "0", "--cert", cert, "--key", key]
+    shell = f"ulimit -n 64; exec {' '.join(map(str, serve))} 2>{log}"
     with subprocess.Popen(["/bin/bash", "-c", shell]) as process:
         try:
             async with asyncio.timeout(60):

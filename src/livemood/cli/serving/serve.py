@@ -30,6 +30,9 @@ def serve(
     preset: PresetName = None,
     model: Annotated[str | None, typer.Option(help="A shipped model, or a folder.")] = None,
     provider: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="N|auto", help="Processes to share the work: 1.")
+    ] = None,
     values: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any setting: limits.sessions=100."),
@@ -52,11 +55,17 @@ def serve(
         "preset": preset,
         "model": model,
         "provider": provider,
+        "workers": workers,
     }
     log_to_stderr()
     flags = {name: value for name, value in given.items() if value is not None}
     settings = read_settings(config, _with_set(flags, values or []))
     check_settings(settings)
+    if settings.processes > 1:
+        from livemood.server.workers.supervisor import supervise
+
+        supervise(settings, lambda line: typer.echo(line, err=True))
+        return
     loaded = open_model(settings.model, settings.provider)
     monitor = monitor_settings(settings, loaded)
     stop, hurry = threading.Event(), threading.Event()
