@@ -1,9 +1,10 @@
 """Synthesises the demo conversation with espeak-ng: `python scripts/make_demo.py`.
 
-Two synthetic speakers, one on each channel, with pauses. Writes src/livemood/assets/demo.opus.
-Needs Debian's espeak-ng.
+Two synthetic speakers, one on each channel, with pauses. Writes demo.opus and demo-words.json into
+src/livemood/assets: the sound, and who says what when. Needs Debian's espeak-ng.
 """
 
+import json
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,7 +14,10 @@ import soundfile as sf
 import soxr
 
 RATE = 48000
-OUT = Path(__file__).resolve().parent.parent / "src" / "livemood" / "assets" / "demo.opus"
+ASSETS = Path(__file__).resolve().parent.parent / "src" / "livemood" / "assets"
+OUT, WORDS = ASSETS / "demo.opus", ASSETS / "demo-words.json"
+BEFORE_S = 0.5
+"""Silence before the first word."""
 
 # Channel, voice, words a minute, pitch (0 to 99), amplitude, silence after in s, text.
 LINES = [
@@ -38,18 +42,28 @@ def speak(voice, rate, pitch, amplitude, text):
     return soxr.resample(sound, source_rate, RATE)
 
 
+def ms(samples):
+    return round(1000 * samples / RATE)
+
+
 def main():
     channels = ([], [])
     rng = np.random.default_rng(7)
+    words, at = [], round(BEFORE_S * RATE)
     for channel, voice, rate, pitch, amplitude, pause, text in LINES:
         line = 0.7 * speak(voice, rate, pitch, amplitude, text)
         part = np.concatenate([line, np.zeros(round(pause * RATE), np.float32)])
         channels[channel].append(part)
         channels[1 - channel].append(np.zeros_like(part))
+        span = {"start_ms": ms(at), "end_ms": ms(at + len(line))}
+        words.append({"channel": channel, **span, "text": text})
+        at += len(part)
     sound = np.stack([np.concatenate(parts) for parts in channels], axis=1)
-    sound = np.concatenate([np.zeros((RATE // 2, 2), np.float32), sound])
+    sound = np.concatenate([np.zeros((round(BEFORE_S * RATE), 2), np.float32), sound])
     sound += (2e-4 * rng.standard_normal(sound.shape)).astype(np.float32)  # a quiet line's hiss
     sf.write(OUT, sound, RATE, format="OGG", subtype="OPUS", compression_level=0.9)
+    lines = ",\n".join(json.dumps(each) for each in words)
+    WORDS.write_text(f"[\n{lines}\n]\n", "utf-8")
     print(f"{OUT.name}: {len(sound) / RATE:.1f} s, {OUT.stat().st_size} bytes")
 
 

@@ -182,7 +182,7 @@ def test_levels_alerts_and_overtalk_are_said_where_they_belong(browser, server, 
         browser.later("livemoodPage.take(args[0]);", event)
     browser.until(f"!{hidden}")
     said = browser.text(f"{panel} .level")
-    assert "Microphone very quiet · Line noise" in said
+    assert "Too quiet: hardly above the noise · Line noise" in said
     assert "-52 dB" in said
     assert browser.text(f"{panel} .reason") == "angry for 20 s"
     assert browser.text("#alerts") == "0:40 Brook: angry for 20 s"

@@ -7,6 +7,7 @@ from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ from livemood.report import LANGUAGES, make_report
 from livemood.report.chart import rows
 from livemood.report.words import Words, _strings
 from livemood.timeline import Timeline
-from livemood.timeline.events import Gap, Marker
+from livemood.timeline.events import Gap, LevelProblem, Marker
 from livemood.timeline.export import to_json, to_jsonl
+from livemood.timeline.level_words import WORDS
 from livemood.timeline.look import looks
 from livemood.timeline.parse import read_timeline
 
@@ -40,6 +42,17 @@ def changed(timeline, extra=(), cut=None, **start):
     base = {"session": events[0].session, "time": events[0].time}
     more = [kind(**base, seq=last + n, **fields) for n, (kind, fields) in enumerate(extra, 1)]
     return Timeline([*events, *more])
+
+
+def test_what_nobody_stated_of_a_file_is_said_once_and_what_it_has_not_is_left_out(timeline):
+    text = Document(make_report(timeline)).text
+    assert text.count("not stated") == 1
+    assert "Purpose · Consent · Kept for not stated" in text
+    assert "Latency" not in text
+    partly = changed(timeline, purpose="research", consent="form 12")
+    text = Document(make_report(partly)).text
+    assert "Kept for not stated" in text
+    assert "Consent form 12" in text
 
 
 class Document(HTMLParser):
@@ -289,6 +302,23 @@ def test_an_hour_of_two_people_is_small(synthetic):
     html = make_report(Timeline(synthetic(3600, both=True)))
     assert len(html.encode()) < 8_000_000
     assert Document(html).tags.count("polyline") >= 20
+
+
+def test_what_was_wrong_with_the_level_is_said(timeline):
+    ended = timeline.events[-1]
+    first = ended.summary[0].model_copy(update={"level_ms": {"clipped": 12_300, "quiet": 4000}})
+    ended = ended.model_copy(update={"summary": (first, *ended.summary[1:])})
+    text = Document(make_report(Timeline([*timeline.events[:-1], ended]))).text
+    assert (
+        "Too loud: the sound is clipped: 12.3 s; Too quiet: hardly above the noise: 4.0 s" in text
+    )
+    assert "clipped" not in Document(make_report(timeline)).text
+
+
+def test_every_problem_with_the_level_has_words():
+    for language in _strings().values():
+        assert set(get_args(LevelProblem)) <= set(language["level_problems"])
+    assert set(get_args(LevelProblem)) == set(WORDS)
 
 
 def test_every_cause_of_a_gap_has_words():

@@ -30,7 +30,7 @@ class VoiceActivityDetector(Protocol):
             def reset(self):
                 pass
 
-        for event in livemood.listen("call.wav", vad=Loud):
+        for event in livemood.listen("call.wav", speed=None, vad=Loud):
             print(event)
 
     Each channel has a detector of its own.

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+import urllib.request
 
 import numpy as np
 import pytest
@@ -20,11 +21,12 @@ from rich.console import Console
 import livemood
 from livemood.cli.terminal.repaint import Repainter
 from livemood.cli.terminal.state import ViewState
-from livemood.cli.terminal.view import LiveView
+from livemood.cli.terminal.view import LiveView, PlainView
+from livemood.timeline.events import Level
 
 pyte = pytest.importorskip("pyte", reason="pyte is not installed")
 pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
-DEMO = [sys.executable, "-m", "livemood", "demo", "--speed", "20", "--port", "0"]
+DEMO = [sys.executable, "-m", "livemood", "demo", "--speed", "20", "--port", "0", "--no-stay"]
 
 
 class Terminal:
@@ -104,6 +106,18 @@ def test_the_demo_in_a_terminal_of_80_columns():
     assert painted.rindex("\x1b[?25h") > painted.rindex("\x1b[?25l")
     # Every panel is painted in its place: no second copy of it scrolled away.
     assert terminal.whole.count("╭─ demo.opus · Clinic") == 1
+
+
+def test_on_a_terminal_the_demo_stays_until_ctrl_c():
+    with Terminal([*DEMO[:-1], "--speed", "max"]) as terminal:
+        terminal.read(lambda text: "The page stays at http://127.0.0.1:" in text)
+        assert "Clinic: 44.4 s" in terminal.whole
+        page = re.search(r"stays at (http://\S+)", terminal.text)[1]
+        with urllib.request.urlopen(f"{page}v1/report", timeout=20) as report:
+            assert "How it sounded" in report.read().decode()
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        terminal.read()
+        assert terminal.process.wait(20) == 0
 
 
 def test_no_color_is_respected():
@@ -255,6 +269,23 @@ def test_the_ribbon_goes_on_while_nobody_speaks(events):
     state.tick(end + 5000)
     state.tick(end)  # a clock that is behind takes nothing back
     assert state.now_ms == end + 5000
+
+
+def test_a_microphone_that_is_too_loud_is_said_until_it_is_over(events, capsys):
+    speaking = until(events, "emotion")
+    base = {"session": speaking[0].session, "time": speaking[0].time, "channel": 0}
+    levels = {"speech_db": -6.0, "noise_db": -50.0, "peak_db": 0.0}
+    loud = Level(**base, end_ms=4000, problems=("clipped",), **levels)
+    well = Level(**base, end_ms=9000, problems=(), **levels)
+    assert "clipped: the sound is too loud" in said_of(*speaking, loud)[0]
+    assert "clipped" not in said_of(*speaking, loud, well)[0]
+
+    lines = PlainView(None, None)
+    for event in (speaking[0], loud, well):
+        lines.show(event)
+    first, then = capsys.readouterr().out.splitlines()
+    assert "4.0 s  clipped: " in first
+    assert "9.0 s  the level is good again" in then
 
 
 def test_time_stands_still_when_the_session_has_ended(events):

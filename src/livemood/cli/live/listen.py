@@ -1,7 +1,8 @@
 """`livemood listen` and `livemood demo`: live sound to a live timeline."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,10 +19,22 @@ from livemood.plugins import make_plugin
 from livemood.sources import FileSource, IgnoredChannels
 from livemood.sources.devices import LOOPBACK
 
+if TYPE_CHECKING:
+    from livemood.server import Demo
+
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo.opus"
 SPEAKERS = About("demonstration", "synthetic voices: nobody speaks", ("Clinic", "Caller"))
 """Who speaks in the demo."""
+NO_PAGE = "--open shows the page that is served: leave --no-serve out"
 Stay = Annotated[bool, typer.Option("--stay", help="Serve on after the end, until Ctrl-C.")]
+DemoStay = Annotated[
+    bool | None,
+    typer.Option(
+        "--stay/--no-stay",
+        help="Serve on after the end, until Ctrl-C. On a terminal that is the default.",
+        show_default=False,
+    ),
+]
 Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast as possible.")]
 
 
@@ -102,7 +115,7 @@ def listen(
     """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
     devices = [*(device or []), *([LOOPBACK] if loopback else [])]
     if open_page and not serve:
-        raise UsageError("--open shows the page that is served: leave --no-serve out")
+        raise UsageError(NO_PAGE)
     raw = raw_format(rate, encoding, channels)
     asked = Asked(devices, file, speed, track, raw, urls, rtp, sdp, plugin)
     notify = load_notify_settings(alerts) if alerts else None
@@ -140,14 +153,21 @@ def demo(
     port: options.Port = 8765,
     serve: options.Serve = True,
     model: options.ModelName = "default",
-    stay: Stay = False,
+    stay: DemoStay = None,
     open_page: options.Open = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
-    """The same on a bundled conversation of synthetic voices: nothing needed but this program."""
+    """A conversation of synthetic voices, read as if it were live: no microphone needed.
+
+    The page that it serves plays the sound and shows the words.
+    """
+    if open_page and not serve:
+        raise UsageError(NO_PAGE)
+    if stay is None:
+        stay = sys.stdout.isatty() and not as_json
     with QuietInterrupts(), options.Loading(model, "auto") as loading:
-        source = FileSource(DEMO, speed_of(speed))
+        source = FileSource(DEMO, times := speed_of(speed))
         _import_server(serve)
         loaded = loading.result()
     if not as_json:
@@ -162,7 +182,14 @@ def demo(
         stay,
         SPEAKERS,
         open_page=open_page,
+        demo=_played(times) if serve else None,
     )
+
+
+def _played(speed: float | None) -> "Demo":
+    from livemood.server import Demo
+
+    return Demo(real_time=speed == 1)
 
 
 def _import_server(wanted: bool) -> None:

@@ -20,7 +20,7 @@ from livemood.notify import Notifier, NotifySettings, Outbox
 from livemood.sources import BlockSource
 
 if TYPE_CHECKING:
-    from livemood.server import ServerThread
+    from livemood.server import Demo, ServerThread
 
 
 def run_session(
@@ -36,24 +36,27 @@ def run_session(
     baselines: Sequence[Baseline] = (),
     notify: NotifySettings | None = None,
     open_page: bool = False,
+    demo: "Demo | None" = None,
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed.
 
-    With `open_page` a browser shows its page.
+    With `open_page` a browser shows its page. With `stay` that is served on after the end, until
+    Ctrl-C. `demo` is what the page may play.
     """
     with ExitStack() as stack:
-        server = _serve(stack, port) if port is not None else None
+        server = _serve(stack, port, demo) if port is not None else None
         if open_page and server:
             _open(server.page)
         outputs: list[SessionOutput] = []
+        shown = stack.enter_context(ExitStack())
         if out is not None:
-            outputs.append(stack.enter_context(EventFile(out, source.name)))
+            outputs.append(shown.enter_context(EventFile(out, source.name)))
         view = None
         if as_json:
-            outputs.append(stack.enter_context(Printer()))
+            outputs.append(shown.enter_context(Printer()))
         else:
             view = open_view(server.url, server.page) if server else open_view()
-            outputs.append(stack.enter_context(view))  # type: ignore[arg-type]
+            outputs.append(shown.enter_context(view))  # type: ignore[arg-type]
         threads = SinkThreads(sinks, live=source.live)
         stack.callback(threads.close)
         puts = [threads.put, *([server.publish] if server else [])]
@@ -61,14 +64,17 @@ def run_session(
             puts.append(stack.enter_context(Notifier(targets, Outbox())))
         metered = Metered(source)
         session = BackgroundSession(metered, model, settings, puts, about, baselines=baselines)
-        _show_how_far(stack, metered, session, view)
+        _show_how_far(shown, metered, session, view)
         with ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:
                 for event in events:
                     for output in outputs:
                         output.show(event)
-            while stay and server and not interrupted.wait(0.5):  # signals come in between
-                pass
+            shown.close()
+            if stay and server and not interrupted.is_set():
+                typer.echo(f"The page stays at {server.page} until you press Ctrl-C.", err=True)
+                while not interrupted.wait(0.5):  # signals come in between
+                    pass
     if session.failure:
         raise session.failure
 
@@ -89,10 +95,10 @@ def _show_how_far(
         stack.enter_context(ProgressLine(lambda: session.now_ms, duration_s))
 
 
-def _serve(stack: ExitStack, port: int) -> "ServerThread":
+def _serve(stack: ExitStack, port: int, demo: "Demo | None") -> "ServerThread":
     from livemood.server import ServerThread
 
-    return stack.enter_context(ServerThread(port))
+    return stack.enter_context(ServerThread(port, demo=demo))
 
 
 def _open(page: str) -> None:

@@ -9,7 +9,13 @@ import numpy as np
 from livemood.audio import Overrun, Span
 from livemood.engine.channel.intake import Intake, LostSound
 from livemood.engine.channel.latency_budget import LatencyBudget, LoadChange
-from livemood.engine.channel.segmenter import GateOpened, SpeechSegmenter, StreamItem, WindowReady
+from livemood.engine.channel.segmenter import (
+    GateOpened,
+    LevelChanged,
+    SpeechSegmenter,
+    StreamItem,
+    WindowReady,
+)
 from livemood.engine.inference import Request, WindowReader
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Baseline, Reading
@@ -20,13 +26,14 @@ from livemood.timeline.events import (
     Event,
     Gap,
     Latency,
+    Level,
     Load,
     Segment,
     SpeechStarted,
 )
 from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
 from livemood.timeline.smoother import SmoothedReading, Smoother
-from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
+from livemood.timeline.summary import ClosedSegment, LevelTimes, Segmenter, Stretch, Summarizer
 
 Inference = Generator[Request, Reading, None]
 """Yields windows to be read and is sent how each sounds."""
@@ -68,6 +75,7 @@ class Channel:
         self._smoother = Smoother(model.labels, model.priors, settings.smoother)
         self._segmenter = Segmenter()
         self._summarizer = Summarizer(model.labels)
+        self._level = LevelTimes()
         self._read_until = self._last_window = 0
         self._continues = False
         self._speech_samples = self._lost_samples = 0
@@ -132,6 +140,7 @@ class Channel:
             gap_ms=self._ms(self._lost_samples),
             windows=self.windows,
             superseded=self.superseded,
+            level_ms=self._level.until(end),
             session=self._summarizer.session(end),
             last_30s=self._summarizer.recent(end),
         )
@@ -148,8 +157,22 @@ class Channel:
             self._speech_samples += item.end - item.start
             self._close_segment()
             self._emit(SpeechEndedEvent, Span(item.start, item.end))
+        elif isinstance(item, LevelChanged):
+            self._change_level(item)
         else:
             self._lose(item)
+
+    def _change_level(self, item: LevelChanged) -> None:
+        change = item.change
+        self._level.push(self._ms(item.at), change.problems)
+        self._emit(
+            Level,
+            Span(item.at, item.at),
+            problems=change.problems,
+            speech_db=change.speech_db,
+            noise_db=change.noise_db,
+            peak_db=change.peak_db,
+        )
 
     def _lose(self, lost: LostSound) -> None:
         self._lost_samples += len(lost.span)
@@ -224,6 +247,7 @@ class Channel:
             behind=self.behind,
             baseline_s=None if raw.baseline_s is None else round(raw.baseline_s, 1),
             not_speech=None if raw.not_speech is None else round(raw.not_speech, 4),
+            level=self._level.problems or None,
         )
 
     def _changed_load(self, window: Span, change: LoadChange) -> None:

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from livemood.audio import Overrun, Samples, Span
+from livemood.audio import LevelPiece, Overrun, Samples, Span
+from livemood.audio.level import PIECE_S
 from livemood.engine.channel.intake import Intake, LostSound
 from livemood.engine.inference import Request, WindowReader
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Baseline
 from livemood.speech import (
+    LevelChange,
+    LevelJudge,
     SpeechEnded,
     SpeechGate,
     SpeechPaused,
@@ -37,7 +40,15 @@ class GateOpened:
     """The sample up to which the gate had listened when it opened."""
 
 
-StreamItem = GateOpened | SpeechEnded | LostSound | WindowReady
+@dataclass(frozen=True, slots=True)
+class LevelChanged:
+    """What is wrong with the sound changed at `at`."""
+
+    at: int
+    change: LevelChange
+
+
+StreamItem = GateOpened | SpeechEnded | LostSound | WindowReady | LevelChanged
 
 
 class SpeechSegmenter:
@@ -72,6 +83,7 @@ class SpeechSegmenter:
         gate, frame = settings.gate, self._detector.frame_length
         self._quiet = round(min(self.QUIET_S, gate.start_s + gate.hang_over_s) * self._rate)
         self._quiet = max(1, self._quiet // frame) * frame
+        self._judge = LevelJudge()
         self._position = 0
         self._next_reset = self._reset_after
         voice = model.baseline(baseline) if settings.baseline else None
@@ -118,6 +130,13 @@ class SpeechSegmenter:
         found: list[StreamItem] = []
         while True:
             end = min(self._ring.end, self._position + self.AT_ONCE)
+            if self._intake.measured:
+                known = self._intake.measured[0].end
+                if known <= self._position:
+                    self._judge_level(self._intake.measured.popleft(), found)
+                    continue
+                # Whether somebody speaks in it is asked when it was heard, and not later.
+                end = min(end, self._position - (self._position - known) // length * length)
             if self._intake.lost:
                 hole = self._intake.lost[0].span.start
                 if hole < self._position + length:
@@ -134,6 +153,12 @@ class SpeechSegmenter:
                 self._overrun(overrun.oldest, found)
                 continue
             self._listen(sound, found)
+
+    def _judge_level(self, piece: LevelPiece, found: list[StreamItem]) -> None:
+        speech = self._gate.is_open and self._gate.quiet_for < PIECE_S * self._rate
+        change = self._judge.push(piece, speech=speech)
+        if change:
+            found.append(LevelChanged(piece.end, change))
 
     def begin(self) -> None:
         """Another speech begins: what the model keeps of the one before does not count."""

@@ -24,7 +24,7 @@ class Sink(Protocol):
             def close(self):
                 self.file.close()
 
-        for event in livemood.listen("call.wav", sinks=[Log("call.jsonl")]):
+        for event in livemood.listen("call.wav", speed=None, sinks=[Log("call.jsonl")]):
             pass
 
     It may take its time: it is called in a thread of its own. If it cannot keep up with live

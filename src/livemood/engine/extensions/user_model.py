@@ -31,7 +31,7 @@ class EmotionModel(Protocol):
                 excited = min(1.0, 10 * float(np.sqrt(np.mean(samples**2))))
                 return [1 - excited, excited]
 
-        for event in livemood.listen("call.wav", model=Loudness()):
+        for event in livemood.listen("call.wav", speed=None, model=Loudness()):
             print(event)
 
     Optional attributes: `name` and `version` (text), `shortest_s` and `longest_s` (seconds of
@@ -65,6 +65,9 @@ class StreamingEmotionModel(Protocol):
                     state["energy"] = 0.8 * state["energy"] + 0.2 * float(np.mean(sound**2))
                 excited = np.minimum(1.0, [100 * s["energy"] for s in states])
                 return np.stack([1 - excited, excited], axis=1)
+
+        for event in livemood.listen("call.wav", speed=None, model=Recurrent()):
+            print(event)
 
     The optional attributes are those of `EmotionModel`.
     """

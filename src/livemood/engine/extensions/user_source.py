@@ -25,15 +25,18 @@ MOST_CHANNELS = 64
 class Source(Protocol):
     """Where sound comes from.
 
-        class Radio:
-            sample_rate, channels = 48000, 1
+        class RawSound:
+            sample_rate, channels, live = 16000, 1, False
+
+            def __init__(self, path):
+                self.path = path
 
             def blocks(self):
-                with open_radio() as radio:
-                    while True:
-                        yield np.frombuffer(radio.read(960), np.int16)
+                with open(self.path, "rb") as file:
+                    while piece := file.read(640):
+                        yield np.frombuffer(piece, np.int16)
 
-        for event in livemood.listen(source=Radio()):
+        for event in livemood.listen(source=RawSound("call.pcm")):
             print(event)
 
     Its `blocks` runs in a thread of its own, so that a slow reader never holds it up. Optional

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from livemood.server.monitor.demo import Demo
 from livemood.server.monitor.log import EventLog, Subscription
 from livemood.server.monitor.metrics import EventMetrics
 from livemood.server.monitor.page import about, page_routes, report_of
@@ -27,8 +28,15 @@ LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]
 class App:
     """Serves one session's log on the loopback interface. Belongs to one event loop."""
 
-    def __init__(self, log: EventLog, metrics: EventMetrics, queue_limit: int = 256) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        metrics: EventMetrics,
+        queue_limit: int = 256,
+        demo: Demo | None = None,
+    ) -> None:
         self._log = log
+        self._demo = demo
         self._metrics = metrics
         self._limit = queue_limit
         # Requests by any other name are a web page elsewhere that had its name lead here
@@ -36,7 +44,8 @@ class App:
         hosts = Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)
         self.asgi = Starlette(
             routes=[
-                *page_routes("monitor"),
+                *page_routes("monitor", plays=demo is not None),
+                *(demo.routes() if demo else ()),
                 Route("/v1/about", self._about),
                 Route("/v1/report", self._report),
                 Route("/v1/sessions/{session}/timeline", self._export),
@@ -52,7 +61,10 @@ class App:
 
     async def _about(self, _: Request) -> Response:
         features = frozenset({"report"})
-        return JSONResponse(about("monitor", session=self._log.session, features=features))
+        demo = {"real_time": self._demo.real_time} if self._demo else None
+        return JSONResponse(
+            about("monitor", session=self._log.session, features=features, demo=demo)
+        )
 
     async def _report(self, request: Request) -> Response:
         texts = self._log.all()

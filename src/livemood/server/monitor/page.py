@@ -30,6 +30,9 @@ CONTENT_SECURITY: Final = "; ".join(
 )
 """Content-Security-Policy (W3C CSP3) of the pages: all that they need comes from this server."""
 
+PLAYED: Final = "; media-src 'self'"
+"""And where the page plays the sound of the demo."""
+
 REPORT_SECURITY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 """Of a report: one file whose styles are in it, without any script."""
 
@@ -53,19 +56,21 @@ _TYPES: Final = {
 }
 
 
-def page_routes(mode: Literal["monitor", "service"]) -> list[BaseRoute]:
+def page_routes(mode: Literal["monitor", "service"], *, plays: bool = False) -> list[BaseRoute]:
     """The routes of the pages.
 
     `monitor`: `/` is the live page of the one session. `service`: `/` is the list of sessions,
     `/sessions/ID` the page of one, `/speak` the page that sends its own microphone. Both:
-    `/overlay` shows panels on nothing, to lie over a video.
+    `/overlay` shows panels on nothing, to lie over a video. `plays`: whether `/` may play sound of
+    this server.
     """
     pages = {"/": "live.html"}
     if mode == "service":
         pages = {"/": "sessions.html", "/sessions/{id}": "live.html", "/speak": "live.html"}
     pages["/overlay"] = "overlay.html"
     routes: list[BaseRoute] = [
-        Route(path, _page(name, speaks=path == "/speak")) for path, name in pages.items()
+        Route(path, _page(name, speaks=path == "/speak", plays=plays and path == "/"))
+        for path, name in pages.items()
     ]
     return [*routes, Route("/static/{name}", _static)]
 
@@ -77,6 +82,7 @@ def about(
     features: frozenset[str] = frozenset(),
     auth_required: bool = False,
     purposes: tuple[str, ...] = (),
+    demo: dict[str, bool] | None = None,
 ) -> dict[str, Any]:
     """What `GET /v1/about` answers: what a page needs to know of its server."""
     known = ("sessions", "stream", "whip", "tokens", "markers", "report", "recordings", "alerts")
@@ -87,6 +93,7 @@ def about(
         "features": {name: name in features for name in known},
         "auth_required": auth_required,
         "purposes": list(purposes),
+        "demo": demo,
     }
 
 
@@ -105,11 +112,13 @@ def report_of(
     return Response(html, media_type="text/html", headers=headers)
 
 
-def _page(name: str, speaks: bool) -> Callable[[Request], Awaitable[Response]]:
+def _page(name: str, speaks: bool, plays: bool) -> Callable[[Request], Awaitable[Response]]:
     async def page(request: Request) -> Response:
         response = _file(STATIC / name, request)
         if speaks:
             response.headers["Permissions-Policy"] = MICROPHONE
+        if plays:
+            response.headers["Content-Security-Policy"] = CONTENT_SECURITY + PLAYED
         return response
 
     return page

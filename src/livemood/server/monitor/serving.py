@@ -5,6 +5,7 @@ from typing import Self
 import uvicorn
 
 from livemood.server.monitor.app import App
+from livemood.server.monitor.demo import Demo
 from livemood.server.monitor.http_server import HttpServer
 from livemood.server.monitor.listener import listen
 from livemood.server.monitor.log import HISTORY, Entry, EventLog
@@ -20,13 +21,19 @@ class ServerThread:
     """Serves the events handed to `publish` on the loopback interface.
 
     Use it as a context manager. Port 0 takes any free port. Raises `LivemoodError` on creation if
-    the port is taken.
+    the port is taken. `demo` is what the page may play.
     """
 
-    def __init__(self, port: int, history: int = HISTORY, queue_limit: int = 256) -> None:
+    def __init__(
+        self,
+        port: int,
+        history: int = HISTORY,
+        queue_limit: int = 256,
+        demo: Demo | None = None,
+    ) -> None:
         self._log = EventLog(history)
         self._metrics = EventMetrics()
-        app = App(self._log, self._metrics, queue_limit)
+        app = App(self._log, self._metrics, queue_limit, demo)
         config = uvicorn.Config(
             app.asgi,
             log_level="warning",

@@ -13,6 +13,8 @@ export class Controls {
     this.view = view;
     this.now = now;
     this.touched = touched;
+    /** Told of each time on the timeline that somebody chooses with a key or a press, in ms. */
+    this.onPoint = () => {};
     /** Whether the session is over: then there is nothing to pause. */
     this.ended = false;
     this.pause = $("#pause");
@@ -38,11 +40,13 @@ export class Controls {
       event.preventDefault();
       pointing.pointed = true;
       this.#do(move);
+      this.onPoint(this.view.cursorMs);
     });
     canvas.addEventListener("pointerdown", (down) => {
       const end = this.view.endMs ?? this.now();
       const [from, to] = plot().range;
       const perPixel = (to - from) / plot().width;
+      this.onPoint(Math.max(0, plot().timeAt(down.offsetX)));
       const drag = ({ clientX }) => {
         if (Math.abs(clientX - down.clientX) < 4 || this.view.spanMs === Infinity) return;
         const shift = (down.clientX - clientX) * perPixel;

@@ -7,6 +7,7 @@ import { $, el, say } from "./dom.js";
 import { showHead } from "./head.js";
 import { connect } from "./livemood.js";
 import { askForToken, explain, notice, onTheme, ready } from "./page.js";
+import { Player } from "./player.js";
 import { prepareSpeaking } from "./speaking.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
@@ -32,6 +33,8 @@ const stage = new Stage(store, view, who, touched);
 const table = new Table($("#table-details"), touched);
 const controls = new Controls(view, now, touched);
 controls.attach(stage.canvas, stage.pointing, () => stage.timeline);
+const player = about.demo && new Player(about.demo, store, view, who, touched);
+controls.onPoint = (ms) => player?.seek(ms);
 let state = speaking ? "ready" : "connecting";
 let waiting = false;
 /** Whether the session was deleted, or is none of the reader's. */
@@ -83,10 +86,11 @@ function take(event) {
 function draw() {
   head();
   controls.draw(Boolean(store.ended));
+  const plays = player?.draw(now(), state, stage.pointing);
   const more = stage.draw(now(), CONNECTED.includes(state));
   table.draw(store, who, currentLanguage());
   announce();
-  if (more) soon();
+  if (more || plays) soon();
 }
 
 /** The lines above the panels. */
@@ -188,4 +192,4 @@ if (speaking) {
 touched();
 
 /** For whoever looks inside from the console, and for tests. */
-globalThis.livemoodPage = { store, view, feed, speaking: speaker, take, now, stage };
+globalThis.livemoodPage = { store, view, feed, speaking: speaker, take, now, stage, player };
