@@ -11,10 +11,9 @@ from torch.nn import functional
 
 from livemood.training.adapt.aligned_steps import aligned
 from livemood.training.adapt.contrastive import contrastive_loss
-from livemood.training.adapt.correlation import coral_loss
+from livemood.training.adapt.distances import DISTANCES
 from livemood.training.adapt.domains import domain_numbers
 from livemood.training.adapt.gradient_reversal import DomainClassifier, ramp
-from livemood.training.adapt.mean_discrepancy import mmd_loss
 from livemood.training.adapt.pseudo_labels import confident
 from livemood.training.adapt.weights import instance_weights
 from livemood.training.data.clips import Clip
@@ -93,9 +92,8 @@ class AdaptedVoiceTrainer(VoiceTrainer):
             )
         elif method == "self-training":
             found = self._pseudo_label_loss(len(batch.clips))
-        elif method in ("deep-coral", "mmd"):
-            apart = coral_loss if method == "deep-coral" else mmd_loss
-            found = apart(here, self._scaled(self._drawn(len(batch.clips))[0]))
+        elif method in DISTANCES:
+            found = DISTANCES[method](here, self._scaled(self._drawn(len(batch.clips))[0]))
         else:
             return super().further_loss(batch, statistics)
         return self.adapt.weight * ramp(self._progress) * found
