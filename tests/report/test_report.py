@@ -44,6 +44,17 @@ def changed(timeline, extra=(), cut=None, **start):
     return Timeline([*events, *more])
 
 
+def test_what_nobody_stated_of_a_file_is_said_once_and_what_it_has_not_is_left_out(timeline):
+    text = Document(make_report(timeline)).text
+    assert text.count("not stated") == 1
+    assert "Purpose · Consent · Kept for not stated" in text
+    assert "Latency" not in text
+    partly = changed(timeline, purpose="research", consent="form 12")
+    text = Document(make_report(partly)).text
+    assert "Kept for not stated" in text
+    assert "Consent form 12" in text
+
+
 class Document(HTMLParser):
     """The tags, attributes and text of a document."""
 
