@@ -162,6 +162,18 @@ async def test_values_that_are_no_numbers_make_few_gaps_and_end_in_the_end(share
     assert {e.cause for e in gaps} == {"not_finite"}
 
 
+async def test_floats_of_integer_scale_end_the_stream_with_the_reason(shared, speech):
+    start = START | {"encoding": "f32le"}
+    with shared() as service:
+        async with socket(service, "/v1/stream") as ws:
+            await ws.send(json.dumps(start))
+            await ws.send(speech[8000:11200].astype("<f4").tobytes())
+            events = await received(ws)
+    assert events[-2].code == "bad_sound"
+    assert "full scale" in events[-2].message
+    assert not any(event.type == "emotion" for event in events)
+
+
 async def test_infinities_are_no_loud_sound(shared):
     start = START | {"encoding": "f32le"}
     block = np.zeros(1600, "<f4")

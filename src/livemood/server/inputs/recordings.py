@@ -117,6 +117,7 @@ def _session(sessions: Sessions, by: Principal, query: UploadQuery) -> OpenSessi
             raise Refused(
                 "bad_request", "what the session is for was said when it was created", 422
             )
+        sessions.adopt(session)
     opened = sessions.open(session)
     if opened is None:
         sessions.record(session)  # which says so if there is none

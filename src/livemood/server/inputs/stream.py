@@ -138,6 +138,7 @@ def _session(sessions: Sessions, by: Principal, session: str | None, start: Star
         raise Refused("wrong_kind", f"the session is one of kind {record.kind}", 409)
     if start.about:
         raise Refused("bad_request", "what the session is for was said when it was created", 422)
+    sessions.adopt(session)
     return record
 
 

@@ -163,6 +163,7 @@ def _open(
                 f"{', '.join(given)}: what the session is for was said when it was created",
                 422,
             )
+        sessions.adopt(session)
     try:
         return sessions.start(
             record.id, source="twilio", sample_rate=RATE, channels=tracks.channels

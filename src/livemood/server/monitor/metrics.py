@@ -1,6 +1,9 @@
 """Prometheus metrics of sessions' events. No label ever holds a session's id."""
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from livemood.timeline.events import (
     AnyEvent,
@@ -27,6 +30,8 @@ class EventMetrics:
 
     def __init__(self) -> None:
         self.registry = r = CollectorRegistry()
+        self.shared = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+        """Whether other processes count for the same server."""
         self._given_up: dict[Place, int] = {}
         self._late: set[Place] = set()
         self._windows = Counter("livemood_windows", "Windows read.", registry=r)
@@ -52,9 +57,9 @@ class EventMetrics:
             registry=r,
         )
         self._latency = [(s, latency.labels(s)) for s in ("total", "queue", "compute")]
-        self._behind = Gauge("livemood_behind", "Channels that miss the budget now.", registry=r)
-        self._speaking = Gauge("livemood_speaking", "Channels with speech now.", registry=r)
-        self.clients = Gauge("livemood_clients", "Connected WebSocket clients.", registry=r)
+        self._behind = _gauge(r, "livemood_behind", "Channels that miss the budget now.")
+        self._speaking = _gauge(r, "livemood_speaking", "Channels with speech now.")
+        self.clients = _gauge(r, "livemood_clients", "Connected WebSocket clients.")
         self.dropped = Counter(
             "livemood_client_events_dropped", "Events slow clients lost.", registry=r
         )
@@ -95,5 +100,17 @@ class EventMetrics:
         self._behind.set(len(self._late))
 
     def exposition(self) -> bytes:
-        """The metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """The metrics in Prometheus' text format: of all processes that share a server, summed.
+
+        They do where `PROMETHEUS_MULTIPROC_DIR` names a folder: there each writes its own, which
+        stay when it dies, so that no counter ever falls.
+        """
+        if not self.shared:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+def _gauge(registry: CollectorRegistry, name: str, what: str) -> Gauge:
+    return Gauge(name, what, registry=registry, multiprocess_mode="livesum")

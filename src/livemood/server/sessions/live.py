@@ -36,6 +36,10 @@ class OpenSession:
         self.log.session = record.id
         self.since = time.monotonic()
         self.live: LiveSession | None = None
+        self.published = False
+        """Whether somebody publishes it, or is about to."""
+        self.moved = False
+        """Whether it was left to another worker while it waited."""
         self.stop_reading: Callable[[], None] | None = None
         """Ends the reading of an uploaded recording; none where sound comes live."""
         self.baselines: list[Baseline] = []
@@ -55,6 +59,12 @@ class OpenSession:
         self.log.append(Entry(event.seq, text, isinstance(event, Emotion)))
         if isinstance(event, SessionEnded):
             self.log.close()
+
+    @property
+    def free(self) -> bool:
+        """Whether its sound may still come to another worker: nothing here waits for it."""
+        tied = self.record.kind == "rtp" or self.published or self.stop_reading is not None
+        return not tied
 
     @property
     def now(self) -> SessionRecord:
