@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 PROCESSES = 4
-"""More than CI's two cores: about half of the time a test waits, for sound, a browser or a program."""
+"""More than CI's two cores: half of the time a test waits, for sound, a browser or a program."""
 FIRST = (
     *("e2e", "server/serve", "cli", "server/inputs", "sources", "training", "datasets", "toolkit"),
     *("server", "batch", "examples", "integrations", "plugins", "model", "engine", "notify"),
