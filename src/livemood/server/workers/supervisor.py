@@ -38,6 +38,8 @@ FIRST_RETRY_S: Final = 0.2
 LOOK_S: Final = 0.1
 STOP_S: Final = 30.0
 """How long a worker may take to end its sessions and to write what is left."""
+RUNTIME: Final = "workers"
+"""In the data folder: what workers share while they run."""
 METRICS: Final = "metrics"
 
 
@@ -67,9 +69,12 @@ class _Supervisor:
             log.warning("%d sessions were interrupted when the server last stopped", ended)
         self._listening = open_socket(settings)
         undo.callback(self._listening.close)
-        self._runtime = Path(tempfile.mkdtemp(prefix="livemood-"))  # for its owner alone
-        undo.callback(shutil.rmtree, self._runtime, ignore_errors=True)
-        (self._runtime / METRICS).mkdir(mode=0o700)
+        self._sockets = Path(tempfile.mkdtemp(prefix="livemood-"))  # for its owner alone
+        self._runtime = settings.data / RUNTIME
+        shutil.rmtree(self._runtime, ignore_errors=True)  # what one that was killed left
+        for folder in (self._runtime, self._sockets):
+            undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        (self._runtime / METRICS).mkdir(mode=0o700, parents=True)
         self._registry = Registry(self._runtime / REGISTRY, new=True)
         undo.callback(self._registry.close)
         self._secret = secrets.token_urlsafe(32)
@@ -163,6 +168,7 @@ class _Supervisor:
             number=n,
             workers=self._workers,
             runtime=self._runtime,
+            sockets=self._sockets,
             secret=self._secret,
             listening=self._listening.fileno(),
             settings=self._settings.model_dump(mode="json", exclude_unset=True),

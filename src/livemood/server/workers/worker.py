@@ -39,7 +39,8 @@ def run(work: Work) -> None:
     threading.Thread(target=_until_alone, args=(stop,), name="livemood-parent", daemon=True).start()
     with closing(Registry(work.runtime / REGISTRY)) as registry:
         place = WorkerPlace(work, registry)
-        with Service(settings, loaded, monitor_settings(settings, loaded), place) as service:
+        monitor = monitor_settings(settings, loaded)
+        with closing(place), Service(settings, loaded, monitor, place) as service:
             print(READY, flush=True)  # noqa: T201 - this is how it answers
             while not stop.wait(0.05):
                 if drain.is_set() and not service.sessions.stopping:
