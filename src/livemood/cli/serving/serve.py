@@ -39,6 +39,7 @@ def serve(
     ] = None,
 ) -> None:
     """Take sound from many sources at once, keep timelines, serve them over HTTP and WebSocket."""
+    from livemood.server.log_lines import log_to_stderr
     from livemood.server.serve.exposure import check_settings
     from livemood.server.serve.serving import Service
     from livemood.server.serve.settings import monitor_settings, read_settings
@@ -56,6 +57,7 @@ def serve(
         "provider": provider,
         "workers": workers,
     }
+    log_to_stderr()
     flags = {name: value for name, value in given.items() if value is not None}
     settings = read_settings(config, _with_set(flags, values or []))
     check_settings(settings)

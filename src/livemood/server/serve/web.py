@@ -86,6 +86,7 @@ def web_server(
     config = uvicorn.Config(
         app,
         log_level="error",
+        log_config=None,
         access_log=False,
         http=http_protocol(half_open, listener.established, limits.stall_s),
         ws=WebSocketProtocol,
