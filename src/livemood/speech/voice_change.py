@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,15 @@ RECENT_S: Final = 3.0
 EVERY: Final = 100 * FRAME
 """Samples of new speech after which it is looked at: once a second costs a third of what every hop
 would."""
-KNOWN_S: Final = 15.0
+KNOWN_S: Final = 10.0
 """Seconds of speech before there is a usual."""
 LONGEST_S: Final = 600.0
 """The usual rests on no more than this, so it follows a voice over hours."""
 LEAST: Final = {"level": 4.0, "pitch": 2.5, "pitch_range": 5.0, "rate": 1.5}
 """The smallest difference that is told in words: dB, semitones, semitones, syllables a second."""
-WORDS: Final = {
+Word = Literal["softer", "louder", "lower", "higher", "flatter", "livelier", "slower", "faster"]
+
+WORDS: Final[dict[str, tuple[Word, Word]]] = {
     "level": ("softer", "louder"),
     "pitch": ("lower", "higher"),
     "pitch_range": ("flatter", "livelier"),
@@ -59,7 +61,7 @@ class VoiceChange:
     """Syllables a second; faster if positive."""
     usual_s: float
     """Seconds of speech that the usual rests on, less where it did not sound neutral."""
-    words: tuple[str, ...]
+    words: tuple[Word, ...]
     """What is clearly unlike the usual, the clearest first, at most two words of `WORDS`."""
 
 
@@ -152,7 +154,7 @@ class VoiceObserver:
 
     def _against_usual(self, now: dict[str, float | None]) -> VoiceChange:
         off: dict[str, float | None] = {}
-        clear: list[tuple[float, str]] = []
+        clear: list[tuple[float, Word]] = []
         for name, value in now.items():
             usual = self._usual[name]
             known = value is not None and usual.weight >= KNOWN_S / 2

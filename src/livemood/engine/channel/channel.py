@@ -10,6 +10,7 @@ from livemood.audio import Overrun, Span
 from livemood.engine.channel.intake import Intake, LostSound
 from livemood.engine.channel.latency_budget import LatencyBudget, LoadChange
 from livemood.engine.channel.segmenter import GateOpened, SpeechSegmenter, StreamItem, WindowReady
+from livemood.engine.channel.voice_tracker import VoiceTracker
 from livemood.engine.inference import Request, WindowReader
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Baseline, Reading
@@ -68,6 +69,9 @@ class Channel:
         self._smoother = Smoother(model.labels, model.priors, settings.smoother)
         self._segmenter = Segmenter()
         self._summarizer = Summarizer(model.labels)
+        self._voice = None
+        if settings.baseline:
+            self._voice = VoiceTracker(model.labels, self._speech_segmenter.sound)
         self._read_until = self._last_window = 0
         self._continues = False
         self._speech_samples = self._lost_samples = 0
@@ -143,6 +147,8 @@ class Channel:
             self._read_until = item.start
             self._continues = False
             self._speech_segmenter.begin()
+            if self._voice:
+                self._voice.begin(item.start)
             self._emit(SpeechStarted, Span(item.start, item.known))
         elif isinstance(item, SpeechEnded):
             self._speech_samples += item.end - item.start
@@ -193,6 +199,9 @@ class Channel:
             self._changed_load(window, change)
 
     def _read(self, window: Span, raw: Reading, reading: SmoothedReading, latency: Latency) -> None:
+        voice = None
+        if self._voice and raw.is_speech:
+            voice = self._voice.take(window, raw.probabilities)
         both = np.array((reading.probabilities, raw.probabilities))
         smoothed, unsmoothed = both.round(4).tolist()
         valence, arousal = self._model.affect(reading.probabilities.tolist())
@@ -223,6 +232,7 @@ class Channel:
             latency_ms=latency,
             behind=self.behind,
             baseline_s=None if raw.baseline_s is None else round(raw.baseline_s, 1),
+            voice=voice,
             not_speech=None if raw.not_speech is None else round(raw.not_speech, 4),
         )
 

@@ -146,6 +146,10 @@ class SpeechSegmenter:
         """
         return self._model.request(self._state, window, self._ring.read)
 
+    def sound(self, span: Span) -> Samples:
+        """The sound of `span`. Raises `Overrun` if some of it has been overwritten."""
+        return self._ring.read(span)
+
     def _listen(self, sound: Samples, found: list[StreamItem]) -> None:
         length = self._detector.frame_length
         at = 0
