@@ -11,16 +11,7 @@ import pytest
 
 SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 
-
-KNOWN = pytest.mark.xfail(
-    strict=True,
-    reason="with jitter, loss, reordering and drift all at once the clock takes jitter for a jump",
-)
-RUN = [
-    pytest.param(s, marks=KNOWN if s.stem == "network" else (), id=s.stem)
-    for s in SCRIPTS
-    if not s.stem.startswith("common")
-]
+RUN = [pytest.param(s, id=s.stem) for s in SCRIPTS if not s.stem.startswith("common")]
 
 
 @pytest.mark.slow

@@ -39,10 +39,8 @@ class CallbackClock:
         clock, held = self._clock, self._held
         if held:
             held.append(piece)
-            passed = captured - held[0][2]
-            if clock.holds_up(held[0][0], at, passed):
-                return self._release(follow=False)
-            return self._release(follow=True) if passed >= clock.DECIDE_S else []
+            stood = clock.judge(at, captured, len(samples))
+            return [] if stood is None else self._release(follow=stood)
         if clock.is_late(at, captured, len(samples)):
             held.append(piece)
             return []

@@ -29,6 +29,12 @@ class Call:
     """(packet, arrival, when its sound was spoken)."""
     held: list = field(default_factory=list)
     stalled: bool = False
+    behind: float = 0.0
+    """How much later than it was spoken sound is sent."""
+    drift: float = 0.0
+    """By what share the sender's clock is slow."""
+    overtaking: bool = False
+    """Whether packets that tremble may overtake each other."""
 
     def __post_init__(self):
         self.random = np.random.default_rng(self.seed)
@@ -39,8 +45,11 @@ class Call:
             packet = RtpPacket(
                 0, False, self.sequence & 0xFFFF, self.timestamp % 2**32, 7, bytes([code]) * LENGTH
             )
-            arrival = self.now + PTIME + self.random.uniform(0, self.trembling)
-            if self.sent:
+            slow = (self.now + self.behind + PTIME) * (1 + self.drift)
+            arrival = slow + self.random.uniform(0, self.trembling)
+            if not self.sent:  # nothing can be known of what comes before the first
+                arrival = slow
+            elif not self.overtaking:
                 arrival = max(arrival, self.sent[-1][1])
             if self.stalled:
                 self.held.append((packet, self.now))
@@ -49,6 +58,23 @@ class Call:
             self.sequence += 1
             self.timestamp += LENGTH
             self.now += PTIME
+
+    def burst(self, packets, wait):
+        """A file is played: a start of some packets at once, then nothing, then each chunk late."""
+        self.speak(packets)
+        began = self.sent[-packets][1]
+        for n in range(packets):
+            packet, _, spoken = self.sent[n - packets]
+            self.sent[n - packets] = (packet, began + n * 1e-4, spoken)
+        self.behind += wait
+
+    def chunks(self, number, packets):
+        """So many at once, as often as their sound lasts."""
+        for _ in range(number):
+            before = len(self.sent)
+            self.speak(packets)
+            last = self.sent[-1][1]
+            self.sent[before:] = [(p, last, spoken) for p, _, spoken in self.sent[before:]]
 
     def jump(self, ticks):
         """The timestamp jumps; packets keep their pace."""
@@ -76,7 +102,7 @@ class Call:
 def received(call):
     """All blocks, idle and deadlines told as a receiver tells them."""
     stream, blocks, swept = RtpStream(STATIC.sound[0], STATIC), [], 0.0
-    for packet, arrival, _ in call.sent:
+    for packet, arrival, _ in sorted(call.sent, key=lambda sent: sent[1]):
         while swept + 0.25 <= arrival:
             swept += 0.25
             while (deadline := stream.deadline) is not None and deadline <= swept:
@@ -140,6 +166,51 @@ def test_a_timestamp_that_stands_still_while_a_party_is_muted_is_a_gap(muted):
     _, blocks = check(call)
     assert sum(length for length, _ in gaps(blocks)) == pytest.approx(muted, abs=0.06)
     assert {cause for _, cause in gaps(blocks)} == {"no_packets"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("trembling", [0.03, 0.06, 0.1])
+@pytest.mark.parametrize("overtaking", [False, True])
+def test_a_network_that_trembles_moves_nothing(overtaking, trembling, seed):
+    """From the first packet on, when how much it trembles is not known yet."""
+    call = Call(seed, trembling, overtaking=overtaking)
+    call.speak(1000)
+    stream, blocks = received(call)
+    lost = stream.counters["lost"] * PTIME
+    assert sum(length for length, _ in gaps(blocks)) == pytest.approx(lost)
+    assert blocks[-1].end == 1000 * LENGTH
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("muted", [0.5, 1.5, 5.0])
+def test_a_mute_on_a_network_that_trembles_is_a_gap(muted, seed):
+    call = Call(seed, 0.1)
+    call.speak(200)
+    call.mute(muted)
+    call.speak(200)
+    _, blocks = check(call, 0.12)
+    assert sum(length for length, _ in gaps(blocks)) == pytest.approx(muted, abs=0.12)
+
+
+@pytest.mark.parametrize(("packets", "wait"), [(5, 0.1), (5, 0.7), (12, 0.45), (20, 0.1)])
+def test_a_file_that_is_played_from_a_burst_on_has_no_gap(packets, wait):
+    """As ffmpeg does: half a second is read at once, and a quarter of a second at a time."""
+    call = Call(7, 0.02)
+    call.burst(packets, wait)
+    call.chunks(40, packets)
+    _, blocks = received(call)
+    assert gaps(blocks) == []
+    assert blocks[-1].end == 41 * packets * LENGTH
+
+
+def test_a_mute_of_a_sender_of_chunks_is_a_gap():
+    call = Call(7)
+    call.burst(12, 0.5)
+    call.chunks(40, 12)
+    call.mute(0.8)
+    call.chunks(40, 12)
+    _, blocks = received(call)
+    assert sum(length for length, _ in gaps(blocks)) == pytest.approx(0.8, abs=0.06)
 
 
 def test_a_last_packet_that_is_sent_late_belongs_to_what_came_before():
@@ -216,3 +287,39 @@ def test_any_sequence_of_anomalies_is_heard_in_its_place_or_told_as_a_gap(seed, 
         call.speak(25)
     stream, _ = check(call)
     assert not stream.counters["ahead"]
+
+
+NETWORK = st.fixed_dictionaries(
+    {
+        "trembling": st.floats(0, 0.1),
+        "drift": st.floats(-2e-4, 2e-4),
+        "overtaking": st.booleans(),
+        "loss": st.floats(0, 0.1),
+        "burst": st.none() | st.tuples(st.integers(5, 22), st.floats(0.1, 0.5)),
+    }
+)
+COARSE = st.one_of(
+    st.tuples(st.just("speak"), st.integers(1, 200)),
+    st.tuples(st.just("mute"), st.floats(0.4, 12)),
+    st.tuples(st.just("pause"), st.floats(0.1, 12)),
+    st.tuples(st.just("stall"), st.integers(10, 200)),
+    st.tuples(st.just("lose"), st.integers(1, 80)),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**31), network=NETWORK, steps=st.lists(COARSE, max_size=8))
+def test_on_a_network_that_does_it_all_at_once_too(seed, network, steps):
+    """It trembles, loses, reorders and drifts: what is heard stands within that trembling."""
+    loss, burst = network.pop("loss"), network.pop("burst")
+    call = Call(seed, **network)
+    if burst:
+        call.burst(*burst)
+    call.speak(150)
+    for kind, amount in steps:
+        call.speak(amount, lost=True) if kind == "lose" else getattr(call, kind)(amount)
+        call.speak(150)
+    gone = call.random.random(len(call.sent)) < loss
+    gone[[0, -1]] = False
+    call.sent = [sent for sent, lost in zip(call.sent, gone, strict=True) if not lost]
+    check(call, 0.06 + 1.5 * call.trembling)

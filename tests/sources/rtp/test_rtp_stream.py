@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livemood.sources.rtp import STATIC, JitterBuffer, PayloadTypes, RtpPacket, RtpStream
+from livemood.sources.rtp.clock import SenderClock
 
 PCMU, LENGTH = STATIC.sound[0], 160
 TYPES = PayloadTypes(STATIC.sound, STATIC.noise | {98}, frozenset({101}))
@@ -284,7 +285,7 @@ def test_whatever_comes_the_clock_goes_on_and_nothing_piles_up(sent):
         # No further ahead of the time that has passed than the bounds allow.
         assert end / 8000 <= now * RtpStream.DRIFT + RtpStream.AHEAD_S + 3.0
         deadline = stream.deadline
-        longest = max(JitterBuffer.LONGEST_S, RtpStream.ALONE_S)
+        longest = max(JitterBuffer.LONGEST_S, SenderClock.ALONE_S)
         assert deadline is None or deadline <= now + longest
 
 

@@ -1,6 +1,20 @@
 """A sender's timestamps, compared with when its packets arrive."""
 
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
+
+
+@dataclass(slots=True)
+class _Late:
+    """Late sound that waits for what comes behind it."""
+
+    timestamp: int
+    arrived: float
+    best: float
+    """When it would have arrived, had it come as fast as the fastest behind it."""
+    alone: bool = True
 
 
 class SenderClock:
@@ -10,19 +24,34 @@ class SenderClock:
     trembling of the network. As long as both agree, timestamps are followed. A timestamp that
     jumps where packets keep their pace is not: sound goes on where it arrives. A timestamp that
     stands still while nothing comes shows as sound that arrives late; whether it was held up on its
-    way or not sent is seen by what comes behind it (`is_late`, `holds_up`), and the caller then
-    chooses between `place` and `follow`. The clocks may drift apart for hours. A pure object.
+    way or not sent is seen by what comes behind it (`is_late`, `judge`), and the caller then
+    chooses between `place` and `follow`. A network that trembles, or a sender that sends many
+    packets at once, shows by packets that are in time among those that are late: it is the fastest
+    packet of each short while that is compared. A sender that begins with a burst has no pace yet:
+    what follows in the first seconds shows it. The clocks may drift apart for hours. A pure object.
     """
 
     TOLERANCE_S: Final = 0.04
     """By how much timestamps and arrival may differ, on a network that does not tremble more."""
-    TREMBLING: Final = 3.0
-    """How many times the measured trembling they may differ."""
+    GROUP_S: Final = 0.05
+    """The fastest packet in such a while counts."""
+    GROUPS: Final = 48
+    FEWEST: Final = 12
+    """By the newest so many of them the trembling is measured, once there are a few."""
+    TREMBLING: Final = 2.5
+    """How many times the trembling timestamps and arrival may differ."""
+    UNKNOWN_S: Final = 0.06
+    """What a network is taken to tremble until its packets have shown what it does."""
     MOST_TOLERANCE_S: Final = 0.25
     DECIDE_S: Final = 0.06
-    """Within this time what comes behind late sound shows why it was late."""
+    MOST_DECIDE_S: Final = 0.18
+    """Bounds of how long what comes behind late sound may take to show why it was late."""
+    ALONE_S: Final = 0.2
+    """How long a late packet waits for a second one, and for any that are missing behind it."""
     SURPLUS_S: Final = 0.03
-    """So much more sound than time means that sound was held up on its way."""
+    """So much more sound than time means that sound was held up on its way, at least."""
+    CHUNK: Final = 1.25
+    """How many times as much it is at least that a sender brings at once anyway."""
     CATCH_UP_S: Final = 1.0
     """Sound that was held up and comes no faster any more for this long counts as late."""
     DRIFT_S: Final = 100.0
@@ -44,7 +73,17 @@ class SenderClock:
         self._zero = 0.0
         """When sample 0 would have arrived."""
         self._settled_at = self._measured = 0.0
-        self._trembling = self._early = 0.0
+        self._burst_s = 0.0
+        """So much more sound than time had passed did the sender begin with."""
+        self._changes = deque[float](maxlen=self.GROUPS)
+        """By how much the fastest packet of each while differs from the one before."""
+        self._rises = deque[float](maxlen=self.GROUPS)
+        """By how much earlier than others of its while the fastest packet came."""
+        self._group: tuple[float, float, float] | None = None
+        """When the present while began, the least and the most that its packets were early by."""
+        self._fastest: float | None = None
+        """The same of the one before."""
+        self._late: _Late | None = None
         self._best: tuple[float, float] | None = None
         """While sound that was held up comes in: the least that it was late by, and when."""
 
@@ -64,7 +103,8 @@ class SenderClock:
             position = follows
         elif restarted:
             position = self._by_arrival(arrived, length, follows)
-            self._best = None
+            self._settled_at = arrived + self.SETTLING_S
+            self._burst_s, self._best = 0.0, None
         else:
             position = self._position + self._step(timestamp)
             early = self._earliness(position + length, arrived)
@@ -77,14 +117,20 @@ class SenderClock:
         return position
 
     def follow(self, timestamp: int, arrived: float, length: int, lost: int = 0) -> int:
-        """The same of sound whose sender stood still: it stands where it arrived."""
-        self._best = None
+        """The same of late sound whose sender stood still: it stands where it arrived."""
+        late, self._late, self._best = self._late, None, None
+        if late and late.timestamp == timestamp:
+            arrived = late.best
         self._position = self._by_arrival(arrived, length, self.end + lost)
         self._timestamp = timestamp
         return self._position
 
     def is_late(self, timestamp: int, arrived: float, length: int) -> bool:
-        """Whether sound arrives later than its timestamp, by more than the network trembles."""
+        """Whether sound arrives later than its timestamp, by more than the network trembles.
+
+        If so, tell `judge` of what comes behind it.
+        """
+        self._late = None
         if not self.begun:
             return False
         position = self._position + self._step(timestamp)
@@ -94,23 +140,52 @@ class SenderClock:
         if early >= -self._tolerance_s:
             self._best = None
             return False
-        if self._best is None:
-            return True
-        best, since = self._best
-        if early > best:
-            self._best = (early, arrived)
+        if self._burst_s > self._least_tolerance_s and arrived < self._settled_at:
+            self._zero -= early
             return False
-        return early < best - self._tolerance_s or arrived - since > self.CATCH_UP_S
+        if self._best is not None:
+            best, since = self._best
+            if early > best:
+                self._best = (early, arrived)
+                return False
+            if early >= best - self._tolerance_s and arrived - since <= self.CATCH_UP_S:
+                return False
+        self._late = _Late(timestamp, arrived, arrived)
+        return True
 
-    def holds_up(self, before: int, after: int, passed_s: float) -> bool:
-        """Whether sound was held up on its way: from timestamp `before` to `after` in `passed_s`.
+    def judge(self, timestamp: int, arrived: float, length: int) -> bool | None:
+        """Whether the sender stood still before the late sound, by what comes behind it.
 
-        If so, what follows is not late as long as it goes on catching up.
+        False if that was held up on its way: what comes behind it is in time again, or is more than
+        the time that has passed. In the latter case what follows is not late as long as it goes on
+        catching up. None as long as it is not known.
         """
-        held_up = _difference(after, before) / self._clock - passed_s >= self.SURPLUS_S
-        if held_up:
+        late = self._late
+        if late is None:
+            return False
+        late.alone = False
+        ahead = _difference(timestamp, late.timestamp) / self._clock
+        late.best = min(late.best, arrived - ahead)
+        position = self._position + self._step(timestamp)
+        if self._earliness(position + length, arrived) >= -self._tolerance_s:
+            return False
+        if ahead - (arrived - late.arrived) >= self._surplus_s:
             self._best = (float("-inf"), float("inf"))
-        return held_up
+            return False
+        return True if arrived >= self.decided else None
+
+    @property
+    def decided(self) -> float:
+        """When it is decided why sound was late, unless packets are missing behind it."""
+        if self._late is None:
+            return float("-inf")
+        usual = min(self.MOST_DECIDE_S, max(self.DECIDE_S, 2 * self._tolerance_s))
+        return self.decided_at_last if self._late.alone else self._late.arrived + usual
+
+    @property
+    def decided_at_last(self) -> float:
+        """When it is decided in any case."""
+        return float("-inf") if self._late is None else self._late.arrived + self.ALONE_S
 
     def goes_on(self, before: int, length: int, timestamp: int) -> bool:
         """Whether sound of `timestamp` follows on `length` samples of the timestamp `before`."""
@@ -139,8 +214,14 @@ class SenderClock:
 
     @property
     def _tolerance_s(self) -> float:
-        trembling = min(self.MOST_TOLERANCE_S, self.TREMBLING * self._trembling)
-        return max(self._least_tolerance_s, trembling)
+        usual = _usual(self._changes)
+        if len(self._changes) < self.FEWEST:
+            usual = max(usual, self.UNKNOWN_S)
+        return max(self._least_tolerance_s, min(self.MOST_TOLERANCE_S, self.TREMBLING * usual))
+
+    @property
+    def _surplus_s(self) -> float:
+        return max(self.SURPLUS_S, self._tolerance_s, self.CHUNK * _usual(self._rises))
 
     @property
     def _tolerance(self) -> int:
@@ -160,18 +241,35 @@ class SenderClock:
 
     def _measure(self, early: float, arrived: float) -> None:
         """Follow the sender's clock where it drifts, and note how much arrival trembles."""
-        change, self._early = abs(early - self._early), early
-        if change < 0.1:
-            self._trembling += (change - self._trembling) / 16
+        if early > 0 and arrived < self._settled_at:
+            self._burst_s += early
+            self._zero -= early
+            early = 0.0
+        if self._best is not None:  # it catches up
+            return
+        if self._group is None:
+            self._group = (arrived, early, early)
+            return
+        began, worst, best = self._group
+        if arrived < began + self.GROUP_S:
+            self._group = (began, min(worst, early), max(best, early))
+            return
+        self._group = (arrived, early, early)
+        self._rises.append(best - worst)
+        if self._fastest is not None:
+            self._changes.append(abs(best - self._fastest))
+        self._fastest = best
         passed = max(0.0, arrived - self._measured)
         self._measured = max(arrived, self._measured)
-        if early > 0 and arrived < self._settled_at:
-            self._zero -= early
-            self._early = 0.0
-        elif abs(early) < self.MOST_TOLERANCE_S:
-            drift = -early * min(1.0, passed / self.DRIFT_S)
+        if abs(best) < self.MOST_TOLERANCE_S:
+            drift = -best * min(1.0, passed / self.DRIFT_S)
             most = self.MOST_DRIFT * passed
             self._zero += max(-most, min(most, drift))
+
+
+def _usual(measured: Sequence[float]) -> float:
+    """The greatest but one, which may be an accident."""
+    return sorted(measured)[-2] if len(measured) > 1 else 0.0
 
 
 def _difference(timestamp: int, before: int) -> int:

@@ -44,8 +44,6 @@ class RtpStream:
     """What is made up stays so far behind the time, for packets may still be on their way."""
     AHEAD_S: Final = 5.0
     """A sender further ahead of real time is not heard until it no longer is."""
-    ALONE_S: Final = 0.25
-    """How long a late packet waits for a second one."""
     CREDIT_S: Final = 30.0
     """Sound that was held up for so long may come at once."""
     DRIFT: Final = 1.01
@@ -100,9 +98,12 @@ class RtpStream:
 
     @property
     def _decided(self) -> float:
-        """When it is decided why what is held was late; one packet alone waits for a second."""
-        wait = SenderClock.DECIDE_S if len(self._held) > 1 else self.ALONE_S
-        return self._held[0].arrived + wait
+        """When it is decided why what is held was late.
+
+        What waits behind a hole may show it.
+        """
+        clock = self._clock
+        return clock.decided if self.packets.deadline is None else clock.decided_at_last
 
     @property
     def unknown(self) -> frozenset[int]:
@@ -209,15 +210,13 @@ class RtpStream:
         """Place sound on the clock, unless it is late and must show first why."""
         clock, held = self._clock, self._held
         if held:
-            first, last = held[0], held[-1]
-            on = clock.goes_on(last.timestamp, len(last.samples), sound.timestamp)
-            if on and not sound.anew:
+            last, length = held[-1], len(sound.samples)
+            between = len(last.samples) + sound.missing * self._longest
+            if clock.goes_on(last.timestamp, between, sound.timestamp) and not sound.anew:
                 held.append(sound)
-                passed = sound.arrived - first.arrived
-                if clock.holds_up(first.timestamp, sound.timestamp, passed):
-                    self._release(out, follow=False)
-                elif passed >= clock.DECIDE_S:
-                    self._release(out, follow=True)
+                stood = clock.judge(sound.timestamp, sound.arrived, length)
+                if stood is not None:
+                    self._release(out, follow=stood)
                 return
             self._release(out, follow=True)
         if not sound.anew and clock.is_late(sound.timestamp, sound.arrived, len(sound.samples)):
