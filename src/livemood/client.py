@@ -17,9 +17,8 @@ from livemood.timeline.events import (
     ErrorEvent,
     Event,
     SessionEnded,
-    parse_common_fields,
-    parse_known_event,
 )
+from livemood.timeline.lenient import parse_common_fields, parse_known_event
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

@@ -8,18 +8,17 @@ import sys
 import pytest
 import soundfile as sf
 from pyarrow import parquet
+from started import command
 
 from livemood.batch import ArchiveFile, ArchiveFolder, FileReader, Outcome, Shard, read_archive
 from livemood.engine import MonitorSettings
 from livemood.errors import LivemoodError, UsageError
 from livemood.sources import FileSource
 
-COMMAND = [sys.executable, "-m", "livemood", "analyze"]
-
 
 def analyze(*arguments, **options):
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        [*command(), "analyze", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=150,
@@ -109,9 +108,10 @@ def test_a_second_run_reads_only_what_failed(whole, archive):
 
 
 def test_shards_in_processes_give_together_what_one_process_gives(whole, archive):
+    reads = [*command(), "analyze", "calls.csv", "--out", "parts"]
     parts = [
         subprocess.Popen(
-            [*COMMAND, "calls.csv", "--out", "parts", "--shard", f"{n}/2", "--jobs", "2"],
+            [*reads, "--shard", f"{n}/2", "--jobs", "2"],
             cwd=archive,
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -213,8 +213,8 @@ def test_a_folder_that_holds_nonsense_is_said_to_be(archive, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process alone")
 def test_ctrl_c_leaves_what_a_second_run_goes_on_from(archive):
     out = archive / "stopped"
-    command = [*COMMAND, "calls.csv", "--out", out, "--jobs", "2"]
-    with subprocess.Popen(command, cwd=archive, stderr=subprocess.PIPE, text=True) as running:
+    reads = [*command(), "analyze", "calls.csv", "--out", out, "--jobs", "2"]
+    with subprocess.Popen(reads, cwd=archive, stderr=subprocess.PIPE, text=True) as running:
         assert "none.wav is not sound" in running.stderr.readline()  # it is in the middle
         running.send_signal(signal.SIGINT)
         said = running.stderr.read()

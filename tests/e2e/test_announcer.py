@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
-from livemood.timeline.events import Gap, Load, Marker
+from livemood.timeline.events import Gap, Level, Load, Marker
 
 pytestmark = pytest.mark.e2e
 
@@ -76,6 +76,11 @@ def test_all_that_happens_is_told_once(browser, server, demo_events):
     gap = Gap(**base, start_ms=now, end_ms=now + 900, channel=0, cause="overrun", samples=14_400)
     old = gap.model_copy(update={"start_ms": 0, "end_ms": 10, "cause": "absent"})
     marker = Marker(**base, start_ms=now + 5000, end_ms=now + 5000, note="on hold")
+    clipped = Level(
+        **base, channel=0, problems=("clipped",), speech_db=-9.0, noise_db=-50.0, peak_db=-3.0
+    )
+    well = clipped.model_copy(update={"problems": ()})
+    loud = "Channel 1: Too loud: the sound is clipped"
     pause = at(silence, 0, now + 1000)
     stages = [
         (stage(now, kind["session.started"], speech, reading), "Channel 1: happy, 60%"),
@@ -90,6 +95,9 @@ def test_all_that_happens_is_told_once(browser, server, demo_events):
         (stage(now + 12_100, Load(**base, channel=0, behind=True, **load)), "Latency: behind"),
         (stage(now + 12_200), ""),
         (stage(now + 12_300, Load(**base, channel=0, behind=False, **load)), "Latency: in time"),
+        (stage(now + 13_000, clipped), loud),
+        (stage(now + 13_100, well), ""),
+        (stage(now + 13_200, clipped), loud),
     ]
     browser.open(server.page)
     assert browser.later(FOLLOW, [step for step, _ in stages]) == [text for _, text in stages]

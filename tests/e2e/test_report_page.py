@@ -1,7 +1,9 @@
 """The report in real Chromium: on a screen, on paper, and by the page's button."""
 
 import base64
+import io
 import re
+import unicodedata
 
 import pytest
 
@@ -15,6 +17,66 @@ from livemood.timeline import Timeline
 pytestmark = pytest.mark.e2e
 
 
+A4 = {"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
+
+
+PLAIN_ROWS = """
+for (const row of document.querySelectorAll("svg.row")) {
+    const text = row.querySelector("text").cloneNode();
+    text.textContent = "ROW";
+    row.replaceChildren(text);
+}
+"""
+"""Drawings keep their room and say no more than that they are there: quick to print and read."""
+
+FIRST = {
+    "Timeline": "ROW",
+    "Ada": "ROW",
+    "Brook": "ROW",
+    "Transitions": "imes",
+    "Longestsegments": "onfidence",
+    "Markers": "asksforarefund",
+    "Gapsanddataquality": "Latency,medianand95thpercentile",
+    "Gaps": "lostontheway",
+    "Themodelanditslimits": "webrtc",
+}
+"""What is printed on the page of each heading; without blanks, nor capitals that stand apart."""
+
+
+def printed(browser, path):
+    """The text of each page of what is printed of a report, without its blanks."""
+    pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
+    browser.open(path.as_uri())
+    browser.js(PLAIN_ROWS)
+    pdf = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", A4)["data"])
+    pages = pypdf.PdfReader(io.BytesIO(pdf)).pages
+    return [[*map(joined, page.extract_text().splitlines())] for page in pages]
+
+
+def joined(line):
+    return "".join(unicodedata.normalize("NFKC", line).split())  # letters may be set as one
+
+
+@pytest.mark.parametrize("seconds", [900, 1300])
+def test_on_paper_no_heading_ends_a_page_and_no_short_table_is_split(
+    browser, synthetic, tmp_path, seconds
+):
+    path = tmp_path / "report.html"
+    path.write_text(make_report(Timeline(synthetic(seconds))))
+    pages = printed(browser, path)
+    assert len(pages) > 2
+    for heading, first in FIRST.items():
+        # A name is a heading of a card and of rows: the last is that of the transitions.
+        lines = ((n, i, x) for n, page in enumerate(pages) for i, x in enumerate(page))
+        places = [(n, i) for n, i, line in lines if line == heading]
+        assert places, heading
+        n, i = places[1] if heading in ("Ada", "Brook") else places[0]
+        assert first in "".join(pages[n][i + 1 :]), heading
+    # A table that goes on has its head again.
+    for head in ("onfidence", "Windowsread"):
+        assert sum(head in "".join(page) for page in pages) == 1, head
+
+
 @pytest.mark.slow
 def test_the_report_of_an_hour_is_small_and_prints_on_a4(browser, synthetic, tmp_path, axe):
     path = tmp_path / "report.html"
@@ -24,8 +86,7 @@ def test_the_report_of_an_hour_is_small_and_prints_on_a4(browser, synthetic, tmp
     assert browser.js("return document.querySelectorAll('svg.row').length") >= 8
     assert browser.js("return document.documentElement.scrollWidth <= innerWidth") is True
     assert axe(browser) == []
-    a4 = {"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
-    pdf = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", a4)["data"])
+    pdf = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", A4)["data"])
     pages = pdf.count(b"/Type /Page\n") or len(re.findall(rb"/Type\s*/Page\b", pdf))
     assert 2 <= pages <= 8
 

@@ -7,6 +7,7 @@ from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,11 +19,14 @@ from livemood.errors import LivemoodError
 from livemood.report import LANGUAGES, make_report
 from livemood.report.chart import rows
 from livemood.report.words import Words, _strings
+from livemood.speech.voice_change import Word
 from livemood.timeline import Timeline
-from livemood.timeline.events import Gap, Marker
+from livemood.timeline.events import Gap, LevelProblem, Marker
 from livemood.timeline.export import to_json, to_jsonl
+from livemood.timeline.level_words import WORDS
 from livemood.timeline.look import looks
 from livemood.timeline.parse import read_timeline
+from livemood.timeline.voice import Voice
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,17 @@ def changed(timeline, extra=(), cut=None, **start):
     base = {"session": events[0].session, "time": events[0].time}
     more = [kind(**base, seq=last + n, **fields) for n, (kind, fields) in enumerate(extra, 1)]
     return Timeline([*events, *more])
+
+
+def test_what_nobody_stated_of_a_file_is_said_once_and_what_it_has_not_is_left_out(timeline):
+    text = Document(make_report(timeline)).text
+    assert text.count("not stated") == 1
+    assert "Purpose · Consent · Kept for not stated" in text
+    assert "Latency" not in text
+    partly = changed(timeline, purpose="research", consent="form 12")
+    text = Document(make_report(partly)).text
+    assert "Kept for not stated" in text
+    assert "Consent form 12" in text
 
 
 class Document(HTMLParser):
@@ -289,6 +304,43 @@ def test_an_hour_of_two_people_is_small(synthetic):
     html = make_report(Timeline(synthetic(3600, both=True)))
     assert len(html.encode()) < 8_000_000
     assert Document(html).tags.count("polyline") >= 20
+
+
+def test_what_was_wrong_with_the_level_is_said(timeline):
+    ended = timeline.events[-1]
+    first = ended.summary[0].model_copy(update={"level_ms": {"clipped": 12_300, "quiet": 4000}})
+    ended = ended.model_copy(update={"summary": (first, *ended.summary[1:])})
+    text = Document(make_report(Timeline([*timeline.events[:-1], ended]))).text
+    assert (
+        "Too loud: the sound is clipped: 12.3 s; Too quiet: hardly above the noise: 4.0 s" in text
+    )
+    assert "clipped" not in Document(make_report(timeline)).text
+
+
+def test_it_says_how_often_a_voice_was_unlike_its_usual(timeline):
+    told = {"usual_s": 30, "words": ("louder", "higher")}, {"usual_s": 31, "words": ("louder",)}
+    voices = [Voice(**told[0]), Voice(**told[1]), Voice(usual_s=32), Voice(usual_s=33)]
+    events = [
+        e.model_copy(update={"voice": voices.pop()})
+        if e.type == "emotion" and e.channel == 0 and voices
+        else e
+        for e in timeline.events
+    ]
+    text = Document(make_report(Timeline(events))).text
+    assert "Voice unlike its usual" in text
+    assert "louder 50 %, higher 25 %" in text
+    assert "unlike its usual" not in Document(make_report(timeline)).text
+
+
+def test_every_word_about_a_voice_has_words_in_every_language():
+    for language in _strings().values():
+        assert set(get_args(Word)) == set(language["voice_words"])
+
+
+def test_every_problem_with_the_level_has_words():
+    for language in _strings().values():
+        assert set(get_args(LevelProblem)) <= set(language["level_problems"])
+    assert set(get_args(LevelProblem)) == set(WORDS)
 
 
 def test_every_cause_of_a_gap_has_words():

@@ -1,5 +1,6 @@
 """Files of every kind, whole and cut anywhere, against what ffmpeg decodes of them."""
 
+import functools
 import shutil
 
 import numpy as np
@@ -50,6 +51,12 @@ def files(wav):
     return file
 
 
+@pytest.fixture(scope="module")
+def frames(files):
+    """How many frames of sound the whole file of a kind has, as livemood reads it."""
+    return functools.cache(lambda kind: len(heard(files(kind))[1]))
+
+
 def heard(path, **options):
     """Rate, sound with silence where some is missing, and what was wrong, if anything."""
     source, blocks, failure = FileSource(path, **options), [], None
@@ -90,7 +97,7 @@ def test_a_file_whose_writer_could_not_note_its_length_is_read_to_its_end(files,
     assert SECONDS - 0.1 <= len(sound) / rate <= SECONDS + 0.3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(kind=st.sampled_from([*KINDS, "amr"]), keep=st.floats(0, 1, exclude_max=True))
 @example(kind="wav", keep=0.6)
 @example(kind="w64", keep=0.6)
@@ -107,7 +114,18 @@ def test_a_file_whose_writer_could_not_note_its_length_is_read_to_its_end(files,
 @example(kind="fast.m4a", keep=0.6)
 @example(kind="fragments.mp4", keep=0.6)
 @example(kind="wma", keep=0.6)
-def test_any_prefix_of_a_file_is_read_as_far_as_ffmpeg_reads_it_and_told(files, kind, keep):
+def test_any_prefix_of_a_file_is_read_as_far_as_ffmpeg_reads_it_and_told(files, frames, kind, keep):
+    check_prefix(files, frames, kind, keep)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(kind=st.sampled_from([*KINDS, "amr"]), keep=st.floats(0, 1, exclude_max=True))
+def test_more_prefixes_are_read_as_far_as_ffmpeg_reads_them(files, frames, kind, keep):
+    check_prefix(files, frames, kind, keep)
+
+
+def check_prefix(files, frames, kind, keep):
     whole = files(kind)
     data = whole.read_bytes()
     cut = whole.with_name(f"cut.{kind}")
@@ -120,7 +138,7 @@ def test_any_prefix_of_a_file_is_read_as_far_as_ffmpeg_reads_it_and_told(files, 
         return
     length = len(expected[1]) / expected[0] if expected else 0.0
     assert abs(len(sound) / rate - length) <= 0.05
-    lost = len(heard(whole)[1]) - len(sound)
+    lost = frames(kind) - len(sound)
     if kind in PROMISING and lost > 0.1 * rate:
         assert failure is not None
         assert "truncated" in failure

@@ -4,6 +4,7 @@ from livemood.audio.block import AudioBlock, Samples, Span
 from livemood.audio.convert import to_clip, to_samples
 from livemood.audio.dc import DcBlocker, without_offset
 from livemood.audio.downmix import Downmix
+from livemood.audio.level import LevelMeter, LevelPiece
 from livemood.audio.resample import StreamResampler, resample
 from livemood.audio.ring import Overrun, RingBuffer
 
@@ -11,6 +12,8 @@ __all__ = [
     "AudioBlock",
     "DcBlocker",
     "Downmix",
+    "LevelMeter",
+    "LevelPiece",
     "Overrun",
     "RingBuffer",
     "Samples",

@@ -46,6 +46,9 @@ class AudioBlock(NamedTuple):
     channel: int | None = None
     """Its channel, if the channels of a session arrive separately. None: it has all of them."""
 
+    cancelled: bool = False
+    """Whether it was mixed from channels that cancel each other: see `Downmix`."""
+
     @property
     def end(self) -> int:
         """Index of the sample after the last one."""

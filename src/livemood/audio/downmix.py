@@ -30,11 +30,20 @@ class Downmix:
         self.cancelled = False
         """Whether channels cancelled each other at some time."""
 
+    @property
+    def cancels(self) -> bool:
+        """Whether channels cancel each other now, so that one of them is taken."""
+        return len(self._weights) > 1 and self._weights.max() == 1
+
     def push(self, samples: Samples) -> Samples:
         """Shape (n, channels) to (n, 1)."""
         channels = samples.shape[1]
         first = samples[:, :1]
-        if channels == 1 or not len(samples) or (samples == first).all():
+        if channels == 1 or not len(samples):
+            return first
+        if (samples == first).all():
+            if self.cancels and first.any():  # alike again; any weights would give the same
+                self._weights = np.full(channels, 1 / channels, np.float32)
             return first
         if len(self._energies) != channels:
             self._energies, self._mixed = np.zeros(channels), 0.0

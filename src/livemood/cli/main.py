@@ -1,5 +1,6 @@
 """The `livemood` command."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -67,4 +68,6 @@ def main() -> None:
     except OSError as error:  # standard output, say: a full disk
         what = f"{error.filename}" if error.filename else "cannot write"
         typer.echo(f"livemood: {plain_lines(what)}: {error.strerror or error}", err=True)
+        # What is still to be written would fail once more at the exit, with words of Python's own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from livemood.errors import ConnectError, ProtocolError
 from livemood.timeline import Timeline
-from livemood.timeline.events import parse_known_event
+from livemood.timeline.lenient import parse_known_event
 
 TIMEOUT_S = 20.0
 

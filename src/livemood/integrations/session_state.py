@@ -10,12 +10,14 @@ from livemood.timeline.events import (
     Emotion,
     ErrorEvent,
     Gap,
+    Level,
     Marker,
     Segment,
     SessionEnded,
     SpeechEnded,
     SpeechStarted,
 )
+from livemood.timeline.level_words import level_line
 
 
 class VoiceState(BaseModel):
@@ -60,7 +62,7 @@ class Entry(BaseModel):
     start_s: float
     end_s: float
     kind: str
-    """`segment`, `alert`, `marker`, `gap` or `error`."""
+    """`segment`, `alert`, `marker`, `gap`, `level` or `error`."""
     who: str | None
     what: str
     """One plain line."""
@@ -168,7 +170,7 @@ def entries(
 
 def _entry(timeline: Timeline, event: object) -> Entry | None:
     if isinstance(event, SessionEnded) or not isinstance(
-        event, Segment | Alert | Marker | Gap | ErrorEvent
+        event, Segment | Alert | Marker | Gap | Level | ErrorEvent
     ):
         return None
     who = None if event.channel is None else timeline.who(event.channel)
@@ -195,6 +197,8 @@ def _entry(timeline: Timeline, event: object) -> Entry | None:
         text = f"note: {event.note}"
     elif isinstance(event, Gap):
         text = f"{event.end_ms - event.start_ms} ms of sound lost: {event.cause}"
+    elif isinstance(event, Level):
+        text = level_line(event.problems)
     else:
         text = event.message
     return found.model_copy(update={"what": text})

@@ -5,7 +5,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,10 @@ FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_S: Final = 60.0
 KEEP_TRYING_S: Final = 24 * 3600.0
 """A message that could not be delivered for so long goes to the dead letters."""
+WORK: Final = "alerts"
+"""What one of several processes does for all."""
+LOOK_S: Final = 0.5
+"""How often to look for what other processes queued, where there are some."""
 _WAITING_MOST: Final = 10_000
 """Messages between the reading thread and the outbox; beyond, they are counted as lost."""
 
@@ -38,8 +42,17 @@ class Notifier:
     """
 
     def __init__(
-        self, targets: Sequence[Target], outbox: Outbox, dead_letters: Path | None = None
+        self,
+        targets: Sequence[Target],
+        outbox: Outbox,
+        dead_letters: Path | None = None,
+        turn: Callable[[str], bool] | None = None,
     ) -> None:
+        """`turn` says whether a kind of work is this process's, where several share an outbox.
+
+        Once it is, it stays so.
+        """
+        self._turn = turn
         self._targets = {target.name: target for target in targets}
         self._outbox, self._dead_letters = outbox, dead_letters
         self._queue: queue.Queue[AlertMessage | None] = queue.Queue(_WAITING_MOST)
@@ -94,7 +107,7 @@ class Notifier:
         self._participants.pop(session, None)
         self._outbox.forget(session)
         if self._dead_letters and self._dead_letters.exists():
-            with self._dead_lock:
+            with self._dead_lock, self._outbox.exclusive():
                 lines = self._dead_letters.read_text("utf-8").splitlines(keepends=True)
                 kept = [line for line in lines if json.loads(line)["session"] != session]
                 self._dead_letters.write_text("".join(kept), "utf-8")
@@ -109,9 +122,10 @@ class Notifier:
         news, failures = self._news[target.name], 0
         while not self._stopping.is_set():
             news.clear()
-            waiting = self._outbox.first(target.name)
+            mine = self._turn is None or self._turn(WORK)
+            waiting = self._outbox.first(target.name) if mine else None
             if waiting is None:
-                news.wait()
+                news.wait(None if self._turn is None else LOOK_S)
                 continue
             self._outbox.attempt(waiting.number)
             try:
@@ -140,8 +154,13 @@ class Notifier:
         log.error("an alert to %s was given up: %s", target.name, error)
         if self._dead_letters:
             line = {**json.loads(waiting.body), "target": target.name, "why": str(error)}
-            with self._dead_lock, self._dead_letters.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            text = json.dumps(line, ensure_ascii=False) + "\n"
+            with (
+                self._dead_lock,
+                self._outbox.exclusive(),
+                self._dead_letters.open("a", encoding="utf-8") as file,
+            ):
+                file.write(text)
             self._dead_letters.chmod(0o600)
         self._outbox.done(waiting.number)
         return True

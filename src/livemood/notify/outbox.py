@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +91,16 @@ class Outbox:
         """Delete what waits of a session that is deleted."""
         with self._lock, self._db:
             self._db.execute("DELETE FROM outbox WHERE session = ?", (session,))
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """No other process that has the outbox open changes anything of its messages meanwhile."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
 
     def waiting(self) -> dict[str, int]:
         """How many messages wait for each target that has any."""

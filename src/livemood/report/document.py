@@ -8,7 +8,7 @@ from typing import Final
 from livemood.model.labels import UNCERTAIN
 from livemood.report.chart import draw_row, rows, textures
 from livemood.report.markup import Child, Element, el, policy, to_html
-from livemood.report.parts import chip, comparison, facts, label_of, scrolled, shares, table
+from livemood.report.parts import chip, comparison, facts, label_of, lead, scrolled, shares, table
 from livemood.report.subject import Channel, Subject
 from livemood.report.words import Words, clock, languages, percent, signed
 from livemood.timeline.events import AnyEvent, Emotion
@@ -60,16 +60,20 @@ def make_report(
 
 def _head(subject: Subject, words: Words, retention_days: float | None) -> list[Child]:
     started = subject.started
-    unstated = words("report_unstated")
     days = f"{retention_days:g}" if retention_days else ""
-    shown = {
-        "duration": clock(subject.duration_ms),
-        "purpose": words.of("purposes", started.purpose) if started.purpose else unstated,
-        "report_consent": started.consent or unstated,
-        "report_retention": words("report_days", n=days) if days else unstated,
-        "model": f"{started.model.name} {started.model.version}",
-        "report_ended_how": words.of("ended_why", subject.reason) if subject.finished else "–",
+    stated = {
+        "purpose": words.of("purposes", started.purpose) if started.purpose else "",
+        "report_consent": started.consent or "",
+        "report_retention": words("report_days", n=days) if days else "",
     }
+    shown = {words("duration"): clock(subject.duration_ms)}
+    shown |= {words(key): value for key, value in stated.items() if value}
+    shown[words("model")] = f"{started.model.name} {started.model.version}"
+    ended = words.of("ended_why", subject.reason) if subject.finished else "–"
+    shown[words("report_ended_how")] = ended
+    # What is not known is said, once.
+    if unstated := [words(key) for key, value in stated.items() if not value]:
+        shown[" · ".join(unstated)] = words("report_unstated")
     incomplete: list[str] = []
     if not subject.finished:
         incomplete.append(words("report_not_ended"))
@@ -82,7 +86,7 @@ def _head(subject: Subject, words: Words, retention_days: float | None) -> list[
         el("p", words("report_incomplete", what="; ".join(incomplete)), class_="warn")
         if incomplete
         else None,
-        facts({words(key): value for key, value in shown.items()}),
+        facts(shown),
     ]
 
 
@@ -136,7 +140,7 @@ def _voice(events: Sequence[AnyEvent], words: Words) -> str:
 def _timeline(subject: Subject, words: Words) -> list[Child]:
     items = [el("li", label_of(label, words)) for label in (*subject.labels, UNCERTAIN)]
     legend = el("ul", *items, class_="legend")
-    parts: list[Child] = [el("h2", words("timeline")), el("p", words("report_print")), legend]
+    parts: list[Child] = [el("h2", words("timeline")), lead(words("report_print")), legend]
     for channel in subject.channels:
         parts.append(el("h3", channel.who))
         for span in rows(subject.duration_ms):
@@ -157,7 +161,7 @@ def _transitions(subject: Subject, words: Words) -> list[Child]:
         cards.append(el("section", el("h3", channel.who), body, class_="card"))
     return [
         el("h2", words("report_transitions")),
-        el("p", words("report_transitions_text")),
+        lead(words("report_transitions_text")),
         el("div", *cards, class_="cards"),
     ]
 
@@ -223,15 +227,24 @@ def _quality(subject: Subject, words: Words) -> list[Child]:
 def _quality_of(channel: Channel, subject: Subject, words: Words) -> dict[str, str]:
     summary = channel.summary
     latency = channel.latency_ms() if subject.started.settings.budget_ms else None
-    latencies = f"{latency[0]:.0f}, {latency[1]:.0f}" if latency else ""
-    return {
+    shown = {
         "report_gaps": str(len(channel.gaps)),
         "report_lost": f"{summary.gap_ms / 1000:.2f} s",
+        "report_level": _level_of(channel, words),
         "report_windows": str(summary.windows),
         "report_superseded": str(summary.superseded),
         "report_uncertain": percent(summary.session.shares.get(UNCERTAIN, 0.0)),
-        "report_latency": words("latency_ms", ms=latencies) if latencies else "–",
     }
+    if subject.started.settings.budget_ms:
+        ms = f"{latency[0]:.0f}, {latency[1]:.0f}" if latency else ""
+        shown["report_latency"] = words("latency_ms", ms=ms) if ms else "–"
+    return shown
+
+
+def _level_of(channel: Channel, words: Words) -> str:
+    lasted = channel.summary.level_ms.items()
+    parts = (f"{words.of('level_problems', kind)}: {ms / 1000:.1f} s" for kind, ms in lasted)
+    return "; ".join(parts) or words("report_level_good")
 
 
 def _limits(subject: Subject, words: Words) -> list[Child]:
@@ -243,18 +256,14 @@ def _limits(subject: Subject, words: Words) -> list[Child]:
         window=f"{settings.window_ms / 1000:g}",
         derived=words(rated),
     )
-    budget = f"{settings.budget_ms} ms" if settings.budget_ms else "–"
     shown = {
         words("model"): f"{model.name} {model.version}, {model.precision}",
         "VAD": settings.vad,
-        words("latency"): budget,
     }
-    return [
-        el("h2", words("report_limits")),
-        el("p", text),
-        el("p", words("report_use")),
-        facts(shown),
-    ]
+    if settings.budget_ms:
+        shown[words("report_budget")] = f"{settings.budget_ms} ms"
+    parts = (el("p", text), el("p", words("report_use")), facts(shown))
+    return [el("h2", words("report_limits")), el("div", *parts, class_="whole")]
 
 
 SECTIONS: Final[dict[str, Callable[[Subject, Words], list[Child]]]] = {

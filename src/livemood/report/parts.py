@@ -10,6 +10,8 @@ from livemood.timeline.look import look
 
 LONG: Final = 32
 """A fact with more letters than this gets a line of its own."""
+WHOLE: Final = 12
+"""A table with no more rows than this is printed on one page."""
 
 
 def chip(label: str) -> Element:
@@ -59,7 +61,13 @@ def table(
         el("tr", *(el("td", cell, class_=k) for cell, k in zip(line, kinds, strict=True)))
         for line in lines
     )
-    return el("table", el("thead", el("tr", *head)), el("tbody", *rows))
+    kind = "whole" if len(lines) <= WHOLE else ""
+    return el("table", el("thead", el("tr", *head)), el("tbody", *rows), class_=kind)
+
+
+def lead(text: str) -> Element:
+    """What a section begins with. It is printed on the page of what follows."""
+    return el("p", text, class_="lead")
 
 
 def scrolled(wide: Element, name: str) -> Element:
@@ -74,7 +82,8 @@ def comparison(heads: Sequence[str], lines: Mapping[str, Sequence[str]]) -> Elem
         el("tr", el("th", name, scope="row"), *(el("td", x, class_="number") for x in values))
         for name, values in lines.items()
     )
-    return el("table", el("thead", el("tr", el("td"), *head)), el("tbody", *rows))
+    made = el("thead", el("tr", el("td"), *head))
+    return el("table", made, el("tbody", *rows), class_="whole")
 
 
 def shares(of_labels: Mapping[str, float], words: Words) -> Element:

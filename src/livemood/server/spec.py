@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from livemood.timeline.alert_rules import AlertRule
-from livemood.timeline.events import SessionEnded
+from livemood.timeline.events import SessionEnded, utc_now
 from livemood.timeline.moods import Mood
 
 
@@ -71,6 +71,7 @@ class SessionRecord(BaseModel):
     """When its sound began."""
     ended: str | None = None
     duration_ms: int = 0
+    """How long its sound is, or is so far."""
     participants: tuple[str, ...] = ()
     purpose: str
     consent: str | None = None
@@ -90,6 +91,12 @@ class SessionRecord(BaseModel):
     """How it ended: `end`, `interrupted` or `error`; `unused` where no sound came."""
     created_by: str
     """The token that created it, by number; `local` without one."""
+
+
+def begun_fields(source: str, channels: int) -> dict[str, object]:
+    """What the beginning of a session's sound, now, changes in its record."""
+    began = {"state": "live", "source": source, "channels": channels, "started": utc_now()}
+    return began | {"labels": (None,) * channels}
 
 
 def ended_fields(event: SessionEnded) -> dict[str, object]:

@@ -159,7 +159,8 @@ class Microphone:
         try:
             with _held(self), self._open():
                 for block in self._queued():
-                    yield block._replace(samples=self._mixed(block.samples))
+                    mono = self._mixed(block.samples)
+                    yield block._replace(samples=mono, cancelled=self._downmix.cancels)
         except self._sd.PortAudioError as error:
             raise DeviceError(
                 f"microphone {self.name!r} cannot be used ({_reason(error)}): is another program "

@@ -9,6 +9,7 @@ from livemood.speech.gate import (
     SpeechResumed,
     SpeechStarted,
 )
+from livemood.speech.level import LevelChange, LevelJudge
 from livemood.speech.vad import DetectorFactory, VoiceActivityDetector, open_detector, vad_name
 from livemood.speech.windows import Windower, WindowSettings
 
@@ -16,6 +17,8 @@ __all__ = [
     "DetectorFactory",
     "GateEvent",
     "GateSettings",
+    "LevelChange",
+    "LevelJudge",
     "SpeechEnded",
     "SpeechGate",
     "SpeechPaused",

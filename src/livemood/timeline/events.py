@@ -5,13 +5,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from livemood.timeline.voice import Voice
 
 
 def _is_none(value: object) -> bool:
     return value is None
+
+
+def _is_empty(value: object) -> bool:
+    return not value
 
 
 class _Part(BaseModel):
@@ -33,6 +37,15 @@ class Event(_Part):
     """End of that sound."""
     time: str
     """When it was made: RFC 3339, UTC."""
+
+
+LevelProblem = Literal["quiet", "clipped", "dead", "cancelled"]
+"""What can be wrong with the sound of a channel.
+
+`quiet`: speech is hardly above the noise, or above the rounding of its samples. `clipped`: it was
+too loud for its microphone. `dead`: nothing comes but one value. `cancelled`: two channels of
+opposite polarity; the louder one is heard.
+"""
 
 
 class ModelInfo(_Part):
@@ -113,6 +126,8 @@ class ChannelSummary(_Part):
     """Windows read."""
     superseded: int
     """Windows given up because the machine was behind."""
+    level_ms: dict[LevelProblem, int] = Field({}, exclude_if=_is_empty)
+    """How long each problem with the level lasted; left out if there was none."""
     session: Summary
     last_30s: Summary
 
@@ -172,6 +187,8 @@ class Emotion(Event):
     not_speech: float | None = Field(None, exclude_if=_is_none)
     """Probability that it is no speech; the label is then `uncertain`. Left out if the model
     cannot tell."""
+    level: tuple[LevelProblem, ...] | None = Field(None, exclude_if=_is_none)
+    """What is wrong with the sound: trust the label less. Left out if nothing is."""
 
 
 class Segment(Event):
@@ -192,6 +209,24 @@ class Gap(Event):
     cause: str
     samples: int
     """Lost samples at 16 kHz."""
+
+
+class Level(Event):
+    """What is wrong with the sound of a channel changed at `end_ms`: too quiet, clipped, dead.
+
+    Two are at least three seconds apart. Speech is judged by its last three seconds, so pauses
+    change nothing.
+    """
+
+    type: Literal["level"] = "level"
+    problems: tuple[LevelProblem, ...]
+    """What is wrong from now on; empty when all is well again."""
+    speech_db: float | None
+    """Level of the last seconds' louder speech, in dB of full scale; none before there is any."""
+    noise_db: float | None
+    """Level of the faintest tenth of the last ten seconds; none for digital silence."""
+    peak_db: float | None
+    """The largest sample of the last ten seconds; none for digital silence."""
 
 
 class Load(Event):
@@ -246,6 +281,7 @@ AnyEvent = Annotated[
     | Emotion
     | Segment
     | Gap
+    | Level
     | Load
     | Marker
     | Alert
@@ -282,40 +318,6 @@ WALL_CLOCK_FIELDS = frozenset({"time", "latency_ms", "behind", "session"})
 def parse_event(text: str | bytes) -> AnyEvent:
     """The event that a message holds. Raises `pydantic.ValidationError` for anything else."""
     return EVENT.validate_json(text)
-
-
-def parse_known_event(text: str | bytes) -> AnyEvent | None:
-    """The same for a client of a server that may be newer: what it does not know is passed over.
-
-    Fields that are not known are left out; an event of a type that is not known is None. Raises
-    `pydantic.ValidationError` for what is no event.
-    """
-    try:
-        return EVENT.validate_json(text, extra="ignore")
-    except ValidationError as error:
-        if not _is_unknown_type(error):
-            raise
-    parse_common_fields(text)
-    return None
-
-
-def parse_known_object(event: object) -> AnyEvent | None:
-    """The same for an event that is a Python object, as `json.loads` gives it."""
-    try:
-        return EVENT.validate_python(event, extra="ignore")
-    except ValidationError as error:
-        if not _is_unknown_type(error):
-            raise
-    return None
-
-
-def parse_common_fields(text: str | bytes) -> Event:
-    """What every event carries, whatever its type. Raises `pydantic.ValidationError`."""
-    return Event.model_validate_json(text, extra="ignore")
-
-
-def _is_unknown_type(error: ValidationError) -> bool:
-    return error.errors()[0]["type"] == "union_tag_invalid"
 
 
 def without_wall_clock(event: Event) -> dict[str, Any]:

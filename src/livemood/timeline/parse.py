@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from livemood.errors import LivemoodError
-from livemood.timeline.events import AnyEvent, parse_known_event, parse_known_object
+from livemood.timeline.events import AnyEvent
+from livemood.timeline.lenient import parse_known_event, parse_known_object
 from livemood.timeline.timeline import SCHEMA, Timeline
 
 

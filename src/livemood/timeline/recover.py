@@ -9,6 +9,7 @@ from livemood.timeline.events import (
     ChannelSummary,
     Emotion,
     Gap,
+    Level,
     Load,
     SessionEnded,
     SessionStarted,
@@ -16,7 +17,7 @@ from livemood.timeline.events import (
     SpeechStarted,
     utc_now,
 )
-from livemood.timeline.summary import Stretch, Summarizer
+from livemood.timeline.summary import LevelTimes, Stretch, Summarizer
 
 
 def interrupted_end(events: Sequence[AnyEvent]) -> SessionEnded | None:
@@ -39,7 +40,7 @@ def interrupted_end(events: Sequence[AnyEvent]) -> SessionEnded | None:
 
 
 def _summary(number: int, labels: Sequence[str], events: Sequence[AnyEvent]) -> ChannelSummary:
-    summarizer = Summarizer(labels)
+    summarizer, level = Summarizer(labels), LevelTimes()
     read_until = end = speech = gaps = windows = superseded = 0
     speaking: int | None = None
     follows = False
@@ -51,6 +52,8 @@ def _summary(number: int, labels: Sequence[str], events: Sequence[AnyEvent]) -> 
             speech, speaking = speech + event.end_ms - event.start_ms, None
         elif isinstance(event, Gap):
             gaps += event.end_ms - event.start_ms
+        elif isinstance(event, Level):
+            level.push(event.end_ms, event.problems)
         elif isinstance(event, Load):
             superseded = event.superseded
         elif isinstance(event, Emotion):
@@ -66,6 +69,7 @@ def _summary(number: int, labels: Sequence[str], events: Sequence[AnyEvent]) -> 
         gap_ms=gaps,
         windows=windows,
         superseded=superseded,
+        level_ms=level.until(end),
         session=summarizer.session(end),
         last_30s=summarizer.recent(end),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from livemood.timeline.events import Summary, Transition
+from livemood.timeline.events import LevelProblem, Summary, Transition
 
 RECENT_MS = 30_000
 
@@ -37,6 +37,26 @@ class ClosedSegment:
     confidence: float
     valence: float
     arousal: float
+
+
+class LevelTimes:
+    """Adds up how long something was wrong with the level."""
+
+    def __init__(self) -> None:
+        self.problems: tuple[LevelProblem, ...] = ()
+        """What is wrong now."""
+        self._since = 0
+        self._sums: Counter[LevelProblem] = Counter()
+
+    def push(self, at_ms: int, problems: Sequence[LevelProblem]) -> None:
+        """From `at_ms` on these problems hold, and no others."""
+        self._sums, self._since = Counter(self.until(at_ms)), at_ms
+        self.problems = tuple(problems)
+
+    def until(self, now_ms: int) -> dict[LevelProblem, int]:
+        """Milliseconds that each problem lasted up to `now_ms`, without those that never came."""
+        lasted = Counter(dict.fromkeys(self.problems, max(0, now_ms - self._since)))
+        return {problem: ms for problem, ms in (self._sums + lasted).items() if ms}
 
 
 class Segmenter:

@@ -137,7 +137,7 @@ class Timeline:
         if summary:
             whole = summary.session.model_dump(mode="json")
             whole["last_30s"] = summary.last_30s.model_dump(mode="json")
-            counts = {"gap_ms", "windows", "superseded"}
+            counts = {"gap_ms", "windows", "superseded", "level_ms"}
             whole |= summary.model_dump(include=counts)
         return {
             "channel": channel,

@@ -7,19 +7,21 @@ import io
 import json
 import shutil
 import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 import soundfile as sf
-
-COMMAND = [sys.executable, "-m", "livemood", "analyze"]
+from started import command
 
 
 def analyze(*arguments, **options):
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, timeout=120, check=False, **options
+        [*command(), "analyze", *map(str, arguments)],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        **options,
     )
 
 
@@ -137,7 +139,7 @@ def test_an_address_is_fetched_only_if_asked_for(folder):
 def test_a_long_file_shows_how_far_it_is(tmp_path):
     quiet = np.zeros(2 * 3600 * 8000, np.int16)
     sf.write(tmp_path / "long.wav", quiet, 8000)
-    line = " ".join([*COMMAND, "long.wav"])
+    line = " ".join([*command(), "analyze", "long.wav"])
     done = subprocess.run(
         ["script", "-qec", line, "/dev/null"], capture_output=True, cwd=tmp_path, check=True
     )

@@ -5,13 +5,12 @@ import subprocess
 import sys
 
 import pytest
-
-COMMAND = [sys.executable, "-m", "livemood"]
+from started import command
 
 
 def livemood(*arguments):
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
+        [*command(), *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
     )
 
 

@@ -2,18 +2,18 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 import soundfile as sf
+from started import command
 
 pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("onnx", reason="needs the extra train")
 
 
 def livemood(*arguments):
-    command = [sys.executable, "-m", "livemood", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    enrol = [*command(), *map(str, arguments)]
+    return subprocess.run(enrol, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")

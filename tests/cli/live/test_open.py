@@ -3,13 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 
 import soundfile as sf
+from started import command
 
 from livemood.cli.live.listen import DEMO
-
-LIVEMOOD = [sys.executable, "-m", "livemood"]
 
 
 def browser(tmp_path):
@@ -24,7 +22,7 @@ def browser(tmp_path):
 def test_open_shows_the_page(tmp_path):
     env, shown = browser(tmp_path)
     process = subprocess.Popen(
-        [*LIVEMOOD, "listen", "--file", str(DEMO), "--speed", "max", "--port", "0", "--open"],
+        [*command(), "listen", "--file", str(DEMO), "--speed", "max", "--port", "0", "--open"],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -39,7 +37,7 @@ def test_open_shows_the_page(tmp_path):
 def test_open_without_a_page_is_one_line():
     for arguments in (["listen", "--open", "--no-serve"], ["--open", "analyze", "x.wav"]):
         done = subprocess.run(
-            [*LIVEMOOD, *arguments], capture_output=True, text=True, check=False, timeout=60
+            [*command(), *arguments], capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 2
         (line,) = done.stderr.splitlines()
@@ -53,10 +51,10 @@ def test_raw_samples_from_standard_input_are_heard_as_their_file_is(tmp_path):
     rest = ["--speed", "max", "--json", "--no-serve"]
     raw = ["--rate", str(rate), "--channels", str(sound.shape[1]), "--encoding", "s16le"]
     heard = [
-        subprocess.run(command, input=given, capture_output=True, check=True, timeout=120).stdout
-        for command, given in (
-            ([*LIVEMOOD, "listen", "--file", "-", *raw, *rest], sound.tobytes()),
-            ([*LIVEMOOD, "listen", "--file", str(tmp_path / "demo.wav"), *rest], b""),
+        subprocess.run(listen, input=given, capture_output=True, check=True, timeout=120).stdout
+        for listen, given in (
+            ([*command(), "listen", "--file", "-", *raw, *rest], sound.tobytes()),
+            ([*command(), "listen", "--file", str(tmp_path / "demo.wav"), *rest], b""),
         )
     ]
     labels = [
@@ -70,7 +68,7 @@ def test_raw_samples_from_standard_input_are_heard_as_their_file_is(tmp_path):
 def test_what_describes_a_file_needs_one():
     for option in (["--rate", "8000"], ["--track", "2"], ["--urls"]):
         done = subprocess.run(
-            [*LIVEMOOD, "listen", *option, "--no-serve"],
+            [*command(), "listen", *option, "--no-serve"],
             capture_output=True,
             text=True,
             check=False,

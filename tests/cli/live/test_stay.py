@@ -4,16 +4,17 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
+
+from started import command
 
 
 def test_it_serves_on_until_ctrl_c():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = ["-m", "livemood", "demo", "--speed", "max", "--json", "--stay", "--port", str(port)]
-    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True) as demo:
+    stays = ["demo", "--speed", "max", "--json", "--stay", "--port", str(port)]
+    with subprocess.Popen([*command(), *stays], stdout=subprocess.PIPE, text=True) as demo:
         for line in demo.stdout:
             if json.loads(line)["type"] == "session.ended":
                 break

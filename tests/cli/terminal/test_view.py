@@ -21,7 +21,9 @@ from rich.console import Console
 import livemood
 from livemood.cli.terminal.repaint import Repainter
 from livemood.cli.terminal.state import ViewState
-from livemood.cli.terminal.view import LiveView
+from livemood.cli.terminal.view import LiveView, PlainView
+from livemood.timeline.events import Level
+from livemood.timeline.voice import Voice
 
 pyte = pytest.importorskip("pyte", reason="pyte is not installed")
 pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
@@ -268,6 +270,33 @@ def test_the_ribbon_goes_on_while_nobody_speaks(events):
     state.tick(end + 5000)
     state.tick(end)  # a clock that is behind takes nothing back
     assert state.now_ms == end + 5000
+
+
+def test_a_microphone_that_is_too_loud_is_said_until_it_is_over(events, capsys):
+    speaking = until(events, "emotion")
+    base = {"session": speaking[0].session, "time": speaking[0].time, "channel": 0}
+    levels = {"speech_db": -6.0, "noise_db": -50.0, "peak_db": 0.0}
+    loud = Level(**base, end_ms=4000, problems=("clipped",), **levels)
+    well = Level(**base, end_ms=9000, problems=(), **levels)
+    assert "clipped: the sound is too loud" in said_of(*speaking, loud)[0]
+    assert "clipped" not in said_of(*speaking, loud, well)[0]
+
+    lines = PlainView(None, None)
+    for event in (speaking[0], loud, well):
+        lines.show(event)
+    first, then = capsys.readouterr().out.splitlines()
+    assert "4.0 s  clipped: " in first
+    assert "9.0 s  the level is good again" in then
+
+
+def test_it_says_how_the_voice_differs_from_its_usual_while_it_speaks(events):
+    *before, last = until(events, "emotion")
+    voice = Voice(usual_s=42, words=("louder", "flatter"))
+    unlike = last.model_copy(update={"voice": voice})
+    assert "louder and less lively than usual" in said_of(*before, unlike)[0]
+    assert "than usual" not in said_of(*before, last)[0]
+    silent = until(events, "speech.ended")
+    assert "than usual" not in said_of(*before, unlike, silent[-1])[0]
 
 
 def test_time_stands_still_when_the_session_has_ended(events):

@@ -137,7 +137,8 @@ def test_sound_that_is_no_number_becomes_a_gap(model, sound, tmp_path):
 
 def test_silence_is_silence(model):
     events = listen(model, [AudioBlock(0, np.zeros((80000, 1), np.float32), 0.0)])
-    assert [e.type for e in events] == ["session.started", "session.ended"]
+    assert [e.type for e in events] == ["session.started", "level", "session.ended"]
+    assert events[1].problems == ("dead",)
     assert events[-1].summary[0].session.shares == {}
 
 

@@ -158,6 +158,7 @@ def test_what_cannot_be_is_refused(serving):
         assert refusal(kind="stream", rtp={}) == (422, "bad_request")
         assert refusal(rtp={"parties": 2}) == (503, "no_port")
         assert service.sessions.all_open() == []
+        assert http.get("/v1/sessions").json()["sessions"] == []
         first = create(service)
         assert first["rtp"]["ports"] == [31000]
         assert refusal() == (503, "no_port")

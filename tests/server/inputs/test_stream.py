@@ -149,6 +149,7 @@ async def test_a_client_that_goes_without_an_end_interrupts_its_session(serving,
         (START | {"informed": False}, "not_informed"),
         (START | {"keep_sound": True}, "no_consent"),
         (START | {"secret": 1}, "bad_request"),
+        (START | {"participants": ["A", "B"]}, "bad_participants"),
         ({k: v for k, v in START.items() if k != "purpose"}, "bad_request"),
     ],
     ids=repr,
@@ -160,6 +161,7 @@ async def test_a_wrong_beginning_gets_its_reason(serving, first, code):
             error = parse_event(await ws.recv())
             assert await received(ws) == []
         assert service.sessions.all_open() == []
+        assert service.storage.sessions.find() == []
     assert (error.type, error.code, error.fatal) == ("error", code, True)
     assert ws.close_code == 1008
 

@@ -179,6 +179,7 @@ async def test_what_makes_no_sense_is_refused(serving, coded):
         assert await refusal(
             start(("inbound", "outbound"), PARAMETERS | {"participants": "A"})
         ) == ("bad_participants")
+        assert not any(kept.participants for _, kept in service.storage.sessions.find())
         # Nobody else notices.
         assert await call(service, talk(coded[0])) == (1000, [])
         await asyncio.to_thread(ended, service)

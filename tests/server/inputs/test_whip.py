@@ -156,6 +156,7 @@ async def test_offers_that_cannot_be_answered(serving, wave):
             assert refusal("m=audio m=application") == (400, "bad_sdp")
             assert refusal(purpose="") == (422, "bad_request")
             assert refusal(purpose="work")[0] == 403
+            assert http.get("/v1/sessions").json()["sessions"] == []
             assert refusal(session="0" * 16) == (404, "not_found")
             stream = http.post(
                 "/v1/sessions", json={"kind": "stream", "purpose": "personal", "informed": True}
@@ -176,6 +177,33 @@ async def test_offers_that_cannot_be_answered(serving, wave):
             assert (await asyncio.to_thread(http.delete, location)).status_code == 200
         while service.sessions.all_open():
             await asyncio.sleep(0.05)
+
+
+async def test_a_revoked_token_parts_with_its_peer(serving, wave):
+    with serving() as service:
+        tokens = service.storage.tokens
+        gone, stays = tokens.create(("ingest",)), tokens.create(("manage", "watch"))
+        with client(service, gone) as http, client(service, stays) as watcher:
+            async with Publishing(http, wave) as publishing:
+                closed = asyncio.Event()
+
+                @publishing.peer.on("connectionstatechange")
+                def _():
+                    if publishing.peer.connectionState == "closed":
+                        closed.set()
+
+                location = (await publishing.begin(**ABOUT)).headers["location"]
+                session = location.rpartition("/")[2]
+                while service.sessions.open(session).live is None:
+                    await asyncio.sleep(0.05)
+                assert tokens.revoke(1)
+                await asyncio.wait_for(closed.wait(), 30)
+            opened = service.sessions.open(session)
+            assert opened is None or await asyncio.to_thread(opened.settled.wait, 30)
+            record = watcher.get(f"/v1/sessions/{session}").json()
+            assert (record["state"], record["reason"]) == ("ended", "error")
+            text = watcher.get(f"/v1/sessions/{session}/timeline?format=jsonl").text
+        assert '"code":"bad_token"' in text.replace(" ", "")
 
 
 async def test_tokens_are_asked_for(serving, wave):

@@ -4,7 +4,9 @@ import asyncio
 import datetime
 import ipaddress
 import json
+import logging
 import os
+import shutil
 import signal
 import socket as sockets
 import ssl
@@ -20,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from started import command
 from talking import SPEC, START, received, send_all
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -27,17 +30,17 @@ from websockets.exceptions import InvalidStatus
 from livemood.cli.main import main
 from livemood.engine import MonitorSettings
 from livemood.errors import UsageError
+from livemood.server.log_lines import WithoutSessions
 from livemood.server.serve.settings import monitor_settings, read_settings
 from livemood.server.storage.database import check
 from livemood.timeline.events import parse_event
 
 STREAM = {"type": "start", "rate": 16000, "encoding": "s16le"}
-COMMAND = [sys.executable, "-m", "livemood"]
 
 
 def livemood(*args, env=None):
     return subprocess.run(
-        [*COMMAND, *map(str, args)],
+        [*command(), *map(str, args)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -60,7 +63,7 @@ class Process:
 def served(data, *args, env=None):
     """`livemood serve` on a free port; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [*COMMAND, "serve", "--data", str(data), "--port", "0", *map(str, args)],
+        [*command(), "serve", "--data", str(data), "--port", "0", *map(str, args)],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | (env or {}),
@@ -351,6 +354,47 @@ def test_gate_window_and_smoother_can_be_set(tmp_path, model):
             monitor_settings(read_settings(None, {"monitor": wrong}), model)
 
 
+async def test_the_log_names_no_session_whatever_fails(tmp_path, speech, clip):
+    """The data folder goes while a session is recorded and another one uploaded."""
+    data = tmp_path / "data"
+    about = {"purpose": "research", "consent": "form 12", "keep_sound": True}
+    with served(data) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            waiting = await http.post("/v1/sessions", json=about | {"kind": "recording"})
+            async with server.websocket("/v1/stream") as ws:
+                await ws.send(json.dumps(STREAM | about))
+                await ws.send(speech[:8000].tobytes())
+                talking = parse_event(await ws.recv()).session
+                shutil.rmtree(data)
+                await ws.send(speech[8000:16000].tobytes())
+                recording = clip("03-01-05-02-01-01-20").read_bytes()
+                query = {"session": waiting.json()["id"]}
+                answer = await http.post("/v1/recordings", params=query, content=recording)
+                assert answer.status_code == 503
+                while (await http.get("/healthz")).status_code == 200:
+                    await asyncio.sleep(0.05)
+                server.process.send_signal(signal.SIGINT)
+                _, log = await asyncio.to_thread(server.process.communicate)
+    assert "cannot be" in log
+    assert talking not in log
+    assert waiting.json()["id"] not in log
+
+
+def test_ids_in_messages_and_tracebacks_are_left_out():
+    session = "0123456789abcdef"
+    formatter = WithoutSessions("%(message)s")
+    try:
+        raise FileNotFoundError(2, "No such file", f"/data/sound/{session}.opus")
+    except FileNotFoundError:
+        fault = sys.exc_info()
+    line = f"GET /v1/sessions/{session}?x failed, 0x7f00a1b2c3d4"
+    record = logging.LogRecord("livemood", logging.ERROR, "", 1, line, (), fault)
+    text = formatter.format(record)
+    assert session not in text
+    assert "GET /v1/sessions/[session]?x failed, 0x7f00a1b2c3d4" in text
+    assert "/data/sound/[session].opus" in text
+
+
 @pytest.mark.slow
 async def test_connections_that_never_shake_hands_keep_nobody_out(tmp_path, certificate):
     """Three hundred of them, with few files to open: health answers, and the log stays short."""
@@ -358,8 +402,9 @@ async def test_connections_that_never_shake_hands_keep_nobody_out(tmp_path, cert
     livemood("token", "create", "--scope", "manage", "--data", tmp_path)
     context = ssl.create_default_context(cafile=cert)
     log = tmp_path / "log"
-    command = [*COMMAND, "serve", "--data", tmp_path, "--port", "0", "--cert", cert, "--key", key]
-    shell = f"ulimit -n 128; exec {' '.join(map(str, command))} 2>{log}"
+    anew = [sys.executable, "-m", "livemood"]
+    serve = [*anew, "serve", "--data", tmp_path, "--port", "0", "--cert", cert, "--key", key]
+    shell = f"ulimit -n 64; exec {' '.join(map(str, serve))} 2>{log}"
     with subprocess.Popen(["/bin/bash", "-c", shell]) as process:
         try:
             async with asyncio.timeout(60):

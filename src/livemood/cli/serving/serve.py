@@ -30,12 +30,16 @@ def serve(
     preset: PresetName = None,
     model: Annotated[str | None, typer.Option(help="A shipped model, or a folder.")] = None,
     provider: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    workers: Annotated[
+        str | None, typer.Option(metavar="N|auto", help="Processes to share the work: 1.")
+    ] = None,
     values: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any setting: limits.sessions=100."),
     ] = None,
 ) -> None:
     """Take sound from many sources at once, keep timelines, serve them over HTTP and WebSocket."""
+    from livemood.server.log_lines import log_to_stderr
     from livemood.server.serve.exposure import check_settings
     from livemood.server.serve.serving import Service
     from livemood.server.serve.settings import monitor_settings, read_settings
@@ -51,10 +55,17 @@ def serve(
         "preset": preset,
         "model": model,
         "provider": provider,
+        "workers": workers,
     }
+    log_to_stderr()
     flags = {name: value for name, value in given.items() if value is not None}
     settings = read_settings(config, _with_set(flags, values or []))
     check_settings(settings)
+    if settings.processes > 1:
+        from livemood.server.workers.supervisor import supervise
+
+        supervise(settings, lambda line: typer.echo(line, err=True))
+        return
     loaded = open_model(settings.model, settings.provider)
     monitor = monitor_settings(settings, loaded)
     stop, hurry = threading.Event(), threading.Event()

@@ -18,6 +18,8 @@ from livemood.timeline.events import (
     Emotion,
     ErrorEvent,
     Gap,
+    Level,
+    LevelProblem,
     Load,
     Marker,
     SessionEnded,
@@ -25,6 +27,7 @@ from livemood.timeline.events import (
     SpeechEnded,
     SpeechStarted,
 )
+from livemood.timeline.level_words import level_line
 from livemood.timeline.look import look
 
 NOTE = "How speech sounds: an estimate, not what a person feels; not a medical device."
@@ -55,6 +58,8 @@ class ChannelState:
         self.heard_ms = 0
         """Until when somebody was heard."""
         self.behind = False
+        self.problems: tuple[LevelProblem, ...] = ()
+        """What is wrong with the sound now."""
         self._cells: deque[tuple[str, str]] = deque(maxlen=600)
         self._cell = 0
 
@@ -70,6 +75,8 @@ class ChannelState:
             self._fill(event.end_ms, LOST)
         elif isinstance(event, Load):
             self.behind = event.behind
+        elif isinstance(event, Level):
+            self.problems = event.problems
         elif isinstance(event, Emotion):
             self.emotion = event
             self.heard_ms = max(self.heard_ms, event.end_ms)
@@ -185,6 +192,8 @@ class ViewState:
         rows: list[RenderableType] = [line]
         if state.emotion:
             rows.append(bars(state.emotion, width - 4, current=state.speaking))
+        if state.problems and self.ended is None:
+            rows.append(_line(level_line(state.problems), "bold yellow"))
         rows.append(state.timeline(width - 4))
         title = Text(self._who(number))
         title.truncate(max(8, width - 6), overflow="ellipsis")
@@ -302,6 +311,8 @@ def summary_table(summary: ChannelSummary, name: str) -> RenderableType:
     )
     if summary.gap_ms:
         head += f", {summary.gap_ms / 1000:.2f} s lost"
+    for problem, ms in summary.level_ms.items():
+        head += f", {problem} for {ms / 1000:.1f} s"
     if summary.superseded:
         head += f", {summary.superseded} windows superseded"
     if not summary.session.shares:

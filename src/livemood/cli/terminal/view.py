@@ -21,12 +21,14 @@ from livemood.timeline import AnyEvent
 from livemood.timeline.events import (
     ErrorEvent,
     Gap,
+    Level,
     Load,
     Marker,
     Segment,
     SessionEnded,
     SessionStarted,
 )
+from livemood.timeline.level_words import level_line
 
 EVERY_S = 0.125
 """No more is painted than this often: calm to look at, and little to send over SSH."""
@@ -178,6 +180,9 @@ class PlainView:
             # One that is unplugged is lost each second anew; that was said, once.
             if event.cause != UNPLUGGED:
                 self._say(f"{self._who(event)}  sound lost: {event.cause}")
+        elif isinstance(event, Level):
+            at = f"{event.end_ms / 1000:.1f} s"
+            self._say(f"{self._who(event)}  {at}  {level_line(event.problems)}")
         elif isinstance(event, Marker):
             self._say(f"marker at {event.start_ms / 1000:.2f} s: {event.note!r}")
         elif isinstance(event, ErrorEvent):
@@ -204,7 +209,7 @@ class PlainView:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def _who(self, event: Segment | Gap) -> str:
+    def _who(self, event: Segment | Gap | Level) -> str:
         return who(self._started, event.channel or 0)
 
     def _say(self, line: str) -> None:

@@ -9,8 +9,13 @@ import numpy as np
 from livemood.audio import Overrun, Span
 from livemood.engine.channel.intake import Intake, LostSound
 from livemood.engine.channel.latency_budget import LatencyBudget, LoadChange
-from livemood.engine.channel.segmenter import GateOpened, SpeechSegmenter, StreamItem, WindowReady
-from livemood.engine.channel.voice_tracker import VoiceTracker
+from livemood.engine.channel.segmenter import (
+    GateOpened,
+    LevelChanged,
+    SpeechSegmenter,
+    StreamItem,
+    WindowReady,
+)
 from livemood.engine.inference import Request, WindowReader
 from livemood.engine.settings import MonitorSettings
 from livemood.model import Baseline, Reading
@@ -21,13 +26,14 @@ from livemood.timeline.events import (
     Event,
     Gap,
     Latency,
+    Level,
     Load,
     Segment,
     SpeechStarted,
 )
 from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
 from livemood.timeline.smoother import SmoothedReading, Smoother
-from livemood.timeline.summary import ClosedSegment, Segmenter, Stretch, Summarizer
+from livemood.timeline.summary import ClosedSegment, LevelTimes, Segmenter, Stretch, Summarizer
 
 Inference = Generator[Request, Reading, None]
 """Yields windows to be read and is sent how each sounds."""
@@ -69,9 +75,7 @@ class Channel:
         self._smoother = Smoother(model.labels, model.priors, settings.smoother)
         self._segmenter = Segmenter()
         self._summarizer = Summarizer(model.labels)
-        self._voice = None
-        if settings.baseline:
-            self._voice = VoiceTracker(model.labels, self._speech_segmenter.sound)
+        self._level = LevelTimes()
         self._read_until = self._last_window = 0
         self._continues = False
         self._speech_samples = self._lost_samples = 0
@@ -136,6 +140,7 @@ class Channel:
             gap_ms=self._ms(self._lost_samples),
             windows=self.windows,
             superseded=self.superseded,
+            level_ms=self._level.until(end),
             session=self._summarizer.session(end),
             last_30s=self._summarizer.recent(end),
         )
@@ -146,16 +151,28 @@ class Channel:
         elif isinstance(item, GateOpened):
             self._read_until = item.start
             self._continues = False
-            self._speech_segmenter.begin()
-            if self._voice:
-                self._voice.begin(item.start)
+            self._speech_segmenter.begin(item.start)
             self._emit(SpeechStarted, Span(item.start, item.known))
         elif isinstance(item, SpeechEnded):
             self._speech_samples += item.end - item.start
             self._close_segment()
             self._emit(SpeechEndedEvent, Span(item.start, item.end))
+        elif isinstance(item, LevelChanged):
+            self._change_level(item)
         else:
             self._lose(item)
+
+    def _change_level(self, item: LevelChanged) -> None:
+        change = item.change
+        self._level.push(self._ms(item.at), change.problems)
+        self._emit(
+            Level,
+            Span(item.at, item.at),
+            problems=change.problems,
+            speech_db=change.speech_db,
+            noise_db=change.noise_db,
+            peak_db=change.peak_db,
+        )
 
     def _lose(self, lost: LostSound) -> None:
         self._lost_samples += len(lost.span)
@@ -199,9 +216,6 @@ class Channel:
             self._changed_load(window, change)
 
     def _read(self, window: Span, raw: Reading, reading: SmoothedReading, latency: Latency) -> None:
-        voice = None
-        if self._voice and raw.is_speech:
-            voice = self._voice.take(window, raw.probabilities)
         both = np.array((reading.probabilities, raw.probabilities))
         smoothed, unsmoothed = both.round(4).tolist()
         valence, arousal = self._model.affect(reading.probabilities.tolist())
@@ -232,8 +246,9 @@ class Channel:
             latency_ms=latency,
             behind=self.behind,
             baseline_s=None if raw.baseline_s is None else round(raw.baseline_s, 1),
-            voice=voice,
+            voice=self._speech_segmenter.voice(window, raw) if raw.is_speech else None,
             not_speech=None if raw.not_speech is None else round(raw.not_speech, 4),
+            level=self._level.problems or None,
         )
 
     def _changed_load(self, window: Span, change: LoadChange) -> None:

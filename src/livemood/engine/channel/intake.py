@@ -3,11 +3,20 @@
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from livemood.audio import AudioBlock, DcBlocker, RingBuffer, Samples, Span, StreamResampler
+from livemood.audio import (
+    AudioBlock,
+    DcBlocker,
+    LevelMeter,
+    LevelPiece,
+    RingBuffer,
+    Samples,
+    Span,
+    StreamResampler,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,9 @@ class Intake:
         self.ring = RingBuffer(round(rate * buffer_s))
         self.lost: deque[LostSound] = deque()
         """Holes that the reader has not come to yet."""
+        self.measured: deque[LevelPiece] = deque()
+        """Levels that the reader has not come to yet, on the ring's clock."""
+        self._meter = LevelMeter(source_rate)
         self._waiting: deque[AudioBlock] = deque()
         self._most_waiting = round(source_rate * buffer_s)
         self._arrived = self._dropped_until = self._due = 0
@@ -103,22 +115,22 @@ class Intake:
         """Write what has been pushed to the ring."""
         self._broken = False  # before looking: what comes from now on tells again
         waiting, run = self._waiting, list[Samples]()
-        end, last = self._next, None
+        end, last, cancelled = self._next, None, False
         while waiting:
             last = waiting.popleft()
             samples = last.samples
-            if last.start != end:
-                self._write(run)
-                run = []
+            if last.start != end or last.cancelled != cancelled:
+                self._write(run, cancelled=cancelled)
+                run, cancelled = [], last.cancelled
                 if last.start > end:
                     self._fill(last.start, self._cause(end, last))
                     end = last.start
-                else:
+                else:  # what was heard already is not heard again
                     samples = samples[end - last.start :]
             run.append(samples)
             end += len(samples)
         if last is not None:
-            self._write(run)
+            self._write(run, cancelled=cancelled)
             position = end * self._rate / self._source_rate
             self._anchor = (position, last.captured_at, self._rate * last.pace)
             self._held = max(0, int(position) - self.ring.end - self.SLACK)
@@ -126,7 +138,7 @@ class Intake:
     def _cause(self, hole: int, block: AudioBlock) -> str:
         return "overrun" if hole < self._dropped_until else block.gap_cause
 
-    def _write(self, run: list[Samples]) -> None:
+    def _write(self, run: list[Samples], *, cancelled: bool) -> None:
         """Write pieces of sound, all channels, that follow on each other."""
         if not run:
             return
@@ -139,18 +151,27 @@ class Intake:
         with np.errstate(all="ignore"):
             finite = math.isfinite(float(np.dot(sound, sound)))
         if finite and len(sound) <= self._source_rate:
+            self._measure(self._next, sound, cancelled)
             self._hear(sound)
             self._next = end
             return
         for start, samples in _numbers(sound, self._next):
             if start > self._next:
                 self._fill(start, "not_finite")
+            self._measure(start, samples, cancelled)
             piece = max(1, self._source_rate)  # so that no write overruns the ring by itself
             for at in range(0, len(samples), piece):
                 self._hear(samples[at : at + piece])
             self._next = start + len(samples)
         if end > self._next:
             self._fill(end, "not_finite")
+
+    def _measure(self, start: int, samples: Samples, cancelled: bool) -> None:
+        """Note levels as the sound came, before anything is done to it."""
+        if not self._ignored:
+            ratio = self._rate / self._source_rate
+            for piece in self._meter.push(start, samples, cancelled=cancelled):
+                self.measured.append(replace(piece, end=round(piece.end * ratio)))
 
     def _hear(self, samples: Samples) -> None:
         """Write sound that follows on, at the ring's rate and without a constant offset."""
@@ -171,6 +192,7 @@ class Intake:
         hole = until - self._next
         start, end = (round(x * self._rate / self._source_rate) for x in (self._next, until))
         self.lost.append(LostSound(Span(start, end), cause))
+        self._meter.cut()
         self.ring.write(self._resampler.push(self._dc.flush()))
         if hole <= self.LONGEST_FILL_S * self._source_rate:
             self.ring.write(self._resampler.push(np.zeros(hole, np.float32)))

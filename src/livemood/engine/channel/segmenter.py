@@ -3,12 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from livemood.audio import Overrun, Samples, Span
+from livemood.audio import LevelPiece, Overrun, Samples, Span
+from livemood.audio.level import PIECE_S
 from livemood.engine.channel.intake import Intake, LostSound
+from livemood.engine.channel.voice_tracker import VoiceTracker
 from livemood.engine.inference import Request, WindowReader
 from livemood.engine.settings import MonitorSettings
-from livemood.model import Baseline
+from livemood.model import Baseline, Reading
 from livemood.speech import (
+    LevelChange,
+    LevelJudge,
     SpeechEnded,
     SpeechGate,
     SpeechPaused,
@@ -18,6 +22,7 @@ from livemood.speech import (
     Windower,
 )
 from livemood.speech.gate import GateEvent
+from livemood.timeline.voice import Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,15 @@ class GateOpened:
     """The sample up to which the gate had listened when it opened."""
 
 
-StreamItem = GateOpened | SpeechEnded | LostSound | WindowReady
+@dataclass(frozen=True, slots=True)
+class LevelChanged:
+    """What is wrong with the sound changed at `at`."""
+
+    at: int
+    change: LevelChange
+
+
+StreamItem = GateOpened | SpeechEnded | LostSound | WindowReady | LevelChanged
 
 
 class SpeechSegmenter:
@@ -72,10 +85,12 @@ class SpeechSegmenter:
         gate, frame = settings.gate, self._detector.frame_length
         self._quiet = round(min(self.QUIET_S, gate.start_s + gate.hang_over_s) * self._rate)
         self._quiet = max(1, self._quiet // frame) * frame
+        self._judge = LevelJudge()
         self._position = 0
         self._next_reset = self._reset_after
         voice = model.baseline(baseline) if settings.baseline else None
         self._state = model.new_state(voice)
+        self._voice = VoiceTracker(model.labels, self._ring.read) if settings.baseline else None
 
     def advance(self) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
@@ -118,6 +133,13 @@ class SpeechSegmenter:
         found: list[StreamItem] = []
         while True:
             end = min(self._ring.end, self._position + self.AT_ONCE)
+            if self._intake.measured:
+                known = self._intake.measured[0].end
+                if known <= self._position:
+                    self._judge_level(self._intake.measured.popleft(), found)
+                    continue
+                # Whether somebody speaks in it is asked when it was heard, and not later.
+                end = min(end, self._position - (self._position - known) // length * length)
             if self._intake.lost:
                 hole = self._intake.lost[0].span.start
                 if hole < self._position + length:
@@ -135,9 +157,21 @@ class SpeechSegmenter:
                 continue
             self._listen(sound, found)
 
-    def begin(self) -> None:
-        """Another speech begins: what the model keeps of the one before does not count."""
+    def _judge_level(self, piece: LevelPiece, found: list[StreamItem]) -> None:
+        speech = self._gate.is_open and self._gate.quiet_for < PIECE_S * self._rate
+        change = self._judge.push(piece, speech=speech)
+        if change:
+            found.append(LevelChanged(piece.end, change))
+
+    def begin(self, start: int) -> None:
+        """Another speech begins at sample `start`: what the model keeps of the last one is void."""
         self._model.forget(self._state)
+        if self._voice:
+            self._voice.begin(start)
+
+    def voice(self, window: Span, reading: Reading) -> Voice | None:
+        """How the voice of a window that was read differs from its usual; None if unknown."""
+        return self._voice.take(window, reading.probabilities) if self._voice else None
 
     def request(self, window: Span) -> Request:
         """What the model needs to read `window`.
@@ -145,10 +179,6 @@ class SpeechSegmenter:
         Raises `Overrun` if some of its sound has been overwritten.
         """
         return self._model.request(self._state, window, self._ring.read)
-
-    def sound(self, span: Span) -> Samples:
-        """The sound of `span`. Raises `Overrun` if some of it has been overwritten."""
-        return self._ring.read(span)
 
     def _listen(self, sound: Samples, found: list[StreamItem]) -> None:
         length = self._detector.frame_length

@@ -10,6 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from livemood.server.access.logins import FailedLogins
 from livemood.server.access.principal import LOCAL, Principal
 from livemood.server.access.replies import refuse
+from livemood.server.peers.interface import Peers
+from livemood.server.peers.relayed import KEY, Caller
 from livemood.server.refused import Refused
 from livemood.server.storage.interface import TokenStore
 
@@ -49,10 +51,18 @@ FORWARDED = frozenset(
 class Access:
     """Knows who asks."""
 
-    def __init__(self, tokens: TokenStore, *, public: bool, failed_logins: int) -> None:
+    def __init__(
+        self,
+        tokens: TokenStore,
+        *,
+        public: bool,
+        failed_logins: int,
+        peers: Peers | None = None,
+    ) -> None:
         self._tokens = tokens
         self._public = public
         self._failed = FailedLogins(failed_logins)
+        self._peers = peers or Peers()
 
     @property
     def required(self) -> bool:
@@ -60,8 +70,16 @@ class Access:
         return self._public or self._tokens.any
 
     def principal(self, connection: HTTPConnection) -> Principal:
-        """Who asks. Raises `Refused`."""
-        return self.known(_token(connection), connection)
+        """Who asks; of a request that another worker relays, who was let in there.
+
+        Raises `Refused`.
+        """
+        told = connection.scope.get(KEY)
+        if isinstance(told, Caller):
+            return Principal.told(told)
+        by = self.known(_token(connection), connection)
+        connection.scope[KEY] = by.caller
+        return by
 
     def known(self, token: str | None, connection: HTTPConnection) -> Principal:
         """Who asks with `token`, however that came. Raises `Refused`."""
@@ -76,10 +94,12 @@ class Access:
             return Principal.of(found)
         address = connection.client.host if connection.client else ""
         now = time.monotonic()
-        wait = self._failed.wait_s(address, now)
+        elsewhere = self._peers.logins_failed(address, now - FailedLogins.WINDOW_S)
+        wait = self._failed.wait_s(address, now, elsewhere)
         if wait > 0:
             raise Refused("too_many_logins", "too many wrong tokens: wait", 429, wait)
         self._failed.fail(address, now)
+        self._peers.login_failed(address, now)
         raise Refused("bad_token", "the token is unknown, expired or revoked", 401)
 
     def holds_id(self, creator: str) -> bool:

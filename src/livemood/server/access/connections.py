@@ -9,13 +9,17 @@ from starlette.websockets import WebSocket
 
 from livemood.server.access.access import PROTOCOL, Access
 from livemood.server.access.principal import Principal
+from livemood.server.peers.interface import Peers
 from livemood.server.refused import Refused
 
 
 class Connections:
     """The WebSockets that are open. Belongs to the event loop."""
 
-    def __init__(self, access: Access, limit: int, clients: Gauge) -> None:
+    def __init__(
+        self, access: Access, limit: int, clients: Gauge, peers: Peers | None = None
+    ) -> None:
+        self._peers = peers or Peers()
         self._access, self._limit, self._clients = access, limit, clients
         self._open: dict[asyncio.Task[object], Principal] = {}
         self._revoked: set[asyncio.Task[object]] = set()
@@ -31,7 +35,7 @@ class Connections:
 
     def check_room(self) -> None:
         """Raise `Refused` if there are as many as may be."""
-        if len(self._open) >= self._limit:
+        if len(self._open) + self._peers.elsewhere("client") >= self._limit:
             raise Refused("too_many_clients", "as many clients as are allowed", 503, 5)
 
     @contextmanager
@@ -44,6 +48,7 @@ class Connections:
         assert task is not None  # noqa: S101 - called by coroutines alone
         self._open[task] = principal
         self._clients.inc()
+        self._peers.hold("client")
         try:
             yield
         except asyncio.CancelledError:
@@ -53,6 +58,7 @@ class Connections:
             raise
         finally:
             self._clients.dec()
+            self._peers.let_go("client")
             del self._open[task]
             self._revoked.discard(task)
 

@@ -1,6 +1,7 @@
 """How often an address failed to log in, as a pure object told the time."""
 
 from collections import deque
+from collections.abc import Sequence
 
 
 class FailedLogins:
@@ -21,9 +22,13 @@ class FailedLogins:
         while len(self._failures) > self.MOST_ADDRESSES:
             del self._failures[next(iter(self._failures))]
 
-    def wait_s(self, address: str, now: float) -> float:
-        """How long `address` has to wait before it may fail again; 0 if it may."""
-        times = self._failures.get(address)
-        if times is None or len(times) < self._limit:
+    def wait_s(self, address: str, now: float, elsewhere: Sequence[float] = ()) -> float:
+        """How long `address` has to wait before it may fail again; 0 if it may.
+
+        `elsewhere` is when it failed at other processes of the server.
+        """
+        times = sorted((*self._failures.get(address, ()), *elsewhere))[-self._limit :]
+        if len(times) < self._limit:
             return 0.0
-        return max(0.0, times[0] + self.WINDOW_S - now)
+        oldest: float = times[0]
+        return max(0.0, oldest + self.WINDOW_S - now)

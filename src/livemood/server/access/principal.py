@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from livemood.server.peers.relayed import Caller
 from livemood.server.refused import Refused
 from livemood.server.storage.tokens import SCOPES, Scope, TokenInfo
 
@@ -24,6 +25,17 @@ class Principal:
         """Whoever holds a token."""
         name = f"token:{token.number} {token.name}".strip()
         return cls(name, frozenset(token.scopes), token.session, token.number)
+
+    @classmethod
+    def told(cls, caller: Caller) -> Self:
+        """Whoever a worker says that it let in."""
+        scopes = frozenset(scope for scope in SCOPES if scope in caller.scopes)
+        return cls(caller.name, scopes, caller.session, caller.token)
+
+    @property
+    def caller(self) -> Caller:
+        """What another worker is told."""
+        return Caller(self.name, tuple(sorted(self.scopes)), self.session, self.token)
 
     @property
     def id(self) -> str:

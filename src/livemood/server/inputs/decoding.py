@@ -9,6 +9,7 @@ from livemood.audio import Samples
 from livemood.errors import UsageError
 from livemood.server.refused import Refused
 from livemood.sources.rtp import RtpFormat
+from livemood.sources.rtp.formats.codec import Decode as OfPacket
 from livemood.sources.rtp.formats.codec import Undecodable, open_decoder
 
 Encoding = Literal["s16le", "f32le", "mulaw", "opus"]
@@ -62,13 +63,23 @@ def _opus(rate: int, channels: int) -> Decode:
     except UsageError as error:
         raise Refused("no_decoder", str(error), 415) from None
 
-    def decode(data: bytes) -> Samples:
+    return _OpusPackets(opus, channels)
+
+
+class _OpusPackets:
+    def __init__(self, decode: OfPacket, channels: int) -> None:
+        self._decode, self._channels = decode, channels
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the channels that are mixed cancel each other now."""
+        return bool(getattr(self._decode, "cancels", False))
+
+    def __call__(self, data: bytes) -> Samples:
         try:
-            samples = opus(data)
+            samples = self._decode(data)
         except Undecodable:
             raise Refused("bad_sound", "a message is no Opus packet", 415) from None
-        if samples.shape[1] != channels:
+        if samples.shape[1] != self._channels:
             raise Refused("bad_sound", "an Opus packet has other channels than were said", 415)
         return samples
-
-    return decode

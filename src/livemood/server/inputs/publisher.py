@@ -57,7 +57,9 @@ class Frames:
             return None
         self._next = start + len(samples)
         self._clock.reached(self._next, spoken)
-        return AudioBlock(start, samples, spoken, gap_cause="packet_loss")
+        return AudioBlock(
+            start, samples, spoken, gap_cause="packet_loss", cancelled=self._downmix.cancels
+        )
 
 
 class Publisher:

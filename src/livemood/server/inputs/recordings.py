@@ -77,11 +77,16 @@ def recording_routes(recordings: Recordings, sessions: Sessions, access: Access)
         recordings.check_room(by.id)
         opened = await admit(_session, sessions, by, query)
         name = shown_name(query.name)
-        async with recordings.place(opened):
-            await _store(request, sessions, opened, limits)
-            found = await recordings.probe(opened.record.id, name)
-            _check(opened.record, found.channels)
-            recordings.read(opened, name, found.channels)
+        try:
+            async with recordings.place(opened):
+                await _store(request, sessions, opened, limits)
+                found = await recordings.probe(opened.record.id, name)
+                _check(opened.record, found.channels)
+                recordings.read(opened, name, found.channels)
+        except Refused:
+            if query.session is None:
+                await admit(sessions.withdraw, opened.record.id, by)
+            raise
         return opened.record
 
     return router
@@ -112,6 +117,7 @@ def _session(sessions: Sessions, by: Principal, query: UploadQuery) -> OpenSessi
             raise Refused(
                 "bad_request", "what the session is for was said when it was created", 422
             )
+        sessions.adopt(session)
     opened = sessions.open(session)
     if opened is None:
         sessions.record(session)  # which says so if there is none

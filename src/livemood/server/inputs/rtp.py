@@ -52,18 +52,7 @@ class RtpInput:
         self._receiver.__exit__()
 
     def place(self, record: SessionRecord, wish: RtpWish) -> RtpPlace:
-        """Where the waiting session `record` takes its sound.
-
-        Raises `Refused`, and the session ends unused, if there is no place for it.
-        """
-        try:
-            return self._place(record, wish)
-        except Refused:
-            if (opened := self._sessions.open(record.id)) is not None:
-                self._sessions.finish(opened, "interrupted")
-            raise
-
-    def _place(self, record: SessionRecord, wish: RtpWish) -> RtpPlace:
+        """Where the waiting session `record` takes its sound. Raises `Refused` if nowhere."""
         parties = wish.parties or max(1, len(record.participants))
         try:
             types = described_by(wish.sdp) if wish.sdp is not None else STATIC

@@ -105,7 +105,7 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
                     _session, sessions, principal, session, start
                 )
                 live, opened = await sessions.pools.admission.run(
-                    _start, sessions, record.id, start, rate
+                    _start, sessions, record.id, start, rate, principal if session is None else None
                 )
                 taker = Taker(live, sessions, decode)
                 await _both_ways(socket, sessions, opened, live, taker)
@@ -138,12 +138,14 @@ def _session(sessions: Sessions, by: Principal, session: str | None, start: Star
         raise Refused("wrong_kind", f"the session is one of kind {record.kind}", 409)
     if start.about:
         raise Refused("bad_request", "what the session is for was said when it was created", 422)
+    sessions.adopt(session)
     return record
 
 
 def _start(
-    sessions: Sessions, session: str, start: Start, rate: int
+    sessions: Sessions, session: str, start: Start, rate: int, created_by: Principal | None
 ) -> tuple[LiveSession, OpenSession]:
+    """The session's sound begins; `created_by` says who created it by this stream itself."""
     opened = sessions.open(session)
     try:
         live = sessions.start(
@@ -153,7 +155,9 @@ def _start(
             channels=start.channels,
         )
     except Refused as refused:
-        if opened is not None and refused.code != "already_started":
+        if created_by is not None:
+            sessions.withdraw(session, created_by)
+        elif opened is not None and refused.code != "already_started":
             sessions.finish(opened, "interrupted")
         raise
     assert opened is not None  # noqa: S101 - it was waiting, or could not have been started
@@ -178,7 +182,8 @@ class Taker:
             now = time.monotonic()
             self._packets.inc()
             samples = self._decode(message)
-            self._live.push(AudioBlock(self._at, samples, now))
+            cancelled = bool(getattr(self._decode, "cancels", False))
+            self._live.push(AudioBlock(self._at, samples, now, cancelled=cancelled))
             self._at += len(samples)
             return
         control = self._control(message)

@@ -163,13 +163,14 @@ def _open(
                 f"{', '.join(given)}: what the session is for was said when it was created",
                 422,
             )
+        sessions.adopt(session)
     try:
         return sessions.start(
             record.id, source="twilio", sample_rate=RATE, channels=tracks.channels
         )
     except Refused:
-        if session is None and (opened := sessions.open(record.id)) is not None:
-            sessions.finish(opened, "interrupted")
+        if session is None:
+            sessions.withdraw(record.id, by)
         raise
 
 

@@ -42,7 +42,8 @@ class Publishers:
 
         `host` is who sent the offer. Raises `Refused`.
         """
-        if len(self._there) + self._coming >= self._most:
+        elsewhere = self._sessions.peers.elsewhere("publisher")
+        if len(self._there) + self._coming + elsewhere >= self._most:
             await self._make_room()
         self._coming += 1
         try:
@@ -51,11 +52,16 @@ class Publishers:
                 raise Refused("already_started", "the session is published already", 409)
             publisher = Publisher(self._sessions, opened, self._gone)
             self._there[publisher.session] = publisher
+            self._sessions.peers.hold("publisher")
         finally:
             self._coming -= 1
         try:
             return publisher.session, await publisher.answer(offer, host)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Refused) and isinstance(spec, SessionSpec):
+                await self._sessions.pools.admission.run(
+                    self._sessions.withdraw, publisher.session, by
+                )
             await publisher.close("interrupted")
             raise
 
@@ -81,9 +87,11 @@ class Publishers:
                 raise Refused("wrong_kind", f"the session is one of kind {record.kind}", 409)
             if record.state != "waiting" or session in self._there:
                 raise Refused("already_started", "the session is published already", 409)
+            self._sessions.adopt(session)
         opened = self._sessions.open(session)
         if opened is None:
             raise not_found()
+        opened.published = True
         return opened
 
     async def end(self, session: str) -> None:
@@ -101,6 +109,7 @@ class Publishers:
     def _gone(self, publisher: Publisher) -> None:
         if self._there.get(publisher.session) is publisher:
             del self._there[publisher.session]
+            self._sessions.peers.let_go("publisher")
 
 
 def whip_routes(publishers: Publishers, sessions: Sessions, access: Access) -> APIRouter:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from livemood.errors import LivemoodError
+from livemood.server.monitor.accepting import Accepting, SharedListener
 from livemood.server.monitor.listener import Listener
 
 HANDSHAKE_S = 5.0
@@ -19,13 +21,22 @@ STOP_S = 10.0
 
 
 class HttpServer:
-    """Serves one application on one listening socket, which it closes at the end."""
+    """Serves one application on one listening socket, which it closes at the end.
 
-    def __init__(self, listener: Listener, config: uvicorn.Config) -> None:
-        self.listener = listener
+    `beside` is another socket with what it is served by, in the same event loop.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        config: uvicorn.Config,
+        beside: tuple[socket.socket, uvicorn.Config] | None = None,
+    ) -> None:
+        self.listener, self._beside = listener, beside
         self.port: int = listener.getsockname()[1]
         self.loop = _new_loop()
         self._server = uvicorn.Server(config)
+        self._other = uvicorn.Server(beside[1]) if beside else None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="livemood-server", daemon=True)
 
@@ -46,6 +57,8 @@ class HttpServer:
         while self._thread.is_alive() and clients() and time.monotonic() < deadline:
             time.sleep(0.01)
         self._server.should_exit = True
+        if self._other:
+            self._other.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(STOP_S)
         self.close()
@@ -53,16 +66,24 @@ class HttpServer:
     def close(self) -> None:
         """Close the socket of a server that was never started, or has stopped."""
         self.listener.close()
+        if self._beside:
+            self._beside[0].close()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         serving = self.loop.create_task(self._server.serve(sockets=[self.listener]))
         telling = self.loop.create_task(self._tell_started())
+        beside = self.loop.create_task(self._serve_beside())
         self.loop.run_until_complete(serving)
+        self.loop.run_until_complete(beside)
         telling.cancel()
 
+    async def _serve_beside(self) -> None:
+        if self._other and self._beside:
+            await self._other.serve(sockets=[self._beside[0]])
+
     async def _tell_started(self) -> None:
-        while not self._server.started:
+        while not (self._server.started and (self._other is None or self._other.started)):
             await asyncio.sleep(0.01)
         self._started.set()
 
@@ -72,9 +93,14 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop whose servers do not wait long for TLS handshakes; uvicorn has no setting."""
+    """An event loop whose servers do not wait long for TLS handshakes; uvicorn has no setting.
 
-    async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:  # noqa: ANN401
+    A listening socket that says whose turn it is is accepted from accordingly.
+    """
+
+    async def create_server(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         if options.get("ssl") is not None:
             options.setdefault("ssl_handshake_timeout", HANDSHAKE_S)
+        if isinstance(listener := options.get("sock"), SharedListener):
+            return Accepting(self, args[0], listener, options.get("ssl"), HANDSHAKE_S)
         return await super().create_server(*args, **options)

@@ -121,6 +121,11 @@ class _Accepted(socket.socket):
 
 def listen(host: str, port: int, advice: str, most: int = 4096, most_new: int = 512) -> Listener:
     """Listen on an address. Raises `LivemoodError`, with `advice` on what to do."""
+    return Listener(listening_socket(host, port, advice), most, most_new)
+
+
+def listening_socket(host: str, port: int, advice: str) -> socket.socket:
+    """A plain socket that listens on an address. Raises `LivemoodError` as `listen` does."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -138,4 +143,4 @@ def listen(host: str, port: int, advice: str, most: int = 4096, most_new: int = 
         listening.close()
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
         raise LivemoodError(f"port {port} of {host} {why}: {advice}") from None
-    return Listener(listening, most, most_new)
+    return listening

@@ -1,11 +1,15 @@
 """Prometheus metrics of sessions' events. No label ever holds a session's id."""
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from livemood.timeline.events import (
     AnyEvent,
     Emotion,
     Gap,
+    Level,
     Load,
     SessionEnded,
     SpeechEnded,
@@ -26,6 +30,8 @@ class EventMetrics:
 
     def __init__(self) -> None:
         self.registry = r = CollectorRegistry()
+        self.shared = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+        """Whether other processes count for the same server."""
         self._given_up: dict[Place, int] = {}
         self._late: set[Place] = set()
         self._windows = Counter("livemood_windows", "Windows read.", registry=r)
@@ -36,6 +42,13 @@ class EventMetrics:
         self._gap_seconds = Counter(
             "livemood_gap_seconds", "Seconds of lost sound.", ["cause"], registry=r
         )
+        self._levels = Counter(
+            "livemood_level_problems",
+            "Times that the level of a channel was said to be wrong: quiet, clipped, dead.",
+            ["problem"],
+            registry=r,
+        )
+        self._wrong: dict[Place, frozenset[str]] = {}
         latency = Histogram(
             "livemood_latency_seconds",
             "From the capture of a window's last sample to its event.",
@@ -44,9 +57,9 @@ class EventMetrics:
             registry=r,
         )
         self._latency = [(s, latency.labels(s)) for s in ("total", "queue", "compute")]
-        self._behind = Gauge("livemood_behind", "Channels that miss the budget now.", registry=r)
-        self._speaking = Gauge("livemood_speaking", "Channels with speech now.", registry=r)
-        self.clients = Gauge("livemood_clients", "Connected WebSocket clients.", registry=r)
+        self._behind = _gauge(r, "livemood_behind", "Channels that miss the budget now.")
+        self._speaking = _gauge(r, "livemood_speaking", "Channels with speech now.")
+        self.clients = _gauge(r, "livemood_clients", "Connected WebSocket clients.")
         self.dropped = Counter(
             "livemood_client_events_dropped", "Events slow clients lost.", registry=r
         )
@@ -60,6 +73,8 @@ class EventMetrics:
         elif isinstance(event, Gap):
             self._gaps.labels(event.cause).inc()
             self._gap_seconds.labels(event.cause).inc((event.end_ms - event.start_ms) / 1000)
+        elif isinstance(event, Level):
+            self._level((event.session, event.channel), frozenset(event.problems))
         elif isinstance(event, Load):
             self._load((event.session, event.channel), event.superseded, event.behind)
         elif isinstance(event, SpeechStarted):
@@ -71,6 +86,12 @@ class EventMetrics:
                 place = (event.session, summary.channel)
                 self._load(place, summary.superseded, behind=False)
                 self._given_up.pop(place, None)
+                self._wrong.pop(place, None)
+
+    def _level(self, place: Place, problems: frozenset[str]) -> None:
+        for problem in problems - self._wrong.get(place, frozenset()):
+            self._levels.labels(problem).inc()
+        self._wrong[place] = problems
 
     def _load(self, place: Place, superseded: int, behind: bool) -> None:
         self._superseded.inc(max(0, superseded - self._given_up.get(place, 0)))
@@ -79,5 +100,17 @@ class EventMetrics:
         self._behind.set(len(self._late))
 
     def exposition(self) -> bytes:
-        """The metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """The metrics in Prometheus' text format: of all processes that share a server, summed.
+
+        They do where `PROMETHEUS_MULTIPROC_DIR` names a folder: there each writes its own, which
+        stay when it dies, so that no counter ever falls.
+        """
+        if not self.shared:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+def _gauge(registry: CollectorRegistry, name: str, what: str) -> Gauge:
+    return Gauge(name, what, registry=registry, multiprocess_mode="livesum")

@@ -1,10 +1,11 @@
 """The ASGI application of a server of many sessions."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from livemood.server.access.access import Access
 from livemood.server.access.connections import Connections
@@ -30,8 +31,9 @@ def build_app(
     connections: Connections,
     rtp: RtpInput,
     on_start: Callable[[], None] = lambda: None,
+    inner: Sequence[Middleware] = (),
 ) -> FastAPI:
-    """Everything behind the doors."""
+    """Everything behind the doors; `inner` stands right in front of the routes."""
     taken = inputs(sessions, access, connections, settings.model)
 
     @asynccontextmanager
@@ -48,7 +50,7 @@ def build_app(
         docs_url=None,  # these two would fetch scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        middleware=doors(settings, access, sessions.metrics.refused),
+        middleware=doors(settings, access, sessions.metrics.refused, inner),
     )
     answer_errors(app, sessions)
     features = Features(

@@ -1,5 +1,7 @@
 """The middleware that every request passes, in its order."""
 
+from collections.abc import Sequence
+
 from prometheus_client import Counter
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -11,8 +13,13 @@ from livemood.server.inputs.recordings import PATH as RECORDINGS
 from livemood.server.serve.settings import ServeSettings
 
 
-def doors(settings: ServeSettings, access: Access, refused: Counter) -> list[Middleware]:
-    """Host names and origins, then headers, then a body that comes in time; the outermost first."""
+def doors(
+    settings: ServeSettings, access: Access, refused: Counter, inner: Sequence[Middleware] = ()
+) -> list[Middleware]:
+    """Host names and origins, then headers, then a body that comes in time; the outermost first.
+
+    `inner` are passed last.
+    """
     limits = settings.limits
     return [
         Middleware(
@@ -36,4 +43,5 @@ def doors(settings: ServeSettings, access: Access, refused: Counter) -> list[Mid
             within_s=limits.request_s,
             streamed=frozenset({RECORDINGS}),
         ),
+        *inner,
     ]

@@ -79,16 +79,20 @@ class Exports:
     def enter(self, whose: str) -> None:
         """Count an export. Raises `Refused` if there are as many as there may be."""
         limits = self._limits
-        if self._running.total() >= limits.exports:
+        peers = self._sessions.peers
+        if self._running.total() + peers.elsewhere("export") >= limits.exports:
             raise Refused("busy", "many timelines are being exported: try again", 503, RETRY_S)
-        if self._running[whose] >= limits.exports_per_token:
+        own = self._running[whose] + peers.elsewhere("export", whose)
+        if own >= limits.exports_per_token:
             message = "many timelines are being exported for you: wait for some of them"
             raise Refused("busy", message, 503, RETRY_S)
         self._running[whose] += 1
+        peers.hold("export", whose)
 
     def leave(self, whose: str) -> None:
         """It is over."""
         self._running[whose] -= 1
+        self._sessions.peers.let_go("export", whose)
         if not self._running[whose]:
             del self._running[whose]
 

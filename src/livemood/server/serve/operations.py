@@ -59,7 +59,7 @@ def operations(app: FastAPI, sessions: Sessions, access: Access) -> None:
         failing = sessions.storage.failing
         body: dict[str, Any] = {
             "status": "ok" if failing is None else "degraded",
-            "sessions": len(sessions.all_open()),
+            "sessions": len(sessions.all_open()) + sessions.peers.sessions_elsewhere,
         }
         return JSONResponse(body, 200 if failing is None else 503)
 

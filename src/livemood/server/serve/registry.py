@@ -5,19 +5,29 @@ from livemood.engine.extensions import reader_of
 from livemood.notify import Notifier, Outbox, load_notify_settings
 from livemood.presets import load_preset
 from livemood.server.access.policy import load_policy
+from livemood.server.peers.interface import Peers
 from livemood.server.serve.settings import ServeSettings, monitor_settings
 from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.archive import Archive
+from livemood.server.storage.folder import Keeper
 
 CHANNEL_COST = 0.008
 """Share of a processor that a channel takes, before that is known."""
 
 
 def open_sessions(
-    settings: ServeSettings, model: AnyModel, monitor: MonitorSettings | None = None
+    settings: ServeSettings,
+    model: AnyModel,
+    monitor: MonitorSettings | None = None,
+    peers: Peers | None = None,
+    keeper: Keeper | None = None,
 ) -> Sessions:
-    """The sessions and their storage, which is to be closed at the end. Raises `LivemoodError`."""
+    """The sessions and their storage, which is to be closed at the end. Raises `LivemoodError`.
+
+    `peers` are other processes with the same data folder; `keeper` says which of all does what only
+    one may do.
+    """
     policy = load_policy(settings.policy)
     preset = load_preset(settings.preset) if settings.preset else None
     if preset:
@@ -33,18 +43,21 @@ def open_sessions(
         how = how.model_copy(update={"alerts": (*how.alerts, *preset.alerts)})
     sessions = Sessions(
         Hub(model, busiest=1.0),
-        Archive(settings.data, policy.version),
+        Archive(settings.data, policy.version, keeper=keeper),
         policy,
         how,
         settings.limits,
         Admission(settings.busiest, CHANNEL_COST),
+        peers,
     )
     sessions.default_retention_days = settings.retention_days
     if preset and "retention_days" not in settings.model_fields_set:
         sessions.default_retention_days = preset.retention_days
     if notify:
         outbox = Outbox(settings.data / "outbox.db")
-        sessions.flow.notify_by(Notifier(targets, outbox, settings.data / "undelivered.jsonl"))
+        dead = settings.data / "undelivered.jsonl"
+        turn = None if keeper is None else keeper.may
+        sessions.flow.notify_by(Notifier(targets, outbox, dead, turn=turn))
     info = sessions.hub.model_info
     sessions.metrics.describe(name=info.name, version=info.version, provider=info.provider)
     return sessions

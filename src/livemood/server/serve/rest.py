@@ -120,10 +120,16 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
             recording_bytes=sessions.limits.recording_bytes,
         )
 
-    @router.post("/sessions", status_code=201, responses=answers(503))
-    async def create(new: NewSession, by: By) -> CreatedSession:
+    @router.post(
+        "/sessions", status_code=201, response_model=CreatedSession, responses=answers(503)
+    )
+    async def create(new: NewSession, request: Request, by: By) -> CreatedSession | Response:
         """Create a session that waits for its sound; one of kind `rtp` is given ports."""
         by.require("ingest", "manage")
+        shared = new.kind == "rtp" and new.rtp is not None and bool(new.rtp.ssrcs)
+        answer = await sessions.peers.create_elsewhere(request, new.kind, shared)
+        if answer is not None:
+            return answer
         return await admit(created, new, by)
 
     def created(new: NewSession, by: Principal) -> CreatedSession:
@@ -131,7 +137,13 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
             raise Refused("bad_request", f"rtp: the session is one of kind {new.kind}", 422)
         spec = SessionSpec(**new.model_dump(exclude={"rtp"}))
         record = sessions.create(spec, by, new.rtp.parties if new.rtp else None)
-        place = rtp.place(record, new.rtp or RtpWish()) if new.kind == "rtp" else None
+        if new.kind != "rtp":
+            return CreatedSession(**record.model_dump())
+        try:
+            place = rtp.place(record, new.rtp or RtpWish())
+        except Refused:
+            sessions.withdraw(record.id, by)
+            raise
         return CreatedSession(**record.model_dump(), rtp=place)
 
     @router.get("/sessions", responses=answers())
@@ -151,7 +163,13 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         found = storage.sessions.find(
             state=state, purpose=purpose, text=q, session=by.session, before=before, limit=limit
         )
-        records = [opened.listed if (opened := sessions.open(r.id)) else r for _, r in found]
+        elsewhere = sessions.peers.listed(
+            [r.id for _, r in found if r.state != "ended" and sessions.open(r.id) is None]
+        )
+        records = [
+            opened.listed if (opened := sessions.open(r.id)) else elsewhere.get(r.id, r)
+            for _, r in found
+        ]
         return Page(sessions=records, next=str(found[-1][0]) if len(found) == limit else None)
 
     @router.get("/sessions/{session}", responses=answers(404))

@@ -14,7 +14,7 @@ from livemood.server.serve.app import build_app
 from livemood.server.serve.exposure import check_exposure, is_public
 from livemood.server.serve.registry import open_sessions
 from livemood.server.serve.settings import ServeSettings
-from livemood.server.serve.web import open_listener, web_server
+from livemood.server.serve.web import Place, open_listener, web_server
 from livemood.server.sessions.housekeeping import Housekeeper
 
 log = logging.getLogger(__name__)
@@ -32,33 +32,57 @@ class Service:
     """
 
     def __init__(
-        self, settings: ServeSettings, model: AnyModel, monitor: MonitorSettings | None = None
+        self,
+        settings: ServeSettings,
+        model: AnyModel,
+        monitor: MonitorSettings | None = None,
+        place: Place | None = None,
     ) -> None:
-        self.settings = settings
+        """`place` is this process's among several that serve one address; none if it is alone."""
+        self.settings, self._place = settings, place
         with ExitStack() as undo:
-            self.sessions = open_sessions(settings, model, monitor)
+            self.sessions = open_sessions(
+                settings,
+                model,
+                monitor,
+                peers=place.peers if place else None,
+                keeper=place.keeper if place else None,
+            )
             self.storage, self.hub = self.sessions.storage, self.sessions.hub
             undo.callback(self.storage.close)
             check_exposure(settings, self.storage.tokens)
-            listener = open_listener(settings)
+            listener = open_listener(settings, place.listening if place else None)
             undo.callback(listener.close)
             self.access = Access(
                 self.storage.tokens,
                 public=is_public(settings),
                 failed_logins=settings.limits.failed_logins,
+                peers=self.sessions.peers,
             )
             self.sessions.holds = self.access.holds_id
             self.connections = Connections(
-                self.access, settings.limits.clients, self.sessions.metrics.clients
+                self.access,
+                settings.limits.clients,
+                self.sessions.metrics.clients,
+                self.sessions.peers,
             )
             self.rtp = RtpInput(self.sessions, settings.rtp)
+            inner = place.inner(self.sessions, self.access) if place else []
             app = build_app(
-                self.sessions, self.access, settings, self.connections, self.rtp, self._on_start
+                self.sessions,
+                self.access,
+                settings,
+                self.connections,
+                self.rtp,
+                self._on_start,
+                inner,
             )
-            self._http = web_server(listener, app, settings)
+            self._beside = place.beside(app, self.sessions) if place else None
+            self._http = web_server(listener, app, settings, self._beside)
             self.port: int = self._http.port
             undo.pop_all()
-        self._keeper = Housekeeper(self.sessions, self.connections.sweep)
+        workers = place.workers if place else 1
+        self._keeper = Housekeeper(self.sessions, self.connections.sweep, workers)
 
     @property
     def url(self) -> str:
@@ -68,10 +92,12 @@ class Service:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def __enter__(self) -> Self:
-        recovered = self.storage.recover()
-        if recovered:
-            log.warning("%d sessions were interrupted when the server last stopped", recovered)
+        if self._place is None:  # of several processes, whoever started them has done it
+            recovered = self.storage.recover()
+            if recovered:
+                log.warning("%d sessions were interrupted when the server last stopped", recovered)
         self.storage.retain()
+        self.sessions.peers.beat(0.0, self.sessions.admission.cost)
         if self.sessions.flow.notifier:
             self.sessions.flow.notifier.__enter__()
         self.hub.__enter__()
@@ -97,11 +123,14 @@ class Service:
         self.sessions.close()
         self.rtp.__exit__()
         self._keeper.stop()
-        self._http.stop(lambda: len(self.connections), DRAIN_S)
+        self._http.stop(self._clients, DRAIN_S)
         self.hub.__exit__()
         if self.sessions.flow.notifier:
             self.sessions.flow.notifier.__exit__()
         self.storage.close()
+
+    def _clients(self) -> int:
+        return len(self.connections) + (self._beside.watchers() if self._beside else 0)
 
     def _on_start(self) -> None:
         self.sessions.delivery.attach(self._http.loop)

@@ -1,9 +1,10 @@
 """Settings of `livemood serve`: flags, then the environment, then one TOML file."""
 
+import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -45,6 +46,8 @@ class ServeSettings(BaseSettings):
     """Origins of web pages, besides the server's own, that may use it."""
     model: str = "default"
     provider: str = "auto"
+    workers: int | Literal["auto"] = 1
+    """Processes that share the address, each with its own sessions; `auto`: one a processor."""
     window: float | None = None
     """Seconds of sound in a full window; the model's unless it is set."""
     hop: float | None = None
@@ -65,6 +68,23 @@ class ServeSettings(BaseSettings):
     """How long running sessions may go on after SIGTERM, while new ones are refused."""
     limits: Limits = Limits()
     rtp: RtpSettings = RtpSettings()
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _is_a_number_of_workers(cls, value: object) -> object:
+        text = str(value)
+        if text != "auto" and not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 256):
+            raise ValueError("give a number of processes from 1 to 256, or auto")
+        return value if value == "auto" else int(text)
+
+    @property
+    def processes(self) -> int:
+        """How many workers there are to be."""
+        if self.workers != "auto":
+            return self.workers
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
 
     @classmethod
     def settings_customise_sources(
@@ -91,7 +111,7 @@ def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "settings"
-        raise UsageError(f"{name}: {first['msg'].lower()}") from None
+        raise UsageError(f"{name}: {first['msg'].lower().removeprefix('value error, ')}") from None
     except ValueError as error:  # the file is no TOML, or a variable no JSON
         raise UsageError(f"the settings cannot be read: {error}") from None
     assert isinstance(found, ServeSettings)  # noqa: S101 - a subclass of it

@@ -31,7 +31,7 @@ def watch_routes(sessions: Sessions, connections: Connections) -> list[BaseRoute
             await sessions.pools.admission.run(note, principal.name, "watch", record.id)
             await accept(socket)
             with connections.held(principal):
-                await _while_there(socket, send_from(socket, sessions, record.id, after))
+                await while_there(socket, send_from(socket, sessions, record.id, after))
         except (Refused, StorageError) as error:
             refused = error if isinstance(error, Refused) else unreadable()
             sessions.metrics.refused.labels(refused.code).inc()
@@ -49,7 +49,7 @@ def _after(socket: WebSocket) -> int | None:
     return int(asked)
 
 
-async def _while_there(socket: WebSocket, sending: Coroutine[Any, Any, None]) -> None:
+async def while_there(socket: WebSocket, sending: Coroutine[Any, Any, None]) -> None:
     """Send until everything is sent or the client has gone; what it says is dropped."""
     gone = asyncio.ensure_future(_until_gone(socket))
     send = asyncio.ensure_future(sending)

@@ -1,14 +1,25 @@
 """How uvicorn serves: its socket, its protocols, its limits."""
 
+import socket
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
+from livemood.server.access.access import Access
 from livemood.server.access.protocols import HalfOpen, WebSocketProtocol, http_protocol
+from livemood.server.monitor.accepting import SharedListener
 from livemood.server.monitor.http_server import HttpServer
-from livemood.server.monitor.listener import Listener, listen
+from livemood.server.monitor.listener import Listener, listening_socket
+from livemood.server.peers.interface import Peers
 from livemood.server.serve.settings import ServeSettings
+from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.folder import Keeper
 
 FILES_KEPT = 64
 """Open files that connections leave to everything else."""
@@ -16,26 +27,66 @@ FEWEST = 16
 UNLIMITED = 1 << 20
 
 
-def open_listener(settings: ServeSettings) -> Listener:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is served to other processes of this server."""
+
+    listening: socket.socket
+    app: ASGIApp
+    watchers: Callable[[], int]
+    """How many of them follow a session now."""
+
+
+class Place(Protocol):
+    """One process's place among several that serve one address."""
+
+    workers: int
+    """How many they are."""
+    keeper: Keeper
+    listening: socket.socket
+    """Which they all accept from."""
+
+    @property
+    def peers(self) -> Peers:
+        """The others."""
+
+    def inner(self, sessions: Sessions, access: Access) -> list[Middleware]:
+        """What stands in front of the routes."""
+
+    def beside(self, app: FastAPI, sessions: Sessions) -> Beside:
+        """What the other processes ask."""
+
+
+def open_socket(settings: ServeSettings) -> socket.socket:
     """The socket that is listened on. Raises `LivemoodError` if it cannot be."""
+    return listening_socket(settings.host, settings.port, "choose another with --port")
+
+
+def open_listener(settings: ServeSettings, listening: socket.socket | None = None) -> Listener:
+    """What accepts connections: from a new socket, or from one that others accept from as well.
+
+    Raises `LivemoodError`.
+    """
     limits = settings.limits
     files = max(FEWEST, _raise_file_limit() - FILES_KEPT)
-    return listen(
-        settings.host,
-        settings.port,
-        "choose another with --port",
+    kind = Listener if listening is None else SharedListener
+    return kind(
+        listening or open_socket(settings),
         most=min(limits.clients + 2 * limits.half_open, files),
         most_new=limits.half_open,
     )
 
 
-def web_server(listener: Listener, app: FastAPI, settings: ServeSettings) -> HttpServer:
-    """The server of `app`, not yet started."""
+def web_server(
+    listener: Listener, app: FastAPI, settings: ServeSettings, beside: Beside | None = None
+) -> HttpServer:
+    """The server of `app`, not yet started; `beside` is served on a socket of its own."""
     limits = settings.limits
     half_open = HalfOpen(limits.half_open, limits.request_s)
     config = uvicorn.Config(
         app,
         log_level="error",
+        log_config=None,
         access_log=False,
         http=http_protocol(half_open, listener.established, limits.stall_s),
         ws=WebSocketProtocol,
@@ -49,7 +100,22 @@ def web_server(listener: Listener, app: FastAPI, settings: ServeSettings) -> Htt
         ssl_certfile=settings.cert,
         ssl_keyfile=settings.key,
     )
-    return HttpServer(listener, config)
+    if beside is None:
+        return HttpServer(listener, config)
+    others = uvicorn.Config(
+        beside.app,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        ws=WebSocketProtocol,
+        ws_max_size=limits.message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        timeout_graceful_shutdown=1,
+        server_header=False,
+        proxy_headers=False,
+    )
+    return HttpServer(listener, config, (beside.listening, others))
 
 
 def _raise_file_limit() -> int:

@@ -19,23 +19,37 @@ QUEUE = 256
 
 
 async def send_from(socket: WebSocket, sessions: Sessions, session: str, after: int | None) -> None:
-    """Send every event after number `after`; without a number, those from now on."""
+    """Send every event after number `after`; without a number, those from now on.
+
+    If another worker has the session, its events come through that one.
+    """
+    ended = False
     try:
-        opened = sessions.open(session)
-        if opened is None:
-            last = await sessions.pools.history.run(sessions.storage.events.last, session)
-            if after is None:
-                after = last
-            elif after >= max(last, 1):
-                after = await _rewound(socket, sessions, session, after, last)
-            await _send_kept(socket, sessions, session, after, last)
-        else:
-            await _send_live(
-                socket, sessions, opened, opened.log.last_seq if after is None else after
-            )
+        while not ended:
+            if (opened := sessions.open(session)) is not None:
+                after = opened.log.last_seq if after is None else after
+                after = await send_live(socket, sessions, opened, after)
+                ended = not opened.moved
+            elif (owner := sessions.peers.owner(session)) is not None:
+                followed = await sessions.peers.follow(socket, session, owner, after)
+                after, ended = followed.after, followed.ended
+            else:
+                await _send_ended(socket, sessions, session, after)
+                ended = True
         await socket.close(1000, "the session has ended")
     except WebSocketDisconnect:
         pass
+
+
+async def _send_ended(
+    socket: WebSocket, sessions: Sessions, session: str, after: int | None
+) -> None:
+    last = await sessions.pools.history.run(sessions.storage.events.last, session)
+    if after is None:
+        after = last
+    elif after >= max(last, 1):
+        after = await _rewound(socket, sessions, session, after, last)
+    await _send_kept(socket, sessions, session, after, last)
 
 
 async def _rewound(
@@ -73,19 +87,24 @@ async def _send_kept(
     return after
 
 
-async def _send_live(
-    socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int
-) -> None:
+async def send_live(socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int) -> int:
+    """Send the events of a session that is open here, to its end; the number of the last one.
+
+    Raises `Refused` for a number that lies ahead, and `WebSocketDisconnect`.
+    """
     log = opened.log
     if after > log.last_seq:
         raise Refused("bad_request", f"after={after} lies ahead: the last is {log.last_seq}", 400)
     if after + 1 < log.first_seq:
         after = await _send_kept(socket, sessions, opened.record.id, after, log.first_seq - 1)
-    await follow(socket, sessions, opened, after)
+    return await follow(socket, sessions, opened, after)
 
 
-async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int) -> None:
-    """Send the events of a session as they come, to its end. Raises `WebSocketDisconnect`."""
+async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int) -> int:
+    """Send the events of a session as they come, to its end; the number of the last one.
+
+    Raises `WebSocketDisconnect`.
+    """
     log = opened.log
     subscription = Subscription(log, after, QUEUE)
     news = asyncio.Event()
@@ -102,7 +121,7 @@ async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, aft
             await asyncio.sleep(0)
             if subscription.at_end:
                 if log.closed:
-                    return
+                    return subscription.had
                 await news.wait()
     finally:
         log.remove_listener(news.set)

@@ -21,12 +21,15 @@ class Housekeeper:
     """A longer pause of this thread means that the whole process stood still."""
     RETENTION_EVERY_S = 60.0
 
-    def __init__(self, sessions: Sessions, sweep: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, sessions: Sessions, sweep: Callable[[], None] = lambda: None, workers: int = 1
+    ) -> None:
+        """`workers` are the processes that share the processors."""
         self._sessions = sessions
         self._sweep = sweep
         self._stop = threading.Event()
         self._retained = self._looked = time.monotonic()
-        self._used = _Used()
+        self._used = _Used(workers)
         self._thread = threading.Thread(target=self._work, name="livemood-keeper", daemon=True)
 
     def start(self) -> None:
@@ -61,6 +64,7 @@ class Housekeeper:
         self._used.measure(now)
         sessions = self._sessions
         sessions.measure(self.load(), now)
+        sessions.peers.beat(self.load(), sessions.admission.cost)
         limits = sessions.limits
         waiting = live = 0
         holds = dict[str, bool]()
@@ -113,10 +117,11 @@ class _Used:
 
     WEIGHT = 0.4
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int) -> None:
         self.share = 0.0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        self._cores = min(2, cores)  # Python runs on one at a time; the network on another
+        # Python runs on one at a time; the network on another.
+        self._cores = min(2.0, cores / workers)
         self._at, self._used = time.monotonic(), time.process_time()
 
     def measure(self, now: float) -> None:

@@ -36,6 +36,10 @@ class OpenSession:
         self.log.session = record.id
         self.since = time.monotonic()
         self.live: LiveSession | None = None
+        self.published = False
+        """Whether somebody publishes it, or is about to."""
+        self.moved = False
+        """Whether it was left to another worker while it waited."""
         self.stop_reading: Callable[[], None] | None = None
         """Ends the reading of an uploaded recording; none where sound comes live."""
         self.baselines: list[Baseline] = []
@@ -46,6 +50,7 @@ class OpenSession:
         """Set once everything of the session is on disk, its end included."""
         self._behind: dict[int | None, bool] = {}
         self._moods = Moods()
+        self._heard_ms = 0
 
     def take(self, event: AnyEvent, text: str) -> None:
         """Take the next event, serialised."""
@@ -56,13 +61,28 @@ class OpenSession:
             self.log.close()
 
     @property
-    def listed(self) -> SessionRecord:
-        """The record with how each channel sounds now, which changes with each reading."""
+    def free(self) -> bool:
+        """Whether its sound may still come to another worker: nothing here waits for it."""
+        tied = self.record.kind == "rtp" or self.published or self.stop_reading is not None
+        return not tied
+
+    @property
+    def now(self) -> SessionRecord:
+        """The record with how much has been heard so far."""
         if self.record.state != "live":
             return self.record
-        return self.record.model_copy(update={"moods": self._moods.now(self.record.channels)})
+        heard_ms = max(self._heard_ms, self.live.arrived_ms if self.live else 0)
+        return self.record.model_copy(update={"duration_ms": heard_ms})
+
+    @property
+    def listed(self) -> SessionRecord:
+        """The same with how each channel sounds now, which changes with each reading."""
+        if self.record.state != "live":
+            return self.record
+        return self.now.model_copy(update={"moods": self._moods.now(self.record.channels)})
 
     def _note(self, event: AnyEvent) -> None:
+        self._heard_ms = max(self._heard_ms, event.end_ms)
         self._moods.push(event)
         if isinstance(event, Emotion) and event.channel is not None:
             if self.record.labels[event.channel] != event.label:

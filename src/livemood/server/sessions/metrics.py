@@ -1,9 +1,14 @@
 """Prometheus metrics of all sessions together. No label ever holds a session's id."""
 
-from prometheus_client import Counter, Gauge, Info
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
 
 from livemood.server.monitor.metrics import EventMetrics
 from livemood.timeline.events import AnyEvent, SessionEnded, SessionStarted
+
+SUM: Final = "livesum"
+"""How gauges of several processes are put together: what those that live have."""
 
 
 class ServiceMetrics(EventMetrics):
@@ -12,8 +17,12 @@ class ServiceMetrics(EventMetrics):
     def __init__(self) -> None:
         super().__init__()
         r = self.registry
-        self.sessions = Gauge("livemood_sessions", "Sessions by state.", ["state"], registry=r)
-        self.streams = Gauge("livemood_streams", "Channels of live sessions.", registry=r)
+        self.sessions = Gauge(
+            "livemood_sessions", "Sessions by state.", ["state"], registry=r, multiprocess_mode=SUM
+        )
+        self.streams = Gauge(
+            "livemood_streams", "Channels of live sessions.", registry=r, multiprocess_mode=SUM
+        )
         self.started = Counter("livemood_sessions_started", "Sessions.", ["kind"], registry=r)
         self.ended = Counter("livemood_sessions_ended", "How they ended.", ["reason"], registry=r)
         self.refused = Counter("livemood_refused", "Requests refused.", ["code"], registry=r)
@@ -30,10 +39,29 @@ class ServiceMetrics(EventMetrics):
             ["outcome"],
             registry=r,
         )
-        self.queue = Gauge("livemood_queue_depth", "What waits.", ["queue"], registry=r)
-        self.load = Gauge("livemood_load", "Share of time that reading takes.", registry=r)
-        self.lost = Gauge("livemood_events_lost", "Events that could not be kept.", registry=r)
-        self._model = Info("livemood_model", "What reads.", registry=r)
+        self.queue = Gauge(
+            "livemood_queue_depth", "What waits.", ["queue"], registry=r, multiprocess_mode=SUM
+        )
+        self.load = Gauge(
+            "livemood_load",
+            "Share of time that reading takes.",
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.lost = Gauge(
+            "livemood_events_lost",
+            "Events that could not be kept.",
+            registry=r,
+            multiprocess_mode=SUM,
+        )
+        # What is no number is the same in every process, and is not shared.
+        self._about = CollectorRegistry() if self.shared else r
+        self._model = Info("livemood_model", "What reads.", registry=self._about)
+
+    def exposition(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        about = generate_latest(self._about) if self.shared else b""
+        return super().exposition() + about
 
     def describe(self, **info: str) -> None:
         """Say what model runs and by which provider."""

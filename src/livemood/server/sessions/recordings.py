@@ -50,11 +50,12 @@ class Recordings:
             raise Refused("already_started", "the session has its recording already", 409)
         self.check_room(creator)
         self._held[session] = opened
+        self._sessions.peers.hold("recording", creator)
         opened.stop_reading = lambda: None
         try:
             yield
         except BaseException:
-            self._held.pop(session)
+            self._leave(opened)
             with suppress(Refused):
                 await self._in_thread(self._sessions.finish, opened, "interrupted")
             await self._in_thread(self._sessions.storage.uploads.erase, session)
@@ -62,9 +63,11 @@ class Recordings:
 
     def check_room(self, creator: str) -> None:
         """Raise `Refused` if no recording more is taken, or none more of this creator's."""
-        if len(self._held) >= self._limits.recordings:
+        peers = self._sessions.peers
+        if len(self._held) + peers.elsewhere("recording") >= self._limits.recordings:
             raise Refused("busy", "many recordings wait to be read: try again", 503, RETRY_S)
         own = sum(other.record.created_by == creator for other in self._held.values())
+        own += peers.elsewhere("recording", creator)
         if own >= self._limits.recordings_per_token:
             raise Refused(
                 "too_many_recordings",
@@ -114,8 +117,12 @@ class Recordings:
         except Exception:
             log.exception("a recording could not be read")
         finally:
-            self._held.pop(session, None)
+            self._leave(reading.opened)
             await self._in_thread(self._sessions.storage.uploads.erase, session)  # if it never ran
+
+    def _leave(self, opened: OpenSession) -> None:
+        if self._held.pop(opened.record.id, None) is not None:
+            self._sessions.peers.let_go("recording", opened.record.created_by)
 
     async def _in_thread(self, function: Callable[..., None], *args: object) -> None:
         await self._sessions.pools.uploads.run(function, *args)

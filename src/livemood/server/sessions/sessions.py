@@ -6,19 +6,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from livemood.engine import Hub, MonitorSettings
-from livemood.server.access.policy import Policy
 from livemood.server.access.principal import Principal
+from livemood.server.peers.interface import Entry, Peers
 from livemood.server.refused import Refused, busy, not_found, not_live, token_gone
 from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.flow import Flow
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.pools import Pools
-from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec
+from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, begun_fields
 from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Marker, utc_now
+
+if TYPE_CHECKING:
+    from livemood.server.access.policy import Policy
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +42,18 @@ class Sessions:
         self,
         hub: Hub,
         storage: Storage,
-        policy: Policy,
+        policy: "Policy",
         settings: MonitorSettings,
         limits: Limits,
         admission: Admission,
+        peers: Peers | None = None,
     ) -> None:
         self.hub, self.storage, self.policy, self.limits = hub, storage, policy, limits
         self._flow = Flow(hub, storage, settings, admission, policy, limits.ahead_s)
         self.metrics, self.delivery = self._flow.metrics, self._flow.delivery
         self.admission = admission
+        self.peers = peers or Peers()
+        """Other processes that serve the same address."""
         self.load: Callable[[], float] = lambda: hub.load
         """The load that admission goes by, from 0 to 1."""
         self.holds: Callable[[str], bool] = lambda _: True
@@ -84,8 +91,7 @@ class Sessions:
             self.storage.sessions.add(opened.record)
             self.storage.audit.note(by.name, "create", opened.record.id, purpose=spec.purpose)
         except StorageError as error:
-            with self._lock:
-                del self._open[opened.record.id]
+            self._forget(opened)
             raise Refused("storage_failed", f"sessions cannot be kept: {error}", 503, 30) from None
         return opened.record
 
@@ -102,7 +108,9 @@ class Sessions:
         recording = spec.kind == "recording"
         with self._lock:
             self._check_room(0 if recording else parties)
-            self.limits.check(self._holdings(), by.id, parties)
+            entry = Entry(record.id, by.id, spec.kind, parties)
+            held, check = list(self._holdings()), self.limits.check
+            self.peers.enter(entry, lambda others: check((*held, *others), by.id, parties))
             opened = self._open[record.id] = OpenSession(record, parties)
             if not recording:  # read by another process, when there is time
                 self.admission.promise(record.id, parties, opened.since, by.id)
@@ -110,9 +118,8 @@ class Sessions:
 
     def _holdings(self) -> Iterator[tuple[str, int]]:
         """Of each session its creator, and the channels that it waits for."""
-        for opened in self._open.values():
-            waits = opened.record.state == "waiting"
-            yield opened.record.created_by, opened.parties if waits else 0
+        for o in self._open.values():
+            yield o.record.created_by, o.parties if o.record.state == "waiting" else 0
 
     def _check_room(self, channels: int) -> None:
         if self._stopping:
@@ -153,15 +160,7 @@ class Sessions:
             promised = self.admission.promised(session_id, time.monotonic())
             if channels > promised or self._stopping:
                 self._check_room(channels - promised)
-            opened.record = waiting.model_copy(
-                update={
-                    "state": "live",
-                    "source": source,
-                    "channels": channels,
-                    "started": utc_now(),
-                    "labels": (None,) * channels,
-                }
-            )
+            opened.record = waiting.model_copy(update=begun_fields(source, channels))
             try:
                 opened.live = self._flow.listen(opened, sample_rate, self._forget)
             except BaseException:
@@ -170,6 +169,7 @@ class Sessions:
             opened.since = time.monotonic()
             self.admission.redeem(session_id)
             self.admission.opened(channels, opened.since)
+            self.peers.began(session_id, channels)
             # Under the lock: the end of the session must not be kept before its beginning.
             self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
         return opened.live
@@ -183,15 +183,8 @@ class Sessions:
             waiting = opened.record
             if waiting.state != "waiting" or self._stopping:
                 raise not_live()
-            opened.record = waiting.model_copy(
-                update={
-                    "state": "live",
-                    "source": source,
-                    "channels": channels,
-                    "started": utc_now(),
-                    "labels": (None,) * channels,
-                }
-            )
+            opened.record = waiting.model_copy(update=begun_fields(source, channels))
+            self.peers.began(opened.record.id, channels)
             self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
 
     def take_recorded(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
@@ -204,7 +197,30 @@ class Sessions:
             self.admission.redeem(opened.record.id)
             if opened.live is not None:
                 self.admission.closed(opened.record.id, opened.record.channels, opened.since)
+            self.peers.leave(opened.record.id)
         opened.settled.set()
+
+    # Where several processes serve one address
+
+    def adopt(self, session_id: str) -> None:
+        """The sound of a session comes here: take it over if it waits at another worker."""
+        if self.open(session_id) is None and (parties := self.peers.take(session_id)):
+            opened = OpenSession(self.record(session_id), parties)
+            with self._lock:
+                self._open.setdefault(session_id, opened)
+
+    def release(self, session_id: str, to: int) -> bool:
+        """Leave a waiting session to worker `to`; false if it does not wait, or has its input."""
+        with self._lock:
+            opened = self._open.get(session_id)
+            if opened is None or opened.record.state != "waiting" or not opened.free:
+                return False
+            self.peers.hand_over(session_id, to)
+            del self._open[session_id]
+            self.admission.redeem(session_id)
+            opened.moved = True
+        self.delivery.call(opened.log.close, False)
+        return True
 
     def measure(self, load: float, now: float) -> None:
         """Take the load of the last seconds, from 0 to 1, for what may still be let in."""
@@ -226,7 +242,7 @@ class Sessions:
     def record(self, session_id: str) -> SessionRecord:
         """What is known of a session. Raises `Refused` if there is no such one."""
         opened = self.open(session_id)
-        record = opened.record if opened else self.storage.sessions.get(session_id)
+        record = opened.now if opened else self.storage.sessions.get(session_id)
         if record is None:
             raise not_found()
         return record
@@ -250,8 +266,7 @@ class Sessions:
 
     def _running(self, session_id: str) -> OpenSession:
         self.record(session_id)
-        opened = self.open(session_id)
-        if opened is None:
+        if (opened := self.open(session_id)) is None:
             raise not_live()
         return opened
 
@@ -279,11 +294,16 @@ class Sessions:
         elif opened.stop_reading is not None:
             opened.stop_reading()
 
+    def withdraw(self, session_id: str, by: Principal) -> None:
+        """Leave nothing of an unused session: the request that created it was refused."""
+        if (opened := self.open(session_id)) is not None:
+            self.finish(opened, "interrupted")
+        self.storage.delete([session_id], by.name, "withdraw")
+
     def delete(self, session_id: str, by: Principal) -> None:
         """Leave nothing of a session; one that runs is ended first."""
         self.record(session_id)
-        opened = self.open(session_id)
-        if opened is not None:
+        if (opened := self.open(session_id)) is not None:
             self.finish(opened, "interrupted")
             if not opened.settled.wait(self.END_S):
                 raise Refused("busy", "the session does not end: try again", 503, 5)

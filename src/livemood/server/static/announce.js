@@ -1,5 +1,5 @@
 import { say } from "./dom.js";
-import { labelName, percent, t } from "./text.js";
+import { labelName, percent, t, word } from "./text.js";
 
 const EVERY_MS = 5000;
 /** Pauses between words are no silence to speak of. */
@@ -29,6 +29,7 @@ export class Announcer {
     }
     for (const channel of store.channels) {
       this.#sound(channel, now, who(channel.number));
+      this.#level(channel, who(channel.number));
       const lost = channel.gaps.at(-1);
       if (lost && now - lost.end < NEWS_MS) {
         const text = t("gap", { cause: t(`gap_causes.${lost.cause}`) });
@@ -56,6 +57,16 @@ export class Announcer {
     } else if (speech.length && now - speech.at(-1).end >= SILENCE_MS) {
       this.#tell(number, null, t("said_silent", { who }));
     }
+  }
+
+  /** What is wrong with the sound, once it is said; that it is good again is no news. */
+  #level({ number, level }, who) {
+    const problems = level?.problems ?? [];
+    const what = `level ${number}`;
+    if (!problems.length && !this.told.has(what)) return;
+    const text = problems.map((code) => word("level_problems", code)).join(", ");
+    if (problems.length) this.#tell(what, problems.join(), `${who}: ${text}`);
+    else this.told.delete(what);
   }
 
   /** Say `text` about `what`, which is in a new `state`, unless that was said last. */

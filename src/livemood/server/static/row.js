@@ -111,7 +111,7 @@ function exportsMenu(id) {
   return { root, show };
 }
 
-/** Of a live session, which says no duration yet: since it began. */
+/** Of a live session: since it began, for what the server said is a little old. */
 function duration({ state, started, duration_ms: ms }) {
   return state === "live" && started ? Math.max(0, Date.now() - Date.parse(started)) : ms;
 }

@@ -11,7 +11,7 @@ from typing import Final
 from livemood.server.refused import Refused, not_found
 from livemood.server.storage.clock import GRACE_S, TrustedClock
 from livemood.server.storage.database import Database, StorageError
-from livemood.server.storage.folder import lock
+from livemood.server.storage.folder import Keeper, lock
 from livemood.server.storage.recovery import end_interrupted
 from livemood.server.storage.sound import Recorder, Uploads
 from livemood.server.storage.tables import Tables
@@ -25,7 +25,7 @@ SYSTEM: Final = "livemood"
 
 
 class Archive:
-    """The data folder of a server, which one process at a time may use. It is a `Storage`."""
+    """The data folder of a server, which one server at a time may use. It is a `Storage`."""
 
     def __init__(
         self,
@@ -33,17 +33,22 @@ class Archive:
         policy: str = "",
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        keeper: Keeper | None = None,
     ) -> None:
-        """Raises `StorageError` for a folder that cannot be used."""
-        self.folder = folder
+        """Raises `StorageError` for a folder that cannot be used.
+
+        Without `keeper` the folder is this process's alone. With one, whoever started the processes
+        has locked it, and cleared what an earlier server left.
+        """
+        self.folder, self._keeper = folder, keeper
         with ExitStack() as undo:
             self.database = Database(folder)
             undo.callback(self.database.close)
-            self._unlock = lock(folder)
+            self._unlock = lock(folder) if keeper is None else keeper.close
             undo.callback(self._unlock)
             try:
                 self.events = Timelines(folder / "timelines")
-                self.uploads = Uploads(folder / "uploads")
+                self.uploads = Uploads(folder / "uploads", clear=keeper is None)
                 self.sound = Recorder(folder / "sound")
             except OSError as error:
                 raise StorageError(
@@ -125,8 +130,12 @@ class Archive:
         """Delete what has been kept for as long as it was to be; how many that were.
 
         A session whose files cannot be erased holds up no other, and is tried again the next time.
+        Of several processes one does this.
         """
-        erased, due = [], self._due()
+        mine = self._keeper is None or self._keeper.may("retention")
+        erased, due = [], self._due(keep=mine)
+        if not mine:
+            return 0
         for session in self.sessions.expired(due):
             try:
                 self._erase(session)
@@ -144,11 +153,12 @@ class Archive:
             log.warning("what was deleted is not all overwritten yet: %s", error)
         return len(erased)
 
-    def _due(self) -> float:
+    def _due(self, *, keep: bool) -> float:
         """What was to be kept until then may go, Unix seconds; minus infinity: nothing may."""
         doubted = self.clock.doubted
         self.clock.observe(self._wall(), self._monotonic())
-        self.database.keep_clock(self.clock.state)
+        if keep:
+            self.database.keep_clock(self.clock.state)
         if self.clock.doubted and not doubted:
             log.warning("the clock jumped ahead: nothing is deleted for %g hours", GRACE_S / 3600)
         elif doubted and not self.clock.doubted:

@@ -63,8 +63,8 @@ class Baselines:
             "expires": self._wall() + record.retention_days * DAY_S,
             "content": content,
         }
-        self._db.owe_scrub()  # what was kept before is replaced
         with self._db.transaction() as db:
+            self._db.owe_scrub()  # what was kept before is replaced
             db.execute(
                 f"INSERT INTO baselines ({', '.join(values)}) "  # noqa: S608 - names of columns
                 f"VALUES ({', '.join('?' * len(values))}) "
@@ -86,8 +86,8 @@ class Baselines:
 
     def delete(self, number: int, who: str) -> bool:
         """Delete one, and say so in the audit log; false if there is none of that number."""
-        self._db.owe_scrub()
         with self._db.transaction() as db:
+            self._db.owe_scrub()
             gone = db.execute("DELETE FROM baselines WHERE n = ?", (number,)).rowcount
             if gone:
                 self._audit.note_within(db, who, "baseline.delete", number=number)
@@ -99,8 +99,8 @@ class Baselines:
         due = self._db.rows(query, (now,))
         if not due:
             return 0
-        self._db.owe_scrub()
         with self._db.transaction() as db:
+            self._db.owe_scrub()
             db.executemany("DELETE FROM baselines WHERE n = ?", due)
             self._audit.note_within(db, who, "baseline.expire", count=len(due))
         return len(due)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -167,8 +168,12 @@ class Database:
         return self._owed.exists()
 
     def owe_scrub(self) -> None:
-        """Note, for whoever comes after us, that rows are about to be deleted."""
+        """Note, for whoever comes after us, that rows are being deleted.
+
+        Within the transaction that does it: see `scrub`. Each note is another one.
+        """
         self._owed.touch(mode=0o600)
+        self._owed.write_bytes(secrets.token_bytes(8))
 
     def scrub(self) -> None:
         """Leave no trace of deleted rows in the files.
@@ -177,12 +182,15 @@ class Database:
         unused parts of pages, which `secure_delete` does not reach. The file is small, so it is
         written anew; the log, which holds old pages, is emptied. Raises `StorageError`.
         """
+        owed = self._owed.read_bytes() if self._owed.exists() else b""
         with storage_errors(), self._lock:
             self._connection.execute("VACUUM")
             (blocked, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if blocked:
             raise StorageError(f"{self.path} is in use: what was deleted is still in its log")
-        self._owed.unlink(missing_ok=True)
+        with self.transaction():  # nobody deletes: whoever did since then noted something else
+            if self._owed.exists() and self._owed.read_bytes() == owed:
+                self._owed.unlink()
 
     def close(self) -> None:
         """Nothing will follow."""

@@ -1,7 +1,8 @@
-"""The data folder: for its owner alone, and for one server at a time."""
+"""The data folder: for its owner alone, and for one server at a time; what one process does."""
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,3 +78,40 @@ def _lock_file(folder: Path) -> BinaryIO:
 
 def _own(path: Path) -> bool:
     return path.stat().st_uid == os.getuid()
+
+
+class Keeper:
+    """Decides which process does a kind of work: the first that asks, for as long as it lives.
+
+    A lock on a file goes with the process that holds it, however that ends; then the next one that
+    asks gets it. Any thread may call.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """The lock files lie in `folder`, which all processes share."""
+        self._folder = folder
+        self._held: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def may(self, work: str) -> bool:
+        """Whether this process does `work`, a name that can be part of a file's."""
+        with self._lock:
+            if work in self._held:
+                return True
+            import fcntl  # where it is missing there is one process
+
+            path = self._folder / f"{work}.lock"
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(file)
+                return False
+            self._held[work] = file
+            return True
+
+    def close(self) -> None:
+        """Leave it all to others."""
+        with self._lock:
+            while self._held:
+                os.close(self._held.popitem()[1])

@@ -220,11 +220,14 @@ class Uploads:
     What an earlier server left in the folder is erased.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Raises `OSError` for a folder that cannot be used."""
+    def __init__(self, folder: Path, *, clear: bool = True) -> None:
+        """Without `clear` what is in the folder is left: it may be another process's.
+
+        Raises `OSError` for a folder that cannot be used.
+        """
         self._folder = folder
         private_folder(folder)
-        for left in folder.iterdir():
+        for left in folder.iterdir() if clear else ():
             self._erase(left)
 
     def path(self, session: str) -> Path:

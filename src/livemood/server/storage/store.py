@@ -101,8 +101,8 @@ class Store:
 
     def remove(self, sessions: Sequence[str], audit: Audit, who: str, action: str) -> None:
         """Delete the sessions' records, and say so in the audit log; traces are left to `scrub`."""
-        self._db.owe_scrub()
         with self._db.transaction() as db:
+            self._db.owe_scrub()
             db.executemany("DELETE FROM sessions WHERE id = ?", [(s,) for s in sessions])
             audit.forget_within(db, sessions)
             for session in sessions:

@@ -263,7 +263,8 @@ class RtpStream:
         self._unheard = None
         self._next = start + len(samples)
         self._clock.reached(self._next, arrived)
-        out.append(AudioBlock(start, samples, arrived, gap_cause=self._cause))
+        cancelled = self._decoders.cancels
+        out.append(AudioBlock(start, samples, arrived, self._cause, cancelled=cancelled))
 
     def _hole(
         self, start: int, missing: int, anew: bool, arrived: float, out: list[AudioBlock]

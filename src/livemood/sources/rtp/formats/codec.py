@@ -1,13 +1,16 @@
 """Codecs that keep a state: G.722 and Opus, by FFmpeg's libraries through PyAV."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from livemood.audio import Downmix, Samples
 from livemood.errors import UsageError
 from livemood.sources.frames import samples_of
+
+if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
 
 NAMES: Final = {"G722": "g722", "OPUS": "libopus"}
 """Encodings, as RTP calls them, and their decoders."""
@@ -36,17 +39,32 @@ def open_decoder(encoding: str, rate: int, channels: int) -> Decode:
     mix = Downmix(rate) if encoding == "OPUS" and channels == 1 else None
     context.layout = "mono" if channels == 1 and mix is None else "stereo"
 
-    def decode(payload: bytes) -> Samples:
+    return Decoder(context, mix, channels)
+
+
+class Decoder:
+    """What decodes the payloads of one sender, one after the other."""
+
+    def __init__(self, context: "AudioCodecContext", mix: Downmix | None, channels: int) -> None:
+        self._context, self._mix, self._channels = context, mix, channels
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the channels that it mixes cancel each other now."""
+        return bool(self._mix and self._mix.cancels)
+
+    def __call__(self, payload: bytes) -> Samples:
+        """A payload's sound, float32 (frames, channels). Raises `Undecodable`."""
+        import av
+
         if not payload:  # to FFmpeg this would be the end of the stream
             raise Undecodable("empty")
         try:
-            frames = context.decode(av.Packet(payload))
+            frames = self._context.decode(av.Packet(payload))
         except (av.FFmpegError, ValueError) as error:
             raise Undecodable(str(error)) from None
         pieces = [samples_of(frame) for frame in frames]
         if not pieces:
-            return np.empty((0, channels), np.float32)
+            return np.empty((0, self._channels), np.float32)
         joined = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        return mix.push(joined) if mix else joined
-
-    return decode
+        return self._mix.push(joined) if self._mix else joined

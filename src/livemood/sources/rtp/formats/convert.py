@@ -27,6 +27,11 @@ class Converter:
         self._taken = self._given = 0
         self._downmix = Downmix(source.rate)
 
+    @property
+    def cancels(self) -> bool:
+        """Whether channels that are mixed cancel each other now."""
+        return self._downmix.cancels or bool(getattr(self._decode, "cancels", False))
+
     def __call__(self, payload: bytes) -> Samples:
         """A payload's sound, shape (frames, channels of the target). Raises `Undecodable`."""
         return self.push(self._decode(payload))

@@ -21,6 +21,11 @@ class Decoders:
                     shared[other] = other.new_decoder()
                 self._opened[number] = shared[other]
 
+    @property
+    def cancels(self) -> bool:
+        """Whether channels that are mixed cancel each other now."""
+        return any(getattr(decode, "cancels", False) for decode in self._opened.values())
+
     def get(self, payload_type: int) -> Decode | None:
         """The decoder; none if nobody knows the type. Those of other rates open when first sent."""
         found, form = self._opened.get(payload_type), self._types.sound.get(payload_type)

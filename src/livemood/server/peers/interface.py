@@ -1,0 +1,120 @@
+"""What a server knows of other processes that serve the same address: here, that there are none."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from livemood.server.spec import Kind, SessionRecord
+
+Holding = tuple[str, int]
+"""Of a session: its creator, and the channels that it waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A session that waits or is live, as others know it."""
+
+    session: str
+    creator: str
+    kind: Kind
+    parties: int
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How far a watcher of another worker's session came."""
+
+    after: int | None
+    """Number of the last event that it got."""
+    ended: bool
+    """Whether that is all; otherwise the session is to be looked for again."""
+
+
+class Peers:
+    """Of a server that is one process: nobody else has sessions, and nothing is counted elsewhere.
+
+    `WorkerPeers` is what the workers of one machine use in its place. Any thread may call, but for
+    the coroutines, which belong to the event loop.
+    """
+
+    number: int = 0
+    """Of this worker."""
+
+    # Sessions
+
+    def enter(self, entry: Entry, check: Callable[[Iterable[Holding]], None]) -> None:
+        """Note a new session, unless `check`, told of all others' sessions, raises."""
+        del entry
+        check(())
+
+    def began(self, session: str, channels: int) -> None:
+        """Its sound has begun."""
+
+    def leave(self, session: str) -> None:
+        """It has ended, and all of it is on disk."""
+
+    def owner(self, session: str) -> int | None:
+        """The other worker that has the session, which waits or is live; none if none has."""
+        del session
+        return None
+
+    def take(self, session: str) -> int | None:
+        """Ask whoever has a waiting session to leave it to this worker; its parties if it does."""
+        del session
+        return None
+
+    def hand_over(self, session: str, to: int) -> None:
+        """It belongs to another worker from now on."""
+
+    def listed(self, sessions: Sequence[str]) -> dict[str, SessionRecord]:
+        """How those of the sessions that others have look now."""
+        del sessions
+        return {}
+
+    @property
+    def sessions_elsewhere(self) -> int:
+        """Sessions of others that wait or are live."""
+        return 0
+
+    # What is limited for the whole machine
+
+    def hold(self, what: str, whose: str = "") -> None:
+        """One more of something that is limited."""
+
+    def let_go(self, what: str, whose: str = "") -> None:
+        """One less."""
+
+    def elsewhere(self, what: str, whose: str | None = None) -> int:
+        """How many others hold; of one owner, or of all."""
+        del what, whose
+        return 0
+
+    def login_failed(self, address: str, now: float) -> None:
+        """Somebody at `address` failed to log in, at `now` on the monotonic clock."""
+
+    def logins_failed(self, address: str, since: float) -> Sequence[float]:
+        """When those at `address` failed at other workers since then."""
+        del address, since
+        return ()
+
+    # Placement
+
+    def beat(self, load: float, cost: float) -> None:
+        """Say that it lives; its load, from 0 to 1, and what one channel adds to it."""
+
+    async def create_elsewhere(
+        self, request: Request, kind: Kind, shared_port: bool
+    ) -> Response | None:
+        """The answer of the worker that should create a session; none if it is this one."""
+        del request, kind, shared_port
+        return None
+
+    async def follow(
+        self, socket: WebSocket, session: str, owner: int, after: int | None
+    ) -> Followed:
+        """Send the events of another worker's session, as far as they can be had."""
+        del socket, session, owner
+        return Followed(after, ended=False)

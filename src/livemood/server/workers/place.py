@@ -1,0 +1,59 @@
+"""What one worker is to do, and its place among the others."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.middleware import Middleware
+
+from livemood.server.access.access import Access
+from livemood.server.peers.links import Links
+from livemood.server.peers.registry import Registry
+from livemood.server.peers.worker_peers import WorkerPeers
+from livemood.server.serve.web import Beside
+from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.folder import Keeper
+from livemood.server.workers.door import Door
+from livemood.server.workers.relay import Relay
+
+
+class Work(BaseModel):
+    """What one worker is to do."""
+
+    number: int
+    workers: int
+    runtime: Path
+    """The folder of sockets and locks."""
+    secret: str
+    listening: int
+    """File descriptor of the socket that all accept from."""
+    settings: dict[str, Any]
+
+
+class WorkerPlace:
+    """One worker's place among those of its server."""
+
+    def __init__(self, work: Work, registry: Registry) -> None:
+        self.workers = work.workers
+        self._links = Links(work.runtime, work.secret)
+        self.peers = WorkerPeers(work.number, registry, self._links)
+        self.keeper = Keeper(work.runtime)
+        self.listening = socket.socket(fileno=work.listening)
+        path = self._links.path(work.number)
+        path.unlink(missing_ok=True)  # of the one before, which died
+        self._own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._own.bind(str(path))
+        self._own.listen(1024)
+
+    def inner(self, sessions: Sessions, access: Access) -> list[Middleware]:
+        """What passes requests for others' sessions on."""
+        return [
+            Middleware(Relay, sessions=sessions, access=access, peers=self.peers, links=self._links)
+        ]
+
+    def beside(self, app: FastAPI, sessions: Sessions) -> Beside:
+        """What the others ask."""
+        door = Door(app, sessions, self._links.secret)
+        return Beside(self._own, door, lambda: door.watchers)

@@ -1,0 +1,240 @@
+"""Starts workers that share one address, and starts a new one for each that dies.
+
+It binds the address and hands the listening socket on. No sound, and no request, passes through it.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from livemood.errors import LivemoodError, UsageError
+from livemood.server.access.policy import load_policy
+from livemood.server.peers.registry import Registry
+from livemood.server.serve.settings import ServeSettings
+from livemood.server.serve.web import open_socket
+from livemood.server.workers import worker
+from livemood.server.workers.aftermath import Aftermath
+from livemood.server.workers.place import Work
+from livemood.server.workers.ports import share_of
+from livemood.server.workers.worker import READY, REGISTRY
+
+log = logging.getLogger(__name__)
+
+MOST_FAILURES: Final = 5
+"""Starts of one worker in a row that failed, after which the server ends."""
+FIRST_RETRY_S: Final = 0.2
+LOOK_S: Final = 0.1
+STOP_S: Final = 30.0
+"""How long a worker may take to end its sessions and to write what is left."""
+METRICS: Final = "metrics"
+
+
+def supervise(settings: ServeSettings, say: Callable[[str], None]) -> None:
+    """Serve with several workers until told to stop; `say` is given lines for people.
+
+    SIGTERM lets sessions end by themselves, up to the setting `drain_timeout_s`; SIGINT, or a
+    second signal, does not. Raises `LivemoodError`.
+    """
+    if os.name != "posix":
+        raise UsageError("several workers need Linux or macOS: serve with one here")
+    with ExitStack() as undo:
+        supervisor = _Supervisor(settings, say, undo)
+        asyncio.run(supervisor.run())
+
+
+class _Supervisor:
+    def __init__(
+        self, settings: ServeSettings, say: Callable[[str], None], undo: ExitStack
+    ) -> None:
+        self._settings, self._say = settings, say
+        self._workers = settings.processes
+        share_of(settings.rtp, 0, self._workers)
+        self._aftermath = Aftermath(settings.data, load_policy(settings.policy).version)
+        undo.callback(self._aftermath.close)
+        if ended := self._aftermath.of_all():
+            log.warning("%d sessions were interrupted when the server last stopped", ended)
+        self._listening = open_socket(settings)
+        undo.callback(self._listening.close)
+        self._runtime = Path(tempfile.mkdtemp(prefix="livemood-"))  # for its owner alone
+        undo.callback(shutil.rmtree, self._runtime, ignore_errors=True)
+        (self._runtime / METRICS).mkdir(mode=0o700)
+        self._registry = Registry(self._runtime / REGISTRY, new=True)
+        undo.callback(self._registry.close)
+        self._secret = secrets.token_urlsafe(32)
+        self._running: dict[int, Process] = {}
+        self._asked = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    @property
+    def _stopping(self) -> bool:
+        return self._asked.is_set()
+
+    async def run(self) -> None:
+        """Until told to stop. Raises `LivemoodError`."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._told, number)
+        started = [asyncio.Event() for _ in range(self._workers)]
+        keeping: list[asyncio.Task[None]] = []
+        try:
+            for n in range(self._workers):
+                keeping.append(loop.create_task(self._keep(n, started[n])))
+                if n == 0:  # what is wrong with the settings or the model is said once
+                    await self._unless_ended(keeping, started[n].wait())
+            for event in started:
+                await self._unless_ended(keeping, event.wait())
+            if not self._stopping:
+                self._say(f"{self._workers} workers share the address")
+                self._say(f"serving at {self._url}")
+            await self._unless_ended(keeping, self._asked.wait())
+            await self._drain()
+            self._say("stopping: sessions are ended and written")
+        finally:
+            await self._stop(keeping)
+
+    @property
+    def _url(self) -> str:
+        host, port = self._settings.host, self._listening.getsockname()[1]
+        scheme = "https" if self._settings.cert else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def _told(self, number: int) -> None:
+        if number == signal.SIGINT or self._stopping:
+            self._hurry.set()
+        self._asked.set()
+
+    async def _unless_ended(
+        self, keeping: list[asyncio.Task[None]], event: Coroutine[Any, Any, object]
+    ) -> None:
+        """Wait for an event, or to be told to stop. Raises what ends the server before."""
+        waiting = [asyncio.ensure_future(event), asyncio.ensure_future(self._asked.wait())]
+        try:
+            done, _ = await asyncio.wait([*waiting, *keeping], return_when=asyncio.FIRST_COMPLETED)
+            for task in keeping:
+                if task in done:
+                    task.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    # One worker
+
+    async def _keep(self, n: int, started: asyncio.Event) -> None:
+        """Have worker `n` run. Raises `LivemoodError` if it cannot be had."""
+        failures = 0
+        while not self._stopping:
+            process = self._running[n] = await self._start(n)
+            ready = await self._is_ready(process)
+            if ready:
+                failures = 0
+                started.set()
+            status = await process.wait()
+            if self._stopping and status == 0:
+                return
+            ended = await asyncio.to_thread(self._after, n, process.pid)
+            if ready:
+                log.error("a worker died: %d of its sessions were interrupted", ended)
+            if self._stopping:
+                return
+            if not ready:
+                failures += 1
+                if not started.is_set():
+                    raise _NotStartedError(status)
+                if failures >= MOST_FAILURES:
+                    raise LivemoodError(
+                        "a worker ended again and again at its start: see what it said above"
+                    )
+                await asyncio.sleep(FIRST_RETRY_S * 2**failures)
+
+    async def _start(self, n: int) -> Process:
+        work = Work(
+            number=n,
+            workers=self._workers,
+            runtime=self._runtime,
+            secret=self._secret,
+            listening=self._listening.fileno(),
+            settings=self._settings.model_dump(mode="json", exclude_unset=True),
+        )
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            worker.__name__,
+            stdin=PIPE,
+            stdout=PIPE,
+            pass_fds=(self._listening.fileno(),),
+            start_new_session=True,  # Ctrl-C in a terminal is for the supervisor
+            env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._runtime / METRICS)},
+        )
+        assert process.stdin is not None  # noqa: S101 - as was asked for
+        with suppress(ConnectionError):
+            process.stdin.write(work.model_dump_json().encode() + b"\n")
+            await process.stdin.drain()
+        return process
+
+    async def _is_ready(self, process: Process) -> bool:
+        assert process.stdout is not None  # noqa: S101 - as was asked for
+        return (await process.stdout.readline()).strip() == READY.encode()
+
+    def _after(self, n: int, pid: int) -> int:
+        """Worker `n` died: end its sessions, and forget what it had; how many those were."""
+        ended = self._aftermath.of(self._registry.of(n))
+        mark_process_dead(pid, str(self._runtime / METRICS))  # type: ignore[no-untyped-call]
+        self._registry.forget(n)  # last: from now on others answer for its sessions
+        return ended
+
+    # The end
+
+    async def _drain(self) -> None:
+        """Let running sessions end by themselves, while everything else is served as before."""
+        self._signal(signal.SIGTERM)
+        running = self._registry.sessions(live=True)
+        if not running or self._hurry.is_set():
+            return
+        limit = self._settings.drain_timeout_s
+        self._say(
+            f"stopping: waiting up to {limit:g} s for {running} sessions to end; "
+            "a second signal ends them now"
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                while self._registry.sessions(live=True):
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_S):
+                            await self._hurry.wait()
+                            return
+
+    async def _stop(self, keeping: list[asyncio.Task[None]]) -> None:
+        self._asked.set()
+        self._signal(signal.SIGINT)
+        done, late = await asyncio.wait(keeping, timeout=STOP_S)
+        del done
+        if late:
+            log.error("a worker does not end: it is killed")
+            self._signal(signal.SIGKILL)
+            await asyncio.wait(late)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._running.values():
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.send_signal(number)
+
+
+class _NotStartedError(LivemoodError):
+    """The first start of a worker failed; it has said why."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("the server does not start: see what its first worker said above")
+        self.exit_code = status if status > 0 else 1

@@ -1,0 +1,131 @@
+"""What is wrong with the sound of a channel: too quiet, clipped, dead, cancelled."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import numpy as np
+
+from livemood.audio.level import PIECE_S, LevelPiece
+
+Problem = Literal["quiet", "clipped", "dead", "cancelled"]
+"""What can be wrong."""
+
+QUIET_DB: Final = 8.0
+"""Loud frames of speech that lie less far above the faintest frames are hardly above the noise.
+
+Speech with as much noise as voice lies about 6 dB above them, at an SNR of 5 dB 10, clean speech 17
+and more.
+"""
+COARSE_DB: Final = 15.0
+"""Speech that lies less far above the noise of its own quantisation is too quiet for its format."""
+HYSTERESIS_DB: Final = 3.0
+"""So much better it must become until that is over."""
+CLIPPED, UNCLIPPED = 0.02, 0.005
+"""Share of the samples of speech at a rail, from which it is clipped and below which no longer."""
+DEAD_S, DEAD_AGAIN_S = 5.0, 20.0
+"""One value for so long: from the beginning, and after sound came. Some programs mute pauses."""
+HOLD_S: Final = 3.0
+"""No two changes are nearer."""
+_SPEECH, _LEAST, _NOISE = 6, 2, 20
+"""Pieces: of speech that are judged by, at most and at least; in which noise is sought."""
+_TENTH, _TOP = 10.0, 95.0
+_NOTHING: Final = 1e-14
+
+
+@dataclass(frozen=True, slots=True)
+class LevelChange:
+    """What is wrong with the sound from now on."""
+
+    problems: tuple[Problem, ...]
+    """`quiet`, `clipped`, `dead`, `cancelled`, in this order; none if all is well again."""
+    speech_db: float | None
+    """Level of the last speech's loud frames, in dB of full scale; None before there is any."""
+    noise_db: float | None
+    """Level of the faintest tenth of the frames of the last ten seconds; None for silence."""
+    peak_db: float | None
+    """The largest sample of the last ten seconds; None for silence."""
+
+
+class LevelJudge:
+    """Judges pieces of sound and says when what is wrong changes. A pure object.
+
+    Speech is judged by its last three seconds. Only speech can be quiet or clipped, and only more
+    speech takes that back, so pauses change nothing.
+    """
+
+    def __init__(self) -> None:
+        self.problems: tuple[Problem, ...] = ()
+        """What is wrong now."""
+        self._last: deque[LevelPiece] = deque(maxlen=_NOISE)
+        self._speech: deque[LevelPiece] = deque(maxlen=_SPEECH)
+        self._steady, self._since_change = 0, math.inf
+        self._sounded = False
+
+    def push(self, piece: LevelPiece, *, speech: bool) -> LevelChange | None:
+        """Take the next piece, and whether somebody speaks in it: what changed, if anything."""
+        self._last.append(piece)
+        if speech and not piece.steady:
+            self._speech.append(piece)
+        self._steady = self._steady + 1 if piece.steady else 0
+        self._sounded |= not piece.steady
+        self._since_change += PIECE_S
+        problems = self._problems()
+        if problems == self.problems or self._since_change < HOLD_S:
+            return None
+        self.problems, self._since_change = problems, 0.0
+        peak = max(each.peak for each in self._last)
+        return LevelChange(problems, self._speech_db(), self._noise_db(), _db(peak * peak))
+
+    def _problems(self) -> tuple[Problem, ...]:
+        dead = self._steady * PIECE_S >= (DEAD_AGAIN_S if self._sounded else DEAD_S)
+        holds = (self._is_quiet(), self._is_clipped(), dead, self._is_cancelled())
+        every: tuple[Problem, ...] = get_args(Problem)
+        return tuple(problem for problem, does in zip(every, holds, strict=True) if does)
+
+    def _is_quiet(self) -> bool:
+        now = "quiet" in self.problems
+        speech, noise = self._speech_db(), self._noise_db()
+        if len(self._speech) < _LEAST or speech is None:
+            return now
+        allowed = HYSTERESIS_DB if now else 0.0
+        if noise is not None and speech - noise < QUIET_DB + allowed:
+            return True
+        coarse = [_above_rounding(piece) for piece in self._speech]
+        return float(np.median(coarse)) < COARSE_DB + allowed
+
+    def _is_clipped(self) -> bool:
+        now = "clipped" in self.problems
+        if len(self._speech) < _LEAST:
+            return now
+        share = sum(piece.clipped for piece in self._speech) / len(self._speech)
+        return share >= (UNCLIPPED if now else CLIPPED)
+
+    def _is_cancelled(self) -> bool:
+        if len(self._speech) < _LEAST:
+            return "cancelled" in self.problems
+        count = sum(piece.cancelled for piece in self._speech)
+        return count >= (1 if "cancelled" in self.problems else _LEAST)
+
+    def _speech_db(self) -> float | None:
+        if not self._speech:
+            return None
+        powers = np.concatenate([piece.powers for piece in self._speech])
+        return _db(float(np.percentile(powers, _TOP)))
+
+    def _noise_db(self) -> float | None:
+        """Digital silence between words is no noise."""
+        powers = np.concatenate([piece.powers for piece in self._last])
+        return _db(float(np.percentile(powers, _TENTH)))
+
+
+def _above_rounding(piece: LevelPiece) -> float:
+    """How far the loudest frame lies above the noise of its quantisation (step²/12), in dB."""
+    rounding = piece.step * piece.step / 12
+    loudest = float(piece.powers.max())
+    return math.inf if rounding <= _NOTHING * loudest else 10 * math.log10(loudest / rounding)
+
+
+def _db(power: float) -> float | None:
+    return round(10 * math.log10(power), 1) if power > _NOTHING else None

@@ -1,0 +1,311 @@
+"""Two workers at one address, as real processes, on real speech."""
+
+import asyncio
+import json
+import socket as sockets
+import stat
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+import soundfile as sf
+from calling import CALL, Caller, mu_law
+from talking import SPEC, START, code, received, send_all, stream
+
+from livemood.audio import resample
+from livemood.server.storage.database import Database
+from livemood.server.storage.tokens import Tokens
+from livemood.timeline.events import parse_event
+
+
+def http(two, token=None):
+    headers = {"Authorization": f"Bearer {token or two.token}"}
+    return httpx.Client(base_url=two.url, headers=headers, timeout=30)
+
+
+async def live(two, stack, **where):
+    """A stream that has begun at a certain worker: its socket and its session."""
+    ws = await two.websocket(stack, "/v1/stream", **where)
+    await ws.send(json.dumps(START))
+    return ws, parse_event(await ws.recv()).session
+
+
+async def finish(ws, speech):
+    """Send the clip and read to the end."""
+    for at in range(0, len(speech), 3200):
+        await ws.send(speech[at : at + 3200].tobytes())
+    await ws.send('{"type": "end"}')
+    return await received(ws)
+
+
+def numbers(events):
+    return [event.seq for event in events if event.seq is not None]
+
+
+def other_than(two, pid):
+    return next(worker.pid for worker in two.workers if worker.pid != pid)
+
+
+async def test_streams_spread_over_the_workers_and_are_all_heard(two, speech):
+    async with AsyncExitStack() as stack:
+        streams = [await live(two, stack) for _ in range(6)]
+        served = [two.of(ws) for ws, _ in streams]
+        heard = await asyncio.gather(*(finish(ws, speech) for ws, _ in streams))
+    assert set(served) == {worker.pid for worker in two.workers}
+    assert {events[-1].reason for events in heard} == {"end"}
+    assert all(any(e.type == "emotion" for e in events) for events in heard)
+
+
+async def test_a_watcher_at_the_other_worker_gets_every_event_once_and_in_order(two, speech):
+    async with AsyncExitStack() as stack:
+        ws, session = await live(two, stack)
+        path = f"/v1/timeline?session={session}&after=0"
+        there = await two.websocket(stack, path, at=other_than(two, two.of(ws)))
+        here = await two.websocket(stack, path, at=two.of(ws))
+        late = await two.websocket(
+            stack, f"/v1/timeline?session={session}", at=other_than(two, two.of(ws))
+        )
+        own, *watched = await asyncio.gather(finish(ws, speech), received(there), received(here))
+        since = await received(late)
+    assert numbers(watched[0]) == list(range(1, own[-1].seq + 1))
+    assert watched[0] == watched[1]
+    assert watched[0][1:] == own
+    assert watched[0][-1].type == "session.ended"
+    assert since == own
+    assert there.close_code == 1000
+
+
+async def test_a_watcher_that_goes_on_from_a_number_gets_what_follows(two, speech):
+    async with AsyncExitStack() as stack:
+        ws, session = await live(two, stack)
+        other = other_than(two, two.of(ws))
+        own = await finish(ws, speech)
+        path = f"/v1/timeline?session={session}&after=5"
+        events = await received(await two.websocket(stack, path, at=other))
+        ahead = await received(
+            await two.websocket(stack, f"/v1/timeline?session={session}&after=999", at=other)
+        )
+    assert numbers(events) == list(range(6, own[-1].seq + 1))
+    assert ahead[0].code == "bad_request"
+
+
+async def test_the_sound_of_a_waiting_session_may_come_to_either_worker(two, speech):
+    """It is watched before its sound comes, at both workers; it moves, and nobody notices."""
+    for worker in two.workers:
+        made = two.ask(worker.pid, "POST", "/v1/sessions", json=SPEC).json()
+        for at in (worker.pid, other_than(two, worker.pid)):
+            assert two.ask(at, "GET", f"/v1/sessions/{made['id']}").json()["state"] == "waiting"
+    async with AsyncExitStack() as stack:
+        path = f"/v1/timeline?session={made['id']}&after=0"
+        watching = [await two.websocket(stack, path, at=w.pid) for w in two.workers]
+        first, second = two.workers
+        at = first.pid if worker.pid == second.pid else second.pid
+        ws = await two.websocket(stack, f"/v1/stream?session={made['id']}", at=at)
+        form = {"type": "start", "rate": 16000, "encoding": "s16le"}
+        sending = asyncio.create_task(send_all(ws, speech, form))
+        own, *watched = await asyncio.gather(received(ws), *map(received, watching))
+        await sending
+    assert own[-1].reason == "end"
+    assert watched == [own, own]
+
+
+async def test_a_live_session_is_read_noted_listed_and_ended_at_the_other_worker(two, speech):
+    async with AsyncExitStack() as stack:
+        ws, session = await live(two, stack)
+        other = other_than(two, two.of(ws))
+        for at in range(0, len(speech), 3200):
+            await ws.send(speech[at : at + 3200].tobytes())
+        while (await asyncio.wait_for(ws.recv(), 20)).find('"type":"emotion"') < 0:
+            pass
+        path = f"/v1/sessions/{session}"
+        note = await asyncio.to_thread(
+            two.ask, other, "POST", f"{path}/markers", json={"note": "here"}
+        )
+        read = await asyncio.to_thread(two.ask, other, "GET", path)
+        listed = await asyncio.to_thread(two.ask, other, "GET", "/v1/sessions?state=live")
+        lines = await asyncio.to_thread(two.ask, other, "GET", f"{path}/timeline?format=jsonl")
+        ended = await asyncio.to_thread(two.ask, other, "POST", f"{path}/end")
+        again = await asyncio.to_thread(two.ask, other, "POST", f"{path}/end")
+    assert note.status_code == 201
+    assert (read.json()["state"], read.json()["channels"]) == ("live", 1)
+    found = next(each for each in listed.json()["sessions"] if each["id"] == session)
+    assert found["moods"][0]["label"]
+    events = [json.loads(line) for line in lines.text.splitlines()]
+    assert {"emotion", "marker"} <= {event["type"] for event in events}
+    assert ended.json()["reason"] == "end"
+    assert code(again) == (409, "not_live")
+
+
+async def test_an_ended_session_is_either_workers(two, speech):
+    events = await stream(two, speech, token=two.token)
+    session = events[0].session
+    answers = [
+        [
+            two.ask(worker.pid, "GET", f"/v1/sessions/{session}/{what}")
+            for what in ("timeline?format=csv", "report")
+        ]
+        for worker in two.workers
+    ]
+    assert [[a.status_code for a in each] for each in answers] == [[200, 200], [200, 200]]
+    assert answers[0][0].text == answers[1][0].text
+    first, second = (worker.pid for worker in two.workers)
+    assert two.ask(first, "DELETE", f"/v1/sessions/{session}").status_code == 204
+    assert code(two.ask(second, "GET", f"/v1/sessions/{session}")) == (404, "not_found")
+    assert code(two.ask(first, "GET", f"/v1/sessions/{session}")) == (404, "not_found")
+
+
+async def test_a_live_session_is_deleted_at_the_other_worker(two):
+    async with AsyncExitStack() as stack:
+        ws, session = await live(two, stack)
+        other = other_than(two, two.of(ws))
+        gone = await asyncio.to_thread(two.ask, other, "DELETE", f"/v1/sessions/{session}")
+        events = await received(ws)
+    assert gone.status_code == 204
+    assert events[-1].reason == "interrupted"
+    assert not list(two.data.rglob(f"*{session}*"))
+
+
+def tokens(two):
+    return Tokens(Database(two.data))
+
+
+def test_a_limit_holds_for_both_workers_together(two):
+    """24 channels may wait for one token's sessions; each worker alone would allow one more."""
+    token = tokens(two).create(("ingest",), "crowd")
+    spec = SPEC | {"participants": [f"P{n}" for n in range(8)]}
+    made, ends = [], []
+    pids = [worker.pid for worker in two.workers]
+    with http(two) as manager:
+        try:
+            for n in range(3):
+                answer = two.ask(pids[n % 2], "POST", "/v1/sessions", token=token, json=spec)
+                assert answer.status_code == 201
+                made.append(answer.json()["id"])
+            for pid in pids:
+                ends.append(code(two.ask(pid, "POST", "/v1/sessions", token=token, json=spec)))
+        finally:
+            for session in made:
+                manager.post(f"/v1/sessions/{session}/end")
+    assert ends == [(429, "too_many_waiting")] * 2
+
+
+async def test_a_revoked_token_ends_its_sessions_at_every_worker(two):
+    known = tokens(two)
+    token = known.create(("ingest",), "gone")
+    number = max(each.number for each in known.all())
+    async with AsyncExitStack() as stack:
+        both = []
+        for worker in two.workers:
+            ws = await two.websocket(stack, "/v1/stream", at=worker.pid, token=token)
+            await ws.send(json.dumps(START))
+            await ws.recv()
+            both.append(ws)
+        assert known.revoke(number)
+        ends = await asyncio.gather(*map(received, both))
+    assert [events[-1].type for events in ends] == ["session.ended"] * 2 or [
+        events[-1].code for events in ends
+    ] == ["bad_token"] * 2
+    with http(two) as manager:
+        mine = [
+            record
+            for record in manager.get("/v1/sessions").json()["sessions"]
+            if record["created_by"] == f"token:{number}"
+        ]
+    assert [record["state"] for record in mine] == ["ended", "ended"]
+
+
+def test_calls_come_to_ports_of_both_workers(two, clip):
+    samples, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
+    coded = mu_law(resample(samples, rate, 8000))
+    with http(two) as client:
+        halves = {}
+        while len(halves) < 2:  # by load: one worker may be given some before the other is
+            each = client.post("/v1/sessions", json=CALL).json()
+            halves.setdefault(each["rtp"]["ports"][0] < 34500, each)
+        made = list(halves.values())
+        for each in made:
+            with Caller(each["rtp"]["host"], each["rtp"]["ports"][0]) as caller:
+                caller.say(coded)
+        for each in made:  # a watcher is told its end
+            asyncio.run(_end_of(two, each["id"]))
+        texts = [
+            client.get(f"/v1/sessions/{each['id']}/timeline?format=jsonl").text for each in made
+        ]
+        for record in client.get("/v1/sessions?state=waiting").json()["sessions"]:
+            client.post(f"/v1/sessions/{record['id']}/end")
+    assert all('"type":"emotion"' in text for text in texts)
+
+
+async def _end_of(two, session):
+    async with AsyncExitStack() as stack:
+        ws = await two.websocket(stack, f"/v1/timeline?session={session}&after=0")
+        return (await received(ws))[-1]
+
+
+def test_a_recording_may_be_uploaded_to_either_worker(two, clip):
+    path = clip("03-01-05-02-01-01-20")
+    spec = SPEC | {"kind": "recording"}
+    first, second = (worker.pid for worker in two.workers)
+    made = two.ask(first, "POST", "/v1/sessions", json=spec).json()
+    content = path.read_bytes()
+    sent = two.ask(second, "POST", f"/v1/recordings?session={made['id']}", content=content)
+    again = two.ask(first, "POST", f"/v1/recordings?session={made['id']}", content=content)
+    assert sent.status_code == 202, sent.text
+    assert again.status_code == 409
+    assert asyncio.run(_end_of(two, made["id"])).reason == "end"
+
+
+def sessions_at(two, worker):
+    return two.ask(worker.pid, "GET", "/healthz").json()["sessions"]
+
+
+def test_health_and_metrics_are_those_of_all(two):
+    while sessions_at(two, two.workers[0]):  # what other tests ended is being written
+        pass
+    made = [
+        two.ask(worker.pid, "POST", "/v1/sessions", json=SPEC).json()["id"]
+        for worker in two.workers
+    ]
+    health = [two.ask(worker.pid, "GET", "/healthz").json() for worker in two.workers]
+    others = [two.ask(worker.pid, "GET", "/v1/sessions?state=waiting") for worker in two.workers]
+    ready = [two.ask(worker.pid, "GET", "/readyz").json() for worker in two.workers]
+    metrics = [two.ask(worker.pid, "GET", "/metrics").text for worker in two.workers]
+    with http(two) as client:
+        for session in made:
+            client.post(f"/v1/sessions/{session}/end")
+    assert [each["sessions"] for each in health] == [2, 2]
+    for answer in others:
+        assert {record["id"] for record in answer.json()["sessions"]} == set(made)
+    assert [each["status"] for each in health + ready] == ["ok", "ok", "ready", "ready"]
+    for text in metrics:
+        lines = [line for line in text.splitlines() if line.startswith("livemood_windows_total ")]
+        assert len(lines) == 1
+        assert 'livemood_model_info{name="small"' in text
+    assert not any(session in text for session in made for text in metrics)
+
+
+def test_only_workers_are_let_in_by_the_inner_door(two):
+    worker = two.workers[0]
+    path = next(c.laddr for c in worker.net_connections(kind="unix") if c.laddr.endswith(".sock"))
+    folder = Path(path).parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    principal = {"name": "x", "scopes": ["manage"], "session": None, "token": None}
+    asked = [
+        f"GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Livemood-Secret: guess\r\n"
+        f"X-Livemood-Principal: {json.dumps(principal)}\r\nConnection: close\r\n\r\n"
+        for target in ("/v1/audit", "/listed", "/watch/x")
+    ]
+    for request in asked:
+        with sockets.socket(sockets.AF_UNIX) as door:
+            door.connect(path)
+            door.sendall(request.encode())
+            assert door.recv(65_536).startswith(b"HTTP/1.1 401")
+    forged = {"X-Livemood-Principal": json.dumps(principal), "X-Livemood-Secret": "guess"}
+    assert httpx.get(f"{two.url}/v1/audit", headers=forged).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/listed", "/release/x", "/watch/x"])
+def test_what_workers_ask_each_other_is_not_at_the_public_address(two, path):
+    with http(two) as client:
+        assert client.get(path).status_code == 404
