@@ -1,6 +1,8 @@
 """The training of a streaming encoder, on a little real speech, from random weights of Whisper."""
 
 import hashlib
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from livemood.errors import ModelError, UsageError  # noqa: E402
 from livemood.model import load_model  # noqa: E402
+from livemood.training.data.clips import UNLABELLED  # noqa: E402
 from livemood.training.data.dataset import Dataset, read_dataset  # noqa: E402
 from livemood.training.fit.voice_trainer import draw_odds, learn_not_speech  # noqa: E402
 from livemood.training.fit.voices import VoicePool  # noqa: E402
@@ -20,7 +23,7 @@ from livemood.training.network.streaming_encoder import VoiceHead  # noqa: E402
 from livemood.training.network.whisper import WhisperStack  # noqa: E402
 from livemood.training.network.whisper_weights import TINY_EN  # noqa: E402
 from livemood.training.pipeline.streaming_encoder import build_streaming_encoder  # noqa: E402
-from livemood.training.recipe.schema import Recipe  # noqa: E402
+from livemood.training.recipe.schema import Recipe, read_recipe  # noqa: E402
 from livemood.training.recipe.voices import VoicesSection  # noqa: E402
 from livemood.training.run_folder import Workspace  # noqa: E402
 
@@ -113,6 +116,69 @@ def test_training_gives_models_that_load_and_predict(folders, clips):
         known.hear(*sf.read(clips[0].path, dtype="float32"))
         assert known.seconds > 0
     assert np.abs(said["float32"] - said["int8"]).max() < 0.1
+
+
+def adapted_recipe(**adapt):
+    """The same without copies and mixes, adapted."""
+    content = recipe_with().model_dump()
+    augment = {"copies": 0, "mixup": 0}
+    return Recipe.model_validate(content | {"augment": augment, "adapt": adapt, "voices": {}})
+
+
+def test_an_adapted_network_is_exported_as_any_other(clips, place, tmp_path):
+    known, tested = clips[16:], clips[:8]
+    unheard = [replace(c, label=UNLABELLED, corpus="there", speaker="?") for c in clips[8:16]]
+    # A clip of somebody who is tested is left out, or the run would be refused.
+    given = [replace(tested[0], label=UNLABELLED), *unheard]
+    data = Dataset(known, [1.0] * len(known), tested, unlabelled=given)
+    made = adapted_recipe(method="adversarial", target=["there"])
+    workspace = Workspace(place, place / "cache", place)
+    folders = build_streaming_encoder(made, data, workspace, tmp_path / "run")
+    plain = build_streaming_encoder(
+        adapted_recipe(), replace(data, unlabelled=[]), workspace, tmp_path / "plain"
+    )
+    models = {name: load_model(folder, "cpu") for name, folder in folders.items()}
+    parameters = load_model(plain["int8"], "cpu").manifest.parameters
+    assert models["int8"].manifest.parameters == parameters
+    sound = sf.read(clips[0].path, dtype="float32")
+    read = [list(m.predict(*sound).probabilities.values()) for m in models.values()]
+    assert np.abs(np.subtract(*read)).max() < 0.1
+
+
+def test_a_target_of_tested_speakers_alone_is_refused(clips, place, tmp_path):
+    known, tested = clips[16:], clips[:8]
+    given = [replace(c, label=UNLABELLED) for c in tested]
+    data = Dataset(known, [1.0] * len(known), tested, unlabelled=given)
+    workspace = Workspace(place, place / "cache", place)
+    with pytest.raises(UsageError, match="leaves no clip: all of its speakers are tested"):
+        build_streaming_encoder(
+            adapted_recipe(method="mmd", target=["ravdess"]), data, workspace, tmp_path / "run"
+        )
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ({"adapt": {"method": "mmd"}}, "learns from unlabelled speech: name corpora in target"),
+        ({"adapt": {"method": "boosting"}}, "needs target: which of the corpora it is"),
+        ({"adapt": {"method": "none", "target": ["a"]}}, "uses no target: leave it out"),
+        (
+            {"adapt": {"method": "adversarial", "over": "speaker", "target": ["a"]}},
+            "is of training",
+        ),
+        ({"adapt": {"method": "contrastive"}, "augment": {"mixup": 0.3}}, "set augment.mixup = 0"),
+        ({"adapt": {"method": "magic"}}, "Input should be"),
+        ({"network": {}, "adapt": {"method": "contrastive"}}, "is for a streaming-encoder"),
+        ({"distill": {"teacher": "x"}}, "a streaming-encoder has no teachers"),
+    ],
+)
+def test_a_wrong_adaptation_is_told_in_one_line(parts, told, tmp_path):
+    content = json.loads(adapted_recipe().model_dump_json()) | parts
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=told) as error:
+        read_recipe(path)
+    assert "\n" not in str(error.value)
 
 
 def test_the_same_recipe_gives_the_same_network_again(folders, clips, place, tmp_path):

@@ -1,5 +1,6 @@
 """The reader's side of one channel: from the ring to speech, gaps and windows."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -85,7 +86,7 @@ class SpeechSegmenter:
         gate, frame = settings.gate, self._detector.frame_length
         self._quiet = round(min(self.QUIET_S, gate.start_s + gate.hang_over_s) * self._rate)
         self._quiet = max(1, self._quiet // frame) * frame
-        self._judge = LevelJudge()
+        self._judge, self._step = LevelJudge(), math.inf
         self._position = 0
         self._next_reset = self._reset_after
         voice = model.baseline(baseline) if settings.baseline else None
@@ -159,6 +160,10 @@ class SpeechSegmenter:
 
     def _judge_level(self, piece: LevelPiece, found: list[StreamItem]) -> None:
         speech = self._gate.is_open and self._gate.quiet_for < PIECE_S * self._rate
+        if 0 < piece.step < self._step:  # what it comes in does not change, but may show late
+            self._step = piece.step
+            if resolve := getattr(self._detector, "resolve", None):
+                resolve(self._step)
         change = self._judge.push(piece, speech=speech)
         if change:
             found.append(LevelChanged(piece.end, change))

@@ -59,6 +59,19 @@ class Dataset:
         check_folds(folds, self.train)
         return replace(self, test=[])
 
+    def without_tested_targets(self) -> "Dataset":
+        """The same less unlabelled clips of speakers who are tested, in whatever way.
+
+        Raises `UsageError` if that leaves none of those that there are.
+        """
+        tested = {clip.speaker for clip in (*self.test, *self.validation)}
+        kept = [clip for clip in self.unlabelled if clip.speaker not in tested]
+        if self.unlabelled and not kept:
+            raise UsageError(
+                "adapt.target leaves no clip: all of its speakers are tested. Hold fewer out"
+            )
+        return replace(self, unlabelled=kept)
+
     def check_sounds(self, cache: Path, sample_rate: int) -> None:
         """Raise `UsageError` if a speaker or a sound is both tested and trained on."""
         digest = SoundCache(cache, sample_rate).digest
@@ -127,7 +140,14 @@ def read_unlabelled(folder: Path, share: float = 1.0) -> list[Clip]:
     """
     table = folder / "metadata.csv"
     clips = [
-        Clip(folder / cells["path"], folder.name, cells.get("speaker", ""), UNLABELLED, row=row)
+        Clip(
+            folder / cells["path"],
+            folder.name,
+            cells.get("speaker", ""),
+            UNLABELLED,
+            language=cells.get("language", ""),
+            row=row,
+        )
         for row, cells in table_rows(table, ["path"])
         if _place(cells["path"]) < share
     ]

@@ -32,7 +32,8 @@ Change = Callable[[Samples, Sequence[int]], Samples]
 class FrozenSteps:
     """Steps of 80 ms of clips, float16, one file for each clip and copy; copy 0 is as recorded.
 
-    Copies begin at any block of the 30 s of positions, as live speech does.
+    Copies begin at any block of the 30 s of positions, as live speech does. Copy 0 hangs on no seed
+    and no change, so runs that differ in those share it.
     """
 
     def __init__(
@@ -48,14 +49,17 @@ class FrozenSteps:
         self._encoder, self._settings = encoder.eval().requires_grad_(False), features
         self._front_end = FrontEnd(features, first=CONTEXT_FRAMES, group=BLOCK_FRAMES)
         self._change, self._seed = change, seed
-        digest = hashlib.sha256(f"{seed} {shared} {features!r}".encode())
+        digest = hashlib.sha256(repr(features).encode())
         for value in encoder.state_dict().values():
             digest.update(value.numpy().tobytes())
-        self._folder = folder / f"steps-{digest.hexdigest()[:12]}"
+        self._recorded = folder / f"steps-{digest.hexdigest()[:12]}"
+        digest.update(f"{seed} {shared}".encode())
+        self._changed = folder / f"steps-{digest.hexdigest()[:12]}"
 
     def get(self, clip: Clip, copy: int = 0) -> NDArray[np.float16]:
         """Steps (steps, width) of a clip's speech, or of all of it if there is none."""
-        path = self._folder / clip.corpus / f"{clip.identity}-{copy}.npy"
+        folder = self._changed if copy else self._recorded
+        path = folder / clip.corpus / f"{clip.identity}-{copy}.npy"
         return np.array(kept_array(path, lambda: self._steps(clip, copy)))
 
     @torch.no_grad()

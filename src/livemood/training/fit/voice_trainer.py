@@ -87,6 +87,7 @@ class VoiceTrainer(Trainer):
         seconds = data.steps.lengths[0] * 0.08
         self._pool = VoicePool(data.clips, voices, seconds.float(), rng)
         self._targets = torch.tensor([labels.index(clip.label) for clip in data.clips])
+        self.weights = torch.tensor([clip.weight for clip in data.clips])
         self._odds = draw_odds(data.clips, data.shares, voices)
         self._allowed = _labels_of_corpora(data.clips, labels)
         self._neutral = labels.index(voices.neutral)
@@ -126,7 +127,7 @@ class VoiceTrainer(Trainer):
         eye = torch.eye(len(self.labels))[self._targets[clips]]
         smooth = self.fit.label_smoothing
         spread = allowed / allowed.sum(1, keepdim=True)
-        targets, weights = (1 - smooth) * eye + smooth * spread, torch.ones(len(clips))
+        targets, weights = (1 - smooth) * eye + smooth * spread, self.weights[clips]
         return StepBatch(steps, targets, weights, allowed, present=present, clips=clips)
 
     def loss(self, batch: Batch, task: int) -> tuple[Tensor, Tensor]:
@@ -135,6 +136,7 @@ class VoiceTrainer(Trainer):
         given = cast(StepBatch, batch)
         outputs, present, targets = self._step_outputs(given.features), given.present, given.targets
         allowed, shift = cast(Tensor, given.label_mask), self._shift(given.clips)
+        weights = given.weights
         if self._mixup:
             share = float(self._rng.beta(self._mixup, self._mixup))
             share = max(share, 1 - share)
@@ -144,11 +146,19 @@ class VoiceTrainer(Trainer):
             targets = share * targets + (1 - share) * targets[other]
             shift = share * shift + (1 - share) * shift[other]
             allowed = allowed.maximum(allowed[other])
-        logits = self.network.logits(self.network.pool(outputs, present), shift)
+            weights = share * weights + (1 - share) * weights[other]
+        statistics = self.network.pool(outputs, present)
+        logits = self.network.logits(statistics, shift)
         masked = logits.masked_fill(allowed == 0, -30.0)
         everywhere, inside = (-(targets * x.log_softmax(1)).sum(1) for x in (logits, masked))
         weight = self.fit.masked_label_weight
-        return (weight * everywhere + (1 - weight) * inside).mean(), logits
+        loss = (weights * (weight * everywhere + (1 - weight) * inside)).mean()
+        return loss + self.further_loss(given, statistics), logits
+
+    def further_loss(self, batch: StepBatch, statistics: Tensor) -> Tensor:
+        """What is learnt beside the labels; nothing here. `statistics` are (batch, values)."""
+        del batch
+        return statistics.new_zeros(())
 
     def _step_outputs(self, steps: Tensor) -> Tensor:
         """Outputs of the steps. Speech outlasts a window, so some go on from another's end."""
@@ -163,6 +173,8 @@ class VoiceTrainer(Trainer):
     def _shift(self, clips: Tensor) -> Tensor:
         """What is taken from the statistics of clips: baselines, and differences of voices."""
         v, count = self.voices, len(clips)
+        if not (v.baseline_share or v.spread):
+            return torch.zeros(count, 2 * self.network.pooled)
         short = self._rng.random(count) < 0.5
         most = np.where(short, min(10.0, v.longest_s), v.longest_s)
         known = self._rng.random(count) < v.baseline_share

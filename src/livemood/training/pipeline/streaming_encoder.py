@@ -4,21 +4,19 @@ from pathlib import Path
 
 import torch
 
-from livemood.errors import ModelError, UsageError
-from livemood.training.augment.waveform import make_augmenter
+from livemood.training.adapt.trainer import AdaptedVoiceTrainer, Target
 from livemood.training.data.dataset import Dataset
 from livemood.training.data.not_speech import not_speech_clips
 from livemood.training.fit.curves import training_minutes, write_curves
-from livemood.training.fit.frozen_steps import FrozenSteps, StepSet
+from livemood.training.fit.frozen_steps import StepSet
 from livemood.training.fit.trainer import Report
-from livemood.training.fit.voice_trainer import VoiceData, VoiceTrainer, teach_not_speech
+from livemood.training.fit.voice_trainer import VoiceData, teach_not_speech
 from livemood.training.network.streaming_encoder import (
     VOTES,
-    StreamingEncoder,
     StreamingEncoderModel,
     VoiceHead,
-    pretrained_encoder,
 )
+from livemood.training.pipeline.encoder_steps import find_encoder, frozen_steps
 from livemood.training.pipeline.streaming_folder import export_streaming_models
 from livemood.training.recipe.schema import Recipe
 from livemood.training.run_folder import Workspace, begin_run
@@ -35,12 +33,12 @@ def build_streaming_encoder(
     the head learns, in minutes on a processor. Raises `UsageError` or `ModelError` before anything
     is trained, if weights are missing.
     """
-    encoder = _encoder(recipe, workspace.encoders)
-    data = data.with_validation(recipe.fit.validation_share, recipe.seed)
+    encoder = find_encoder(recipe, workspace.encoders)
+    data = data.with_validation(recipe.fit.validation_share, recipe.seed).without_tested_targets()
     data.check_sounds(workspace.cache, recipe.features.sample_rate)
     sounds = not_speech_clips(recipe.voices.not_speech, workspace.corpora)
     begin_run(run, recipe.model_dump_json(indent=2), torch.device("cpu"))
-    source = _frozen_steps(recipe, encoder, workspace)
+    source = frozen_steps(recipe, encoder, workspace)
     learnt = VoiceData(
         data.train,
         data.shares,
@@ -57,13 +55,16 @@ def build_streaming_encoder(
         recipe.network.recurrent,
     )
     longest = int(recipe.fit.longest_s / STEP_S / VOTES) * VOTES
-    head = VoiceTrainer(
+    target = data.unlabelled
+    head = AdaptedVoiceTrainer(
         head,
         learnt,
         recipe.labels,
         recipe.fit,
         recipe.voices,
         recipe.augment.mixup,
+        adapt=recipe.adapt,
+        target=Target(target, StepSet.of(target, 0, source)) if target else None,
         longest=longest,
         seed=recipe.seed,
         run=run,
@@ -75,23 +76,3 @@ def build_streaming_encoder(
     metrics = {"training_minutes": training_minutes(run)}
     model = StreamingEncoderModel(encoder, head)
     return export_streaming_models(recipe, model, data.train, source, run, metrics)
-
-
-def _encoder(recipe: Recipe, encoders: Path | None) -> StreamingEncoder:
-    """Whisper's first blocks with the weights in the folder `encoders`.
-
-    Raises `UsageError` if the recipe names another encoder, `ModelError` if they cannot be had.
-    """
-    if recipe.network.pretrained != "whisper-tiny-en":
-        raise UsageError('a streaming-encoder begins with network.pretrained = "whisper-tiny-en"')
-    if encoders is None:
-        raise ModelError("the recipe begins with whisper-tiny-en: give its folder with --encoders")
-    return pretrained_encoder(encoders, recipe.network.blocks)
-
-
-def _frozen_steps(recipe: Recipe, encoder: StreamingEncoder, workspace: Workspace) -> FrozenSteps:
-    """What computes, or finds, the encoder's steps of clips and of their copies."""
-    augment = recipe.augment
-    change = make_augmenter(augment, workspace.corpora, ())
-    shared = f"{augment.waveform!r} {augment.noise} {augment.noise_folds}"
-    return FrozenSteps(encoder, recipe.features, workspace.cache, change, shared, recipe.seed)

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from livemood.errors import UsageError
 from livemood.model.features import FeatureSettings
+from livemood.training.recipe.adapt import AdaptSection
 from livemood.training.recipe.base import Section
 from livemood.training.recipe.search import SearchSection
 from livemood.training.recipe.sections import (
@@ -82,6 +83,8 @@ class Recipe(Section):
     """The optimisation."""
     distill: DistillSection = DistillSection()
     """Learning from other models."""
+    adapt: AdaptSection = AdaptSection()
+    """Adaptation to other speech."""
     voices: VoicesSection = VoicesSection()
     """Baselines and not-speech of a streaming encoder; a `dc-rnn` has neither."""
     tasks: tuple[TaskSection, ...] = ()
@@ -97,6 +100,8 @@ class Recipe(Section):
     def dataset(self) -> DatasetSpec:
         """Which clips it names."""
         names, share = self.distill.unlabelled, self.distill.unlabelled_share
+        if self.adapt.unlabelled:
+            names, share = self.adapt.unlabelled, 1.0
         return DatasetSpec(self.labels, self.label_map, self.corpora, self.tasks, names, share)
 
     @property
@@ -143,7 +148,22 @@ class Recipe(Section):
             raise ValueError("fit.frozen_blocks are pretrained ones: set network.pretrained")
         if self.distill.feature_weight and not self.distill.all_teachers:
             raise ValueError("to distil features needs a teacher")
+        self._check_kind()
         return self
+
+    def _check_kind(self) -> None:
+        adapt, streaming = self.adapt, self.network.kind == "streaming-encoder"
+        if adapt.method != "none" and not streaming:
+            raise ValueError(
+                f"adapt.method {adapt.method!r} is for a streaming-encoder: set network.kind"
+            )
+        if adapt.method in ("adversarial", "contrastive") and self.augment.mixup:
+            raise ValueError(
+                f"with adapt.method {adapt.method!r} set augment.mixup = 0: a mix of two clips is "
+                "of no one domain or label"
+            )
+        if streaming and (self.distill.all_teachers or self.distill.soft_labels):
+            raise ValueError("a streaming-encoder has no teachers: leave [distill] out")
 
 
 def read_recipe(path: Path) -> Recipe:

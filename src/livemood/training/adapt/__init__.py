@@ -1,0 +1,1 @@
+"""Adaptation to other speech: weighing clips, aligning features, unlearning domains."""

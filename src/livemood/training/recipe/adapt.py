@@ -1,0 +1,81 @@
+"""The section of a recipe that says how a network is adapted to other speech."""
+
+from typing import ClassVar, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from livemood.training.recipe.base import Section
+
+Method = Literal[
+    "none",
+    "importance",
+    "boosting",
+    "coral",
+    "deep-coral",
+    "mmd",
+    "adversarial",
+    "target-statistics",
+    "self-training",
+    "contrastive",
+]
+NEED_TARGET: Final = frozenset(
+    {"importance", "coral", "deep-coral", "mmd", "target-statistics", "self-training"}
+)
+"""Methods that learn from unlabelled speech of the target."""
+
+
+class AdaptSection(Section):
+    """Adaptation to a target: speech of the kind that the model will hear (Pan & Yang 2010).
+
+    Only a `streaming-encoder` is adapted. Its speech is computed once, so a run takes minutes.
+    """
+
+    section: ClassVar[str] = "adapt"
+
+    method: Method = "none"
+    """`importance` weighs clips by how likely they are in the target (Shimodaira 2000);
+    `boosting` drops clips that contradict a few labelled ones of the target (Dai et al. 2007);
+    `coral` gives each corpus the covariance of the target (Sun et al. 2016); `deep-coral` and
+    `mmd` (Long et al. 2015) draw pooled statistics of both together; `adversarial` unlearns what
+    tells domains apart (Ganin et al. 2016); `target-statistics` puts the target on a scale of its
+    own (Li et al. 2017); `self-training` learns from what the network is sure of in the target;
+    `contrastive` draws clips of one label together (Khosla et al. 2020)."""
+    target: tuple[str, ...] = ()
+    """Corpora of unlabelled speech, folders under the corpora directory; whatever label they have
+    is not read, and speakers who are tested are left out. For `boosting`: corpora among `corpora`
+    that are the target."""
+    weight: float = Field(0.3, ge=0)
+    """Of the method's own loss beside that of the labels, at its highest: it rises over epochs."""
+    over: Literal["corpus", "language", "speaker"] = "corpus"
+    """What `adversarial` unlearns."""
+    largest_weight: float = Field(5.0, ge=1)
+    """Of `importance`: no clip counts more than this, or less than one part in as many."""
+    components: int = Field(32, gt=0)
+    """Of `importance` and `boosting`: principal components of clips that are looked at."""
+    rounds: int = Field(8, gt=0)
+    """Of `boosting`."""
+    confidence: float = Field(0.7, gt=0, lt=1)
+    """Of `self-training`: how likely a label must be to be learnt."""
+    warm_up: float = Field(0.3, ge=0, lt=1)
+    """Of `self-training`: share of the epochs before it begins."""
+    temperature: float = Field(0.1, gt=0)
+    """Of `contrastive`: smaller looks at the nearest clips only."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.method in NEED_TARGET and not self.target:
+            raise ValueError(
+                f"method {self.method!r} learns from unlabelled speech: name corpora in target"
+            )
+        if self.method == "boosting" and not self.target:
+            raise ValueError("method 'boosting' needs target: which of the corpora it is")
+        if self.target and self.method in ("none", "contrastive"):
+            raise ValueError(f"method {self.method!r} uses no target: leave it out")
+        if self.method == "adversarial" and self.over != "corpus" and self.target:
+            raise ValueError(f"over = {self.over!r} is of training speech alone: leave target out")
+        return self
+
+    @property
+    def unlabelled(self) -> tuple[str, ...]:
+        """Corpora that are read without their labels."""
+        return () if self.method == "boosting" else self.target
