@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from livemood.audio.block import Samples
 from livemood.errors import UsageError
+from livemood.model.registry import find_model
 from livemood.speech import open_detector
 from livemood.toolkit.conversations import conversations
 from livemood.toolkit.parts import Part, Wanted, models_and_clips
@@ -35,6 +37,8 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
     Raises `UsageError` for manifests, folds or conditions that are wrong.
     """
     open_detector(wanted.vad)
+    if wanted.attack and wanted.folds:
+        raise UsageError("an attack is on one model: leave --folds out")
     conditions = [parse_condition(name, wanted.noise) for name in wanted.conditions]
     models, clips = models_and_clips(wanted)
     make_folder(out)
@@ -67,10 +71,29 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
         if not talks:
             raise UsageError("conversations need speakers with at least two labels")
         result["streaming"] = streaming_figures(model, talks, wanted.smoothing, wanted.vad)
+    if wanted.attack:
+        result["attack"] = _attacked(wanted, models)
     write_json(out / "evaluation.json", result)
     (out / "report.html").write_text(html_report(result), "utf-8")
     write_predictions(out / "predictions.csv", model.labels, rows)
     return result
+
+
+def _attacked(wanted: Wanted, models: Sequence[Part]) -> dict[str, Any]:
+    """The model under attack; one model, since folds have one each."""
+    from livemood.training.evaluation.differentiable import open_differentiable  # needs torch
+    from livemood.training.evaluation.robustness import robustness
+
+    assert wanted.attack is not None  # noqa: S101 - asked before
+    model, clips, _ = models[0]
+    rate = model.manifest.features.sample_rate
+    twin = open_differentiable(find_model(wanted.model), wanted.encoders)
+
+    def predict(sound: Samples) -> Probs:
+        read = model.predict(sound, rate).probabilities
+        return np.array([read[label] for label in model.labels])
+
+    return robustness(twin, predict, clips, wanted.attack, wanted.seed)
 
 
 def _by_fold(
@@ -109,6 +132,14 @@ def summary(result: dict[str, Any]) -> str:
             clean = overall["uar"]
         elif clean is not None:
             lines.append(f"  lost                   {clean - overall['uar']:5.1f} points")
+    if attack := result.get("attack"):
+        lines.append(f"{attack['method']} on {attack['domain']}, {attack['clips']} clips:")
+        for row in attack["curve"]:
+            random = row["random"]["uar"]
+            lines.append(
+                f"  {row['snr_db']:5.1f} dB below         UAR {row['uar']:5.1f}, "
+                f"random signs {random:5.1f}"
+            )
     if streaming := result.get("streaming"):
         lines.append(streaming["what"])
         for name, v in streaming["test"].items():
