@@ -116,6 +116,14 @@ def test_a_channel_that_is_not_read_is_not_judged(small_model):
     assert {event.channel for event in said} <= {0}
 
 
+def test_the_last_bit_of_eight_is_no_voice(small_model, speech):
+    """Rounded down, the noise of a quiet room becomes a bit that flickers at -48 dB."""
+    plain = events_of(small_model, speech)[-1].summary[0].speech_ms
+    eight = np.floor(speech * 128) / np.float32(128)
+    found = events_of(small_model, eight)[-1].summary[0].speech_ms
+    assert found == pytest.approx(plain, rel=0.12)
+
+
 @settings(
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

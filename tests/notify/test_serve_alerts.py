@@ -1,6 +1,7 @@
 """Alerts of `livemood serve`, which is killed while nobody receives them."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -100,3 +101,59 @@ def test_a_server_that_is_killed_while_its_receiver_is_down_delivers_after_its_r
         with sqlite3.connect(data / "outbox.db") as outbox:
             left = outbox.execute("SELECT COUNT(*) FROM outbox WHERE session = ?", (session,))
             assert left.fetchone() == (0,)
+
+
+async def talk(socket, sound):
+    """Send `sound`, then silence, as a microphone does: each block when it has been recorded."""
+    clock = asyncio.get_running_loop().time
+    begin, silence = clock(), bytes(3200)
+    await socket.send(json.dumps(START))
+    for n in itertools.count():
+        await asyncio.sleep(begin + n / 10 - clock())
+        await socket.send(sound[1600 * n : 1600 * (n + 1)].tobytes() or silence)
+
+
+async def told(socket, receiver, sound):
+    """What comes of live sound until an alert is over, and what its receiver has had."""
+    events, alerts = [], 0
+    talking = asyncio.create_task(talk(socket, sound))
+    while alerts < 2:
+        events.append(json.loads(await socket.recv()))
+        if events[-1]["type"] == "alert":
+            alerts += 1
+            came = await asyncio.to_thread(receiver.wait_for, alerts)
+    talking.cancel()
+    return events, came
+
+
+@pytest.mark.slow
+def test_a_rule_given_by_rest_goes_from_live_sound_to_a_signed_webhook_in_order(
+    angry, receiver, tmp_path
+):
+    async def go(url):
+        async with connect(url.replace("http", "ws", 1) + "/v1/stream", max_size=None) as socket:
+            return await told(socket, receiver, angry)
+
+    receivers = tmp_path / "alerts.toml"
+    receivers.write_text(
+        f'[[webhooks]]\nname = "desk"\nurl = "{receiver.url}"\nsecret = {{env = "DESK_SECRET"}}\n'
+    )
+    rule = {"name": "angry", "labels": ["angry"], "channel": 0, "for_s": 1, "clear_after_s": 1}
+    with served(tmp_path / "data", receivers) as (_, url):
+        assert httpx.post(f"{url}/v1/alerts", json=rule).status_code == 201
+        events, came = asyncio.run(go(url))
+    # On the wire: first what was read, then what follows from it.
+    assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
+    raised, cleared = (e for e in events if e["type"] == "alert")
+    readings = [e for e in events if e["type"] == "emotion" and e["seq"] < raised["seq"]]
+    assert readings[-1]["label"] == "angry"
+    assert raised["end_ms"] - raised["start_ms"] >= 1000
+    assert cleared["end_ms"] > raised["end_ms"]
+    # At the receiver: the same, signed, in the same order, each under a key of its own.
+    messages = [Webhook(SECRET).verify(body, headers) for headers, body in came]
+    for message, event in zip(messages, (raised, cleared), strict=True):
+        assert (message["rule"], message["state"]) == ("angry", event["state"])
+        assert (message["start_ms"], message["end_ms"]) == (event["start_ms"], event["end_ms"])
+        assert (message["session"], message["participant"]) == (event["session"], "Caller")
+    assert len({headers["webhook-id"] for headers, _ in came}) == 2
+    assert {headers["livemood-attempt"] for headers, _ in came} == {"1"}

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 import soundfile as sf
+from talking import client
 
 from livemood.engine import MonitorSettings
 from livemood.server.serve import Service
@@ -25,6 +26,32 @@ def serving(model, tmp_path):
             yield service
 
     return run
+
+
+@pytest.fixture(scope="module")
+def one_server(model, tmp_path_factory):
+    """A server without tokens for all tests of a module; ask for `shared`."""
+    folder = tmp_path_factory.mktemp("shared")
+    with Service(ServeSettings(port=0, data=folder), model, PATIENT) as service:
+        yield service
+
+
+@pytest.fixture
+def shared(one_server):
+    """`serving` for tests that change nothing of the server itself: a module has one, kept running.
+
+    Each test finds it without sessions.
+    """
+
+    @contextmanager
+    def run():
+        yield one_server
+
+    yield run
+    with client(one_server) as http:
+        while left := http.get("/v1/sessions").json()["sessions"]:
+            for record in left:
+                http.delete(f"/v1/sessions/{record['id']}")
 
 
 @pytest.fixture

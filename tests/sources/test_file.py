@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from livemood.errors import SourceError
+from livemood.errors import FileError, SourceError
 from livemood.sources import FileSource
+from livemood.sources.container import RawFormat
 
 
 def joined(source):
@@ -84,3 +85,32 @@ def test_a_name_that_is_not_utf_8_is_one_clear_line(demo_file, tmp_path):
         file.write(demo_file.read_bytes())
     with pytest.raises(SourceError, match="UTF-8"):
         FileSource(path)
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("quiet_s", [0, 3])
+def test_floats_of_integer_scale_are_refused_in_one_line(tmp_path, subtype, quiet_s):
+    noise = np.random.default_rng(0).normal(0, 3000, 16000)
+    sound = np.concatenate((np.zeros(quiet_s * 16000), noise))
+    path = tmp_path / "big.wav"
+    sf.write(path, sound, 16000, subtype=subtype)
+    with pytest.raises(
+        FileError, match=r"big\.wav cannot be read: the sound's values reach"
+    ) as said:
+        joined(FileSource(path))
+    assert "\n" not in str(said.value)
+    assert "full scale" in str(said.value)
+
+
+def test_raw_floats_of_integer_scale_are_refused(tmp_path):
+    path = tmp_path / "big.raw"
+    np.arange(-5000, 5000, dtype="<f4").tofile(path)
+    with pytest.raises(FileError, match="full scale"):
+        joined(FileSource(path, raw=RawFormat(16000, "f32le")))
+
+
+def test_overdriven_floats_are_read(tmp_path):
+    path = tmp_path / "loud.wav"
+    sound = np.random.default_rng(0).normal(0, 2, 16000).astype(np.float32)
+    sf.write(path, sound, 16000, subtype="FLOAT")
+    assert np.array_equal(joined(FileSource(path))[:, 0], sound)

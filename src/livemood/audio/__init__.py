@@ -1,7 +1,7 @@
 """Sound as numbers on a clock: blocks, the ring buffer, resampling."""
 
 from livemood.audio.block import AudioBlock, Samples, Span
-from livemood.audio.convert import to_clip, to_samples
+from livemood.audio.convert import scale_fault, to_clip, to_samples
 from livemood.audio.dc import DcBlocker, without_offset
 from livemood.audio.downmix import Downmix
 from livemood.audio.level import LevelMeter, LevelPiece
@@ -20,6 +20,7 @@ __all__ = [
     "Span",
     "StreamResampler",
     "resample",
+    "scale_fault",
     "to_clip",
     "to_samples",
     "without_offset",

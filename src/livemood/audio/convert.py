@@ -12,6 +12,25 @@ PLAUSIBLE_PEAK: Final = 100.0
 """A float beyond this is no sound in [-1, 1], however far it is overdriven."""
 
 
+def scale_fault(samples: NDArray[Any]) -> str | None:
+    """What is wrong with floats that are integers in disguise, in a line; None if they are not.
+
+    They reach beyond `PLAUSIBLE_PEAK`, or are whole numbers that reach beyond 1. Values that are
+    not finite do not count.
+    """
+    if not samples.size or (samples.max() <= 1 and samples.min() >= -1):
+        return None
+    finite = samples[np.isfinite(samples)]
+    peak = float(np.max(np.abs(finite), initial=0.0))
+    whole = peak > 1 and np.array_equal(finite, np.rint(finite))
+    if peak <= PLAUSIBLE_PEAK and not whole:
+        return None
+    return (
+        f"the sound's values reach {peak:g}, not 1: divide integer samples by their full scale "
+        "(32768 for 16 bits)"
+    )
+
+
 def to_samples(block: NDArray[Any], channels: int) -> Samples:
     """A copy of `block` as float32, shape (n, channels).
 
@@ -36,14 +55,8 @@ def to_samples(block: NDArray[Any], channels: int) -> Samples:
             f"a block of sound must be float32 in [-1, 1] or int16, not {block.dtype}: "
             "convert it first"
         )
-    # One product instead of a test of each value; a NaN fails the comparison, and is let through.
-    flat = block.ravel()
-    with np.errstate(all="ignore"):
-        loud = float(np.dot(flat, flat)) > PLAUSIBLE_PEAK**2
-    if loud and float(np.max(np.abs(flat), initial=0.0, where=np.isfinite(flat))) > PLAUSIBLE_PEAK:
-        raise UsageError(
-            "the sound's values lie far beyond [-1, 1]: divide integer samples by their full scale"
-        )
+    if fault := scale_fault(block):
+        raise UsageError(fault)
     return np.array(block, np.float32)
 
 
@@ -70,10 +83,6 @@ def to_clip(samples: ArrayLike) -> Samples:
         )
     if not np.isfinite(given).all():
         raise UsageError("the sound has values that are not finite (NaN or infinite)")
-    peak = float(np.abs(given).max())
-    if peak > PLAUSIBLE_PEAK or (peak > 1 and np.array_equal(given, np.rint(given))):
-        raise UsageError(
-            f"the sound's values reach {peak:g}, not 1: divide integer samples by their full scale "
-            "(32768 for 16 bits)"
-        )
+    if fault := scale_fault(given):
+        raise UsageError(fault)
     return given.astype(np.float32)

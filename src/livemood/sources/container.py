@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, NoReturn, cast
 
-from livemood.audio import Samples
+from livemood.audio import Samples, scale_fault
 from livemood.errors import FileError, UsageError
 from livemood.sources.frames import samples_of
 
@@ -37,6 +37,8 @@ RAW: Final = {
 
 _CLOCKED: Final = {"asf", "flac", "flv", "matroska", "mov", "mpeg", "mpegts", "ogg"}
 """Containers whose timestamps are their own, not counted from what was read."""
+_FLOATS: Final = {"flt", "fltp", "dbl", "dblp"}
+"""FFmpeg's names of samples whose scale nothing says."""
 _WHOLE: Final = {"flac", "ogg"}
 """Those in which nothing may be missing; the others can pause."""
 _DECODERS: Final = {"opus": "libopus"}
@@ -189,6 +191,8 @@ class AudioReader:
         missing = self._missing(frame)
         for even in self._even(frame):
             samples = samples_of(even)
+            if even.format.name in _FLOATS and (fault := scale_fault(samples)):
+                raise FileError(f"{self._name} cannot be read: {fault}")
             self._at += missing + len(samples)
             yield Piece(samples, missing)
             missing = 0

@@ -118,6 +118,7 @@ class LevelProofDetector:
         frames_s = round(SAMPLE_RATE / self.frame_length)
         self._gain = SlowGain(frames_s)
         self._silent, self._long_silence = 0, REMEMBERED * frames_s
+        self._flicker, self._flickering, self._flickers = 0.0, 0, round(FLICKERS_S * frames_s)
         self._discriminator = discriminator
 
     def probabilities(self, samples: Samples) -> list[float]:
@@ -126,9 +127,10 @@ class LevelProofDetector:
         frames = samples[: len(samples) // length * length].reshape(-1, length)
         energies: list[float] = np.add.reduce(np.square(frames), axis=1).tolist()
         levels = [math.sqrt(energy / length) for energy in energies]
-        gains = np.array(self._gain.push(levels), np.float32)
         # Digital silence would teach the detector that every quiet room is a voice.
-        sounding = [level >= SILENT for level in levels]
+        sounding = [self._sounds(level) for level in levels]
+        heard = [level if sounds else 0.0 for level, sounds in zip(levels, sounding, strict=True)]
+        gains = np.array(self._gain.push(heard), np.float32)
         lifted = frames * gains[:, np.newaxis]
         voiced: list[float] = []
         for start, end in self._stretches(sounding):
@@ -138,6 +140,13 @@ class LevelProofDetector:
         if self._discriminator is None:
             return voiced
         return self._discriminator.push(frames, energies, [p >= _VOICED for p in voiced])
+
+    def _sounds(self, level: float) -> bool:
+        if level > self._flicker:
+            self._flickering = 0
+            return level >= SILENT
+        self._flickering += 1
+        return level >= SILENT and self._flickering <= self._flickers
 
     def _stretches(self, sounding: list[bool]) -> Iterator[tuple[int, int]]:
         """Frames in a row that are no silence; after a long one the detector begins afresh."""
@@ -152,6 +161,13 @@ class LevelProofDetector:
             self._silent = 0
             yield start, at
 
+    def resolve(self, step: float) -> None:
+        """The samples have steps of this size: where only the last bit flickers, nobody speaks.
+
+        In 8 bits that is as loud as -48 dB. Within speech it counts, up to `FLICKERS_S`.
+        """
+        self._flicker = FLICKER * step if step > COARSE else 0.0
+
     def refresh(self) -> None:
         """Begin the decision afresh, as its state drifts; what is known of the level is kept."""
         self._detector.reset()
@@ -165,6 +181,12 @@ class LevelProofDetector:
             self._discriminator.reset()
 
 
+COARSE: Final = 2.0**-13
+"""Steps of more than this are those of 8 bits, or of sound that was made louder afterwards."""
+FLICKER: Final = 0.55
+"""What is fainter than this many steps is a bit that flickers: at most 1/2."""
+FLICKERS_S: Final = 0.2
+"""For so long it may be a part of speech."""
 _VOICED: Final = 0.5
 _FULL_SCALE: Final = np.float32(32768.0)
 _LOWEST, _HIGHEST = -_FULL_SCALE, _FULL_SCALE - np.float32(1.0)

@@ -220,6 +220,7 @@ def test_a_worker_that_dies_again_and_again_at_its_start_ends_the_server(tmp_pat
         assert "a worker ended again and again at its start" in said.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_once_before_anything_serves(tmp_path):
     command = [sys.executable, "-m", "livemood", "serve", "--workers", "2", "--port", "0"]
     command += ["--data", str(tmp_path / "data"), "--model", str(tmp_path / "none")]

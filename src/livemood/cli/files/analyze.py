@@ -281,11 +281,12 @@ class _ProgressBar:
         columns = (
             TextColumn("analyzing"),
             BarColumn(),
-            TextColumn("{task.completed:.1f}/{task.total:.0f} files"),
+            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[done]} of {task.total:.0f} done"),
             TimeElapsedColumn(),
         )
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task = self._bar.add_task("files", total=files)
+        self._task = self._bar.add_task("files", total=files, done=0)
         self.done = 0
         """Files that are done."""
 
@@ -303,4 +304,4 @@ class _ProgressBar:
     def finished(self) -> None:
         """A file is done."""
         self.done += 1
-        self._bar.update(self._task, completed=self.done)
+        self._bar.update(self._task, completed=self.done, done=self.done)

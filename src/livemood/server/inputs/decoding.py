@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from livemood.audio import Samples
+from livemood.audio import Samples, scale_fault
 from livemood.errors import UsageError
 from livemood.server.refused import Refused
 from livemood.sources.rtp import RtpFormat
@@ -44,6 +44,8 @@ def open_decoding(encoding: Encoding, rate: int, channels: int) -> tuple[Decode,
             )
         if encoding == "f32le":  # what is no number is noted as lost further on
             given = np.frombuffer(data, "<f4").astype(np.float32)
+            if fault := scale_fault(given):
+                raise Refused("bad_sound", fault, 415)
             samples = np.where(np.isfinite(given), np.clip(given, -1.0, 1.0), np.float32(np.nan))
         elif encoding == "mulaw":
             samples = pcmu(data)
