@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from livemood.audio.block import Samples
 from livemood.errors import UsageError
-from livemood.model.registry import find_model
 from livemood.speech import open_detector
+from livemood.toolkit.attack import attacked
 from livemood.toolkit.conversations import conversations
 from livemood.toolkit.parts import Part, Wanted, models_and_clips
 from livemood.toolkit.streaming import streaming_figures
@@ -72,28 +71,13 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
             raise UsageError("conversations need speakers with at least two labels")
         result["streaming"] = streaming_figures(model, talks, wanted.smoothing, wanted.vad)
     if wanted.attack:
-        result["attack"] = _attacked(wanted, models)
+        result["attack"] = attacked(
+            wanted.model, wanted.encoders, model, clips, wanted.attack, wanted.seed
+        )
     write_json(out / "evaluation.json", result)
     (out / "report.html").write_text(html_report(result), "utf-8")
     write_predictions(out / "predictions.csv", model.labels, rows)
     return result
-
-
-def _attacked(wanted: Wanted, models: Sequence[Part]) -> dict[str, Any]:
-    """The model under attack; one model, since folds have one each."""
-    from livemood.training.evaluation.differentiable import open_differentiable  # needs torch
-    from livemood.training.evaluation.robustness import robustness
-
-    assert wanted.attack is not None  # noqa: S101 - asked before
-    model, clips, _ = models[0]
-    rate = model.manifest.features.sample_rate
-    twin = open_differentiable(find_model(wanted.model), wanted.encoders)
-
-    def predict(sound: Samples) -> Probs:
-        read = model.predict(sound, rate).probabilities
-        return np.array([read[label] for label in model.labels])
-
-    return robustness(twin, predict, clips, wanted.attack, wanted.seed)
 
 
 def _by_fold(
