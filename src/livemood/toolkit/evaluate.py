@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from livemood.errors import UsageError
-from livemood.speech import open_detector
 from livemood.toolkit.attack import attacked
 from livemood.toolkit.conversations import conversations
 from livemood.toolkit.parts import Part, Wanted, models_and_clips
@@ -35,7 +34,6 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
 
     Raises `UsageError` for manifests, folds or conditions that are wrong.
     """
-    open_detector(wanted.vad)
     if wanted.attack and wanted.folds:
         raise UsageError("an attack is on one model: leave --folds out")
     conditions = [parse_condition(name, wanted.noise) for name in wanted.conditions]

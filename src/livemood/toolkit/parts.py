@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from livemood.errors import UsageError
 from livemood.model import Model, load_model
+from livemood.speech import open_detector
 from livemood.timeline.smoother import SmootherSettings
 from livemood.toolkit.conversations import ConversationSettings
 from livemood.training.augment.degradation import NoiseBank
@@ -57,6 +58,7 @@ Part = tuple[Model, list[Clip], str]
 
 def models_and_clips(wanted: Wanted) -> tuple[list[Part], list[Clip]]:
     """The model of each fold with its clips, or the one model with all; and all clips in order."""
+    open_detector(wanted.vad)
     by_fold = "{fold}" in wanted.model
     if by_fold and not wanted.folds:
         raise UsageError("a model for each fold needs --folds")
