@@ -39,14 +39,16 @@ def pytest_cmdline_main(config):
         config.option.loadscopereorder = False
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the marks in the same hook
 def pytest_collection_modifyitems(config, items):
     """Tests of one module stay together, since they share what is costly.
 
     So do all that drive a browser: they share it, and are not to be late for each other.
     """
     for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else str(item.path)))
+        path = item.path.relative_to(ROOT / "tests")
+        group = "e2e" if path.parts[0] == "e2e" else path.with_suffix("").as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS or hasattr(config, "workerinput"):
         items.sort(key=_place)
 
