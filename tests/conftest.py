@@ -17,26 +17,54 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+PROCESSES = 4
+"""More than CI's two cores: half of the time a test waits, for sound, a browser or a program."""
+FIRST = (
+    *("e2e", "server/serve", "cli", "server/inputs", "sources", "training", "datasets", "toolkit"),
+    *("server", "batch", "examples", "integrations", "plugins", "model", "engine", "notify"),
+)
+"""What takes longest begins first, so that all processes end at about the same time."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """Plain `pytest`, all of the fast tests, runs in two processes; tests that you name in one."""
+    """Plain `pytest`, all of the fast tests, runs in processes; tests that you name in one."""
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     parallel = config.getoption("numprocesses", default=0)
     if config.getoption("cov_source", default=None):  # it has to be told of processes by -n
         return
     fast = config.getoption("markexpr") == "not slow"
     if everything and fast and parallel is None and not hasattr(config, "workerinput"):
-        config.option.numprocesses, config.option.dist = 2, "loadgroup"
+        config.option.numprocesses, config.option.dist = PROCESSES, "loadscope"
+        config.option.loadscopereorder = False
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Tests of one module stay together, since they share what is costly.
 
     So do all that drive a browser: they share it, and are not to be late for each other.
     """
-    for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else str(item.path)))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByModule(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.split("::")[0]
+            return "tests/e2e" if path.startswith("tests/e2e/") else path
+
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """The order of all tests together."""
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS or hasattr(config, "workerinput"):
+        items.sort(key=_place)
+
+
+def _place(item):
+    name = item.path.relative_to(ROOT / "tests").as_posix()
+    places = (place for place, first in enumerate(FIRST) if name.startswith(first))
+    return next(places, len(FIRST))
 
 
 @pytest.fixture(scope="session")

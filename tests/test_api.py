@@ -40,7 +40,7 @@ def test_what_cannot_work_is_said_before_the_first_event(tmp_path):
 
 PUBLIC = """
 AnyEvent AudioBlock Busy ChannelSummary ConnectError DeviceError Emotion EmotionModel ErrorEvent
-Event FileError Gap GateSettings LivemoodError Load Marker Model ModelError MonitorSettings
+Event FileError Gap GateSettings Level LivemoodError Load Marker Model ModelError MonitorSettings
 PluginError Prediction ProtocolError Segment Session SessionEnded SessionStarted Sink
 SmootherSettings Source SourceError SpeechEnded SpeechStarted StreamingEmotionModel Summary
 Timeline UsageError VoiceActivityDetector WindowSettings __version__ analyze connect listen

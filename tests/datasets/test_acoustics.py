@@ -8,6 +8,7 @@ from synthetic_speech import utterance
 
 from livemood.datasets.acoustics import frames, functionals, pitch
 from livemood.errors import LivemoodError
+from livemood.speech.pitch import f0
 
 RATE = frames.RATE
 
@@ -31,21 +32,21 @@ def pulses(hz, jitter, shimmer, seed=0):
 
 @pytest.mark.parametrize("hz", [80, 100, 150, 210, 320])
 def test_f0_of_pulses(hz):
-    found = pitch.f0(pulses(hz, 0, 0)[0])
+    found = f0(pulses(hz, 0, 0)[0])
     assert np.nanmedian(found) == pytest.approx(hz, rel=0.005)
     assert np.isfinite(found).mean() > 0.9
 
 
 def test_noise_and_silence_have_no_pitch():
     noise = np.random.default_rng(1).standard_normal(RATE)
-    assert np.isfinite(pitch.f0(0.1 * noise)).mean() < 0.1
-    assert not np.isfinite(pitch.f0(np.zeros(RATE))).any()
+    assert np.isfinite(f0(0.1 * noise)).mean() < 0.1
+    assert not np.isfinite(f0(np.zeros(RATE))).any()
 
 
 @pytest.mark.parametrize(("jitter", "shimmer"), [(0.0, 0.0), (0.005, 0.02), (0.01, 0.05)])
 def test_jitter_and_shimmer_of_pulses(jitter, shimmer):
     sound, steps, changes = pulses(100, jitter, shimmer)
-    found = pitch.periods(sound, pitch.f0(sound))
+    found = pitch.periods(sound, f0(sound))
     assert found.number > 150
     assert found.jitter == pytest.approx(steps, abs=0.002)
     assert found.shimmer == pytest.approx(changes, abs=0.02)

@@ -50,11 +50,11 @@ def test_nothing_is_found_in_a_clean_set(tmp_path):
 
 
 def test_a_planted_leak_of_the_duration_is_found_and_no_other(tmp_path):
-    found = checked(dataset(tmp_path / "set", long="sad"), tmp_path / "out")
+    with pytest.raises(LivemoodError, match="things were found"):
+        data("check", dataset(tmp_path / "set", long="sad"), "--out", tmp_path / "out", "--strict")
+    found = json.loads((tmp_path / "out" / "quality.json").read_text())
     assert "duration" in leaks(found)
     assert leaks(found) <= {"duration", "silence"}
-    with pytest.raises(LivemoodError, match="things were found"):
-        data("check", tmp_path / "set" / "manifest.csv", "--out", tmp_path / "out", "--strict")
 
 
 def test_a_planted_leak_of_the_codec_is_found_and_no_other(tmp_path):

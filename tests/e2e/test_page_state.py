@@ -41,6 +41,20 @@ def test_silence_is_not_called_a_label(browser, server, demo_events):
         assert browser.text(f"{panel} .affect") == f"last heard: {reading['label']}, {at}"
 
 
+def test_a_panel_says_how_a_voice_differs_from_its_usual(browser, server, demo_events):
+    early, last = while_spoken(demo_events, 0)
+    events = [e.model_dump(mode="json") for e in (*early, last)]
+    events[-1]["voice"] = {"usual_s": 42, "level_db": 8.1, "words": ["louder", "flatter"]}
+    show(browser, server, events)
+    panel = "[data-channel='0']"
+    browser.until(f"document.querySelector(\"{panel}\").dataset.kind === 'speaking'")
+    assert browser.text(f"{panel} .voice") == "louder and less lively than usual"
+    del events[-1]["voice"]
+    events[-1]["seq"] += 1
+    browser.later("livemoodPage.take(args[0]);", events[-1])
+    browser.until(f"document.querySelector(\"{panel} .voice\").textContent === ''")
+
+
 def test_how_long_it_is_silent_goes_on_by_itself(browser, server, demo_events):
     events = [e.model_dump(mode="json") for e in demo_events]
     spoken = next(i for i, e in enumerate(events) if e["type"] == "speech.ended")

@@ -100,6 +100,31 @@ def test_what_a_receiver_refuses_for_good_is_a_dead_letter(receiver, tmp_path):
     assert dead.read_text() == ""
 
 
+def test_of_processes_that_share_an_outbox_one_delivers_for_all(receiver, tmp_path):
+    turns = {"first": True}
+    outboxes = [Outbox(tmp_path / "outbox.db") for _ in range(2)]
+    asked = threading.Event()
+
+    def second_may(_):
+        asked.set()
+        return not turns["first"]
+
+    target = [WebhookTarget("desk", receiver.url, SECRET) for _ in range(2)]
+    second = Notifier(target[1:], outboxes[1], turn=second_may)
+    with second:
+        with Notifier(target[:1], outboxes[0], turn=lambda _: True) as first:
+            first(alert(1))
+            second(alert(2))
+            seen = {h["webhook-id"].split(":")[3] for h, _ in receiver.wait_for(2)}
+            assert seen == {"1", "2"}
+            assert asked.wait(10)
+        assert (first.delivered, second.delivered) == (2, 0)
+        turns["first"] = False  # it has gone
+        second(alert(3))
+        receiver.wait_for(3)
+    assert second.delivered == 1
+
+
 def test_one_receiver_that_is_down_delays_no_other(receiver):
     down = WebhookTarget("down", "http://127.0.0.1:9/", SECRET)
     up = WebhookTarget("up", receiver.url, SECRET)

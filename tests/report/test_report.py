@@ -19,12 +19,14 @@ from livemood.errors import LivemoodError
 from livemood.report import LANGUAGES, make_report
 from livemood.report.chart import rows
 from livemood.report.words import Words, _strings
+from livemood.speech.voice_change import Word
 from livemood.timeline import Timeline
 from livemood.timeline.events import Gap, LevelProblem, Marker
 from livemood.timeline.export import to_json, to_jsonl
 from livemood.timeline.level_words import WORDS
 from livemood.timeline.look import looks
 from livemood.timeline.parse import read_timeline
+from livemood.timeline.voice import Voice
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +315,26 @@ def test_what_was_wrong_with_the_level_is_said(timeline):
         "Too loud: the sound is clipped: 12.3 s; Too quiet: hardly above the noise: 4.0 s" in text
     )
     assert "clipped" not in Document(make_report(timeline)).text
+
+
+def test_it_says_how_often_a_voice_was_unlike_its_usual(timeline):
+    told = {"usual_s": 30, "words": ("louder", "higher")}, {"usual_s": 31, "words": ("louder",)}
+    voices = [Voice(**told[0]), Voice(**told[1]), Voice(usual_s=32), Voice(usual_s=33)]
+    events = [
+        e.model_copy(update={"voice": voices.pop()})
+        if e.type == "emotion" and e.channel == 0 and voices
+        else e
+        for e in timeline.events
+    ]
+    text = Document(make_report(Timeline(events))).text
+    assert "Voice unlike its usual" in text
+    assert "louder 50 %, higher 25 %" in text
+    assert "unlike its usual" not in Document(make_report(timeline)).text
+
+
+def test_every_word_about_a_voice_has_words_in_every_language():
+    for language in _strings().values():
+        assert set(get_args(Word)) == set(language["voice_words"])
 
 
 def test_every_problem_with_the_level_has_words():

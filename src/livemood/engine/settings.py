@@ -48,7 +48,8 @@ class MonitorSettings(BaseModel):
     smoother: SmootherSettings = SmootherSettings()
     """How steady the label is."""
     baseline: bool = True
-    """Whether readings are related to how each voice usually sounds, if the model can do that."""
+    """Whether readings are related to how each voice usually sounds, if the model can do that, and
+    whether they tell how the voice differs from it."""
     vad: str = "webrtc"
     """Voice activity detector: `webrtc`, `silero`, or the name of a plug-in."""
     budget_s: float = Field(default=0.15, gt=0)

@@ -1,6 +1,7 @@
 """The report of a session: sections of one HTML document, to read on a screen or on A4."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from livemood.report.markup import Child, Element, el, policy, to_html
 from livemood.report.parts import chip, comparison, facts, label_of, lead, scrolled, shares, table
 from livemood.report.subject import Channel, Subject
 from livemood.report.words import Words, clock, languages, percent, signed
+from livemood.timeline.events import AnyEvent, Emotion
 from livemood.timeline.timeline import Timeline
 from livemood.version import __version__
 
@@ -116,7 +118,23 @@ def _card(channel: Channel, spoken: int, words: Words) -> Element:
         words("report_mean_valence"): signed(whole.valence),
         words("report_mean_arousal"): signed(whole.arousal),
     }
+    if voice := _voice(channel.events, words):
+        shown[words("report_voice")] = voice
     return el("section", el("h3", channel.who), *readings, facts(shown), class_="card")
+
+
+def _voice(events: Sequence[AnyEvent], words: Words) -> str:
+    """In which share of readings a voice was clearly unlike its usual, the largest share first."""
+    related = [event.voice for event in events if isinstance(event, Emotion) and event.voice]
+    counts = Counter(word for voice in related for word in voice.words)
+    return ", ".join(
+        words(
+            "report_voice_share",
+            word=words.of("voice_words", word),
+            share=percent(count / len(related)),
+        )
+        for word, count in counts.most_common()
+    )
 
 
 def _timeline(subject: Subject, words: Words) -> list[Child]:

@@ -45,6 +45,11 @@ def busy(wait_s: float) -> Refused:
     )
 
 
+def already_started() -> Refused:
+    """The sound of a session comes already, from elsewhere."""
+    return Refused("already_started", "the session's sound has begun already", 409)
+
+
 def not_live() -> Refused:
     """A session that waits, or has ended, has no timeline to note something on."""
     return Refused("not_live", "the session is not running", 409)

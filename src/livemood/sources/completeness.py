@@ -47,25 +47,29 @@ def _riff(file: BinaryIO, size: int) -> Promise:
     if head[8:12] != b"WAVE":
         whole = _little(head[4:8])
         return NOTHING if _placeholder(whole) else Promise(end=8 + whole)
-    long = _little(head[28:36]) if head[:4] in (b"RF64", b"BW64") and head[12:16] == b"ds64" else 0
+    long = head[:4] in (b"RF64", b"BW64") and head[12:16] == b"ds64"
     byte_rate = 0
     for at, kind, length in _chunks(file, 12, size, 4, 4, "little"):
         if kind == b"fmt ":
             byte_rate = _little(_at(file, at + 8, 4))
         if kind == b"data":
-            if length == 0xFFFFFFFF and long:
-                length = long
-            return _pcm(file, size, at, length, byte_rate)
+            if length == 0xFFFFFFFF and long:  # 64 bits, elsewhere; 0 or -1 of a streaming writer
+                stated, right = _little(head[28:36]), (28, (size - at).to_bytes(8, "little"))
+                unknown = stated == 0 or stated >= 2**63
+                return _pcm(file, size, at, 0 if unknown else stated, byte_rate, right)
+            if _placeholder(length):
+                return NOTHING
+            return _pcm(file, size, at, length, byte_rate, (at - 4, b"\xff\xff\xff\xff"))
     return NOTHING
 
 
-def _pcm(file: BinaryIO, size: int, at: int, length: int, byte_rate: int) -> Promise:
-    """Samples from `at`, `length` bytes of them by the header."""
-    if _placeholder(length):
-        return NOTHING
+def _pcm(
+    file: BinaryIO, size: int, at: int, length: int, byte_rate: int, right: tuple[int, bytes]
+) -> Promise:
+    """Samples from `at`, `length` bytes of them by the header; `right` corrects that."""
     if at + length < size and not _all_chunks(file, at + length + length % 2, size):
         # Its writer died before it could note how much it had written.
-        return Promise(corrections=((at - 4, b"\xff\xff\xff\xff"),))
+        return Promise(corrections=(right,))
     return Promise(end=at + length, seconds=length / byte_rate if byte_rate else None)
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from livemood.timeline.voice import Voice
+
 
 def _is_none(value: object) -> bool:
     return value is None
@@ -179,6 +181,9 @@ class Emotion(Event):
     """Whether the latency budget is being missed."""
     baseline_s: float | None = Field(None, exclude_if=_is_none)
     """Seconds of this voice that it was related to; left out if the model uses no baseline."""
+    voice: Voice | None = Field(None, exclude_if=_is_none)
+    """How the voice differs from its usual; left out until enough of it is known. It describes the
+    voice. It is not why the model gave the label."""
     not_speech: float | None = Field(None, exclude_if=_is_none)
     """Probability that it is no speech; the label is then `uncertain`. Left out if the model
     cannot tell."""

@@ -23,6 +23,7 @@ from livemood.cli.terminal.repaint import Repainter
 from livemood.cli.terminal.state import ViewState
 from livemood.cli.terminal.view import LiveView, PlainView
 from livemood.timeline.events import Level
+from livemood.timeline.voice import Voice
 
 pyte = pytest.importorskip("pyte", reason="pyte is not installed")
 pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
@@ -286,6 +287,16 @@ def test_a_microphone_that_is_too_loud_is_said_until_it_is_over(events, capsys):
     first, then = capsys.readouterr().out.splitlines()
     assert "4.0 s  clipped: " in first
     assert "9.0 s  the level is good again" in then
+
+
+def test_it_says_how_the_voice_differs_from_its_usual_while_it_speaks(events):
+    *before, last = until(events, "emotion")
+    voice = Voice(usual_s=42, words=("louder", "flatter"))
+    unlike = last.model_copy(update={"voice": voice})
+    assert "louder and less lively than usual" in said_of(*before, unlike)[0]
+    assert "than usual" not in said_of(*before, last)[0]
+    silent = until(events, "speech.ended")
+    assert "than usual" not in said_of(*before, unlike, silent[-1])[0]
 
 
 def test_time_stands_still_when_the_session_has_ended(events):

@@ -248,8 +248,8 @@ def _busy(http, path):
         return False
 
 
-async def test_notes_are_rate_limited_and_lie_near_the_sound(serving, speech):
-    with serving() as service:
+async def test_notes_are_rate_limited_and_lie_near_the_sound(shared, speech):
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await send_all(ws, speech, end=False)
             first = parse_event(await ws.recv())
@@ -287,8 +287,8 @@ def test_the_audit_keeps_no_words_about_people(serving):
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u00a0", "\u200b", "--", "."])
-def test_a_blank_consent_is_none(serving, blank):
-    with serving() as service, client(service) as http:
+def test_a_blank_consent_is_none(shared, blank):
+    with shared() as service, client(service) as http:
         spec = {"kind": "stream", "purpose": "research", "consent": blank}
         assert http.post("/v1/sessions", json=spec).status_code == 422
         assert http.post("/v1/sessions", json=spec | {"consent": " form 7 "}).status_code == 201

@@ -176,16 +176,16 @@ async def test_pages_of_other_origins_may_not_use_it(serving, speech):
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "", "127.0.0.1@evil", "[::1", "127.0.0.1.evil"]
 )
-def test_other_host_names_are_refused_while_no_token_is_asked_for(serving, host):
-    with serving() as service, client(service) as http:
+def test_other_host_names_are_refused_while_no_token_is_asked_for(shared, host):
+    with shared() as service, client(service) as http:
         assert http.get("/v1/sessions", headers={"Host": host}).status_code == 400
         assert (
             http.get("/healthz", headers={"Host": f"localhost:{service.port}"}).status_code == 200
         )
 
 
-def test_an_open_server_does_not_answer_through_a_proxy(serving):
-    with serving() as service, client(service) as http:
+def test_an_open_server_does_not_answer_through_a_proxy(shared):
+    with shared() as service, client(service) as http:
         for header in (
             "X-Forwarded-For",
             "Forwarded",
@@ -200,8 +200,8 @@ def test_an_open_server_does_not_answer_through_a_proxy(serving):
             assert code(answer) == (401, "no_token")
 
 
-def test_an_open_server_does_not_answer_as_nginx_asks_unless_told_otherwise(serving):
-    with serving() as service, create_connection(("127.0.0.1", service.port)) as nginx:
+def test_an_open_server_does_not_answer_as_nginx_asks_unless_told_otherwise(shared):
+    with shared() as service, create_connection(("127.0.0.1", service.port)) as nginx:
         host = f"127.0.0.1:{service.port}"
         nginx.sendall(f"GET /v1/sessions HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
         assert b" 401 " in nginx.recv(4096).split(b"\r\n")[0]

@@ -42,8 +42,8 @@ from websockets.exceptions import ConnectionClosed
         "a" * 5000,
     ],
 )
-async def test_paths_and_sql_in_names_lead_nowhere(serving, speech, name):
-    with serving() as service, client(service) as http:
+async def test_paths_and_sql_in_names_lead_nowhere(shared, speech, name):
+    with shared() as service, client(service) as http:
         # Signs alone are no reference to a consent.
         consent = name[:200] if any(c.isalnum() for c in name) else "form 7"
         start = START | {"participants": [name[:200]], "consent": consent}
@@ -84,25 +84,25 @@ async def test_oversized_messages_are_refused(serving, speech):
         assert await _eventually(lambda: service.sessions.all_open() == [])
 
 
-async def test_a_message_of_endless_empty_fragments_is_cut(serving, speech):
-    with serving() as service:
+async def test_a_message_of_endless_empty_fragments_is_cut(shared, speech):
+    with shared() as service:
         reader, writer = await _upgraded(service, "/v1/stream")
         writer.write(_frame(0x2, b"\x00", fin=False))
         assert await _cut(reader, writer, _frame(0x0, b"", fin=False) * 1000)
         await alive(service, speech)
 
 
-async def test_pings_that_nobody_reads_the_answers_of_end_the_connection(serving, speech):
-    with serving() as service:
+async def test_pings_that_nobody_reads_the_answers_of_end_the_connection(shared, speech):
+    with shared() as service:
         _, writer = await _upgraded(service, "/v1/stream")
         assert await _cut(None, writer, _frame(0x9, b"p" * 125) * 500)
         await alive(service, speech)
 
 
-async def test_a_decompression_bomb_is_not_even_opened(serving, speech):
+async def test_a_decompression_bomb_is_not_even_opened(shared, speech):
     bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
     squeezed = bomb.compress(bytes(10_000_000)) + bomb.flush(zlib.Z_SYNC_FLUSH)
-    with serving() as service:
+    with shared() as service:
         offered = {"Sec-WebSocket-Extensions": "permessage-deflate"}
         reader, writer = await _upgraded(service, "/v1/stream", offered)
         writer.write(_frame(0x1, json.dumps(START).encode()))
@@ -176,10 +176,10 @@ async def test_faster_than_real_time_is_stopped(serving, speech):
         await alive(service, speech[:8000])
 
 
-async def test_garbage_is_no_sound(serving, speech, clip):
+async def test_garbage_is_no_sound(shared, speech, clip):
     chance = random.Random(3)
     wav = b"RIFF" + bytes(chance.randbytes(4000))
-    with serving() as service:
+    with shared() as service:
         for encoding, messages in {
             "opus": [chance.randbytes(n) for n in (1, 2, 100, 1275, 4000)],
             "s16le": [wav],
@@ -215,9 +215,9 @@ async def test_no_more_clients_than_allowed(serving):
             pass
 
 
-async def test_random_bytes_and_requests_stop_nothing(serving, speech):
+async def test_random_bytes_and_requests_stop_nothing(shared, speech):
     chance = random.Random(5)
-    with serving() as service:
+    with shared() as service:
         for _ in range(300):
             with sockets.create_connection(("127.0.0.1", service.port)) as raw:
                 verb = chance.choice([b"GET", b"POST", b"DELETE", b"\x16\x03\x01", b"PRI *"])

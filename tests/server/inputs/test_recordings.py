@@ -59,8 +59,8 @@ def test_its_timeline_is_the_one_that_analyze_gives(serving, model, recording):
     assert said(map(parse_event, map(json.dumps, events))) == said(timeline.events)
 
 
-def test_a_session_that_was_created_before_takes_one(serving, recording):
-    with serving() as service, client(service) as http:
+def test_a_session_that_was_created_before_takes_one(shared, recording):
+    with shared() as service, client(service) as http:
         spec = {"kind": "recording", "participants": ["Ada"], **CONSENT}
         made = http.post("/v1/sessions", json=spec).json()
         with recording.open("rb") as file:
@@ -90,8 +90,8 @@ def test_a_session_that_was_created_before_takes_one(serving, recording):
     ],
     ids=str,
 )
-def test_the_policy_holds(serving, recording, query, status, expected):
-    with serving() as service, client(service) as http:
+def test_the_policy_holds(shared, recording, query, status, expected):
+    with shared() as service, client(service) as http:
         assert code(upload(http, recording, **query)) == (status, expected)
         assert uploads(service) == []
         open_now = http.get("/v1/sessions?state=live").json()["sessions"]

@@ -25,8 +25,8 @@ def of(events, kind, channel=None):
     return [e for e in events if e["type"] == kind and channel in (None, e["channel"])]
 
 
-def test_a_call_reads_as_its_sound(serving, model, coded):
-    with serving() as service:
+def test_a_call_reads_as_its_sound(shared, model, coded):
+    with shared() as service:
         created = create(service)
         assert created["state"] == "waiting"
         (port,) = created["rtp"]["ports"]
@@ -60,8 +60,8 @@ def decoded(coded):
 
 
 @pytest.mark.parametrize("pairing", ["ports", "ssrcs"])
-def test_two_parties_are_two_channels(serving, coded, pairing):
-    with serving() as service:
+def test_two_parties_are_two_channels(shared, coded, pairing):
+    with shared() as service:
         created = create(service, participants=["A", "B"], rtp={"pairing": pairing})
         ports = created["rtp"]["ports"]
         assert len(ports) == (2 if pairing == "ports" else 1)
@@ -85,7 +85,7 @@ def test_two_parties_are_two_channels(serving, coded, pairing):
 
 
 @pytest.mark.parametrize("first", ["PCMU", "G722"])
-def test_a_second_party_of_another_rate_is_heard(serving, coded, first):
+def test_a_second_party_of_another_rate_is_heard(shared, coded, first):
     """8 and 16 kHz in one call: the clock has the rate of whoever came first."""
     import av
 
@@ -98,7 +98,7 @@ def test_a_second_party_of_another_rate_is_heard(serving, coded, first):
     g722 = b"".join(bytes(p) for p in [*encoder.encode(frame), *encoder.encode(None)])
     ways = {"PCMU": (coded[0], 0), "G722": (g722, 9)}
     other = next(name for name in ways if name != first)
-    with serving() as service:
+    with shared() as service:
         created = create(service, participants=["A", "B"])
         ports = created["rtp"]["ports"]
         with Caller("127.0.0.1", ports[0]) as a, Caller("127.0.0.1", ports[1]) as b:
@@ -177,8 +177,8 @@ def test_nobody_else_is_heard_where_the_sender_is_named(serving, coded):
         assert service.sessions.open(created["id"]).live is None
 
 
-def test_a_party_that_leaves_and_returns_is_one_session(serving, coded):
-    with serving() as service:
+def test_a_party_that_leaves_and_returns_is_one_session(shared, coded):
+    with shared() as service:
         created = create(service, participants=["A", "B"])
         one, two = created["rtp"]["ports"]
         with Caller("127.0.0.1", one) as a, Caller("127.0.0.1", two) as b:

@@ -104,8 +104,8 @@ async def test_a_server_that_was_stopped_for_minutes_takes_nobody_for_silent(ser
             assert live.closing, "but silence is silence"
 
 
-async def test_speech_closes_when_no_sound_comes_any_more(serving, speech):
-    with serving() as service:
+async def test_speech_closes_when_no_sound_comes_any_more(shared, speech):
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await send_all(ws, speech[:40000], end=False)
             async with asyncio.timeout(30):
@@ -121,7 +121,7 @@ async def test_speech_closes_when_no_sound_comes_any_more(serving, speech):
     assert not [e for e in events if e.type == "gap"]
 
 
-async def test_speech_of_a_call_closes_when_no_sound_comes_any_more(serving, clip):
+async def test_speech_of_a_call_closes_when_no_sound_comes_any_more(shared, clip):
     import soundfile as sf
     from calling import mu_law
     from test_twilio import start, talk
@@ -130,7 +130,7 @@ async def test_speech_of_a_call_closes_when_no_sound_comes_any_more(serving, cli
 
     samples, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
     coded = mu_law(resample(samples, rate, 8000))
-    with serving() as service:
+    with shared() as service:
         async with socket(service, "/v1/twilio") as ws:
             await ws.send(json.dumps(start()))
             for message in list(talk(coded))[:125]:
@@ -143,12 +143,12 @@ async def test_speech_of_a_call_closes_when_no_sound_comes_any_more(serving, cli
             assert opened.record.state == "live"
 
 
-async def test_values_that_are_no_numbers_make_few_gaps_and_end_in_the_end(serving):
+async def test_values_that_are_no_numbers_make_few_gaps_and_end_in_the_end(shared):
     """Every other value of an f32le stream is none: thousands of runs a second."""
     start = START | {"encoding": "f32le"}
     block = np.zeros(1600, "<f4")
     block[::2] = np.nan
-    with serving() as service:
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await ws.send(json.dumps(start))
             reading = asyncio.create_task(received(ws))
@@ -162,9 +162,9 @@ async def test_values_that_are_no_numbers_make_few_gaps_and_end_in_the_end(servi
     assert {e.cause for e in gaps} == {"not_finite"}
 
 
-async def test_floats_of_integer_scale_end_the_stream_with_the_reason(serving, speech):
+async def test_floats_of_integer_scale_end_the_stream_with_the_reason(shared, speech):
     start = START | {"encoding": "f32le"}
-    with serving() as service:
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await ws.send(json.dumps(start))
             await ws.send(speech[8000:11200].astype("<f4").tobytes())
@@ -174,11 +174,11 @@ async def test_floats_of_integer_scale_end_the_stream_with_the_reason(serving, s
     assert not any(event.type == "emotion" for event in events)
 
 
-async def test_infinities_are_no_loud_sound(serving):
+async def test_infinities_are_no_loud_sound(shared):
     start = START | {"encoding": "f32le"}
     block = np.zeros(1600, "<f4")
     block[100] = np.inf
-    with serving() as service:
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await ws.send(json.dumps(start))
             await ws.send(block.tobytes())

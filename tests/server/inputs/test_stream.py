@@ -40,10 +40,10 @@ def opus_packets(samples):
     yield from map(bytes, encoder.encode(None))
 
 
-async def test_a_stream_gives_the_events_that_analyze_gives(serving, speech, clip, model):
+async def test_a_stream_gives_the_events_that_analyze_gives(shared, speech, clip, model):
     timeline, failure = analyze_file(clip("03-01-05-02-01-01-20"), model)
     assert failure is None
-    with serving() as service:
+    with shared() as service:
         events = await stream(service, speech)
     assert events[0].type == "session.started"
     assert events[0].purpose == "personal"
@@ -58,7 +58,7 @@ def likeliest(events):
 
 
 @pytest.mark.parametrize("encoding", ["f32le", "mulaw", "opus"])
-async def test_other_encodings_sound_the_same(serving, speech, encoding):
+async def test_other_encodings_sound_the_same(shared, speech, encoding):
     start = START | {"encoding": encoding}
     if encoding == "f32le":
         messages = [
@@ -69,7 +69,7 @@ async def test_other_encodings_sound_the_same(serving, speech, encoding):
         messages = [mu_law(speech[a : a + 3200]).tobytes() for a in range(0, len(speech), 3200)]
     else:
         messages = list(opus_packets(speech))
-    with serving() as service:
+    with shared() as service:
         plain = await stream(service, speech)
         async with socket(service, "/v1/stream") as ws:
             await ws.send(json.dumps(start))
@@ -83,10 +83,10 @@ async def test_other_encodings_sound_the_same(serving, speech, encoding):
         assert said(events) == said(plain)
 
 
-async def test_two_channels_are_two_speakers(serving, speech):
+async def test_two_channels_are_two_speakers(shared, speech):
     both = np.stack([speech, np.zeros_like(speech)], axis=1)
     start = START | {"channels": 2, "participants": ["Ada", "Grace"]}
-    with serving() as service:
+    with shared() as service:
         events = await stream(service, both, start)
         with client(service) as http:
             (record,) = http.get("/v1/sessions").json()["sessions"]
@@ -96,8 +96,8 @@ async def test_two_channels_are_two_speakers(serving, speech):
     assert record["participants"] == ["Ada", "Grace"]
 
 
-async def test_a_marker_comes_back_where_the_sound_is(serving, speech):
-    with serving() as service:
+async def test_a_marker_comes_back_where_the_sound_is(shared, speech):
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await send_all(ws, speech[:16000], end=False)
             await ws.send('{"type": "marker", "note": "she laughs"}')
@@ -111,8 +111,8 @@ async def test_a_marker_comes_back_where_the_sound_is(serving, speech):
     assert last.type == "session.ended"
 
 
-async def test_a_client_that_goes_without_an_end_interrupts_its_session(serving, speech):
-    with serving() as service:
+async def test_a_client_that_goes_without_an_end_interrupts_its_session(shared, speech):
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await send_all(ws, speech, end=False)
             first = parse_event(await ws.recv())
@@ -154,8 +154,8 @@ async def test_a_client_that_goes_without_an_end_interrupts_its_session(serving,
     ],
     ids=repr,
 )
-async def test_a_wrong_beginning_gets_its_reason(serving, first, code):
-    with serving() as service:
+async def test_a_wrong_beginning_gets_its_reason(shared, first, code):
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await ws.send(first if isinstance(first, str | bytes) else json.dumps(first))
             error = parse_event(await ws.recv())
@@ -176,8 +176,8 @@ async def test_a_wrong_beginning_gets_its_reason(serving, first, code):
         ('{"type": "marker", "note": ""}', "bad_request"),
     ],
 )
-async def test_nonsense_on_the_way_ends_the_session_with_its_reason(serving, message, code):
-    with serving() as service:
+async def test_nonsense_on_the_way_ends_the_session_with_its_reason(shared, message, code):
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await ws.send(json.dumps(START))
             await ws.send(message)
@@ -188,11 +188,11 @@ async def test_nonsense_on_the_way_ends_the_session_with_its_reason(serving, mes
     assert events[2].reason == "error"
 
 
-async def test_numbers_that_are_none_become_a_gap(serving):
+async def test_numbers_that_are_none_become_a_gap(shared):
     sound = np.zeros(16000, "<f4")
     sound[4000:8000] = np.nan
     sound[9000] = 1e38
-    with serving() as service:
+    with shared() as service:
         async with socket(service, "/v1/stream") as ws:
             await ws.send(json.dumps(START | {"encoding": "f32le"}))
             await ws.send(sound[:8000].tobytes())
@@ -203,9 +203,9 @@ async def test_numbers_that_are_none_become_a_gap(serving):
     assert [(g.start_ms, g.end_ms, g.cause) for g in gaps] == [(250, 500, "not_finite")]
 
 
-async def test_a_session_created_before_gets_its_stream_once(serving, speech):
+async def test_a_session_created_before_gets_its_stream_once(shared, speech):
     spec = {"kind": "stream", "purpose": "research", "consent": "form 7", "participants": ["P1"]}
-    with serving() as service, client(service) as http:
+    with shared() as service, client(service) as http:
         made = http.post("/v1/sessions", json=spec).json()
         path = f"/v1/stream?session={made['id']}"
         plain = {k: START[k] for k in ("type", "rate", "encoding")}

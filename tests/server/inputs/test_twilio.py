@@ -84,7 +84,7 @@ def ended(service):
         assert opened.settled.wait(60)
 
 
-async def test_both_tracks_are_channels(serving, coded):
+async def test_both_tracks_are_channels(shared, coded):
     one, two = talk(coded[0]), talk(coded[1], "outbound")
     both = [m for pair in zip(one, two, strict=False) for m in pair]
     keys = {
@@ -93,7 +93,7 @@ async def test_both_tracks_are_channels(serving, coded):
         "dtmf": {"track": "inbound_track", "digit": "1"},
     }
     mark = {"event": "mark", "sequenceNumber": "6", "mark": {"name": "x"}}
-    with serving() as service:
+    with shared() as service:
         parameters = PARAMETERS | {"participants": "Caller, Agent"}
         closed = await call(
             service,
@@ -113,8 +113,8 @@ async def test_both_tracks_are_channels(serving, coded):
         assert events[-1]["summary"][channel]["duration_ms"] == shorter
 
 
-async def test_a_call_into_a_session_created_before(serving, coded):
-    with serving() as service:
+async def test_a_call_into_a_session_created_before(shared, coded):
+    with shared() as service:
         with client(service) as http:
             spec = {"kind": "twilio", "purpose": "personal", "informed": True}
             made = http.post("/v1/sessions", json=spec).json()
@@ -150,8 +150,8 @@ async def test_the_token_may_come_as_a_parameter_or_a_header(serving, coded):
         assert await call(service, [], good) == (1000, [])
 
 
-async def test_what_makes_no_sense_is_refused(serving, coded):
-    with serving() as service:
+async def test_what_makes_no_sense_is_refused(shared, coded):
+    with shared() as service:
 
         async def refusal(*messages):
             async with socket(service, "/v1/twilio") as ws:
@@ -285,8 +285,8 @@ def test_any_parameters_are_read_or_refused(parameters):
         assert all(spec_of(parameters).participants)
 
 
-async def test_a_silent_call_leaves_with_its_session(serving):
-    with serving() as service:
+async def test_a_silent_call_leaves_with_its_session(shared):
+    with shared() as service:
         async with socket(service, "/v1/twilio") as ws:
             await ws.send(json.dumps(start()))
             async with asyncio.timeout(30):

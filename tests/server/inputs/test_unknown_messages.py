@@ -106,14 +106,14 @@ def test_any_order_of_unknown_events_leaves_a_call_as_it_is(one_service, message
     assert passed_over(one_service, "twilio") == before + unknown + min(unknown, first)
 
 
-async def test_unknown_fields_of_a_start_message_stay_refused(serving, speech):
-    with serving() as service:
+async def test_unknown_fields_of_a_start_message_stay_refused(shared, speech):
+    with shared() as service:
         events = await stream(service, speech[:1600], START | {"quality": 3})
     assert [e.code for e in events] == ["bad_request"]
 
 
-async def test_unknown_messages_are_no_way_around_the_limits(serving):
-    with serving() as service, suppress(ConnectionClosed):
+async def test_unknown_messages_are_no_way_around_the_limits(shared):
+    with shared() as service, suppress(ConnectionClosed):
         async with socket(service, "/v1/stream") as ws:
             await ws.send(json.dumps(START))
             reading = asyncio.create_task(received(ws))

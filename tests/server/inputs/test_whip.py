@@ -80,8 +80,8 @@ async def settled(service, session):
         return (await asyncio.to_thread(http.get, f"/v1/sessions/{session}")).json()
 
 
-async def test_what_is_published_is_a_session_until_it_is_deleted(serving, wave):
-    with serving() as service, client(service) as http:
+async def test_what_is_published_is_a_session_until_it_is_deleted(shared, wave):
+    with shared() as service, client(service) as http:
         async with Publishing(http, wave) as publishing:
             answer = await publishing.begin(**ABOUT)
             assert answer.status_code == 201, answer.text
@@ -98,8 +98,8 @@ async def test_what_is_published_is_a_session_until_it_is_deleted(serving, wave)
     assert record["labels"][0]
 
 
-async def test_a_peer_that_goes_ends_its_session(serving, wave):
-    with serving() as service, client(service) as http:
+async def test_a_peer_that_goes_ends_its_session(shared, wave):
+    with shared() as service, client(service) as http:
         made = http.post(
             "/v1/sessions", json={"kind": "whip", "purpose": "personal", "informed": True}
         )
@@ -282,14 +282,14 @@ async def test_offers_that_never_connect_keep_nobody_out(serving, wave):
 
 
 @pytest.mark.parametrize("odd", ["\r", "\v", "\f", "\u2028", "\u0085"])
-async def test_candidates_hidden_from_the_filter_are_refused(serving, odd):
+async def test_candidates_hidden_from_the_filter_are_refused(shared, odd):
     peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
     peer.addTransceiver("audio", "sendonly")
     await peer.setLocalDescription(await peer.createOffer())
     hidden = f"a=x{odd}a=candidate:1 1 udp 2130706431 192.0.2.8 4000 typ host\r\n"
     offer = peer.localDescription.sdp + hidden
     await peer.close()
-    with serving() as service, client(service) as http:
+    with shared() as service, client(service) as http:
         answer = await asyncio.to_thread(
             http.post,
             "/v1/whip",

@@ -69,8 +69,8 @@ def test_a_session_is_created_listed_and_read(serving):
     ],
     ids=repr,
 )
-def test_what_is_wrong_is_said(serving, change, status, expected):
-    with serving() as service, client(service) as http:
+def test_what_is_wrong_is_said(shared, change, status, expected):
+    with shared() as service, client(service) as http:
         answer = http.post("/v1/sessions", json=SPEC | change)
         assert code(answer) == (status, expected)
         assert answer.json()["error"]["message"]
@@ -84,8 +84,8 @@ def test_what_is_wrong_is_said(serving, change, status, expected):
         assert code(http.put("/v1/sessions")) == (405, "wrong_method")
 
 
-async def test_a_timeline_is_exported_in_every_format(serving, speech):
-    with serving() as service, client(service) as http:
+async def test_a_timeline_is_exported_in_every_format(shared, speech):
+    with shared() as service, client(service) as http:
         events = await stream(service, speech)
         url = f"/v1/sessions/{events[0].session}/timeline"
 
@@ -268,8 +268,8 @@ async def test_a_stream_that_falls_silent_is_ended(serving, speech):
     assert (ws.close_code, ws.close_reason) == (1008, "idle")
 
 
-def test_the_description_says_what_is_there(serving):
-    with serving() as service, client(service) as http:
+def test_the_description_says_what_is_there(shared):
+    with shared() as service, client(service) as http:
         description = http.get("/openapi.json").json()
     assert "/v1/sessions/{session}/timeline" in description["paths"]
 

@@ -53,8 +53,8 @@ async def test_storage_that_cannot_be_read_is_an_error_event(serving, speech, mo
             assert ws.close_code == 1013
 
 
-async def test_watchers_of_a_live_session_get_every_event_once(serving, speech):
-    with serving() as service, client(service) as http:
+async def test_watchers_of_a_live_session_get_every_event_once(shared, speech):
+    with shared() as service, client(service) as http:
         made = await asyncio.to_thread(
             http.post,
             "/v1/sessions",
@@ -104,8 +104,8 @@ async def test_what_is_no_longer_in_memory_comes_from_disk(serving, speech, monk
 @pytest.mark.parametrize(
     "query", ["after=-1", "after=x", "after=²", "after=99999", "after=" + "9" * 30]
 )
-async def test_wrong_places_get_a_reason(serving, speech, query):
-    with serving() as service:
+async def test_wrong_places_get_a_reason(shared, speech, query):
+    with shared() as service:
         events = await stream(service, speech[:1600])
         refused = []
         try:
@@ -116,10 +116,10 @@ async def test_wrong_places_get_a_reason(serving, speech, query):
     assert refused == ["bad_request"]
 
 
-async def test_a_session_is_needed_and_must_exist(serving):
+async def test_a_session_is_needed_and_must_exist(shared):
     from websockets.exceptions import InvalidStatus
 
-    with serving() as service:
+    with shared() as service:
         for path, status in (
             ("/v1/timeline", 400),
             ("/v1/timeline?session=none", 404),
@@ -132,8 +132,8 @@ async def test_a_session_is_needed_and_must_exist(serving):
             assert json.loads(refused.value.response.body)["error"]["code"]
 
 
-async def test_the_client_follows_a_session_by_its_address(serving, speech):
-    with serving() as service:
+async def test_the_client_follows_a_session_by_its_address(shared, speech):
+    with shared() as service:
         events = await stream(service, speech)
         url = service.url.replace("http", "ws", 1)
         url += f"/v1/timeline?session={events[0].session}"

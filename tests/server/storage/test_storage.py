@@ -128,6 +128,26 @@ def test_secure_delete_alone_would_leave_traces(tmp_path):
     assert left_by_delete > 0
 
 
+def test_what_another_process_deletes_while_this_one_scrubs_is_still_owed(tmp_path):
+    here, there = Database(tmp_path), Database(tmp_path)
+    with here.transaction():
+        here.owe_scrub()
+
+    def meanwhile(statement):
+        if "wal_checkpoint" in statement:  # the file is written anew by now
+            here._connection.set_trace_callback(None)
+            with there.transaction():
+                there.owe_scrub()
+
+    here._connection.set_trace_callback(meanwhile)
+    here.scrub()
+    assert there.owes_scrub
+    there.scrub()
+    assert not here.owes_scrub
+    here.close()
+    there.close()
+
+
 def test_retention_deletes_what_is_due_and_nothing_else(archive):
     old = ended(archive, retention_days=1.0, participants=("Old",))
     young = ended(archive, retention_days=3.0, participants=("Young",))

@@ -1,6 +1,7 @@
 """Two workers at one address, as real processes, on real speech."""
 
 import asyncio
+import base64
 import json
 import socket as sockets
 import stat
@@ -90,18 +91,16 @@ async def test_a_watcher_that_goes_on_from_a_number_gets_what_follows(two, speec
     assert ahead[0].code == "bad_request"
 
 
-async def test_the_sound_of_a_waiting_session_may_come_to_either_worker(two, speech):
-    """It is watched before its sound comes, at both workers; it moves, and nobody notices."""
-    for worker in two.workers:
-        made = two.ask(worker.pid, "POST", "/v1/sessions", json=SPEC).json()
-        for at in (worker.pid, other_than(two, worker.pid)):
-            assert two.ask(at, "GET", f"/v1/sessions/{made['id']}").json()["state"] == "waiting"
+async def test_the_sound_of_a_waiting_session_may_come_to_the_other_worker(two, speech):
+    """It is watched at both before its sound comes. It moves to where that comes."""
+    first, second = (worker.pid for worker in two.workers)
+    made = two.ask(first, "POST", "/v1/sessions", json=SPEC).json()
+    for at in (first, second):
+        assert two.ask(at, "GET", f"/v1/sessions/{made['id']}").json()["state"] == "waiting"
     async with AsyncExitStack() as stack:
         path = f"/v1/timeline?session={made['id']}&after=0"
-        watching = [await two.websocket(stack, path, at=w.pid) for w in two.workers]
-        first, second = two.workers
-        at = first.pid if worker.pid == second.pid else second.pid
-        ws = await two.websocket(stack, f"/v1/stream?session={made['id']}", at=at)
+        watching = [await two.websocket(stack, path, at=at) for at in (first, second)]
+        ws = await two.websocket(stack, f"/v1/stream?session={made['id']}", at=second)
         form = {"type": "start", "rate": 16000, "encoding": "s16le"}
         sending = asyncio.create_task(send_all(ws, speech, form))
         own, *watched = await asyncio.gather(received(ws), *map(received, watching))
@@ -309,3 +308,61 @@ def test_only_workers_are_let_in_by_the_inner_door(two):
 def test_what_workers_ask_each_other_is_not_at_the_public_address(two, path):
     with http(two) as client:
         assert client.get(path).status_code == 404
+
+
+def test_wrong_tokens_are_counted_at_both_workers_together(two):
+    first, second = (worker.pid for worker in two.workers)
+    answers = [
+        two.ask((first, second)[n % 2], "GET", "/v1/sessions", token=f"lm_guess{n}").status_code
+        for n in range(12)
+    ]
+    assert answers == [401] * 10 + [429] * 2
+
+
+async def test_a_twilio_call_may_come_to_either_worker(two, clip):
+    samples, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
+    coded = mu_law(resample(samples, rate, 8000))
+    first, second = (worker.pid for worker in two.workers)
+    made = two.ask(first, "POST", "/v1/sessions", json=SPEC | {"kind": "twilio"}).json()
+    form = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+    start = {"tracks": ["inbound"], "mediaFormat": form, "streamSid": "MZ0", "callSid": "CA0"}
+    start |= {"accountSid": "AC0", "customParameters": {"token": two.token, "session": made["id"]}}
+    async with AsyncExitStack() as stack:
+        ws = await two.websocket(stack, "/v1/twilio", at=second)
+        await ws.send(json.dumps({"event": "start", "start": start, "sequenceNumber": "1"}))
+        for n in range(len(coded) // 160):
+            payload = base64.b64encode(coded[160 * n : 160 * n + 160]).decode()
+            media = {"track": "inbound", "chunk": str(n + 1), "timestamp": str(20 * n)}
+            await ws.send(json.dumps({"event": "media", "media": media | {"payload": payload}}))
+        await ws.send(json.dumps({"event": "stop", "stop": {}}))
+        await ws.wait_closed()
+        watcher = await two.websocket(stack, f"/v1/timeline?session={made['id']}&after=0", at=first)
+        events = await received(watcher)
+    assert any(event.type == "emotion" for event in events)
+    assert events[-1].reason == "end"
+
+
+async def test_who_publishes_at_one_worker_is_parted_with_at_the_other(two, clip, tmp_path):
+    aiortc = pytest.importorskip("aiortc", reason="needs the extra webrtc")
+    media = pytest.importorskip("aiortc.contrib.media")
+    samples, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32")
+    sf.write(tmp_path / "speech.wav", samples, rate)
+    first, second = (worker.pid for worker in two.workers)
+    made = two.ask(first, "POST", "/v1/sessions", json=SPEC | {"kind": "whip"}).json()
+    peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+    try:
+        peer.addTrack(media.MediaPlayer(str(tmp_path / "speech.wav")).audio)
+        await peer.setLocalDescription(await peer.createOffer())
+        offer = {
+            "content": peer.localDescription.sdp,
+            "headers": {"Content-Type": "application/sdp"},
+        }
+        path = f"/v1/whip?session={made['id']}"
+        answer = await asyncio.to_thread(two.ask, second, "POST", path, **offer)
+        again = await asyncio.to_thread(two.ask, first, "POST", path, **offer)
+        gone = await asyncio.to_thread(two.ask, first, "DELETE", answer.headers["location"])
+    finally:
+        await peer.close()
+    assert answer.status_code == 201, answer.text
+    assert again.status_code == 409
+    assert gone.status_code == 200

@@ -197,7 +197,15 @@ class ViewState:
         rows.append(state.timeline(width - 4))
         title = Text(self._who(number))
         title.truncate(max(8, width - 6), overflow="ellipsis")
-        return Panel(Group(*rows), title=title, title_align="left", width=width)
+        subtitle = voice_words(state) if self.ended is None else None
+        return Panel(
+            Group(*rows),
+            title=title,
+            title_align="left",
+            subtitle=subtitle,
+            subtitle_align="left",
+            width=width,
+        )
 
     def _who(self, number: int) -> str:
         started = self.started
@@ -206,6 +214,15 @@ class ViewState:
         if len(self.channels) == 1 and not started.participants:
             return plain(started.source)
         return plain(f"{started.source} · {who(started, number)}")
+
+
+def voice_words(state: ChannelState) -> str | None:
+    """How the voice differs from its usual while somebody speaks; None where it does not."""
+    voice = state.emotion.voice if state.emotion and state.speaking else None
+    if not voice or not voice.words:
+        return None
+    words = ("less lively" if word == "flatter" else word for word in voice.words)
+    return f"{' and '.join(words)} than usual"
 
 
 def _unplugged(until_ms: int, since_ms: int) -> str:

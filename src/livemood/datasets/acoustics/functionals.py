@@ -10,6 +10,8 @@ from livemood.datasets.acoustics import frames, pitch
 from livemood.datasets.acoustics.frames import HOP_S, Values
 from livemood.datasets.item import Item
 from livemood.errors import UsageError
+from livemood.speech.pitch import f0
+from livemood.speech.voice_change import SyllableCounter
 from livemood.training.data.clips import Clip, read_clip
 
 GROUPS: Final = ("mfcc", "log-mel", "spectrum", "zcr", "energy", "f0", "rhythm", "periods")
@@ -68,7 +70,7 @@ def by_frame(sound: Samples, groups: tuple[str, ...] = GROUPS) -> dict[str, Valu
     if "energy" in groups:
         found["energy_db"] = frames.energy_db(sound)
     if "f0" in groups:
-        found["f0_hz"] = pitch.f0(sound)
+        found["f0_hz"] = f0(sound)
     number = min((len(values) for values in found.values()), default=0)
     return {name: values[:number] for name, values in found.items()}
 
@@ -91,7 +93,7 @@ def whole(sound: Samples, groups: tuple[str, ...] = GROUPS) -> dict[str, float]:
     if "rhythm" in groups:
         found |= rhythm(sound)
     if "periods" in groups:
-        steady = pitch.periods(sound, pitch.f0(sound))
+        steady = pitch.periods(sound, f0(sound))
         found |= {"jitter": steady.jitter, "shimmer": steady.shimmer}
     return found
 
@@ -126,15 +128,5 @@ def rhythm(sound: Samples) -> dict[str, float]:
 
 
 def _nuclei(smooth: Values, audible: NDArray[np.bool_]) -> int:
-    count, valley, peak = 0, np.inf, -np.inf
-    rising = True
-    for value, speech in zip(smooth, audible, strict=True):
-        if rising:
-            peak = max(peak, value if speech else -np.inf)
-            if value < peak - 2:
-                count, rising, valley = count + 1, False, value
-        else:
-            valley = min(valley, value)
-            if value > valley + 2 and speech:
-                rising, peak = True, value
-    return count + int(rising and np.isfinite(peak))
+    counter = SyllableCounter()
+    return sum(counter.push(smooth.tolist(), audible.tolist())) + counter.open

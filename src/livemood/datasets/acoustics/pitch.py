@@ -1,7 +1,6 @@
-"""Fundamental frequency, by YIN (de Cheveigné & Kawahara 2002); jitter and shimmer of periods."""
+"""Jitter and shimmer of the periods of a voice."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,55 +9,6 @@ from livemood.audio.block import Samples
 from livemood.datasets.acoustics.frames import HOP, RATE
 
 Values = NDArray[np.float64]
-
-LOWEST_HZ, HIGHEST_HZ = 60.0, 600.0
-WINDOW: Final = 400
-"""Samples under which a period is sought."""
-THRESHOLD: Final = 0.3
-"""A dip of the normalised difference below this is a period."""
-QUIET_DB: Final = 35.0
-"""Frames so far below the loudest are not voiced."""
-
-
-def f0(sound: Samples) -> Values:
-    """Hz every 10 ms, NaN where there is no voice. Shape (frames,)."""
-    longest, shortest = int(RATE / LOWEST_HZ), int(RATE / HIGHEST_HZ)
-    span = WINDOW + longest
-    padded = np.pad(np.asarray(sound, np.float64), (span // 2, span))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, span)[: max(1, len(sound)) : HOP]
-    found = np.full(len(windows), np.nan)
-    power = np.mean(windows**2, axis=1)
-    loud = np.flatnonzero(power > max(power.max() * 10 ** (-QUIET_DB / 10), 1e-9))
-    for start in range(0, len(loud), 256):
-        rows = loud[start : start + 256]
-        found[rows] = _of_windows(windows[rows], shortest, longest)
-    return found
-
-
-def _of_windows(windows: Values, shortest: int, longest: int) -> Values:
-    size = 1 << (windows.shape[1] + WINDOW - 1).bit_length()
-    whole = np.fft.rfft(windows, size)
-    head = np.fft.rfft(windows[:, :WINDOW], size)
-    product = np.fft.irfft(np.conj(head) * whole, size)[:, : longest + 1]
-    squares = np.cumsum(np.pad(windows**2, ((0, 0), (1, 0))), axis=1)
-    energy = squares[:, WINDOW : WINDOW + longest + 1] - squares[:, : longest + 1]
-    difference = np.maximum(energy[:, :1] + energy - 2 * product, 0.0)
-    lags = np.arange(1, longest + 1)
-    mean = np.cumsum(difference[:, 1:], axis=1) / lags
-    normal = np.ones_like(difference)
-    normal[:, 1:] = difference[:, 1:] / np.maximum(mean, 1e-12)
-    found = np.full(len(windows), np.nan)
-    for row, curve in enumerate(normal):
-        below = np.flatnonzero(curve[shortest:longest] < THRESHOLD)
-        if not len(below):
-            continue
-        lag = shortest + int(below[0])
-        while lag + 1 < longest and curve[lag + 1] < curve[lag]:
-            lag += 1
-        left, mid, right = curve[lag - 1], curve[lag], curve[lag + 1]
-        bend = left - 2 * mid + right
-        found[row] = RATE / (lag + (0.5 * (left - right) / bend if bend > 0 else 0.0))
-    return found
 
 
 @dataclass(frozen=True)

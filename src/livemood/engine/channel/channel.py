@@ -151,7 +151,7 @@ class Channel:
         elif isinstance(item, GateOpened):
             self._read_until = item.start
             self._continues = False
-            self._speech_segmenter.begin()
+            self._speech_segmenter.begin(item.start)
             self._emit(SpeechStarted, Span(item.start, item.known))
         elif isinstance(item, SpeechEnded):
             self._speech_samples += item.end - item.start
@@ -246,6 +246,7 @@ class Channel:
             latency_ms=latency,
             behind=self.behind,
             baseline_s=None if raw.baseline_s is None else round(raw.baseline_s, 1),
+            voice=self._speech_segmenter.voice(window, raw) if raw.is_speech else None,
             not_speech=None if raw.not_speech is None else round(raw.not_speech, 4),
             level=self._level.problems or None,
         )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from livemood.audio import LevelPiece, Overrun, Samples, Span
 from livemood.audio.level import PIECE_S
 from livemood.engine.channel.intake import Intake, LostSound
+from livemood.engine.channel.voice_tracker import VoiceTracker
 from livemood.engine.inference import Request, WindowReader
 from livemood.engine.settings import MonitorSettings
-from livemood.model import Baseline
+from livemood.model import Baseline, Reading
 from livemood.speech import (
     LevelChange,
     LevelJudge,
@@ -22,6 +23,7 @@ from livemood.speech import (
     Windower,
 )
 from livemood.speech.gate import GateEvent
+from livemood.timeline.voice import Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class SpeechSegmenter:
         self._next_reset = self._reset_after
         voice = model.baseline(baseline) if settings.baseline else None
         self._state = model.new_state(voice)
+        self._voice = VoiceTracker(model.labels, self._ring.read) if settings.baseline else None
 
     def advance(self) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
@@ -165,9 +168,15 @@ class SpeechSegmenter:
         if change:
             found.append(LevelChanged(piece.end, change))
 
-    def begin(self) -> None:
-        """Another speech begins: what the model keeps of the one before does not count."""
+    def begin(self, start: int) -> None:
+        """Another speech begins at sample `start`: what the model keeps of the last one is void."""
         self._model.forget(self._state)
+        if self._voice:
+            self._voice.begin(start)
+
+    def voice(self, window: Span, reading: Reading) -> Voice | None:
+        """How the voice of a window that was read differs from its usual; None if unknown."""
+        return self._voice.take(window, reading.probabilities) if self._voice else None
 
     def request(self, window: Span) -> Request:
         """What the model needs to read `window`.

@@ -1,6 +1,6 @@
 """Who has which session and how busy each worker is, in a SQLite file that all workers share.
 
-It lies in the runtime folder of one server and goes with it: nothing in it has to survive. So it
+It lies in a folder that goes with the server: nothing in it has to survive. So it
 is never synced to disk, and every statement takes some tens of microseconds.
 """
 

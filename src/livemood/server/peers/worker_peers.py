@@ -192,6 +192,8 @@ class WorkerPeers(Peers):
             return Followed(after, ended=True)
         if code is None or code == 1006:
             await self.until_gone(session, owner)
+        else:  # it is elsewhere: the registry says where, or is about to
+            await asyncio.sleep(LOOK_S)
         return Followed(after, ended=False)
 
     async def until_gone(self, session: str, owner: int) -> bool:

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict, Field
 
 from livemood.server.refused import Refused
+from livemood.server.spec import MOST_CHANNELS
+
+LOWEST_RATE, HIGHEST_RATE = 4000, 192_000
 
 
 class Limits(BaseModel):
@@ -89,3 +92,11 @@ class Limits(BaseModel):
                 429,
                 10,
             )
+
+
+def check_form(sample_rate: int, channels: int) -> None:
+    """Raise `Refused` for sound of a rate, in Hz, or with channels that cannot be read."""
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise Refused("bad_rate", f"the rate must be from {LOWEST_RATE} to {HIGHEST_RATE} Hz", 422)
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise Refused("bad_channels", f"there may be from 1 to {MOST_CHANNELS} channels", 422)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from livemood.engine import Hub, MonitorSettings
 from livemood.server.access.principal import Principal
 from livemood.server.peers.interface import Entry, Peers
-from livemood.server.refused import Refused, busy, not_found, not_live, token_gone
+from livemood.server.refused import Refused, already_started, busy, not_found, not_live, token_gone
 from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.flow import Flow
-from livemood.server.sessions.limits import Limits
+from livemood.server.sessions.limits import Limits, check_form
 from livemood.server.sessions.live import LiveSession, OpenSession
 from livemood.server.sessions.pools import Pools
-from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, begun_fields
+from livemood.server.spec import SessionRecord, SessionSpec, begun_fields
 from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Marker, utc_now
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from livemood.server.access.policy import Policy
 
 log = logging.getLogger(__name__)
-
-LOWEST_RATE, HIGHEST_RATE = 4000, 192_000
 
 
 class Sessions:
@@ -136,18 +134,13 @@ class Sessions:
         self, session_id: str, *, source: str, sample_rate: int, channels: int
     ) -> LiveSession:
         """The sound of a waiting session begins. Raises `Refused`."""
-        if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-            raise Refused(
-                "bad_rate", f"the rate must be from {LOWEST_RATE} to {HIGHEST_RATE} Hz", 422
-            )
-        if not 1 <= channels <= MOST_CHANNELS:
-            raise Refused("bad_channels", f"there may be from 1 to {MOST_CHANNELS} channels", 422)
+        check_form(sample_rate, channels)
         with self._lock:
             opened = self._open.get(session_id)
             if opened is None:
                 self.record(session_id)
             if opened is None or opened.record.state != "waiting":
-                raise Refused("already_started", "the session's sound has begun already", 409)
+                raise already_started()
             waiting = opened.record
             if not self.holds(waiting.created_by):
                 raise token_gone()
@@ -203,11 +196,16 @@ class Sessions:
     # Where several processes serve one address
 
     def adopt(self, session_id: str) -> None:
-        """The sound of a session comes here: take it over if it waits at another worker."""
+        """The sound of a session comes here: take it over if it waits at another worker.
+
+        Raises `Refused` if its sound comes there.
+        """
         if self.open(session_id) is None and (parties := self.peers.take(session_id)):
             opened = OpenSession(self.record(session_id), parties)
             with self._lock:
                 self._open.setdefault(session_id, opened)
+        elif self.peers.owner(session_id) is not None:
+            raise already_started()
 
     def release(self, session_id: str, to: int) -> bool:
         """Leave a waiting session to worker `to`; false if it does not wait, or has its input."""

@@ -1,7 +1,7 @@
 import { el, fillTo, say, set } from "./dom.js";
 import { paintSwatch } from "./palette.js";
 import { stateOf } from "./state.js";
-import { clock, labelName, length, percent, signed, t, whole, word } from "./text.js";
+import { clock, labelName, length, percent, signed, t, voiceWords, whole, word } from "./text.js";
 
 const ARROWS = { rising: "↗", falling: "↘", steady: "→" };
 /** The level that an empty meter stands for, in dB below full scale. */
@@ -23,6 +23,7 @@ export class Panel {
     this.confidence = el("span", { class: "confidence" });
     this.sure = el("span", { class: "sure" });
     this.affect = el("span", { class: "affect" });
+    this.voice = el("span", { class: "voice" });
     this.reason = el("p", { class: "reason", hidden: true });
     this.meter = el("span", { class: "fill" });
     this.db = el("span", { class: "db" });
@@ -38,7 +39,7 @@ export class Panel {
         { class: "now" },
         el("div", { class: "who" }, this.title, this.speech),
         el("p", { class: "said" }, this.label, " ", el("span", { class: "held" }, this.since, " ", this.arrow)),
-        el("p", { class: "values" }, this.confidence, this.sure, this.affect),
+        el("p", { class: "values" }, this.confidence, this.sure, this.affect, this.voice),
         this.reason,
         this.level,
       ),
@@ -61,6 +62,8 @@ export class Panel {
     say(this.confidence, state.said ? shareWords(state) : "");
     say(this.sure, state.kind === "speaking" ? t("confidence") : "");
     say(this.affect, state.said ? affectOf(state.said) : lastWords(state));
+    say(this.voice, state.kind === "speaking" ? voiceWords(state.said.voice?.words ?? []) : "");
+    set(this.voice, "title", t("voice_long"));
     paintSwatch(this.swatch, label);
     this.#alert(store);
     this.#level(state.kind !== "ended" && connected ? channel.level : null);

@@ -137,6 +137,13 @@ export function reason(code, message) {
   return Object.hasOwn(words, code) ? words[code] : message;
 }
 
+/** How a voice differs from its usual, in words; "" where it does not. @param {string[]} words */
+export function voiceWords(words) {
+  if (!words.length) return "";
+  const said = words.map((code) => word("voice_words", code)).join(t("voice_and"));
+  return t("voice_unlike", { words: said });
+}
+
 /** The name of a label; what the model calls it where there is no word for it. */
 export function labelName(label) {
   return word("labels", label);

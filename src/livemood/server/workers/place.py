@@ -1,6 +1,7 @@
 """What one worker is to do, and its place among the others."""
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ class Work(BaseModel):
     number: int
     workers: int
     runtime: Path
-    """The folder of sockets and locks."""
+    """The folder of what the workers share, in the data folder."""
+    sockets: Path
+    """The folder of their Unix sockets, whose paths must be short."""
     secret: str
     listening: int
     """File descriptor of the socket that all accept from."""
@@ -37,7 +40,7 @@ class WorkerPlace:
 
     def __init__(self, work: Work, registry: Registry) -> None:
         self.workers = work.workers
-        self._links = Links(work.runtime, work.secret)
+        self._links = Links(work.sockets, work.secret)
         self.peers = WorkerPeers(work.number, registry, self._links)
         self.keeper = Keeper(work.runtime)
         self.listening = socket.socket(fileno=work.listening)
@@ -46,6 +49,12 @@ class WorkerPlace:
         self._own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._own.bind(str(path))
         self._own.listen(1024)
+
+    def close(self) -> None:
+        """Leave no socket behind; the last worker leaves no folder either."""
+        self._links.path(self.peers.number).unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it, or the supervisor was quicker
+            self._links.folder.rmdir()
 
     def inner(self, sessions: Sessions, access: Access) -> list[Middleware]:
         """What passes requests for others' sessions on."""

@@ -38,6 +38,8 @@ FIRST_RETRY_S: Final = 0.2
 LOOK_S: Final = 0.1
 STOP_S: Final = 30.0
 """How long a worker may take to end its sessions and to write what is left."""
+RUNTIME: Final = "workers"
+"""In the data folder: what workers share while they run."""
 METRICS: Final = "metrics"
 
 
@@ -67,13 +69,18 @@ class _Supervisor:
             log.warning("%d sessions were interrupted when the server last stopped", ended)
         self._listening = open_socket(settings)
         undo.callback(self._listening.close)
-        self._runtime = Path(tempfile.mkdtemp(prefix="livemood-"))  # for its owner alone
-        undo.callback(shutil.rmtree, self._runtime, ignore_errors=True)
-        (self._runtime / METRICS).mkdir(mode=0o700)
+        self._sockets = Path(tempfile.mkdtemp(prefix="livemood-"))  # for its owner alone
+        self._runtime = settings.data / RUNTIME
+        shutil.rmtree(self._runtime, ignore_errors=True)  # what one that was killed left
+        for folder in (self._runtime, self._sockets):
+            undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        (self._runtime / METRICS).mkdir(mode=0o700, parents=True)
         self._registry = Registry(self._runtime / REGISTRY, new=True)
         undo.callback(self._registry.close)
         self._secret = secrets.token_urlsafe(32)
         self._running: dict[int, Process] = {}
+        self._serving: set[int] = set()
+        """Process ids of those that take signals; the others have nothing to end in order."""
         self._asked = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -90,9 +97,7 @@ class _Supervisor:
         keeping: list[asyncio.Task[None]] = []
         try:
             for n in range(self._workers):
-                keeping.append(loop.create_task(self._keep(n, started[n])))
-                if n == 0:  # what is wrong with the settings or the model is said once
-                    await self._unless_ended(keeping, started[n].wait())
+                keeping.append(loop.create_task(self._keep(n, started)))
             for event in started:
                 await self._unless_ended(keeping, event.wait())
             if not self._stopping:
@@ -131,15 +136,24 @@ class _Supervisor:
 
     # One worker
 
-    async def _keep(self, n: int, started: asyncio.Event) -> None:
-        """Have worker `n` run. Raises `LivemoodError` if it cannot be had."""
+    async def _keep(self, n: int, started: list[asyncio.Event]) -> None:
+        """Have worker `n` run. Raises `LivemoodError` if it cannot be had.
+
+        Another than the first is told what to do when the first one serves: what is wrong with the
+        settings or the model is said once. Meanwhile it imports its modules.
+        """
         failures = 0
         while not self._stopping:
-            process = self._running[n] = await self._start(n)
-            ready = await self._is_ready(process)
+            process = self._running[n] = await self._spawned()
+            if n:
+                await self._unless_ended([], started[0].wait())
+            if self._stopping:
+                process.kill()
+            ready = await self._is_ready(n, process)
             if ready:
                 failures = 0
-                started.set()
+                started[n].set()
+                self._serving.add(process.pid)
             status = await process.wait()
             if self._stopping and status == 0:
                 return
@@ -150,7 +164,7 @@ class _Supervisor:
                 return
             if not ready:
                 failures += 1
-                if not started.is_set():
+                if not started[n].is_set():
                     raise _NotStartedError(status)
                 if failures >= MOST_FAILURES:
                     raise LivemoodError(
@@ -158,16 +172,26 @@ class _Supervisor:
                     )
                 await asyncio.sleep(FIRST_RETRY_S * 2**failures)
 
-    async def _start(self, n: int) -> Process:
+    async def _is_ready(self, n: int, process: Process) -> bool:
+        """Tell a process what to do, and wait until it serves or ends."""
         work = Work(
             number=n,
             workers=self._workers,
             runtime=self._runtime,
+            sockets=self._sockets,
             secret=self._secret,
             listening=self._listening.fileno(),
             settings=self._settings.model_dump(mode="json", exclude_unset=True),
         )
-        process = await asyncio.create_subprocess_exec(
+        assert process.stdin is not None  # noqa: S101 - as was asked for
+        assert process.stdout is not None  # noqa: S101 - the same
+        with suppress(ConnectionError):
+            process.stdin.write(work.model_dump_json().encode() + b"\n")
+            await process.stdin.drain()
+        return (await process.stdout.readline()).strip() == READY.encode()
+
+    async def _spawned(self) -> Process:
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             worker.__name__,
@@ -177,15 +201,6 @@ class _Supervisor:
             start_new_session=True,  # Ctrl-C in a terminal is for the supervisor
             env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._runtime / METRICS)},
         )
-        assert process.stdin is not None  # noqa: S101 - as was asked for
-        with suppress(ConnectionError):
-            process.stdin.write(work.model_dump_json().encode() + b"\n")
-            await process.stdin.drain()
-        return process
-
-    async def _is_ready(self, process: Process) -> bool:
-        assert process.stdout is not None  # noqa: S101 - as was asked for
-        return (await process.stdout.readline()).strip() == READY.encode()
 
     def _after(self, n: int, pid: int) -> int:
         """Worker `n` died: end its sessions, and forget what it had; how many those were."""
@@ -219,7 +234,8 @@ class _Supervisor:
         self._asked.set()
         self._signal(signal.SIGINT)
         done, late = await asyncio.wait(keeping, timeout=STOP_S)
-        del done
+        for task in done:  # what one raised was said, or is about to be
+            task.exception()
         if late:
             log.error("a worker does not end: it is killed")
             self._signal(signal.SIGKILL)
@@ -228,8 +244,9 @@ class _Supervisor:
     def _signal(self, number: signal.Signals) -> None:
         for process in self._running.values():
             if process.returncode is None:
+                serving = process.pid in self._serving
                 with suppress(ProcessLookupError):
-                    process.send_signal(number)
+                    process.send_signal(number if serving else signal.SIGKILL)
 
 
 class _NotStartedError(LivemoodError):

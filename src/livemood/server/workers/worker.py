@@ -20,6 +20,7 @@ from livemood.server.workers.ports import share_of
 
 READY = "ready"
 REGISTRY = "registry.db"
+LOOK_S = 0.2
 
 
 def settings_of(work: Work) -> ServeSettings:
@@ -39,9 +40,10 @@ def run(work: Work) -> None:
     threading.Thread(target=_until_alone, args=(stop,), name="livemood-parent", daemon=True).start()
     with closing(Registry(work.runtime / REGISTRY)) as registry:
         place = WorkerPlace(work, registry)
-        with Service(settings, loaded, monitor_settings(settings, loaded), place) as service:
+        monitor = monitor_settings(settings, loaded)
+        with closing(place), Service(settings, loaded, monitor, place) as service:
             print(READY, flush=True)  # noqa: T201 - this is how it answers
-            while not stop.wait(0.05):
+            while not stop.wait(LOOK_S):
                 if drain.is_set() and not service.sessions.stopping:
                     service.sessions.refuse_new()
 
