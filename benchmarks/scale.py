@@ -111,7 +111,7 @@ async def main() -> None:
     parser.add_argument("--streams", type=int, default=40, help="of the comparison of costs")
     parser.add_argument("--seconds", type=float, help="each; 30, or 5 with --quick")
     parser.add_argument("--rounds", type=int, help="of the comparison; 3, or 1 with --quick")
-    parser.add_argument("--hold", type=int, nargs="*", help="numbers of streams to try to hold")
+    parser.add_argument("--hold", type=int, nargs="*", help="numbers to try to hold; none skips it")
     args = parser.parse_args()
     seconds = args.seconds or (5.0 if args.quick else 30.0)
     around = common.surroundings()
@@ -128,7 +128,8 @@ async def main() -> None:
     costs = {n: median(rows, n, streams) for n in numbers}
     ratios = {n: round(cost / costs[1], 3) for n, cost in costs.items()}
     shares = {n: round(costs[n] / median(rows, 1, streams // n), 3) for n in numbers}
-    tried = [] if args.quick else await hold(args.hold or HOLD, seconds, args.model, sound)
+    numbers_held = HOLD if args.hold is None else args.hold
+    tried = [] if args.quick else await hold(numbers_held, seconds, args.model, sound)
     held = {
         n: max((r["streams"] for r in tried if r["workers"] == n and r["held"]), default=0)
         for n in (1, 2)
