@@ -43,7 +43,7 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """The fast tests, and which lines they do not reach: a table, and build/coverage/index.html."""
     report = ["--cov-report=term-missing:skip-covered", "--cov-report=html:build/coverage"]
-    two = ["-n", "2", "--dist", "loadgroup"]
+    two = ["-n", "2"]
     session.run(PYTHON, "-m", "pytest", *two, "--cov", *report, *session.posargs, env=ONE_THREAD)
 
 

@@ -34,7 +34,7 @@ from livemood.training.recipe.adapt import AdaptSection
 from livemood.training.recipe.schema import Recipe, read_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-REPORTED = ("ravdess", "nemo", "emospeech-in", "emovo", "ased")
+REPORTED = ("emovo", "ravdess", "nemo", "emospeech-in", "ased")
 SHARES = {"tess": 0.2, "nemo": 0.25, "emospeech-in": 0.5, "ased": 0.4}
 """How much of the larger corpora is looked at."""
 COLUMNS = ("corpus", "speaker", "label", "language")
@@ -42,19 +42,18 @@ COMPONENTS = 192
 LONGEST = 12
 METHODS: dict[str, dict[str, Any]] = {
     "none": {},
-    "importance": {"largest_weight": 5.0},
-    "coral": {},
-    "deep-coral": {"weight": 0.3},
+    "deep-coral": {"weight": 1.0},
     "mmd": {"weight": 1.0},
     "adversarial": {"weight": 0.3},
-    "adversarial, no target": {"weight": 0.3},
-    "adversarial, languages": {"weight": 0.3, "over": "language"},
-    "adversarial, speakers": {"weight": 0.3, "over": "speaker"},
+    "coral": {},
     "target-statistics": {},
-    "self-training": {"weight": 1.0, "confidence": 0.7},
+    "self-training": {"weight": 1.0},
     "contrastive": {"weight": 0.3},
+    "importance": {},
     "a few labels": {},
-    "boosting, a few labels": {"rounds": 8},
+    "boosting, a few labels": {},
+    "adversarial, speakers": {"weight": 0.3, "over": "speaker"},
+    "adversarial, languages": {"weight": 0.3, "over": "language"},
 }
 """Options of each row of the table; "a few labels" are four clips a label of the target."""
 FEW = 4

@@ -18,7 +18,7 @@ import soxr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from livemood.speech.discriminator import SpeechDiscriminator
+from livemood.speech.discriminator import FEATURES, SpeechDiscriminator
 from livemood.speech.vad import LevelProofDetector, WebRtcVad
 
 RATE, SECONDS = 16000, 15
@@ -45,7 +45,7 @@ def judged_by(sound):
     """The values of the frames of `sound` that the detector takes for a voice."""
     recorder = Recorder()
     LevelProofDetector(WebRtcVad(), recorder).probabilities(sound)
-    return np.array(recorder.values)
+    return np.array(recorder.values).reshape(-1, FEATURES)
 
 
 def noisy(sound, rng, least, most):

@@ -35,18 +35,28 @@ def pytest_cmdline_main(config):
         return
     fast = config.getoption("markexpr") == "not slow"
     if everything and fast and parallel is None and not hasattr(config, "workerinput"):
-        config.option.numprocesses, config.option.dist = PROCESSES, "loadgroup"
+        config.option.numprocesses, config.option.dist = PROCESSES, "loadscope"
         config.option.loadscopereorder = False
 
 
-def pytest_collection_modifyitems(config, items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Tests of one module stay together, since they share what is costly.
 
     So do all that drive a browser: they share it, and are not to be late for each other.
     """
-    for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group("e2e" if folder == "e2e" else str(item.path)))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByModule(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.split("::")[0]
+            return "tests/e2e" if path.startswith("tests/e2e/") else path
+
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """The order of all tests together."""
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS or hasattr(config, "workerinput"):
         items.sort(key=_place)
 

@@ -12,13 +12,13 @@ where the environment speaks to Python (locale, encoding, PYTHONPATH), where lim
 matter, and where a terminal sends the signals.
 """
 
-import atexit
 import functools
 import gc
 import marshal
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,19 +29,19 @@ from pathlib import Path
 
 @functools.cache
 def command():
-    """What to put before the arguments of `livemood`. The first call starts the fork server."""
-    folder = tempfile.TemporaryDirectory(prefix="livemood-started-")
-    address = f"{folder.name}/socket"
-    server = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
+    """What to put before the arguments of `livemood`. The first call starts the fork server.
+
+    It ends by itself once this process has ended.
+    """
+    address = f"{tempfile.mkdtemp(prefix='livemood-started-')}/socket"
+    arguments = [sys.executable, __file__, address]
+    server = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdout.readline() == b"ready\n"
-
-    @atexit.register
-    def end():
-        server.terminate()
-        server.wait(10)
-        folder.cleanup()
-
+    _kept.append(server)
     return [sys.executable, "-S", "-E", str(Path(__file__).with_name("started_client.py")), address]
+
+
+_kept = []
 
 
 def serve(address):
@@ -57,7 +57,7 @@ def serve(address):
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait
     gc.freeze()
     os.write(1, b"ready\n")
-    while True:
+    while select.select([listening, 0], [], [])[0] == [listening]:  # 0: closed by the parent's end
         client, _ = listening.accept()
         if os.fork() == 0:
             listening.close()
@@ -65,6 +65,8 @@ def serve(address):
             run(client)
             return
         client.close()
+    shutil.rmtree(Path(address).parent)
+    os._exit(0)
 
 
 def run(client):

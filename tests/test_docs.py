@@ -56,6 +56,18 @@ def test_links_between_documents_lead_somewhere(document):
             assert anchor in headings(file), f"{file.name} has no heading #{anchor}"
 
 
+def test_every_test_that_the_page_of_faults_names_exists():
+    page = (ROOT / "docs" / "explanation" / "faults.md").read_text("utf-8")
+    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", page)
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "---" not in line]
+    rows = [row for row in rows if not row.endswith("| test |")]
+    assert all("::" in row for row in rows), "each row names a test"
+    assert page.count("::") == len(named)
+    for file, name in named:
+        text = (ROOT / file).read_text("utf-8")
+        assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), f"{file}::{name}"
+
+
 def headings(document):
     """The anchors of a document's headings, as sites and forges make them."""
     text = re.sub(r"(?ms)^```.*?^```", "", document.read_text("utf-8"))

@@ -1,34 +1,35 @@
 """Completion, asked by real shells."""
 
+import functools
 import os
+import shlex
 import shutil
 import subprocess
-import sys
 
 import pytest
-
-LIVEMOOD = [sys.executable, "-m", "livemood"]
+from started import command
 
 
 @pytest.fixture
 def shell_environment(tmp_path):
     """An environment in which `livemood` is this interpreter's."""
     program = tmp_path / "livemood"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m livemood "$@"\n', "utf-8")
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n', "utf-8")
     program.chmod(0o755)
     return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
 
 
+@functools.cache
 def script(shell):
-    command = [*LIVEMOOD, "completion", shell]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    asked = [*command(), "completion", shell]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
 def answer(shell, arguments, program, env):
     if not shutil.which(shell):
         pytest.skip(f"no {shell} here")
-    command = [shell, *arguments, program]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env, timeout=60)
+    asked = [shell, *arguments, program]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True, env=env, timeout=60)
     assert done.stderr == ""
     return done.stdout.split()
 
@@ -67,7 +68,7 @@ def test_zsh_takes_the_script_and_is_answered(shell_environment):
 
 def test_a_shell_that_is_not_known_is_said():
     done = subprocess.run(
-        [*LIVEMOOD, "completion", "tcsh"], capture_output=True, text=True, check=False
+        [*command(), "completion", "tcsh"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert "tcsh" in done.stderr

@@ -65,8 +65,14 @@ def told(events):
     return [e.model_dump(exclude={"time", "latency_ms", "session"}) for e in events]
 
 
-def test_windows_end_where_the_last_block_ends_and_each_brings_something_new(encoder, talk):
-    heard = emotions(events_of(encoder, talk))
+@pytest.fixture(scope="module")
+def usual(encoder, talk):
+    """The events of the conversation."""
+    return events_of(encoder, talk)
+
+
+def test_windows_end_where_the_last_block_ends_and_each_brings_something_new(usual):
+    heard = emotions(usual)
     assert len(heard) > 20
     assert all(e.end_ms % 240 == 0 for e in heard)
     ends = [e.end_ms for e in heard]
@@ -74,30 +80,30 @@ def test_windows_end_where_the_last_block_ends_and_each_brings_something_new(enc
 
 
 @pytest.mark.parametrize("block", [100, 1600, 7000])
-def test_the_sizes_of_blocks_do_not_matter(encoder, talk, block):
-    assert told(events_of(encoder, talk, block=block)) == told(events_of(encoder, talk))
+def test_the_sizes_of_blocks_do_not_matter(encoder, talk, usual, block):
+    assert told(events_of(encoder, talk, block=block)) == told(usual)
 
 
-def test_a_baseline_grows_with_speech_and_outlasts_pauses_and_gaps(encoder, talk):
-    heard = emotions(events_of(encoder, talk))
+def test_a_baseline_grows_with_speech_and_outlasts_pauses_and_gaps(encoder, talk, usual):
+    heard = emotions(usual)
     seconds = [e.baseline_s for e in heard]
     assert seconds[0] == 0, "the first window is read before anything is known"
     assert all(a <= b for a, b in pairwise(seconds))
     assert seconds[-1] > 0.5
-    silence = np.zeros((60 * RATE, 2), np.float32)
+    silence = np.zeros((20 * RATE, 2), np.float32)
     later = emotions(events_of(encoder, np.concatenate((talk, silence, talk))))
-    resumed = next(e for e in later if e.start_ms > 1000 * len(talk) / RATE + 50_000)
+    resumed = next(e for e in later if e.start_ms > 1000 * len(talk) / RATE + 10_000)
     assert resumed.baseline_s >= seconds[-1]
 
 
-def test_a_baseline_never_reaches_another_channel(encoder, talk):
+def test_a_baseline_never_reaches_another_channel(encoder, talk, usual):
     alone = emotions(events_of(encoder, talk[:, :1]))
-    both = emotions(events_of(encoder, talk))
+    both = emotions(usual)
     assert [e.raw_probabilities for e in alone] == [e.raw_probabilities for e in both]
 
 
-def test_a_baseline_that_is_given_is_used_from_the_first_window_and_grows(encoder, talk):
-    plain = emotions(events_of(encoder, talk))
+def test_a_baseline_that_is_given_is_used_from_the_first_window_and_grows(encoder, talk, usual):
+    plain = emotions(usual)
     known = encoder.baseline()
     known.voice.set(np.full(len(known.voice.mean), 0.5), 20.0)
     heard = emotions(events_of(encoder, talk, baselines=[known]))

@@ -59,9 +59,30 @@ def test_it_leaves_json_a_report_and_predictions(manifest, corpora, tmp_path, ca
     assert "UAR" in capsys.readouterr().out
 
 
+def test_an_attack_costs_more_than_random_signs_of_the_same_power(manifest, tmp_path, capsys):
+    pytest.importorskip("torch", reason="needs the extra train")
+    out = tmp_path / "out"
+    code = call(
+        *("--manifest", manifest, "--map", "calm=neutral", "--model", "small", "--out", out),
+        *("--speakers", "ravdess-01", "--attack", "fgsm", "--attack-snr", "20,40"),
+    )
+    assert code == 0
+    found = json.loads((out / "evaluation.json").read_text())["attack"]
+    assert [row["snr_db"] for row in found["curve"]] == [40, 20]
+    assert found["clean"]["accuracy"] > 30
+    worst = found["curve"][-1]
+    assert worst["accuracy"] < worst["random"]["accuracy"]
+    assert "Under attack: fgsm on sound" in (out / "report.html").read_text("utf-8")
+    assert "20.0 dB below" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--map", "calm=-", "--attack", "magic"], "no attack is called 'magic': use fgsm or pgd"),
+        (["--map", "calm=-", "--attack", "pgd", "--attack-on", "text"], "use sound or features"),
+        (["--map", "calm=-", "--attack", "pgd", "--attack-snr", "loud"], "numbers of dB"),
+        (["--map", "calm=-", "--attack", "pgd", "--folds", "column"], "an attack is on one model"),
         ([], "unknown label 'calm': map it"),
         (["--map", "calm"], "NAME=VALUE"),
         (["--map", "calm=-", "--folds", "nine"], "no folds"),

@@ -94,14 +94,21 @@ class LevelMeter:
         peak = max(highest, -lowest)
         if highest - lowest < STEADY:
             return LevelPiece(end, peak, 0.0, True, cancelled, np.zeros(FRAMES), 0.0)
-        frames = sound.reshape(FRAMES, self._frame).astype(np.float64)
-        powers = np.square(frames).mean(axis=1) - np.square(frames.mean(axis=1))
-        powers = np.maximum(powers, 0.0)
-        values = np.unique(sound.reshape(FRAMES, -1)[int(powers.argmax())])
-        step = float(np.diff(values).min()) if len(values) > 1 else 0.0
+        frames = sound.reshape(FRAMES, self._frame) - np.float32((highest + lowest) / 2)
+        means = np.add.reduce(frames, axis=1, dtype=np.float64) / self._frame
+        squares = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / self._frame
+        powers = np.maximum(squares - means * means, 0.0)
+        step = _step(sound.reshape(FRAMES, -1)[int(powers.argmax())])
         coarse = highest - lowest < LEAST_STEPS * step
         clipped = 0.0 if coarse else _at_rails(sound, lowest, highest)
         return LevelPiece(end, peak, clipped, False, cancelled, powers, step)
+
+
+def _step(frame: Samples) -> float:
+    """The smallest step between two values of a frame; 0 if it has one only."""
+    steps = np.diff(np.sort(frame))
+    steps = steps[steps > 0]
+    return float(steps.min()) if len(steps) else 0.0
 
 
 def _at_rails(sound: Samples, lowest: float, highest: float) -> float:

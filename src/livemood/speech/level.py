@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livemood.audio.level import PIECE_S, LevelPiece
 
@@ -30,7 +31,7 @@ HOLD_S: Final = 3.0
 """No two changes are nearer."""
 _SPEECH, _LEAST, _NOISE = 6, 2, 20
 """Pieces: of speech that are judged by, at most and at least; in which noise is sought."""
-_TENTH, _TOP = 10.0, 95.0
+_TENTH, _TOP = 0.1, 0.95
 _NOTHING: Final = 1e-14
 
 
@@ -92,8 +93,8 @@ class LevelJudge:
         allowed = HYSTERESIS_DB if now else 0.0
         if noise is not None and speech - noise < QUIET_DB + allowed:
             return True
-        coarse = [_above_rounding(piece) for piece in self._speech]
-        return float(np.median(coarse)) < COARSE_DB + allowed
+        coarse = sorted(_above_rounding(piece) for piece in self._speech)
+        return coarse[len(coarse) // 2] < COARSE_DB + allowed
 
     def _is_clipped(self) -> bool:
         now = "clipped" in self.problems
@@ -112,12 +113,18 @@ class LevelJudge:
         if not self._speech:
             return None
         powers = np.concatenate([piece.powers for piece in self._speech])
-        return _db(float(np.percentile(powers, _TOP)))
+        return _db(_quantile(powers, _TOP))
 
     def _noise_db(self) -> float | None:
         """Digital silence between words is no noise."""
         powers = np.concatenate([piece.powers for piece in self._last])
-        return _db(float(np.percentile(powers, _TENTH)))
+        return _db(_quantile(powers, _TENTH))
+
+
+def _quantile(powers: NDArray[np.float64], share: float) -> float:
+    """As `np.quantile` with the value below; that takes ten times as long for so few."""
+    at = int(share * (len(powers) - 1))
+    return float(np.partition(powers, at)[at])
 
 
 def _above_rounding(piece: LevelPiece) -> float:

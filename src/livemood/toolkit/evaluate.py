@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from livemood.errors import UsageError
-from livemood.speech import open_detector
+from livemood.toolkit.attack import attacked
 from livemood.toolkit.conversations import conversations
 from livemood.toolkit.parts import Part, Wanted, models_and_clips
 from livemood.toolkit.streaming import streaming_figures
@@ -34,7 +34,8 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
 
     Raises `UsageError` for manifests, folds or conditions that are wrong.
     """
-    open_detector(wanted.vad)
+    if wanted.attack and wanted.folds:
+        raise UsageError("an attack is on one model: leave --folds out")
     conditions = [parse_condition(name, wanted.noise) for name in wanted.conditions]
     models, clips = models_and_clips(wanted)
     make_folder(out)
@@ -67,6 +68,10 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
         if not talks:
             raise UsageError("conversations need speakers with at least two labels")
         result["streaming"] = streaming_figures(model, talks, wanted.smoothing, wanted.vad)
+    if wanted.attack:
+        result["attack"] = attacked(
+            wanted.model, wanted.encoders, model, clips, wanted.attack, wanted.seed
+        )
     write_json(out / "evaluation.json", result)
     (out / "report.html").write_text(html_report(result), "utf-8")
     write_predictions(out / "predictions.csv", model.labels, rows)
@@ -109,6 +114,14 @@ def summary(result: dict[str, Any]) -> str:
             clean = overall["uar"]
         elif clean is not None:
             lines.append(f"  lost                   {clean - overall['uar']:5.1f} points")
+    if attack := result.get("attack"):
+        lines.append(f"{attack['method']} on {attack['domain']}, {attack['clips']} clips:")
+        for row in attack["curve"]:
+            random = row["random"]["uar"]
+            lines.append(
+                f"  {row['snr_db']:5.1f} dB below         UAR {row['uar']:5.1f}, "
+                f"random signs {random:5.1f}"
+            )
     if streaming := result.get("streaming"):
         lines.append(streaming["what"])
         for name, v in streaming["test"].items():

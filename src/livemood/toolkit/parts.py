@@ -8,12 +8,14 @@ from pydantic import ValidationError
 
 from livemood.errors import UsageError
 from livemood.model import Model, load_model
+from livemood.speech import open_detector
 from livemood.timeline.smoother import SmootherSettings
 from livemood.toolkit.conversations import ConversationSettings
 from livemood.training.augment.degradation import NoiseBank
 from livemood.training.data.clips import Clip
 from livemood.training.data.folds import make_folds
 from livemood.training.data.manifest import read_manifest
+from livemood.training.evaluation.robustness import DOMAINS, METHODS, Attack
 from livemood.training.recipe.schema import read_recipe
 
 
@@ -35,6 +37,9 @@ class Wanted:
     smoothing: SmootherSettings | None = None
     vad: str = "webrtc"
     talk: ConversationSettings = field(default_factory=ConversationSettings)
+    attack: Attack | None = None
+    encoders: Path | None = None
+    """Where Whisper's weights lie, to attack a streaming encoder."""
     seed: int = 1
     provider: str = "cpu"
 
@@ -53,6 +58,7 @@ Part = tuple[Model, list[Clip], str]
 
 def models_and_clips(wanted: Wanted) -> tuple[list[Part], list[Clip]]:
     """The model of each fold with its clips, or the one model with all; and all clips in order."""
+    open_detector(wanted.vad)
     by_fold = "{fold}" in wanted.model
     if by_fold and not wanted.folds:
         raise UsageError("a model for each fold needs --folds")
@@ -84,6 +90,20 @@ def models_and_clips(wanted: Wanted) -> tuple[list[Part], list[Clip]]:
 def noise_bank(folder: Path, folds: str) -> NoiseBank:
     """The noise in `folder`; `folds` names some of its folds, as `4,5`, or none for all."""
     return NoiseBank(folder, tuple(filter(None, folds.split(","))))
+
+
+def read_attack(method: str, domain: str, snrs: str) -> Attack:
+    """The attack that options name. Raises `UsageError` for one that there is not."""
+    for value, known in ((method, METHODS), (domain, DOMAINS)):
+        if value not in known:
+            raise UsageError(f"no attack is called {value!r}: use {' or '.join(known)}")
+    try:
+        found = sorted({float(text) for text in snrs.split(",")}, reverse=True)
+    except ValueError:
+        found = []
+    if not found or not all(-20 <= snr <= 100 for snr in found):
+        raise UsageError(f"--attack-snr takes numbers of dB from -20 to 100, as 40,30: not {snrs}")
+    return Attack(method, domain, found)  # type: ignore[arg-type]
 
 
 def read_smoothing(values: Mapping[str, str]) -> SmootherSettings:

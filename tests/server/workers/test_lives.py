@@ -4,6 +4,8 @@ import asyncio
 import json
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from contextlib import AsyncExitStack, suppress
@@ -11,7 +13,8 @@ from contextlib import AsyncExitStack, suppress
 import psutil
 import pytest
 from many import many
-from talking import SPEC, START, client, received, stream
+from talking import SPEC, START, client, received, send_all, stream
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from livemood.model.registry import find_model
@@ -230,3 +233,31 @@ def test_what_is_wrong_is_said_once_before_anything_serves(tmp_path):
     assert first.startswith("livemood: ")
     assert "none" in first
     assert last == "livemood: the server does not start: see what its first worker said above"
+
+
+@pytest.mark.slow
+async def test_with_tls_it_is_the_same(tmp_path, certificate, speech):
+    cert, key = certificate
+    trusted = ssl.create_default_context(cafile=str(cert))
+    with many(tmp_path / "data", "--cert", cert, "--key", key) as server:
+        headers = {"Authorization": f"Bearer {server.token}"}
+
+        def opened(path):
+            url = server.url.replace("https", "wss", 1) + path
+            return connect(url, ssl=trusted, additional_headers=headers, max_size=None)
+
+        # One that says nothing holds up nobody.
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))):
+            async with AsyncExitStack() as stack:
+                ws = await stack.enter_async_context(opened("/v1/stream"))
+                sending = asyncio.create_task(send_all(ws, speech, end=False))
+                session = parse_event(await ws.recv()).session
+                path = f"/v1/timeline?session={session}&after=0"
+                watching = [await stack.enter_async_context(opened(path)) for _ in range(6)]
+                await sending
+                serving = {server.of(each) for each in (ws, *watching)}
+                await ws.send('{"type": "end"}')
+                own, *watched = await asyncio.gather(received(ws), *map(received, watching))
+                assert serving == {worker.pid for worker in server.workers}
+    assert own[-1].reason == "end"
+    assert all(events[1:] == own for events in watched)  # whose first was read above

@@ -12,6 +12,7 @@ pytest.importorskip("sklearn", reason="needs the extra train")
 from livemood.errors import UsageError  # noqa: E402
 from livemood.training.adapt.trainer import AdaptedVoiceTrainer, Target  # noqa: E402
 from livemood.training.data.clips import Clip  # noqa: E402
+from livemood.training.evaluation.perturbation import fgsm  # noqa: E402
 from livemood.training.fit.frozen_steps import StepSet  # noqa: E402
 from livemood.training.fit.voice_trainer import VoiceData, statistics_of  # noqa: E402
 from livemood.training.network.streaming_encoder import VoiceHead  # noqa: E402
@@ -177,6 +178,32 @@ def test_a_run_that_was_cut_short_goes_on_to_the_same_weights(domains, tmp_path)
     again = trainer(tmp_path / "parts", source, given, **options).train()
     for one, two in zip(whole.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("option", ["adversarial_weight", "virtual_adversarial_weight"])
+def test_adversarial_training_makes_a_head_harder_to_mislead(option, tmp_path):
+    known, (clips, steps) = made("a", 1), made("a", 2)
+    truth = torch.tensor([LABELS.index(clip.label) for clip in clips])
+    x, present = steps.cut(torch.arange(COUNT), 12)
+
+    def misled(fit, run):
+        """Share of clips that are read wrong under attack, and clean."""
+        head = trainer(run, known, fit=fit).train()
+
+        def logits(x):
+            return head.logits(head.pool(head.steps(x)[0], present))
+
+        def lost(x):
+            return torch.nn.functional.cross_entropy(logits(x), truth, reduction="none")
+
+        moved = fgsm(lost, x, 0.5 / head.input_scale)
+        return [float((logits(v).argmax(1) != truth).float().mean()) for v in (moved, x)]
+
+    before, _ = misled(FIT, tmp_path / "plain")
+    more = {option: 1.0, "perturbation": 0.5}
+    after, clean = misled(FIT.model_copy(update=more), tmp_path / "robust")
+    assert after < before - 0.1
+    assert clean < 0.1
 
 
 def test_what_does_not_fit_is_told(domains, tmp_path):

@@ -108,6 +108,14 @@ def evaluate(
     smoothing: Annotated[
         str | None, typer.Option(help="dwell_s=4,enter=0.45,...; chosen by halves if not given.")
     ] = None,
+    attack: Annotated[
+        str | None, typer.Option(help="Also under attack: fgsm or pgd.", show_default=False)
+    ] = None,
+    attack_on: Annotated[str, typer.Option(help="What is attacked: sound or features.")] = "sound",
+    attack_snr: Annotated[
+        str, typer.Option(help="How far the attack lies below the clip, in dB.")
+    ] = "50,40,30,20",
+    encoders: Encoders = None,
     vad: Annotated[str, typer.Option(help="Of the live path: webrtc or silero.")] = "webrtc",
     seed: Annotated[int, typer.Option(help="Of intervals, conditions and conversations.")] = 1,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
@@ -115,7 +123,13 @@ def evaluate(
     """Measure a model on labelled clips, and on conversations made of them."""
     with wing("evaluate"):
         from livemood.toolkit.evaluate import evaluate_and_write
-        from livemood.toolkit.parts import Wanted, held_out_of, noise_bank, read_smoothing
+        from livemood.toolkit.parts import (
+            Wanted,
+            held_out_of,
+            noise_bank,
+            read_attack,
+            read_smoothing,
+        )
 
     names = speakers.split(",") if speakers else []
     if held_out:
@@ -130,6 +144,8 @@ def evaluate(
         noise=noise_bank(noise, noise_folds) if noise else None,
         streaming=conversations if streaming else 0,
         smoothing=read_smoothing(dict(map(pair, smoothing.split(",")))) if smoothing else None,
+        attack=read_attack(attack, attack_on, attack_snr) if attack else None,
+        encoders=encoders,
         vad=vad,
         seed=seed,
         provider=provider,

@@ -43,6 +43,8 @@ def html_report(evaluation: Mapping[str, Any]) -> str:
     ]
     for name, values in evaluation["conditions"].items():
         body += _condition(name, values, evaluation["labels"])
+    if attack := evaluation.get("attack"):
+        body += _attack(attack)
     if streaming := evaluation.get("streaming"):
         body += _streaming(streaming)
     return (
@@ -66,6 +68,31 @@ def _condition(name: str, values: Mapping[str, Any], labels: Sequence[str]) -> l
         _curves(values["roc"]),
         _reliability(values["reliability"]),
         _groups(rows),
+    ]
+
+
+def _attack(attack: Mapping[str, Any]) -> list[str]:
+    curve, clean = attack["curve"], attack["clean"]
+    snrs = [row["snr_db"] for row in curve]
+    lines = {
+        "attacked": [row["uar"] for row in curve],
+        "random signs of the same power": [row["random"]["uar"] for row in curve],
+        "clean": [clean["uar"]] * len(curve),
+    }
+    marks = [go.Scatter(x=snrs, y=y, name=n, mode="lines+markers") for n, y in lines.items()]
+    figure = go.Figure(marks)
+    figure.update_yaxes(range=[0, 100])
+    table = {
+        f"{row['snr_db']:g} dB": [row["accuracy"], row["uar"], row["random"]["uar"]]
+        for row in curve
+    }
+    return [
+        f"<h2>Under attack: {escape(attack['method'])} on {escape(attack['domain'])}</h2>",
+        f"<p class=note>{attack['clips']} clips, {attack['steps']} steps. The perturbation is "
+        "found by the gradient of the network in float32 and lies so many dB below the clip. "
+        "Whoever makes one must know the network.</p>",
+        _table(["below the clip", "accuracy", "UAR", "UAR with random signs"], table),
+        _plot(figure, "UAR against the perturbation", "dB below the clip", "UAR %"),
     ]
 
 

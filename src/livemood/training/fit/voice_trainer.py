@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from livemood.training.data.clips import Clip
 from livemood.training.evaluation.metrics import confusion_matrix, uar
+from livemood.training.evaluation.perturbation import fgsm, virtual_adversarial_loss
 from livemood.training.fit.batches import Batch
 from livemood.training.fit.frozen_steps import StepSet
 from livemood.training.fit.trainer import Report, Trainer
@@ -153,7 +154,8 @@ class VoiceTrainer(Trainer):
         everywhere, inside = (-(targets * x.log_softmax(1)).sum(1) for x in (logits, masked))
         weight = self.fit.masked_label_weight
         loss = (weights * (weight * everywhere + (1 - weight) * inside)).mean()
-        return loss + self.further_loss(given, statistics), logits
+        loss = loss + self.further_loss(given, statistics)
+        return loss + robust_loss(self.network, given, self.fit), logits
 
     def further_loss(self, batch: StepBatch, statistics: Tensor) -> Tensor:
         """What is learnt beside the labels; nothing here. `statistics` are (batch, values)."""
@@ -204,6 +206,29 @@ class VoiceTrainer(Trainer):
         head = cast(VoiceHead, super().train())
         self.refresh(head)
         return head
+
+
+def robust_loss(head: VoiceHead, batch: StepBatch, fit: FitSection) -> Tensor:
+    """The loss on examples that were moved to mislead the head, by the weights in `fit`."""
+    x, total = batch.features, batch.weights.new_zeros(())
+    if not (fit.adversarial_weight or fit.virtual_adversarial_weight):
+        return total
+
+    def logits(moved: Tensor) -> Tensor:
+        return head.logits(head.pool(head.steps(moved)[0], batch.present))
+
+    def lost(moved: Tensor) -> Tensor:
+        return -(batch.targets * logits(moved).log_softmax(1)).sum(1)
+
+    radius = fit.perturbation / head.input_scale
+    head.eval()  # what is dropped out would else decide how far predictions move
+    if fit.adversarial_weight:
+        total = total + fit.adversarial_weight * lost(fgsm(lost, x, radius)).mean()
+    if fit.virtual_adversarial_weight:
+        moved = virtual_adversarial_loss(logits, x, radius)
+        total = total + fit.virtual_adversarial_weight * moved
+    head.train()
+    return total
 
 
 def _rows(corpora: NDArray[np.str_]) -> list[NDArray[np.bool_]]:

@@ -16,6 +16,8 @@ from livemood.model.network.pooling import LEAST_VARIANCE
 from livemood.training.network.whisper import WhisperStack
 from livemood.training.network.whisper_weights import find_weights, read_weights
 
+HEAD: Final = "head.pt"
+"""The head's weights in the folder of a run."""
 BLOCK_FRAMES: Final = 24
 """Frames of 10 ms in a block."""
 BLOCK_STEPS: Final = 12

@@ -12,6 +12,7 @@ from livemood.training.fit.frozen_steps import StepSet
 from livemood.training.fit.trainer import Report
 from livemood.training.fit.voice_trainer import VoiceData, teach_not_speech
 from livemood.training.network.streaming_encoder import (
+    HEAD,
     VOTES,
     StreamingEncoderModel,
     VoiceHead,
@@ -73,6 +74,7 @@ def build_streaming_encoder(
     write_curves(run)
     if sounds:
         teach_not_speech(head, learnt.steps, StepSet.of(sounds, 0, source), longest)
+    torch.save(head.state_dict(), run / HEAD)
     metrics = {"training_minutes": training_minutes(run)}
     model = StreamingEncoderModel(encoder, head)
     return export_streaming_models(recipe, model, data.train, source, run, metrics)

@@ -162,6 +162,8 @@ class Recipe(Section):
                 f"with adapt.method {adapt.method!r} set augment.mixup = 0: a mix of two clips is "
                 "of no one domain or label"
             )
+        if not streaming and (self.fit.adversarial_weight or self.fit.virtual_adversarial_weight):
+            raise ValueError("adversarial training is for a streaming-encoder: set network.kind")
         if streaming and (self.distill.all_teachers or self.distill.soft_labels):
             raise ValueError("a streaming-encoder has no teachers: leave [distill] out")
 

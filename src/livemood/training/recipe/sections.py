@@ -173,6 +173,14 @@ class FitSection(Section):
     """Decay, for each step, of the moving average of weights (EMA) that becomes the model."""
     weight_decay: float = Field(1e-2, ge=0)
     """Of AdamW."""
+    adversarial_weight: float = Field(0.0, ge=0)
+    """Of a `streaming-encoder`: weight of the loss on examples moved by the fast gradient sign
+    (Goodfellow et al. 2015). An epoch takes twice as long."""
+    virtual_adversarial_weight: float = Field(0.0, ge=0)
+    """The same for how far predictions move at most nearby, which needs no label (Miyato et al.
+    2018). An epoch takes three times as long."""
+    perturbation: float = Field(0.1, gt=0)
+    """How far both move what the encoder gives, in deviations of its values."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Share of each target that is spread over all labels."""
     shortest_s: float = Field(1.0, gt=0)
