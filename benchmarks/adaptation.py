@@ -42,7 +42,7 @@ COMPONENTS = 192
 LONGEST = 12
 METHODS: dict[str, dict[str, Any]] = {
     "none": {},
-    "deep-coral": {"weight": 1.0},
+    "deep-coral": {"weight": 0.3},
     "mmd": {"weight": 1.0},
     "adversarial": {"weight": 0.3},
     "coral": {},
@@ -247,6 +247,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/adaptation.json")
     parser.add_argument("--tune", action="store_true", help="options of the methods, on TESS")
     parser.add_argument("--only", nargs="*", choices=METHODS, help="these methods alone")
+    parser.add_argument("--left-out", nargs="*", choices=REPORTED, help="these corpora alone")
     given = parser.parse_args()
     torch.set_num_threads(1)
     recipe = read_recipe(ROOT / "recipes" / "adapted.toml")
@@ -256,7 +257,7 @@ def main() -> None:
     kept["fit"] = json.loads(recipe.fit.model_dump_json())
     done = {(r["corpus"], r["method"], r["seed"], json.dumps(r["options"])) for r in rows}
     data, made = pooled(given, recipe), dict[str, Pooled]()
-    for corpus, method, options, seed in plan(given.tune, given.only or list(METHODS)):
+    for corpus, method, options, seed in plan(given):
         if (corpus, method, seed, json.dumps(options)) in done:
             continue
         if corpus not in made:
@@ -267,9 +268,10 @@ def main() -> None:
         given.out.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
 
 
-def plan(tune: bool, methods: Sequence[str]) -> list[tuple[str, str, dict[str, Any], int]]:
+def plan(given: argparse.Namespace) -> list[tuple[str, str, dict[str, Any], int]]:
     """Corpus, method, options and seed of each run."""
-    if tune:
+    methods = given.only or list(METHODS)
+    if given.tune:
         tried = {"none": [{}], "a few labels": [{}], **TUNED}
         return [
             ("tess", name, options, seed)
@@ -281,7 +283,7 @@ def plan(tune: bool, methods: Sequence[str]) -> list[tuple[str, str, dict[str, A
     return [
         (corpus, name, METHODS[name], seed)
         for seed in (1, 2)
-        for corpus in REPORTED
+        for corpus in given.left_out or REPORTED
         for name in methods
     ]
 

@@ -25,7 +25,7 @@ def label_shares(
     known = {**CIRCUMPLEX, **(places or {})}
     if missing := sorted({*given, *wanted} - set(known) - (set(given) & set(wanted))):
         raise ValueError(
-            f"the label {missing[0]!r} has no valence and arousal: give them in adapt.places"
+            f"the label {missing[0]!r} has no valence and arousal: give them in places"
         )
     out = np.zeros((len(given), len(wanted)), np.float32)
     for row, label in enumerate(given):
