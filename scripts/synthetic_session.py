@@ -94,7 +94,7 @@ def synthetic(
     make = Maker(session)
     info = ModelInfo(
         name="default",
-        version="0.3.0",
+        version="0.6.0",
         precision="int8",
         provider="cpu",
         labels=LABELS,

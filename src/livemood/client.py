@@ -89,8 +89,9 @@ async def connect(
             if not _may_change(error):
                 raise failure from None
         except (OSError, ConnectionClosed, TimeoutError) as error:
+            why = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
             failure = ConnectError(
-                f"no monitor answers at {feed.base} ({error}): start one with livemood listen"
+                f"no monitor answers at {feed.base}{why}: start one with livemood listen"
             )
             patience = patience_s if feed.session else min(patience_s, FIRST_PATIENCE_S)
         if time.monotonic() - began >= patience_s:

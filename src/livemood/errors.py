@@ -15,6 +15,25 @@ Catch `LivemoodError` to catch them all. The command line prints the message wit
 and exits with `exit_code`.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def first_fault(error: "ValidationError", of: str) -> str:
+    """What is wrong with settings that somebody wrote, in one line: where, then what.
+
+    A name that does not exist comes first: what is missing may be meant by it. `of` is what they
+    are, where a fault is of no single name.
+    """
+    faults = error.errors()
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+    where = ".".join(map(str, first["loc"])) or of
+    said = {"extra_forbidden": "there is no such name", "missing": "it is missing"}
+    text = said.get(first["type"], first["msg"].removeprefix("Value error, "))
+    return f"{where}: {text[:1].lower()}{text[1:]}"
+
 
 class LivemoodError(Exception):
     """Something outside the program is wrong: a file, a device, a model, a port."""

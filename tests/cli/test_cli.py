@@ -484,3 +484,12 @@ def test_importing_needs_neither_portaudio_nor_torch():
     code = "import livemood, sys; livemood.load_model; assert 'torch' not in sys.modules; "
     code += "livemood.analyze; livemood.listen; assert 'sounddevice' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_more_names_than_channels_are_refused_by_listen_as_by_analyze(demo_file):
+    listen, analyze = ["listen", "--file", demo_file, "--no-serve"], ["analyze", demo_file]
+    for words, code in ((listen, USAGE), (analyze, FAILURE)):
+        done = livemood(*words, "--participants", "A,B,C")
+        assert done.returncode == code
+        (line,) = done.stderr.splitlines()
+        assert "has 2 channel(s), but --participants names 3" in line

@@ -122,4 +122,4 @@ def test_receivers_can_be_tried(rules_file, receiver, monkeypatch):
 
 def test_rules_can_be_checked(rules_file):
     done = CliRunner().invoke(app, ["alerts", "check", str(rules_file)])
-    assert done.output == "angry: each channel\n1 rules; receivers: desk\n"
+    assert done.output == "angry: each channel\n1 rule; receivers: desk\n"

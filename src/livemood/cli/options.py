@@ -16,7 +16,9 @@ from livemood.speech import open_detector
 ModelName = Annotated[
     str, typer.Option("--model", help="A shipped model, a model's folder, or a plug-in's.")
 ]
-ProviderName = Annotated[str, typer.Option("--provider", help="auto, cpu or cuda.")]
+ProviderName = Annotated[
+    str, typer.Option("--provider", help="What the model runs on: auto, cpu, cuda.")
+]
 Vad = Annotated[str, typer.Option(help="Voice activity detector: webrtc, silero or a plug-in's.")]
 WindowS = Annotated[
     float | None,
@@ -48,21 +50,21 @@ Track = Annotated[
 ]
 Urls = Annotated[bool, typer.Option("--urls", help="Fetch http and https addresses, too.")]
 Participants = Annotated[
-    str | None, typer.Option(help="Who speaks on each channel: Agent,Customer.")
+    str | None, typer.Option(help="Who speaks on each channel, as Agent,Customer.")
 ]
 IgnoreChannel = Annotated[
     list[int] | None,
-    typer.Option(help="A channel, from 0, that is not read; may be repeated.", show_default=False),
+    typer.Option(help="A channel that is not read, from 0; repeatable.", show_default=False),
 ]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any.")]
-Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the timeline.")]
+Serve = Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the page and the events.")]
 Open = Annotated[bool, typer.Option("--open", help="Show the page in a browser.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one event a line, nothing else.")]
 PresetName = Annotated[
     str | None,
     typer.Option("--preset", help=f"{', '.join(NAMES)}, or a TOML file.", show_default=False),
 ]
-OutDir = Annotated[Path | None, typer.Option("--out", help="Write the timeline into a folder.")]
+OutDir = Annotated[Path | None, typer.Option("--out", help="Write the events into a folder.")]
 
 
 def for_baselines(model: AnyModel) -> Model:

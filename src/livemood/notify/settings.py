@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from livemood.errors import UsageError
+from livemood.errors import UsageError, first_fault
 from livemood.notify.targets import DeliveryError, Target
 from livemood.timeline.alert_rules import AlertRules
 
@@ -152,6 +152,4 @@ def load_notify_settings(path: str | Path) -> NotifySettings:
     except (UnicodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the alert rules {path} are not TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "alerts"
-        raise UsageError(f"the alert rules {path}: {where}: {first['msg']}") from None
+        raise UsageError(f"the alert rules {path}: {first_fault(error, 'alerts')}") from None

@@ -91,9 +91,10 @@ def analyze(
     model: options.ModelName = "default",
     provider: options.ProviderName = "auto",
 ) -> None:
-    """The same as listening to each file, as fast as the machine allows.
+    """Read sound or video files as fast as the machine allows, and say how the voices sound.
 
-    A manifest (.csv or .tsv with a column path, .txt with a path a line) names an archive.
+    The result is the same as listening to them. A .csv or .tsv file with a column named path, or a
+    .txt file with a path a line, names many files: an archive.
     """
     archive = ArchiveOptions(shard, ray, resume)
     if form not in (None, TABLE, *EXPORTS):

@@ -76,7 +76,8 @@ def analyze_archive(
     with _Reporter() as reporter:
         state = read_archive(files, folder, _engine(options, reader, jobs), reporter)
     before = f", {state.before} were there" if state.before else ""
-    typer.echo(f"{state.total} files in {out}: {state.read} read{before}, {folder.failed} failed")
+    noun = "file" if state.total == 1 else "files"
+    typer.echo(f"{state.total} {noun} in {out}: {state.read} read{before}, {folder.failed} failed")
     if folder.failed:
         typer.echo(f"livemood: what failed, and why: {folder.failures}", err=True)
         raise typer.Exit(1)

@@ -64,7 +64,9 @@ def _from_file(path: Path, language: str, first: str) -> str:
     try:
         return make_report(read_timeline(path.read_text("utf-8")), language, first=first)
     except UnicodeDecodeError:
-        raise LivemoodError(f"{path}: it is no timeline: not text") from None
+        raise LivemoodError(
+            f"{path}: it is no timeline: not text; analyze --out writes one"
+        ) from None
     except OSError as error:
         raise LivemoodError(f"cannot read {path}: {error.strerror}") from None
     except LivemoodError as error:

@@ -36,6 +36,7 @@ DemoStay = Annotated[
     ),
 ]
 Speed = Annotated[str, typer.Option(help="Of a file: 1 is real time, max as fast as possible.")]
+DemoSpeed = Annotated[str, typer.Option(help="1 is real time, max as fast as possible.")]
 
 
 def listen(
@@ -44,7 +45,7 @@ def listen(
         list[str] | None,
         typer.Option(
             help="Microphone: its index or a part of its name; mic is the default one, loopback "
-            "what the computer plays. Several are a channel each.",
+            "what the computer plays. Give it again for one more channel.",
             show_default=False,
         ),
     ] = None,
@@ -105,14 +106,14 @@ def listen(
     ignore_channel: options.IgnoreChannel = None,
     alerts: Annotated[
         Path | None,
-        typer.Option(help="Rules, and whom to tell: a TOML file.", show_default=False),
+        typer.Option(help="When to alert, and whom: a TOML file.", show_default=False),
     ] = None,
     stay: Stay = False,
     open_page: options.Open = False,
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
-    """Listen to a microphone, a file or a call, and say how the voice sounds while it speaks."""
+    """Listen to a microphone, a file or a call, and say at once how the voices sound."""
     devices = [*(device or []), *([LOOPBACK] if loopback else [])]
     if open_page and not serve:
         raise UsageError(NO_PAGE)
@@ -132,6 +133,11 @@ def listen(
     if notify:
         chosen = chosen.model_copy(update={"alerts": notify.alerts})
     wait_for_sender(source)
+    who = names(participants)
+    if file is not None and len(who) > source.channels:
+        source.stop()
+        has = f"{source.name} has {source.channels} channel(s)"
+        raise UsageError(f"{has}, but --participants names {len(who)}")
     run_session(
         IgnoredChannels(source, ignore_channel) if ignore_channel else source,
         loaded,
@@ -140,7 +146,7 @@ def listen(
         as_json,
         out,
         stay,
-        About(purpose, consent, names(participants)),
+        About(purpose, consent, who),
         sinks=[make_plugin("sinks", spec) for spec in sink or []],
         baselines=baselines,
         notify=notify,
@@ -149,7 +155,7 @@ def listen(
 
 
 def demo(
-    speed: Speed = "1",
+    speed: DemoSpeed = "1",
     port: options.Port = 8765,
     serve: options.Serve = True,
     model: options.ModelName = "default",
@@ -158,7 +164,7 @@ def demo(
     as_json: options.AsJson = False,
     out: options.OutDir = None,
 ) -> None:
-    """A conversation of synthetic voices, read as if it were live: no microphone needed.
+    """Try livemood on a conversation of two synthetic voices: you need no microphone.
 
     The page that it serves plays the sound and shows the words.
     """

@@ -23,7 +23,8 @@ def check(rules: Rules) -> None:
         where = "each channel" if rule.channel is None else f"channel {rule.channel}"
         typer.echo(f"{rule.name}: {where}")
     names = ", ".join(receiver.name for receiver in settings.receivers)
-    typer.echo(f"{len(settings.alerts)} rules; receivers: {names or 'none'}")
+    count = len(settings.alerts)
+    typer.echo(f"{count} rule{'s' * (count != 1)}; receivers: {names or 'none'}")
 
 
 @app.command()

@@ -18,27 +18,36 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(help="Settings: a TOML file.", envvar="LIVEMOOD_CONFIG")
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on: 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on: 8765; 0 is any.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 127.0.0.1 if not given.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 8765 if not given, 0 is any.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder for what is kept.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="What sessions may be for: a file.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="What sessions may be for: a TOML file.")
+    ] = None,
     cert: Annotated[Path | None, typer.Option(help="TLS certificate chain, PEM.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
     insecure_proxy: Annotated[
         bool | None, typer.Option("--insecure-proxy", help="A reverse proxy does TLS.")
     ] = None,
     preset: PresetName = None,
-    model: Annotated[str | None, typer.Option(help="A shipped model, or a folder.")] = None,
-    provider: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    model: Annotated[str | None, typer.Option(help="A shipped model, or a model's folder.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="What the model runs on: auto, cpu, cuda.")
+    ] = None,
     workers: Annotated[
-        str | None, typer.Option(metavar="N|auto", help="Processes to share the work: 1.")
+        str | None,
+        typer.Option(metavar="N|auto", help="Processes that share the work; 1 if not given."),
     ] = None,
     values: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any setting: limits.sessions=100."),
     ] = None,
 ) -> None:
-    """Take sound from many sources at once, keep timelines, serve them over HTTP and WebSocket."""
+    """Run a server: it takes sound of many sessions at once and shows each on a page."""
     from livemood.server.log_lines import log_to_stderr
     from livemood.server.serve.exposure import check_settings
     from livemood.server.serve.serving import Service

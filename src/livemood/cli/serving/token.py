@@ -47,7 +47,13 @@ def create(
 @app.command(name="list")
 def list_tokens(data: Data = None, config: Config = None) -> None:
     """List the tokens: number, state, scopes, session, name."""
-    for token in _tokens(_folder(data, config)).all():
+    folder = _folder(data, config)
+    tokens = _tokens(folder).all()
+    if not tokens:
+        typer.echo(
+            f"there are no tokens in {plain(str(folder))}: nobody is asked for one", err=True
+        )
+    for token in tokens:
         until = ""
         if token.expires is not None:
             until = f"  until {datetime.fromtimestamp(token.expires, UTC):%Y-%m-%d %H:%M} UTC"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from livemood.errors import UsageError
+from livemood.errors import UsageError, first_fault
 from livemood.server.refused import Refused
 from livemood.server.spec import SessionSpec
 from livemood.timeline.alert_rules import AlertRule
@@ -138,8 +138,6 @@ def load_policy(path: Path | None = None) -> Policy:
     except (UnicodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the policy {path} is no TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"the policy {path}: {where}: {first['msg']}") from None
+        raise UsageError(f"the policy {path}: {first_fault(error, 'policy')}") from None
     digest = hashlib.sha256(content).hexdigest()[:12]
     return policy.model_copy(update={"digest": digest})

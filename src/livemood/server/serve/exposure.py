@@ -62,8 +62,9 @@ def _check_certificate(settings: ServeSettings) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(settings.cert, settings.key, password=_no_password)
     except (OSError, ssl.SSLError, ValueError) as error:
+        why = error if not isinstance(error, FileNotFoundError) else "no such file"
         raise UsageError(
-            f"the certificate {settings.cert} and its key {settings.key} cannot be used: {error}"
+            f"the certificate {settings.cert} and its key {settings.key} cannot be used: {why}"
         ) from None
 
 

@@ -14,7 +14,7 @@ from pydantic_settings import (
 
 from livemood.engine import AnyModel, MonitorSettings
 from livemood.engine.extensions import reader_of
-from livemood.errors import UsageError
+from livemood.errors import UsageError, first_fault
 from livemood.presets import load_preset
 from livemood.server.inputs.settings import RtpSettings
 from livemood.server.sessions.limits import Limits
@@ -109,9 +109,7 @@ def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
     try:
         found = reader(**flags)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "settings"
-        raise UsageError(f"{name}: {first['msg'].lower().removeprefix('value error, ')}") from None
+        raise UsageError(first_fault(error, "settings")) from None
     except ValueError as error:  # the file is no TOML, or a variable no JSON
         raise UsageError(f"the settings cannot be read: {error}") from None
     assert isinstance(found, ServeSettings)  # noqa: S101 - a subclass of it

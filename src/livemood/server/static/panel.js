@@ -21,6 +21,7 @@ export class Panel {
     this.since = el("span", { class: "since" });
     this.arrow = el("span", { class: "arrow", "aria-hidden": "true" });
     this.confidence = el("span", { class: "confidence" });
+    this.sure = el("span", { class: "sure" });
     this.affect = el("span", { class: "affect" });
     this.voice = el("span", { class: "voice" });
     this.reason = el("p", { class: "reason", hidden: true });
@@ -38,7 +39,7 @@ export class Panel {
         { class: "now" },
         el("div", { class: "who" }, this.title, this.speech),
         el("p", { class: "said" }, this.label, " ", el("span", { class: "held" }, this.since, " ", this.arrow)),
-        el("p", { class: "values" }, this.confidence, this.affect, this.voice),
+        el("p", { class: "values" }, this.confidence, this.sure, this.affect, this.voice),
         this.reason,
         this.level,
       ),
@@ -59,6 +60,7 @@ export class Panel {
     say(this.since, sinceWords(state));
     say(this.arrow, ARROWS[state.trend] ?? "");
     say(this.confidence, state.said ? shareWords(state) : "");
+    say(this.sure, state.kind === "speaking" ? t("confidence") : "");
     say(this.affect, state.said ? affectOf(state.said) : lastWords(state));
     say(this.voice, state.kind === "speaking" ? voiceWords(state.said.voice?.words ?? []) : "");
     set(this.voice, "title", t("voice_long"));

@@ -176,7 +176,8 @@ def read_recipe(path: Path) -> Recipe:
             return Recipe.model_validate_json(text)
         return Recipe.model_validate(tomllib.loads(text))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the recipe {path} cannot be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"the recipe {path} cannot be read: {reason}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the recipe {path} is not TOML: {error}") from None
     except ValidationError as error:
