@@ -31,3 +31,9 @@ def test_no_module_is_long_or_imports_more_than_twelve_of_ours(module):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("livemood")
     }
     assert len(ours) <= 12
+
+
+def test_no_two_test_files_have_one_name():
+    """pytest imports them by their names alone: it would refuse the second, and run nothing."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -77,6 +77,13 @@ async def stream(service, samples, start=START, token=None, path="/v1/stream"):
         return events
 
 
+async def until(true):
+    """Wait until `true()` holds: for what the server says to nobody. At most half a minute."""
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
 def code(answer):
     return answer.status_code, answer.json()["error"]["code"]
 

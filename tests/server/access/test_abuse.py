@@ -9,19 +9,13 @@ from contextlib import suppress
 
 import pytest
 from calling import CALL, Caller, create, mu_law, settled
-from talking import SPEC, alive, client, code, received, refusal, send_all, socket, stream
+from talking import SPEC, alive, client, code, received, refusal, send_all, socket, stream, until
 from websockets.exceptions import ConnectionClosed
 
 from livemood.audio import resample
 from livemood.server.monitor.listener import listen
 from livemood.server.serve.written import Written
 from livemood.timeline.events import parse_event
-
-
-async def until(true):
-    async with asyncio.timeout(30):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def coded(speech):

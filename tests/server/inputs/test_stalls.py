@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from talking import START, received, send_all, socket
+from talking import START, received, send_all, socket, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -21,17 +21,13 @@ from livemood.timeline.events import parse_event
 
 
 async def live_of(service):
-    async with asyncio.timeout(30):
-        while not any(opened.live for opened in service.sessions.all_open()):
-            await asyncio.sleep(0.01)
+    await until(lambda: any(opened.live for opened in service.sessions.all_open()))
     (opened,) = service.sessions.all_open()
     return opened.live
 
 
 async def heard(live, milliseconds):
-    async with asyncio.timeout(30):
-        while live.arrived_ms < milliseconds:
-            await asyncio.sleep(0.01)
+    await until(lambda: live.arrived_ms >= milliseconds)
 
 
 async def test_a_client_that_stalls_and_then_sends_all_is_heard_whole(serving, speech, monkeypatch):
@@ -137,9 +133,7 @@ async def test_speech_of_a_call_closes_when_no_sound_comes_any_more(shared, clip
                 await ws.send(json.dumps(message))
             await live_of(service)
             (opened,) = service.sessions.all_open()
-            async with asyncio.timeout(30):
-                while not any('"speech.ended"' in text for text in opened.log.all()):
-                    await asyncio.sleep(0.02)
+            await until(lambda: any('"speech.ended"' in text for text in opened.log.all()))
             assert opened.record.state == "live"
 
 

@@ -10,7 +10,7 @@ import soundfile as sf
 from calling import mu_law
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from talking import client, socket
+from talking import client, socket, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livemood.audio import resample
@@ -289,9 +289,8 @@ async def test_a_silent_call_leaves_with_its_session(shared):
     with shared() as service:
         async with socket(service, "/v1/twilio") as ws:
             await ws.send(json.dumps(start()))
+            await until(lambda: any(opened.live for opened in service.sessions.all_open()))
             async with asyncio.timeout(30):
-                while not any(opened.live for opened in service.sessions.all_open()):
-                    await asyncio.sleep(0.01)
                 (opened,) = service.sessions.all_open()
                 with client(service) as http:
                     path = f"/v1/sessions/{opened.record.id}/end"

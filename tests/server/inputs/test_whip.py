@@ -6,7 +6,7 @@ import socket
 import numpy as np
 import pytest
 import soundfile as sf
-from talking import client
+from talking import client, until
 
 from livemood.errors import LivemoodError
 from livemood.server.inputs.publisher import Frames
@@ -109,8 +109,7 @@ async def test_a_peer_that_goes_ends_its_session(shared, wave):
             assert answer.headers["location"] == f"/v1/whip/{session}"
             again = await Publishing(http, wave).begin(session=session)
             assert (again.status_code, again.json()["error"]["code"]) == (409, "already_started")
-            while service.sessions.open(session).live is None:
-                await asyncio.sleep(0.05)
+            await until(lambda: service.sessions.open(session).live)
         record = await settled(service, session)
     assert (record["state"], record["channels"]) == ("ended", 1)
 
@@ -131,8 +130,7 @@ async def test_a_session_that_is_ended_elsewhere_parts_with_its_peer(serving, wa
             video = answer.text[answer.text.index("m=video") :]
             assert "a=inactive" in video or video.startswith("m=video 0")
             session = answer.headers["location"].rpartition("/")[2]
-            while service.sessions.open(session).live is None:
-                await asyncio.sleep(0.05)
+            await until(lambda: service.sessions.open(session).live)
             ended = await asyncio.to_thread(http.post, f"/v1/sessions/{session}/end")
             assert ended.json()["reason"] == "end"
             await asyncio.wait_for(gone.wait(), 30)
@@ -169,14 +167,12 @@ async def test_offers_that_cannot_be_answered(serving, wave):
         await asyncio.to_thread(tried)
         async with Publishing(http, wave) as first, Publishing(http, wave) as second:
             location = (await first.begin(**ABOUT)).headers["location"]
-            async with asyncio.timeout(30):  # until then it gives way to whoever comes
-                while service.sessions.open(location.rpartition("/")[2]).live is None:
-                    await asyncio.sleep(0.05)
+            session = location.rpartition("/")[2]
+            await until(lambda: service.sessions.open(session).live)  # before, it gives way
             answer = await second.begin(**ABOUT)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
             assert (await asyncio.to_thread(http.delete, location)).status_code == 200
-        while service.sessions.all_open():
-            await asyncio.sleep(0.05)
+        await until(lambda: not service.sessions.all_open())
 
 
 async def test_a_revoked_token_parts_with_its_peer(serving, wave):
@@ -194,8 +190,7 @@ async def test_a_revoked_token_parts_with_its_peer(serving, wave):
 
                 location = (await publishing.begin(**ABOUT)).headers["location"]
                 session = location.rpartition("/")[2]
-                while service.sessions.open(session).live is None:
-                    await asyncio.sleep(0.05)
+                await until(lambda: service.sessions.open(session).live)
                 assert tokens.revoke(1)
                 await asyncio.wait_for(closed.wait(), 30)
             opened = service.sessions.open(session)
@@ -259,9 +254,7 @@ async def test_offers_that_never_connect_keep_nobody_out(serving, wave):
         async with Publishing(http, wave) as publishing:
             answer = await publishing.begin(**ABOUT)
             session = answer.headers["location"].rpartition("/")[2]
-            async with asyncio.timeout(30):
-                while service.sessions.open(session).live is None:
-                    await asyncio.sleep(0.05)
+            await until(lambda: service.sessions.open(session).live)
             unanswered = []
             for _ in range(6):
                 peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))

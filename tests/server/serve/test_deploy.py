@@ -51,7 +51,7 @@ def collectors(model, tmp_path_factory):
             for collector, names in registry._collector_to_names.items()
             for name in names
         }
-        exposed = httpx.get(service.url + "/metrics").text
+        exposed = httpx.get(service.url + "/metrics", timeout=60).text
     assert "livemood_load" in exposed
     return found
 

@@ -5,7 +5,7 @@ import json
 import socket as sockets
 
 import pytest
-from talking import START, client, received, send_all, socket, stream
+from talking import START, client, received, send_all, socket, stream, until
 
 from livemood.client import connect
 from livemood.engine import analyze_file
@@ -177,8 +177,7 @@ async def test_the_client_asks_again_what_cannot_be_read_now(serving, speech, mo
             return read(*about)
 
         monkeypatch.setattr(service.storage, "read", failing)
-        while service.sessions.all_open():  # till then its events come from memory
-            await asyncio.sleep(0.01)
+        await until(lambda: not service.sessions.all_open())  # before, events come from memory
         assert [event async for event in connect(url)] == events
         assert len(asked) == 3
         broken = 1000

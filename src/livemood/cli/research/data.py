@@ -2,8 +2,10 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -192,6 +194,66 @@ def features(
         with progress(len(items)) as done:
             rows = write_features(items, out, chosen, frames=frames, done=done)
     typer.echo(f"{out}: {rows} rows")
+
+
+@app.command("clean")
+def clean(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A new folder for sound and manifest.")],
+    rate: Annotated[
+        int, typer.Option(min=4000, max=192_000, help="Hz of what is written.")
+    ] = 16_000,
+    loudness: Annotated[
+        float | None, typer.Option(min=-70, max=0, help="Bring each item to this loudness, LUFS.")
+    ] = None,
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Cut what stands before and behind the speech.")
+    ] = False,
+    denoise: Annotated[
+        bool, typer.Option("--denoise", help="Take steady noise away. It can hurt: see the docs.")
+    ] = False,
+    declip: Annotated[
+        bool, typer.Option("--declip", help="Guess the tops of clipped sound; keep such items.")
+    ] = False,
+    drop: Annotated[
+        str,
+        typer.Option(
+            help="Leave out items that are silent, short, clipped, duplicate; A,B or none."
+        ),
+    ] = "silent,short,clipped,duplicate",
+) -> None:
+    """Write a dataset anew: resampled, without faulty items, and as the options say."""
+    with wing("data clean", "data"):
+        from livemood.datasets.cleaning.clean import Cleaning
+        from livemood.datasets.cleaning.clean import clean as run
+        from livemood.datasets.manifest import read_items, write_manifest, write_text
+
+        kinds = () if drop == "none" else tuple(drop.split(","))
+        if declip:
+            kinds = tuple(kind for kind in kinds if kind != "clipped")
+        how = Cleaning(declip, rate, denoise, trim, loudness, kinds)
+        items = read_items(manifest)
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise LivemoodError(f"{out} is not empty: name a new folder")
+        with progress(len(items)) as done:
+            found = run(items, out, how, done)
+        record = {
+            "manifest": str(manifest),
+            "options": asdict(how),
+            "items": len(items),
+            "kept": len(found.items),
+            "seconds_before": round(found.seconds_before, 2),
+            "seconds_after": round(found.seconds_after, 2),
+            "dropped": found.dropped,
+        }
+        write_text(out / "cleaned.json", json.dumps(record, indent=1) + "\n")
+        write_manifest(found.items, out / "manifest.csv")
+    for reason, count in Counter(d["why"] for d in found.dropped).items():
+        typer.echo(f"left out, {reason}: {count}")
+    typer.echo(
+        f"{out / 'manifest.csv'}: {len(found.items)} of {len(items)} items, "
+        f"{found.seconds_after:.0f} of {found.seconds_before:.0f} s"
+    )
 
 
 @app.command("check")

@@ -1,0 +1,1 @@
+"""Recordings made fit for training: steps that change the sound, and what is left out."""
