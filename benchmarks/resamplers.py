@@ -1,4 +1,4 @@
-"""Whose resampler brought telephone sound to 16 kHz: does the model hear it?
+"""Whether a model hears whose resampler brought telephone sound to 16 kHz.
 
 Every `--every`-th clip of speakers that all shipped models held out is brought to 8 kHz mu-law
 (ITU-T G.711). Then it is read at 8 kHz, as livemood advises, and brought to 16 kHz before, by
