@@ -27,7 +27,7 @@ def test_rules_come_from_a_file(tmp_path):
     ("text", "words"),
     [
         ("[[alerts]\n", "are not TOML"),
-        ('[[alerts]]\nname = "a"\n', "alerts.0: Value error, give conditions"),
+        ('[[alerts]]\nname = "a"\n', "alerts.0: give conditions"),
         ('[[alerts]]\nname = "a"\nlabels = ["sad"]\n' * 2, "two rules have the name 'a'"),
         ('[[alert]]\nname = "a"\n', "alert: there is no such name"),
     ],
