@@ -1,5 +1,7 @@
 """Alert rules: what they refuse, and what they say of made-up sessions."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -226,3 +228,14 @@ def test_a_rule_that_means_nothing_is_refused(fields, words):
 def test_all_rules_of_one_session_are_one_set():
     with pytest.raises(ValidationError, match="two rules"):
         AlertRules(alerts=[AlertRule(name="a", labels=["sad"])] * 2)
+
+
+def test_the_same_rule_is_the_same_text_whatever_the_order_of_its_names():
+    """Sets have another order in every process: a client would take it for another rule."""
+    names = ["angry", "fear", "sad", "disgust", "happy", "neutral", "surprise"]
+    texts = {
+        AlertRule(name="r", labels=frozenset(order), purposes=frozenset(order)).model_dump_json()
+        for order in (names, names[::-1])
+    }
+    (text,) = texts
+    assert json.loads(text)["labels"] == json.loads(text)["purposes"] == sorted(names)

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from livemood.errors import UsageError
 
@@ -77,6 +77,11 @@ class AlertRule(BaseModel):
         """Whether it looks at how a voice sounds, not only at who speaks when."""
         ranges = (self.valence, self.arousal, self.valence_change, self.arousal_change)
         return bool(self.labels) or any(limits is not None for limits in ranges)
+
+    @field_serializer("labels", "purposes", when_used="json")
+    def _in_order(self, names: frozenset[str]) -> list[str]:
+        """The same rule is the same text, in every process."""
+        return sorted(names)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
