@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livemood.speech.pitch import f0, f0_of_windows, span_of
+from livemood.speech.pitch import HIGHEST_HZ, LOWEST_HZ, f0, f0_of_windows, span_of
 from livemood.speech.voice_change import EVERY, KNOWN_S, WORDS, VoiceObserver
 
 RATE = 16000
@@ -127,6 +127,17 @@ def test_the_pitch_of_a_low_rate_is_that_of_a_high_one():
     coarse = np.nanmedian(f0_of_windows(windows, 4000))
     assert fine == pytest.approx(200, rel=0.01)
     assert coarse == pytest.approx(200, rel=0.01)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.floats(20, 900), st.floats(0, 1))
+def test_a_pitch_lies_in_the_range_that_is_looked_for(seed, hz, noise):
+    """Also that of a hum below it, whose period is longer than any that is tried."""
+    t = np.arange(RATE) / RATE
+    rng = np.random.default_rng(seed)
+    found = f0((np.sin(2 * np.pi * hz * t) + noise * rng.standard_normal(RATE)).astype(np.float32))
+    there = found[np.isfinite(found)]
+    assert np.all((there > 0.95 * LOWEST_HZ) & (there < 1.1 * HIGHEST_HZ))
 
 
 def test_every_word_has_its_opposite():

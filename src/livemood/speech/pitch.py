@@ -75,5 +75,7 @@ def _periods(windows: Values, rate: int) -> Values:
     bend = left - 2 * mid + right
     bent = bend > 0
     between = np.where(bent, 0.5 * (left - right) / np.where(bent, bend, 1.0), 0.0)
+    # The longest period may lie on a slope, whose parabola has its bottom anywhere.
+    np.clip(between, -0.5, 0.5, out=between)
     found: Values = np.where(below.any(axis=1), rate / (lag + between), np.nan)
     return found

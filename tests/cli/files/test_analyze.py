@@ -5,11 +5,9 @@ import functools
 import http.server
 import io
 import json
-import shutil
 import subprocess
 import threading
 
-import numpy as np
 import pytest
 import soundfile as sf
 from started import command
@@ -132,16 +130,3 @@ def test_an_address_is_fetched_only_if_asked_for(folder):
     assert b"404" in missing.stderr
     whole = analyze("a.wav", "--format", "json", cwd=folder)
     assert without_names(fetched.stdout) == without_names(whole.stdout)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("script"), reason="no script")
-def test_a_long_file_shows_how_far_it_is(tmp_path):
-    quiet = np.zeros(2 * 3600 * 8000, np.int16)
-    sf.write(tmp_path / "long.wav", quiet, 8000)
-    line = " ".join([*command(), "analyze", "long.wav"])
-    done = subprocess.run(
-        ["script", "-qec", line, "/dev/null"], capture_output=True, cwd=tmp_path, check=True
-    )
-    shown = {word for word in done.stdout.decode().split() if "/1" in word}
-    assert len(shown) > 3

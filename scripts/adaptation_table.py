@@ -1,16 +1,17 @@
 """What each method of adaptation gains on a corpus left out whole, and what it hides of corpora.
 
-`python benchmarks/adaptation.py --corpora CORPORA --encoders ENCODERS --cache CACHE` computes what
-the first two blocks of Whisper tiny.en give for each clip once and keeps it. A clip is then one
-step: mean and deviation over its speech. The heads are trained by the trainer of `livemood train`,
-float32, on all other corpora. Half of the speakers of the corpus left out give unlabelled speech,
-the other half are measured; the second seed swaps the halves. Options of the methods were settled
-by `--tune`, on corpora and speakers that are not reported.
+`python scripts/adaptation_table.py --corpora CORPORA --encoders ENCODERS --cache CACHE` computes
+what the first two blocks of Whisper tiny.en give for each clip once and keeps it. A clip is then
+one step: mean and deviation over its speech. The heads are trained by the trainer of `livemood
+train`, float32, on all other corpora. Half of the speakers of the corpus left out give unlabelled
+speech, the other half are measured; the second seed swaps the halves. The methods have their
+default options. `--tune` tries others on TESS, which is not reported.
 """
 
 import argparse
 import hashlib
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import surroundings
 
 from livemood.training.adapt.probe import probe_accuracy
 from livemood.training.adapt.trainer import AdaptedVoiceTrainer, Target
@@ -237,6 +237,15 @@ TUNED: dict[str, list[dict[str, Any]]] = {
 """What `--tune` tries, with TESS left out, whose figures are not reported."""
 
 
+def _surroundings() -> dict[str, Any]:
+    """Where and what is measured, as benchmarks tell it."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from common import surroundings
+
+    found: dict[str, Any] = surroundings()
+    return found
+
+
 def main() -> None:
     """Run what is missing, keep each result as it comes, print the table."""
     parser = argparse.ArgumentParser(
@@ -251,7 +260,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     recipe = read_recipe(ROOT / "recipes" / "adapted.toml")
-    kept = json.loads(given.out.read_text("utf-8")) if given.out.is_file() else surroundings()
+    kept = json.loads(given.out.read_text("utf-8")) if given.out.is_file() else _surroundings()
     rows = kept.setdefault("tuning" if given.tune else "rows", [])
     kept["what"] = "float32, one step a clip: 192 components of two blocks of Whisper tiny.en"
     kept["fit"] = json.loads(recipe.fit.model_dump_json())
