@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40.0, help="how long guests come")
     args = parser.parse_args()
     if args.quick:
-        args.hours, args.seconds = 0.5, 10.0
+        args.hours, args.seconds = 0.25, 20.0
     around = common.surroundings()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
