@@ -151,5 +151,25 @@ def test_no_step_breaks_on_any_sound(values):
         assert np.abs(changed).max(initial=0) <= 1
 
 
+def test_only_the_faults_that_are_named_count_whatever_else_is_wrong(tmp_path, voice):
+    loud = np.clip(200 * voice, -1, 1)
+    manifest = write(tmp_path, [loud[12_000:15_000], loud, loud, voice, voice])
+    data("clean", manifest, "--out", tmp_path / "out", "--drop", "clipped")
+    rows, record = read(tmp_path / "out")
+    assert [d["row"] for d in record["dropped"]] == [1, 2, 3]
+    assert [r["speaker"] for r in rows] == ["s3", "s4"]
+
+
+def test_the_same_sound_under_two_labels_is_told(tmp_path, voice):
+    manifest = write(tmp_path, [voice, voice])
+    manifest.write_text(manifest.read_text().replace("s1,sad", "s1,angry"))
+    said = data("clean", manifest, "--out", tmp_path / "out")
+    assert "the same sound under another label: row 2" in said
+    (dropped,) = read(tmp_path / "out")[1]["dropped"]
+    assert (dropped["label"], dropped["of_row"], dropped["of_label"]) == ("angry", 1, "sad")
+
+
 def test_sound_that_is_not_clipped_is_left_as_it_is(voice):
     assert np.array_equal(steps.declip(voice), voice)
+    full = voice / np.abs(voice).max()
+    assert np.array_equal(steps.declip(full), full)

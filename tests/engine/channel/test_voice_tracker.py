@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from livemood.audio import AudioBlock
+from livemood.audio import AudioBlock, Span
 from livemood.engine import MonitorSettings, SessionCore
+from livemood.engine.channel.voice_tracker import VoiceTracker
 from livemood.timeline.events import without_wall_clock
 
 RATE = 16000
@@ -61,3 +62,19 @@ def test_what_is_told_does_not_hang_on_the_sizes_of_blocks(calm_then_angry, smal
 def test_nothing_is_related_to_the_voice_if_no_baseline_is_wanted(calm_then_angry, small_model):
     sound, _ = calm_then_angry
     assert all(e.voice is None for e in readings(sound, small_model, baseline=False))
+
+
+def test_sound_that_is_no_speech_is_never_taken_for_the_voice():
+    """A window reaches back three seconds: laughter before it was skipped once and for all."""
+    asked = []
+
+    def read(span):
+        asked.append(span)
+        return np.zeros(len(span), np.float32)
+
+    tracker = VoiceTracker(("neutral", "happy"), read)
+    tracker.begin(0)
+    tracker.take(Span(0, 16_000), np.array([1.0, 0.0]))
+    tracker.skip(Span(0, 24_000))
+    tracker.take(Span(0, 32_000), np.array([1.0, 0.0]))
+    assert asked == [Span(0, 16_000), Span(24_000, 32_000)]

@@ -250,6 +250,10 @@ def clean(
         write_manifest(found.items, out / "manifest.csv")
     for reason, count in Counter(d["why"] for d in found.dropped).items():
         typer.echo(f"left out, {reason}: {count}")
+    contradict = [d["row"] for d in found.dropped if d.get("of_label", d["label"]) != d["label"]]
+    if contradict:
+        rows = ", ".join(map(str, contradict[:5]))
+        typer.echo(f"the same sound under another label: row {rows}: see cleaned.json", err=True)
     typer.echo(
         f"{out / 'manifest.csv'}: {len(found.items)} of {len(items)} items, "
         f"{found.seconds_after:.0f} of {found.seconds_before:.0f} s"

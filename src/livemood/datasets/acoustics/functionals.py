@@ -37,8 +37,8 @@ def check_groups(names: tuple[str, ...]) -> None:
         raise UsageError(f"no group of features is called {unknown[0]!r}: {', '.join(GROUPS)}")
 
 
-def sound_of(item: Item) -> Samples:
-    """The item's sound at 16 kHz, shape (n,). Raises `UsageError` if it cannot be decoded."""
+def sound_of(item: Item, rate: int = frames.RATE) -> Samples:
+    """The item's sound at `rate` Hz, shape (n,). Raises `UsageError` if it cannot be decoded."""
     clip = Clip(
         item.path,
         "",
@@ -48,7 +48,7 @@ def sound_of(item: Item) -> Samples:
         start=item.start,
         end=item.end,
     )
-    return read_clip(clip, frames.RATE)
+    return read_clip(clip, rate)
 
 
 def by_frame(sound: Samples, groups: tuple[str, ...] = GROUPS) -> dict[str, Values]:

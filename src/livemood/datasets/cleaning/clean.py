@@ -13,12 +13,12 @@ import soundfile as sf
 from livemood.audio.block import Samples
 from livemood.audio.resample import resample
 from livemood.datasets.acoustics import frames
+from livemood.datasets.acoustics.functionals import sound_of
 from livemood.datasets.cleaning import steps
 from livemood.datasets.item import Item
 from livemood.datasets.quality.check import CLIPPED_SHARE, SHORT_S, SILENT_DB
 from livemood.datasets.quality.facts import CLIPPED
 from livemood.errors import LivemoodError, UsageError
-from livemood.training.data.clips import Clip, read_clip
 
 FAULTS: Final = ("silent", "short", "clipped", "duplicate")
 """Why an item can be left out."""
@@ -55,7 +55,8 @@ class Cleaned:
     items: list[Item] = field(default_factory=list)
     """Those that are left, in their new files."""
     dropped: list[dict[str, Any]] = field(default_factory=list)
-    """Row (from 1), path, and why it was left out; for a duplicate also the row it repeats."""
+    """Row (from 1), path, label, and why it was left out; of a duplicate also which row it repeats,
+    and under which label."""
     seconds_before: float = 0.0
     seconds_after: float = 0.0
 
@@ -72,14 +73,20 @@ def clean(
     file that cannot be decoded, `LivemoodError` where nothing can be written.
     """
     found = Cleaned()
-    seen: dict[str, int] = {}
+    first_of: dict[str, tuple[int, str]] = {}
     for number, item in enumerate(items, start=1):
         sound, rate = _read(item)
         found.seconds_before += len(sound) / rate
-        fault = _fault(sound, rate, number, seen)
-        if fault is not None and fault["why"] in how.drop:
-            found.dropped.append({"row": number, "path": str(item.path), **fault})
+        where = {"row": number, "path": str(item.path), "label": item.label}
+        faults = [name for name in _faults(sound, rate) if name in how.drop]
+        digest = hashlib.sha256(np.round(sound * 32767).astype("<i2").tobytes()).hexdigest()
+        if faults:
+            found.dropped.append({**where, "why": faults[0]})
+        elif "duplicate" in how.drop and digest in first_of:
+            row, label = first_of[digest]
+            found.dropped.append({**where, "why": "duplicate", "of_row": row, "of_label": label})
         else:
+            first_of[digest] = number, item.label
             changed = _changed(sound, rate, how)
             path = out / "sound" / f"{number:06d}-{_safe(item.path.stem)}.flac"
             _write(path, changed, how.rate)
@@ -97,32 +104,19 @@ def _read(item: Item) -> tuple[Samples, int]:
         rate = int(sf.info(str(item.path)).samplerate)
     except (sf.LibsndfileError, OSError) as error:
         raise UsageError(f"{item.path} cannot be decoded: {error}") from None
-    clip = Clip(
-        item.path,
-        "",
-        item.speaker,
-        item.label,
-        channel=item.channel,
-        start=item.start,
-        end=item.end,
-    )
-    return read_clip(clip, rate), rate
+    return sound_of(item, rate), rate
 
 
-def _fault(sound: Samples, rate: int, number: int, seen: dict[str, int]) -> dict[str, Any] | None:
-    """The first fault of an item; None if it has none."""
-    digest = hashlib.sha256(np.round(sound * 32767).astype("<i2").tobytes()).hexdigest()
-    first = seen.setdefault(digest, number)
-    if len(sound) < SHORT_S * rate:
-        return {"why": "short"}
-    power = float(np.mean(np.square(sound, dtype=np.float64)))
-    if frames.decibels(np.array([power]))[0] < SILENT_DB:
-        return {"why": "silent"}
-    if first != number:
-        return {"why": "duplicate", "of_row": first}
-    if float(np.mean(np.abs(sound) >= CLIPPED)) > CLIPPED_SHARE:
-        return {"why": "clipped"}
-    return None
+def _faults(sound: Samples, rate: int) -> list[str]:
+    """Every fault of an item by itself."""
+    power = np.array([np.mean(np.square(sound, dtype=np.float64)) if len(sound) else 0.0])
+    clipped = len(sound) and float(np.mean(np.abs(sound) >= CLIPPED)) > CLIPPED_SHARE
+    holds = {
+        "short": len(sound) < SHORT_S * rate,
+        "silent": frames.decibels(power)[0] < SILENT_DB,
+        "clipped": clipped,
+    }
+    return [name for name, does in holds.items() if does]
 
 
 def _changed(sound: Samples, rate: int, how: Cleaning) -> Samples:

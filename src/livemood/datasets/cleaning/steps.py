@@ -35,6 +35,7 @@ def declip(sound: Samples) -> Samples:
     if peak == 0:
         return sound
     out = sound.astype(np.float64)
+    guessed = False
     for sign in (1, -1):
         for first, last in runs(sign * sound >= CLIPPED * peak):
             if last - first < _FLAT:
@@ -44,8 +45,9 @@ def declip(sound: Samples) -> Samples:
                 continue
             guess = CubicSpline(beside, sound[beside])(np.arange(first, last))
             # Never below what was recorded, and no more than twice it.
+            guessed = True
             out[first:last] = sign * np.clip(sign * guess, peak, 2 * peak)
-    return _within(out)
+    return _within(out) if guessed else sound
 
 
 def denoise(sound: Samples, rate: int) -> Samples:

@@ -246,7 +246,7 @@ class Channel:
             latency_ms=latency,
             behind=self.behind,
             baseline_s=None if raw.baseline_s is None else round(raw.baseline_s, 1),
-            voice=self._speech_segmenter.voice(window, raw) if raw.is_speech else None,
+            voice=self._speech_segmenter.voice(window, raw),
             not_speech=None if raw.not_speech is None else round(raw.not_speech, 4),
             level=self._level.problems or None,
         )

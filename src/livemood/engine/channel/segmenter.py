@@ -176,7 +176,12 @@ class SpeechSegmenter:
 
     def voice(self, window: Span, reading: Reading) -> Voice | None:
         """How the voice of a window that was read differs from its usual; None if unknown."""
-        return self._voice.take(window, reading.probabilities) if self._voice else None
+        if self._voice is None:
+            return None
+        if not reading.is_speech:
+            self._voice.skip(window)
+            return None
+        return self._voice.take(window, reading.probabilities)
 
     def request(self, window: Span) -> Request:
         """What the model needs to read `window`.

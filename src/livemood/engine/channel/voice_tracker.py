@@ -24,6 +24,10 @@ class VoiceTracker:
         self._observer.forget()
         self._seen = start
 
+    def skip(self, window: Span) -> None:
+        """`window` held no speech: what is new in it says nothing of the voice."""
+        self._seen = max(self._seen, window.end)
+
     def take(self, window: Span, probabilities: NDArray[np.float64]) -> Voice | None:
         """How the voice differs, as far as `window` goes; None while too little is known.
 
