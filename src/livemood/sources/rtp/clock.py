@@ -21,27 +21,27 @@ class SenderClock:
     """Where a sender's packets stand, in its own samples since its first one.
 
     Timestamps say how sound follows on sound, to the sample; arrival says when, but for the
-    trembling of the network. As long as both agree, timestamps are followed. A timestamp that
+    jitter of the network. As long as both agree, timestamps are followed. A timestamp that
     jumps where packets keep their pace is not: sound goes on where it arrives. A timestamp that
     stands still while nothing comes shows as sound that arrives late; whether it was held up on its
     way or not sent is seen by what comes behind it (`is_late`, `judge`), and the caller then
-    chooses between `place` and `follow`. A network that trembles, or a sender that sends many
+    chooses between `place` and `follow`. A network with jitter, or a sender that sends many
     packets at once, shows by packets that are in time among those that are late: it is the fastest
     packet of each short while that is compared. A sender that begins with a burst has no pace yet:
     what follows in the first seconds shows it. The clocks may drift apart for hours. A pure object.
     """
 
     TOLERANCE_S: Final = 0.04
-    """By how much timestamps and arrival may differ, on a network that does not tremble more."""
+    """By how much timestamps and arrival may differ, on a network that has no more jitter."""
     GROUP_S: Final = 0.05
     """The fastest packet in such a while counts."""
     GROUPS: Final = 48
     FEWEST: Final = 12
-    """By the newest so many of them the trembling is measured, once there are a few."""
-    TREMBLING: Final = 2.5
-    """How many times the trembling timestamps and arrival may differ."""
+    """By the newest so many of them the jitter is measured, once there are a few."""
+    JITTERS: Final = 2.5
+    """How many times the jitter timestamps and arrival may differ."""
     UNKNOWN_S: Final = 0.06
-    """What a network is taken to tremble until its packets have shown what it does."""
+    """The jitter that a network is taken to have until its packets have shown it."""
     MOST_TOLERANCE_S: Final = 0.25
     DECIDE_S: Final = 0.06
     MOST_DECIDE_S: Final = 0.18
@@ -126,7 +126,7 @@ class SenderClock:
         return self._position
 
     def is_late(self, timestamp: int, arrived: float, length: int) -> bool:
-        """Whether sound arrives later than its timestamp, by more than the network trembles.
+        """Whether sound arrives later than its timestamp, by more than the jitter of the network.
 
         If so, tell `judge` of what comes behind it.
         """
@@ -217,7 +217,7 @@ class SenderClock:
         usual = _usual(self._changes)
         if len(self._changes) < self.FEWEST:
             usual = max(usual, self.UNKNOWN_S)
-        return max(self._least_tolerance_s, min(self.MOST_TOLERANCE_S, self.TREMBLING * usual))
+        return max(self._least_tolerance_s, min(self.MOST_TOLERANCE_S, self.JITTERS * usual))
 
     @property
     def _surplus_s(self) -> float:
@@ -240,7 +240,7 @@ class SenderClock:
         return position if position - follows > self._tolerance else follows
 
     def _measure(self, early: float, arrived: float) -> None:
-        """Follow the sender's clock where it drifts, and note how much arrival trembles."""
+        """Follow the sender's clock where it drifts, and note the jitter of arrival."""
         if early > 0 and arrived < self._settled_at:
             self._burst_s += early
             self._zero -= early
