@@ -177,7 +177,7 @@ def demo(
         _import_server(serve)
         loaded = loading.result()
     if not as_json:
-        typer.echo("A conversation of synthetic voices (espeak-ng), which feel nothing.", err=True)
+        typer.echo("A conversation between two synthetic voices (espeak-ng): nobody feels what they sound like.", err=True)
     run_session(
         source,
         loaded,
