@@ -177,7 +177,7 @@ def demo(
         _import_server(serve)
         loaded = loading.result()
     if not as_json:
-        typer.echo("A conversation between two synthetic voices (espeak-ng): nobody feels what they sound like.", err=True)
+        typer.echo("A conversation between two synthetic voices (espeak-ng).", err=True)
     run_session(
         source,
         loaded,
