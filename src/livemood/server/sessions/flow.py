@@ -58,7 +58,15 @@ class Flow:
         return self._settings.model_copy(update={"alerts": self.rules.of(record)})
 
     def check_participants(self, spec: SessionSpec, parties: int | None) -> None:
-        """Raise `Refused` if nobody could say who of a session must not be read."""
+        """Raise `Refused` if names do not fit parties, or nobody could say who must not be read.
+
+        One party may send several channels: what it sends says how many, at the beginning.
+        """
+        names = len(spec.participants)
+        if names and parties is not None and parties > 1 and names != parties:
+            raise Refused(
+                "bad_participants", f"{names} participants were named for {parties} parties", 422
+            )
         try:
             self._settings.ignored(spec.participants, max(parties or 1, len(spec.participants)))
         except UsageError as error:
