@@ -214,7 +214,7 @@ async def _both_ways(
     socket: WebSocket, sessions: Sessions, opened: OpenSession, live: LiveSession, taker: Taker
 ) -> None:
     bringing = asyncio.ensure_future(_bring(socket, live, taker))
-    sending = asyncio.ensure_future(follow(socket, sessions, opened, 0))
+    sending = asyncio.ensure_future(follow(socket, sessions, opened.log, 0))
     try:
         await sending
         code, _ = live.failure or (None, "")
