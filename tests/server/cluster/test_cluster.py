@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import httpx
+from nodes import Cluster
 from talking import SPEC, START, code, received, send_all, socket, stream, until
 
 
@@ -102,3 +104,29 @@ async def test_a_session_is_deleted_at_another_node(three, speech):
     assert gone.status_code == 204
     assert code(a.get(f"/v1/sessions/{session}")) == (404, "not_found")
     assert not list(a.data.rglob(f"*{session}*"))
+
+
+async def test_a_full_node_names_another(nats, postgresql, speech, tmp_path):
+    with Cluster(tmp_path, nats, postgresql.new()) as made:
+        small, large = made.node("a", "--set", "limits.sessions=1"), made.node("b")
+        async with socket(small, "/v1/stream", small.token) as ws:
+            await begun(small, ws)
+            async with asyncio.timeout(30):  # until each knows of the other
+                while (answer := small.post("/v1/sessions", json=SPEC)).status_code != 307:
+                    assert code(answer) == (503, "too_many_sessions")
+            assert answer.headers["Location"] == f"{large.url}/v1/sessions"
+            moved = httpx.post(
+                answer.headers["Location"],
+                json=SPEC,
+                headers={"Authorization": f"Bearer {small.token}"},
+            )
+            assert moved.status_code == 201
+            async with socket(small, "/v1/stream", small.token) as refused:
+                await refused.send(json.dumps(START))
+                told = json.loads(await refused.recv())
+                await refused.wait_closed()
+            assert told == {
+                "type": "redirect",
+                "url": f"{large.url.replace('http', 'ws')}/v1/stream",
+            }
+            assert refused.close_code == 1012

@@ -107,12 +107,13 @@ class NodePeers(WorkerPeers):
             self._board.is_ready(self._has_room())
 
     def _has_room(self) -> bool:
+        if (sessions := self._sessions) is None:
+            return True
         try:
-            if self._sessions is not None:
-                self._sessions.check_room(1)
+            sessions.check_room(1)
         except Refused:
             return False
-        return True
+        return len(sessions.all_open()) < sessions.limits.sessions
 
     def elsewhere_url(self) -> str | None:
         """Where a session should go that this node cannot take; none if it can, or nobody can."""
