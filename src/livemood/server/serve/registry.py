@@ -11,6 +11,7 @@ from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.archive import Archive
 from livemood.server.storage.folder import Keeper
+from livemood.text.fusion import open_words
 
 CHANNEL_COST = 0.008
 """Share of a processor that a channel takes, before that is known."""
@@ -58,6 +59,8 @@ def open_sessions(
         dead = settings.data / "undelivered.jsonl"
         turn = None if keeper is None else keeper.may
         sessions.flow.notify_by(Notifier(targets, outbox, dead, turn=turn))
+    if settings.words is not None:
+        sessions.flow.words = open_words(settings.words, reader_of(model).info.labels)
     info = sessions.hub.model_info
     sessions.metrics.describe(name=info.name, version=info.version, provider=info.provider)
     return sessions

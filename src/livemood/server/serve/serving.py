@@ -125,6 +125,8 @@ class Service:
         self._keeper.stop()
         self._http.stop(self._clients, DRAIN_S)
         self.hub.__exit__()
+        if self.sessions.flow.words:
+            self.sessions.flow.words.close()
         if self.sessions.flow.notifier:
             self.sessions.flow.notifier.__exit__()
         self.storage.close()
