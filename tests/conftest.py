@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from own_servers import Postgres, pg_ctl
 
 from livemood.model import load_model
 
@@ -160,3 +161,13 @@ def microphone(tmp_path_factory):
     yield env
     server.terminate()
     server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL server of the tests' own."""
+    pytest.importorskip("psycopg", reason="needs the extra postgresql")
+    if pg_ctl() is None:
+        pytest.skip("no PostgreSQL is installed")
+    with Postgres() as server:
+        yield server

@@ -94,7 +94,8 @@ def test_the_demo_plays_and_the_page_shows_the_label_within_a_second(browser):
     assert waits[round(0.95 * len(waits))] < 1000
     assert [event["seq"] for event in heard] == list(range(1, len(heard) + 1))
     assert browser.js("return livemoodPage.store.taken") == len(heard)
-    assert browser.errors() == []
+    # The server has gone with the demo. The page looks for a next session, three seconds later.
+    assert [e for e in browser.errors() if "ERR_CONNECTION_REFUSED" not in e] == []
 
 
 def test_it_reconnects_to_a_restarted_server_and_nothing_is_missing_or_doubled(
