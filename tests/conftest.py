@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from own_servers import Postgres, pg_ctl
 
 from livemood.model import load_model
 
@@ -171,3 +172,13 @@ def text_model(tmp_path_factory):
     from small_text_model import make_text_model
 
     return make_text_model(tmp_path_factory.mktemp("text"))[0]
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL server of the tests' own."""
+    pytest.importorskip("psycopg", reason="needs the extra postgresql")
+    if pg_ctl() is None:
+        pytest.skip("no PostgreSQL is installed")
+    with Postgres() as server:
+        yield server

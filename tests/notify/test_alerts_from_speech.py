@@ -123,3 +123,15 @@ def test_receivers_can_be_tried(rules_file, receiver, monkeypatch):
 def test_rules_can_be_checked(rules_file):
     done = CliRunner().invoke(app, ["alerts", "check", str(rules_file)])
     assert done.output == "angry: each channel\n1 rule; receivers: desk\n"
+
+
+def test_a_label_that_the_model_never_gives_is_refused_by_the_check(tmp_path):
+    path = tmp_path / "alerts.toml"
+    path.write_text('[[alerts]]\nname = "low"\nlabels = ["angyr"]\nfor_s = 6\n')
+    done = CliRunner().invoke(app, ["alerts", "check", str(path)])
+    assert isinstance(done.exception, UsageError)
+    assert "alert 'low' waits for 'angyr', which the model never says: use angry" in str(
+        done.exception
+    )
+    done = CliRunner().invoke(app, ["alerts", "check", str(path), "--model", "nobody's"])
+    assert "no model is called" in str(done.exception)

@@ -134,7 +134,7 @@ def listen(
         chosen = chosen.model_copy(update={"alerts": notify.alerts})
     wait_for_sender(source)
     who = names(participants)
-    if file is not None and len(who) > source.channels:
+    if len(who) > source.channels:
         source.stop()
         has = f"{source.name} has {source.channels} channel(s)"
         raise UsageError(f"{has}, but --participants names {len(who)}")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from livemood.cli import options
+from livemood.engine.extensions import open_model, reader_of
 from livemood.errors import LivemoodError
 from livemood.notify import load_notify_settings
 from livemood.notify.message import trial_message
@@ -16,9 +18,10 @@ app = typer.Typer(help="Check alert rules, and try whom they reach.", no_args_is
 
 
 @app.command()
-def check(rules: Rules) -> None:
-    """Read a file of rules, and say what is in it."""
+def check(rules: Rules, model: options.ModelName = "default") -> None:
+    """Read a file of rules, and say what is in it; labels must be ones that the model gives."""
     settings = load_notify_settings(rules)
+    settings.check_labels(reader_of(open_model(model, "cpu")).info.labels)
     for rule in settings.alerts:
         where = "each channel" if rule.channel is None else f"channel {rule.channel}"
         typer.echo(f"{rule.name}: {where}")

@@ -25,6 +25,12 @@ def serve(
         int | None, typer.Option(help="Port to listen on; 8765 if not given, 0 is any.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder for what is kept.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="PostgreSQL that several servers share: postgresql://USER@HOST/DATABASE."
+        ),
+    ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="What sessions may be for: a TOML file.")
     ] = None,
@@ -61,6 +67,7 @@ def serve(
         "host": host,
         "port": port,
         "data": data,
+        "database": database,
         "policy": policy,
         "cert": cert,
         "key": key,

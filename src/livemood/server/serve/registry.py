@@ -11,7 +11,7 @@ from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.archive import Archive
 from livemood.server.storage.folder import Keeper
-from livemood.text.fusion import open_words
+from livemood.server.storage.postgresql.opening import open_database
 
 CHANNEL_COST = 0.008
 """Share of a processor that a channel takes, before that is known."""
@@ -44,7 +44,12 @@ def open_sessions(
         how = how.model_copy(update={"alerts": (*how.alerts, *preset.alerts)})
     sessions = Sessions(
         Hub(model, busiest=1.0),
-        Archive(settings.data, policy.version, keeper=keeper),
+        Archive(
+            settings.data,
+            policy.version,
+            keeper=keeper,
+            database=open_database(settings.data, settings.database),
+        ),
         policy,
         how,
         settings.limits,
@@ -59,8 +64,6 @@ def open_sessions(
         dead = settings.data / "undelivered.jsonl"
         turn = None if keeper is None else keeper.may
         sessions.flow.notify_by(Notifier(targets, outbox, dead, turn=turn))
-    if settings.words is not None:
-        sessions.flow.words = open_words(settings.words, reader_of(model).info.labels)
     info = sessions.hub.model_info
     sessions.metrics.describe(name=info.name, version=info.version, provider=info.provider)
     return sessions

@@ -33,6 +33,8 @@ class ServeSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8765, ge=0, le=65535)
     data: Path = Field(default_factory=default_folder)
+    database: str | None = None
+    """PostgreSQL, where several servers keep sessions together: postgresql://USER@HOST/DATABASE."""
     policy: Path | None = None
     cert: Path | None = None
     key: Path | None = None

@@ -61,7 +61,15 @@ class Flow:
         return self._settings.model_copy(update=own)
 
     def check_participants(self, spec: SessionSpec, parties: int | None) -> None:
-        """Raise `Refused` if nobody could say who of a session must not be read."""
+        """Raise `Refused` if names do not fit parties, or nobody could say who must not be read.
+
+        One party may send several channels: what it sends says how many, at the beginning.
+        """
+        names = len(spec.participants)
+        if names and parties is not None and parties > 1 and names != parties:
+            raise Refused(
+                "bad_participants", f"{names} participants were named for {parties} parties", 422
+            )
         try:
             self._settings.ignored(spec.participants, max(parties or 1, len(spec.participants)))
         except UsageError as error:
@@ -129,6 +137,15 @@ class Flow:
             late = event.latency_ms.total / 1000 / self._settings.budget_s
             self._admission.heard(opened.record.id, late)
 
+    def keep_begun(self, opened: OpenSession) -> None:
+        """The writer's thread: keep that a session's sound has begun, unless it has ended."""
+        if opened.record.state == "ended":
+            return
+        try:
+            self._storage.sessions.update(opened.record)
+        except StorageError:
+            self._storage.writer.later(partial(self.keep_begun, opened))
+
     def _settle(self, opened: OpenSession, done: Done, event: SessionEnded) -> None:
         """The writer's thread: everything of a session is on disk; now its record, too."""
         session = opened.record.id
@@ -136,13 +153,13 @@ class Flow:
         if self._storage.writer.waits_for(session) or not recorded:
             self._storage.writer.later(partial(self._settle, opened, done, event))
             return
-        self._storage.events.close(session)
-        self.voices.keep(opened.record, opened.baselines)
-        opened.baselines = []
         try:
+            self._storage.events.close(session)
+            self.voices.keep(opened.record, opened.baselines)
+            opened.baselines = []
             self._storage.sessions.update(opened.record.model_copy(update=ended_fields(event)))
-        except StorageError:
-            log.exception("the end of a session cannot be kept: trying again")
+        except StorageError as error:
+            log.debug("the end of a session cannot be kept now: %s", error)
             self._storage.writer.later(partial(self._settle, opened, done, event))
             return
         done(opened)
