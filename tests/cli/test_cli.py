@@ -58,6 +58,7 @@ def test_analyze_prints_one_object(demo_file):
             assert set(segment) == keys
 
 
+@pytest.mark.slow
 def test_analyze_equals_demo_at_full_speed(demo_file):
     heard = livemood("demo", "--speed", "max", "--json", "--no-serve").stdout.splitlines()
     read = livemood("analyze", demo_file, "--format", "jsonl").stdout.splitlines()
@@ -417,7 +418,8 @@ def test_a_full_disk_is_one_clear_line(wrong, at_once):
     assert "cannot write" in line
 
 
-@pytest.mark.parametrize("speed", [pytest.param(10, marks=pytest.mark.slow), 1000])
+@pytest.mark.parametrize("speed", [10, 1000])
+@pytest.mark.slow
 def test_faster_than_real_time_is_on_time_and_loses_nothing(demo_file, speed):
     done = livemood(
         *("listen", "--file", demo_file, "--speed", speed, "--json", "--no-serve"),
@@ -465,6 +467,7 @@ def test_a_busy_port_is_one_clear_line(demo_file):
     assert "--no-serve" in line
 
 
+@pytest.mark.slow
 def test_without_portaudio_the_microphone_says_how_to_install_it(tmp_path):
     # ctypes finds no library: what sounddevice does where PortAudio is not installed.
     (tmp_path / "sitecustomize.py").write_text(

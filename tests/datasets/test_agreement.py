@@ -120,6 +120,7 @@ def rated(tmp_path_factory):
     return table, truth
 
 
+@pytest.mark.slow
 def test_dawid_skene_is_that_of_crowd_kit(rated):
     crowdkit = pytest.importorskip("crowdkit.aggregation", reason="needs the extra test")
     import pandas as pd

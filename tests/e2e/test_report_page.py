@@ -57,6 +57,7 @@ def joined(line):
     return "".join(unicodedata.normalize("NFKC", line).split())  # letters may be set as one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [900, 1300])
 def test_on_paper_no_heading_ends_a_page_and_no_short_table_is_split(
     browser, synthetic, tmp_path, seconds
@@ -108,7 +109,7 @@ return [broken, document.querySelectorAll("thead th").length];
 """
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("language", ["en", pytest.param("zh", marks=pytest.mark.slow)])
 def test_on_a_phone_heads_of_tables_stay_whole_and_only_its_own_style_holds(
     browser, synthetic, tmp_path, language
 ):

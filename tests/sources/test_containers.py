@@ -97,7 +97,7 @@ def test_a_file_whose_writer_could_not_note_its_length_is_read_to_its_end(files,
     assert SECONDS - 0.1 <= len(sound) / rate <= SECONDS + 0.3
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(kind=st.sampled_from([*KINDS, "amr"]), keep=st.floats(0, 1, exclude_max=True))
 @example(kind="wav", keep=0.6)
 @example(kind="w64", keep=0.6)

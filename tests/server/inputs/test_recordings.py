@@ -235,6 +235,7 @@ def test_one_that_is_read_can_be_ended_and_deleted(serving, recording, tmp_path)
     assert uploads(service) == []
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_leaves_no_sound(serving, recording, tmp_path):
     long = _long(tmp_path / "long.wav", recording, 200)
     with serving() as service, client(service) as http:
@@ -283,6 +284,7 @@ async def test_live_sound_is_heard_while_a_recording_is_read(serving, recording,
         http.delete(f"/v1/sessions/{made['id']}")
 
 
+@pytest.mark.slow
 def test_the_place_is_given_back(serving, recording):
     with serving(limits={"recordings": 1}) as service, client(service) as http:
         for _ in range(2):
