@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from secrets import token_hex
 
 import httpx
 
@@ -46,7 +47,7 @@ class Cluster:
 
     def __init__(self, folder, nats, database):
         self.folder, self.nats, self.database = folder, nats, database
-        self.nodes, self.secret = [], SECRET
+        self.nodes, self.secret = [], SECRET + token_hex()  # one NATS serves many of them
         tables = PostgresDatabase(database, "test")
         self.token = RememberedTokens(tables).create(("ingest", "watch", "manage"))
         tables.close()

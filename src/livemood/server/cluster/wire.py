@@ -65,7 +65,7 @@ class Wire:
         self._client = Client()
         self._stream: JetStreamContext = self._client.jetstream()
         self._buckets: dict[str, KeyValue] = {}
-        self._last_error = ""
+        self._last_error, self._warned = "", False
         self.connected = False
         """Whether NATS answers."""
         self.since = 0.0
@@ -248,7 +248,9 @@ class Wire:
         try:
             return self.seals.open(subject, sealed or b"")
         except UnsealedError as error:
-            log.warning("NATS: %s: it is passed over", error)
+            if not self._warned:
+                log.warning("NATS: %s: such are passed over", error)
+            self._warned = True
             return None
 
     # Events
