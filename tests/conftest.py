@@ -164,6 +164,17 @@ def microphone(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def text_model(tmp_path_factory):
+    """The folder of a small text model, made by the real pipeline in seconds."""
+    for needed in ("torch", "transformers", "tokenizers"):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"no {needed}: install the extra train")
+    from small_text_model import make_text_model
+
+    return make_text_model(tmp_path_factory.mktemp("text"))[0]
+
+
+@pytest.fixture(scope="session")
 def postgresql():
     """A PostgreSQL server of the tests' own."""
     pytest.importorskip("psycopg", reason="needs the extra postgresql")

@@ -44,6 +44,10 @@ def serve(
     provider: Annotated[
         str | None, typer.Option(help="What the model runs on: auto, cpu, cuda.")
     ] = None,
+    words: Annotated[
+        str | None,
+        typer.Option(help="Also read words that inputs send, by this text model: words, say."),
+    ] = None,
     workers: Annotated[
         str | None,
         typer.Option(metavar="N|auto", help="Processes that share the work; 1 if not given."),
@@ -71,6 +75,7 @@ def serve(
         "preset": preset,
         "model": model,
         "provider": provider,
+        "words": words,
         "workers": workers,
     }
     log_to_stderr()

@@ -58,6 +58,8 @@ class ServeSettings(BaseSettings):
     vad: str = "webrtc"
     monitor: dict[str, Any] = Field(default_factory=dict)
     """Any other setting of how sessions are listened to, by group: gate, smoother, window."""
+    words: str | None = None
+    """Also read words that inputs send: a shipped text model, as `words`, or a folder."""
     alerts: Path | None = None
     """Alert rules and receivers: a TOML file, as `livemood listen --alerts` reads it."""
     preset: str | None = None

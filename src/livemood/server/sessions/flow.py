@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from livemood.engine import About, Busy, Hub, MonitorSettings
+from livemood.engine import About, Busy, Hub, MonitorSettings, WordsThread
 from livemood.errors import UsageError
 from livemood.server.refused import Refused, busy
 from livemood.server.sessions.admission import Admission
@@ -50,12 +50,15 @@ class Flow:
         self.metrics = ServiceMetrics()
         self.delivery = Delivery()
         self.voices = Voices(hub, storage, wanted=settings.baseline)
+        self.words: WordsThread | None = None
+        """What reads words of all sessions; none if they take none."""
         self.notifier: Notifier | None = None
         """What tells people of alerts, if anything does."""
 
     def settings_of(self, record: SessionRecord) -> MonitorSettings:
         """How a session that begins now is listened to. Raises `StorageError`."""
-        return self._settings.model_copy(update={"alerts": self.rules.of(record)})
+        own = {"alerts": self.rules.of(record), "keep_words": record.keep_words}
+        return self._settings.model_copy(update=own)
 
     def check_participants(self, spec: SessionSpec, parties: int | None) -> None:
         """Raise `Refused` if names do not fit parties, or nobody could say who must not be read.
@@ -95,6 +98,7 @@ class Flow:
                 about=About(record.purpose, record.consent, record.participants),
                 session=record.id,
                 baselines=opened.baselines,
+                words=self.words,
             )
         except Busy as error:
             raise busy(error.retry_after_s) from None
