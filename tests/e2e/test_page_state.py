@@ -168,6 +168,7 @@ def test_since_and_trend_are_those_of_the_readings(browser, server):
     ]
 
 
+@pytest.mark.slow
 def test_talk_shares_and_overtalk_are_those_of_the_speech(browser, server):
     browser.open(server.page)
     found = browser.later(
@@ -183,6 +184,7 @@ def test_talk_shares_and_overtalk_are_those_of_the_speech(browser, server):
     assert found == {"spoken": [20_000, 7000, 3000], "bothMs": 5000}
 
 
+@pytest.mark.slow
 def test_levels_alerts_and_overtalk_are_said_where_they_belong(browser, server, hour):
     early = until_ms(hour, 60_000)
     base = {k: early[-1][k] for k in ("session", "time", "start_ms", "end_ms")}
