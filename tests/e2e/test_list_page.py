@@ -25,6 +25,7 @@ def look_again(browser):
     browser.js("document.dispatchEvent(new Event('visibilitychange'))")
 
 
+@pytest.mark.slow
 def test_rows_of_live_sessions_stay_while_they_change(browser, service, talk):
     with live_session(service, talk) as live:
         browser.open(service.url)
@@ -57,6 +58,7 @@ def test_rows_of_live_sessions_stay_while_they_change(browser, service, talk):
     assert "It is live" not in browser.text("#delete-dialog")
 
 
+@pytest.mark.slow
 def test_a_session_is_deleted_from_its_own_page(browser, service, talk):
     kept, gone = (ended_session(service, talk) for _ in range(2))
     browser.open(f"{service.url}/sessions/{gone}")

@@ -41,6 +41,7 @@ def test_silence_is_not_called_a_label(browser, server, demo_events):
         assert browser.text(f"{panel} .affect") == f"last heard: {reading['label']}, {at}"
 
 
+@pytest.mark.slow
 def test_a_panel_says_how_a_voice_differs_from_its_usual(browser, server, demo_events):
     early, last = while_spoken(demo_events, 0)
     events = [e.model_dump(mode="json") for e in (*early, last)]
@@ -55,6 +56,7 @@ def test_a_panel_says_how_a_voice_differs_from_its_usual(browser, server, demo_e
     browser.until(f"document.querySelector(\"{panel} .voice\").textContent === ''")
 
 
+@pytest.mark.slow
 def test_how_long_it_is_silent_goes_on_by_itself(browser, server, demo_events):
     events = [e.model_dump(mode="json") for e in demo_events]
     spoken = next(i for i, e in enumerate(events) if e["type"] == "speech.ended")
@@ -77,6 +79,7 @@ def test_a_broken_connection_leaves_nothing_that_looks_current(browser, demo_eve
     assert last.label in browser.text("[data-channel='0'] .affect")
 
 
+@pytest.mark.slow
 def test_while_it_is_behind_the_latency_is_that_which_made_it_so(browser, server, hour):
     early = until_ms(hour, 60_000)
     load = {
@@ -100,6 +103,7 @@ def test_while_it_is_behind_the_latency_is_that_which_made_it_so(browser, server
     assert int(browser.text("#latency").split()[0]) < 150
 
 
+@pytest.mark.slow
 def test_of_a_session_that_ended_all_is_shown_and_nothing_of_what_is_live(
     browser, server, demo_events
 ):
@@ -120,6 +124,7 @@ def test_of_a_session_that_ended_all_is_shown_and_nothing_of_what_is_live(
     assert browser.text(".bar.said dd") == said.split()[0]
 
 
+@pytest.mark.slow
 def test_since_and_trend_are_those_of_the_readings(browser, server):
     browser.open(server.page)
     found = browser.later(
@@ -163,6 +168,7 @@ def test_since_and_trend_are_those_of_the_readings(browser, server):
     ]
 
 
+@pytest.mark.slow
 def test_talk_shares_and_overtalk_are_those_of_the_speech(browser, server):
     browser.open(server.page)
     found = browser.later(
@@ -178,6 +184,7 @@ def test_talk_shares_and_overtalk_are_those_of_the_speech(browser, server):
     assert found == {"spoken": [20_000, 7000, 3000], "bothMs": 5000}
 
 
+@pytest.mark.slow
 def test_levels_alerts_and_overtalk_are_said_where_they_belong(browser, server, hour):
     early = until_ms(hour, 60_000)
     base = {k: early[-1][k] for k in ("session", "time", "start_ms", "end_ms")}

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Literal
 
@@ -15,6 +15,7 @@ from livemood.engine.extensions import AnyModel, reader_of
 from livemood.engine.inference import WindowReader
 from livemood.engine.session import About, SessionCore, Sink
 from livemood.engine.settings import MonitorSettings
+from livemood.engine.words import Stretch, WordsThread
 from livemood.errors import Busy, LivemoodError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory
@@ -37,6 +38,8 @@ class HubSession:
         self._to_end: Ending | None = None
         self._marks: deque[tuple[str, int, Future[Marker]]] = deque()
         self._marking = threading.Lock()
+        if core.words is not None:
+            core.words.on_news = self._tell
         self.ended = threading.Event()
         """Set once the last event has been handed to the sinks."""
 
@@ -81,6 +84,18 @@ class HubSession:
         self._tell()
         return future
 
+    def hear(self, text: str, stretch: Stretch) -> None:
+        """Take what was said. Never waits; nothing after `finish`. Raises `UsageError`."""
+        if self._ending is None:
+            self._core.hear(text, stretch)
+
+    def observe(
+        self, source: str, probabilities: Mapping[str, float], confidence: float, stretch: Stretch
+    ) -> None:
+        """Take what another observer says, in the same way."""
+        if self._ending is None:
+            self._core.observe(source, probabilities, confidence, stretch)
+
     def finish(
         self, reason: Reason = "end", failure: str | None = None, code: str = "source_failed"
     ) -> None:
@@ -103,7 +118,8 @@ class HubSession:
     def settle(self) -> None:
         """After reading: note what was asked for, and end if that was asked for before."""
         self._core.watch()
-        if self._to_end is None:
+        reading = self._core.words is not None and self._core.words.pending
+        if self._to_end is None or reading:  # words that are read wake the session again
             self._note()
             return
         with self._marking:  # no marker is accepted behind the last event
@@ -175,6 +191,7 @@ class Hub:
         session: str | None = None,
         vad: DetectorFactory | None = None,
         baselines: Sequence[Baseline | None] = (),
+        words: WordsThread | None = None,
     ) -> HubSession:
         """A new session of live sound; `session.started` is handed to the sinks at once.
 
@@ -195,6 +212,7 @@ class Hub:
             session=session,
             vad=vad,
             baselines=baselines,
+            words=words,
         )
         opened = HubSession(self, core)
         with self._lock:

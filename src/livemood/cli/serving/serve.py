@@ -25,6 +25,12 @@ def serve(
         int | None, typer.Option(help="Port to listen on; 8765 if not given, 0 is any.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder for what is kept.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="PostgreSQL that several servers share: postgresql://USER@HOST/DATABASE."
+        ),
+    ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="What sessions may be for: a TOML file.")
     ] = None,
@@ -37,6 +43,10 @@ def serve(
     model: Annotated[str | None, typer.Option(help="A shipped model, or a model's folder.")] = None,
     provider: Annotated[
         str | None, typer.Option(help="What the model runs on: auto, cpu, cuda.")
+    ] = None,
+    words: Annotated[
+        str | None,
+        typer.Option(help="Also read words that inputs send, by this text model: words, say."),
     ] = None,
     workers: Annotated[
         str | None,
@@ -57,6 +67,7 @@ def serve(
         "host": host,
         "port": port,
         "data": data,
+        "database": database,
         "policy": policy,
         "cert": cert,
         "key": key,
@@ -64,6 +75,7 @@ def serve(
         "preset": preset,
         "model": model,
         "provider": provider,
+        "words": words,
         "workers": workers,
     }
     log_to_stderr()

@@ -13,6 +13,7 @@ from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.archive import Archive
 from livemood.server.storage.folder import Keeper
+from livemood.server.storage.postgresql.opening import open_database
 
 CHANNEL_COST = 0.008
 """Share of a processor that a channel takes, before that is known."""
@@ -45,7 +46,12 @@ def open_sessions(
         how = how.model_copy(update={"alerts": (*how.alerts, *preset.alerts)})
     sessions = Sessions(
         Hub(model, busiest=1.0),
-        Archive(settings.data, policy.version, keeper=keeper),
+        Archive(
+            settings.data,
+            policy.version,
+            keeper=keeper,
+            database=open_database(settings.data, settings.database),
+        ),
         policy,
         how,
         settings.limits,

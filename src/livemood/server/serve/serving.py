@@ -16,6 +16,7 @@ from livemood.server.serve.registry import open_sessions
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.web import Place, open_listener, web_server
 from livemood.server.sessions.housekeeping import Housekeeper
+from livemood.text.fusion import open_words
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,10 @@ class Service:
             )
             self.storage, self.hub = self.sessions.storage, self.sessions.hub
             undo.callback(self.storage.close)
+            if settings.words is not None:
+                words = open_words(settings.words, self.hub.model_info.labels)
+                undo.callback(words.close)
+                self.sessions.flow.words = words
             check_exposure(settings, self.storage.tokens)
             listener = open_listener(settings, place.listening if place else None)
             undo.callback(listener.close)
@@ -125,6 +130,8 @@ class Service:
         self._keeper.stop()
         self._http.stop(self._clients, DRAIN_S)
         self.hub.__exit__()
+        if self.sessions.flow.words:
+            self.sessions.flow.words.close()
         if self.sessions.flow.notifier:
             self.sessions.flow.notifier.__exit__()
         self.storage.close()

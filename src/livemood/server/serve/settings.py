@@ -33,6 +33,8 @@ class ServeSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8765, ge=0, le=65535)
     data: Path = Field(default_factory=default_folder)
+    database: str | None = None
+    """PostgreSQL, where several servers keep sessions together: postgresql://USER@HOST/DATABASE."""
     policy: Path | None = None
     cert: Path | None = None
     key: Path | None = None
@@ -56,6 +58,8 @@ class ServeSettings(BaseSettings):
     vad: str = "webrtc"
     monitor: dict[str, Any] = Field(default_factory=dict)
     """Any other setting of how sessions are listened to, by group: gate, smoother, window."""
+    words: str | None = None
+    """Also read words that inputs send: a shipped text model, as `words`, or a folder."""
     alerts: Path | None = None
     """Alert rules and receivers: a TOML file, as `livemood listen --alerts` reads it."""
     preset: str | None = None

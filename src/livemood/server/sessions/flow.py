@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from livemood.engine import About, Busy, Hub, MonitorSettings
+from livemood.engine import About, Busy, Hub, MonitorSettings, WordsThread
 from livemood.errors import UsageError
 from livemood.server.refused import Refused, busy
 from livemood.server.sessions.admission import Admission
@@ -50,6 +50,8 @@ class Flow:
         self.metrics = ServiceMetrics()
         self.delivery = Delivery()
         self.voices = Voices(hub, storage, wanted=settings.baseline)
+        self.words: WordsThread | None = None
+        """What reads words of all sessions; none if they take none."""
         self.notifier: Notifier | None = None
         """What tells people of alerts, if anything does."""
         self.try_receivers: Callable[[], Iterable[Tried]] | None = None
@@ -57,7 +59,8 @@ class Flow:
 
     def settings_of(self, record: SessionRecord) -> MonitorSettings:
         """How a session that begins now is listened to. Raises `StorageError`."""
-        return self._settings.model_copy(update={"alerts": self.rules.of(record)})
+        own = {"alerts": self.rules.of(record), "keep_words": record.keep_words}
+        return self._settings.model_copy(update=own)
 
     def check_participants(self, spec: SessionSpec, parties: int | None) -> None:
         """Raise `Refused` if names do not fit parties, or nobody could say who must not be read.
@@ -97,6 +100,7 @@ class Flow:
                 about=About(record.purpose, record.consent, record.participants),
                 session=record.id,
                 baselines=opened.baselines,
+                words=self.words,
             )
         except Busy as error:
             raise busy(error.retry_after_s) from None
@@ -135,6 +139,15 @@ class Flow:
             late = event.latency_ms.total / 1000 / self._settings.budget_s
             self._admission.heard(opened.record.id, late)
 
+    def keep_begun(self, opened: OpenSession) -> None:
+        """The writer's thread: keep that a session's sound has begun, unless it has ended."""
+        if opened.record.state == "ended":
+            return
+        try:
+            self._storage.sessions.update(opened.record)
+        except StorageError:
+            self._storage.writer.later(partial(self.keep_begun, opened))
+
     def _settle(self, opened: OpenSession, done: Done, event: SessionEnded) -> None:
         """The writer's thread: everything of a session is on disk; now its record, too."""
         session = opened.record.id
@@ -142,13 +155,13 @@ class Flow:
         if self._storage.writer.waits_for(session) or not recorded:
             self._storage.writer.later(partial(self._settle, opened, done, event))
             return
-        self._storage.events.close(session)
-        self.voices.keep(opened.record, opened.baselines)
-        opened.baselines = []
         try:
+            self._storage.events.close(session)
+            self.voices.keep(opened.record, opened.baselines)
+            opened.baselines = []
             self._storage.sessions.update(opened.record.model_copy(update=ended_fields(event)))
-        except StorageError:
-            log.exception("the end of a session cannot be kept: trying again")
+        except StorageError as error:
+            log.debug("the end of a session cannot be kept now: %s", error)
             self._storage.writer.later(partial(self._settle, opened, done, event))
             return
         done(opened)

@@ -164,7 +164,7 @@ class Sessions:
             self.admission.opened(channels, opened.since)
             self.peers.began(session_id, channels)
             # Under the lock: the end of the session must not be kept before its beginning.
-            self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
+            self.storage.writer.then(partial(self._flow.keep_begun, opened))
         return opened.live
 
     def start_recording(self, opened: OpenSession, *, source: str, channels: int) -> None:
@@ -178,7 +178,7 @@ class Sessions:
                 raise not_live()
             opened.record = waiting.model_copy(update=begun_fields(source, channels))
             self.peers.began(opened.record.id, channels)
-            self.storage.writer.then(partial(self.storage.sessions.update, opened.record))
+            self.storage.writer.then(partial(self._flow.keep_begun, opened))
 
     def take_recorded(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
         """Take the next event of a recording, and as text; after its last one it is settled."""
