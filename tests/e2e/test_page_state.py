@@ -263,8 +263,8 @@ def test_a_note_at_the_right_edge_stands_before_its_pole(browser, server):
             : name === "fillText" ? (text, x) => texts.push([text, x]) : () => {},
             set: () => true });
         const band = { top: 0, height: 20 };
-        const chart = { pen, colours: {}, range: [0, 1000], x: (ms) => ms, bands: { markers: band,
-            axis: band }, layout: { gutter: 0, right: 1000, size: 13 } };
+        const chart = { pen, colours: {}, range: [0, 1000], until: 1000, x: (ms) => ms,
+            bands: { markers: band, axis: band }, layout: { gutter: 0, right: 1000, size: 13 } };
         drawMarkers(chart, [{ at: 100, note: "on hold" }, { at: 900, note: "a new order begins" }]);
         return texts;
         """

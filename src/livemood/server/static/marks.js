@@ -160,7 +160,7 @@ export function drawMarkers(chart, markers) {
   const shown = [];
   for (const [i, marker] of markers.entries()) {
     const x = Math.round(chart.x(marker.at)) + 0.5;
-    if (x < layout.gutter || x > layout.right) continue;
+    if (x < layout.gutter || x > layout.right || marker.at > chart.until) continue;
     const next = markers[i + 1]?.at > marker.at ? chart.x(markers[i + 1].at) : Infinity;
     shown.push({ x, next, note: marker.note, alert: Boolean(marker.alert) });
   }
@@ -203,7 +203,7 @@ function drawFlag(chart, { x, next, note, alert }, free) {
   pen.fillRect(from + 1, top, width - 1, height);
   pen.fillStyle = alert ? colours.lost : colours.accent;
   pen.fillText(text, from + 3, top + height / 2);
-  return from + width;
+  return Math.max(x + 1, from + width);
 }
 
 /** The moment whose values are shown, from `top` to `bottom`. */
