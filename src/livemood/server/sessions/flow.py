@@ -50,6 +50,8 @@ class Flow:
         self.metrics = ServiceMetrics()
         self.delivery = Delivery()
         self.voices = Voices(hub, storage, wanted=settings.baseline)
+        self.said: Callable[[str, int, str], None] = lambda *_: None
+        """Told of all that sessions say, with its numbers. Never waits."""
         self.words: WordsThread | None = None
         """What reads words of all sessions; none if they take none."""
         self.notifier: Notifier | None = None
@@ -122,6 +124,7 @@ class Flow:
         """Take the next event of a session, and as `text`, on its ways. Never waits."""
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
         self._storage.writer.put(opened.record.id, event.seq, text)
+        self.said(opened.record.id, event.seq, text)
         self.delivery.call(self._deliver, opened, event, text)
         if self.notifier:
             self.notifier(event)
