@@ -70,6 +70,7 @@ def test_analyze_equals_demo_at_full_speed(demo_file):
     assert as_dicts[0] == as_dicts[1]
 
 
+@pytest.mark.slow
 def test_analyze_writes_each_format_and_keeps_what_succeeded(demo_file, tmp_path):
     bad = tmp_path / "bad.wav"
     bad.write_text("this is no sound")
@@ -334,6 +335,7 @@ def test_a_result_that_cannot_be_written_costs_no_other(wrong, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"whole.flac.json", "other.flac.json"}
 
 
+@pytest.mark.slow
 def test_a_demo_that_stays_serves_its_report_after_the_end():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -438,7 +440,13 @@ BEGINNING = [
 ]
 
 
-@pytest.mark.parametrize("after", BEGINNING)
+@pytest.mark.parametrize(
+    "after",
+    [
+        a if a in ("livemood.cli", "uvicorn") else pytest.param(a, marks=pytest.mark.slow)
+        for a in BEGINNING
+    ],
+)
 def test_an_interrupt_before_the_beginning_is_quiet(after):
     """Whatever is being imported: no traceback, whatever a library makes of an exception."""
     imports = [sys.executable, "-X", "importtime", "-m", "livemood", "demo", "--port", "0"]

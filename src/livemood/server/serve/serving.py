@@ -98,7 +98,7 @@ class Service:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def __enter__(self) -> Self:
-        if self._place is None:  # of several processes, whoever started them has done it
+        if self._place is None or self._place.keeper is None:  # else whoever started them did
             recovered = self.storage.recover()
             if recovered:
                 log.warning("%d sessions were interrupted when the server last stopped", recovered)
@@ -110,6 +110,8 @@ class Service:
         self._http.start()
         self._keeper.start()
         self.rtp.__enter__()
+        if self._place:
+            self._place.attach(self.sessions, self.url)
         return self
 
     def drain(self, hurry: threading.Event) -> None:
@@ -127,6 +129,8 @@ class Service:
     def __exit__(self, *_: object) -> None:
         """End every session, let clients fetch the last events, then stop."""
         self.sessions.close()
+        if self._place:
+            self._place.leave()
         self.rtp.__exit__()
         self._keeper.stop()
         self._http.stop(self._clients, DRAIN_S)
