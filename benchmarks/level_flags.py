@@ -2,14 +2,17 @@
 
 Clips of every corpus of emotional speech and of LibriSpeech go through the live path, each in a
 session of its own: as recorded, 30 dB quieter (and rounded to 16 bits again), with a tenth of the
-samples of its louder half at a rail, in 8 bits 30 dB below full scale, and with its microphone
-dead for ten seconds. Counted are clips of at least two seconds in which something was said.
+samples of its louder half at a rail, that and the recording through Opus at 24 kbit/s, in 8 bits
+30 dB below full scale, and with its microphone dead for ten seconds. Counted are clips of at least
+two seconds in which something was said.
 """
 
 import csv
+import io
 from collections import Counter
 from pathlib import Path
 
+import av
 import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import soundfile as sf
@@ -36,11 +39,29 @@ def at_a_rail(sound: np.ndarray) -> np.ndarray:
     return np.clip(sound, -rail, rail)
 
 
+def through_opus(sound: np.ndarray) -> np.ndarray:
+    """As it comes out of Opus at 24 kbit/s."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="ogg") as out:
+        stream = out.add_stream("libopus", rate=common.RATE, layout="mono", bit_rate=24_000)
+        plain = np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16)[np.newaxis]
+        frame = av.AudioFrame.from_ndarray(plain, format="s16", layout="mono")
+        frame.sample_rate = common.RATE
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    file.seek(0)
+    with av.open(file) as coded:
+        to_rate = av.AudioResampler(format="flt", layout="mono", rate=common.RATE)
+        frames = [f for decoded in coded.decode(audio=0) for f in to_rate.resample(decoded)]
+        return np.concatenate([f.to_ndarray()[0] for f in frames])
+
+
 CONDITIONS = {
     "as it is": lambda sound: sound,
     "-30 dB": lambda sound: sound * 10**-1.5,
     "-30 dB, 16 bits": lambda sound: rounded(sound * 10**-1.5, 16),
     "clipped": lambda sound: at_a_rail(sound),
+    "clipped, Opus": lambda sound: through_opus(at_a_rail(sound)),
+    "Opus": lambda sound: through_opus(sound),
     "8 bits, -30 dB": lambda sound: rounded(sound / np.abs(sound).max() * 10**-1.5, 8),
     "dead": lambda sound: 0 * np.resize(sound, 10 * common.RATE),
 }

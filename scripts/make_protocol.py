@@ -18,12 +18,14 @@ from livemood.timeline.events import (
     Emotion,
     ErrorEvent,
     Event,
+    Fused,
     Gap,
     Latency,
     Level,
     Load,
     Marker,
     ModelInfo,
+    Observation,
     Segment,
     SessionEnded,
     SessionSettings,
@@ -32,6 +34,7 @@ from livemood.timeline.events import (
     SpeechStarted,
     Summary,
     Transition,
+    Words,
 )
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -39,6 +42,9 @@ EVENTS = [
     SessionStarted,
     SpeechStarted,
     Emotion,
+    Words,
+    Observation,
+    Fused,
     Segment,
     SpeechEnded,
     Gap,
@@ -88,7 +94,7 @@ def _table(model, without):
 def _type(field: FieldInfo):
     text = str(field.annotation)
     text = re.sub(r"<class '([^']+)'>", r"\1", text)
-    text = re.sub(r"(?:livemood\.timeline\.events|typing)\.", "", text)
+    text = re.sub(r"(?:livemood\.timeline\.(?:events|event_parts)|typing)\.", "", text)
     return "`" + text.replace("NoneType", "null").replace("None", "null").replace("|", "or") + "`"
 
 

@@ -118,13 +118,15 @@ def _default(value: object) -> str:
 def recipe() -> str:
     """The page of a recipe's fields."""
     from livemood.training.recipe.schema import Recipe
+    from livemood.training.recipe.text import TextRecipe
 
     lead = (
         "A recipe is one TOML file that decides how a model comes out. "
         "[Training](../guides/training.md) shows how to use one. A name that livemood does not "
-        "know is refused, with the place where it stands."
+        "know is refused, with the place where it stands. `livemood train-text` takes recipes of "
+        "its own, below; see [Words](../guides/words.md)."
     )
-    return _models("Recipe fields", lead, {"": Recipe})
+    return _models("Recipe fields", lead, {"": Recipe, "livemood train-text": TextRecipe})
 
 
 def settings() -> str:

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from own_servers import Postgres, pg_ctl
 
 from livemood.model import load_model
 
@@ -17,8 +18,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-PROCESSES = 4
-"""More than CI's two cores: half of the time a test waits, for sound, a browser or a program."""
+PROCESSES = 3
+"""One more than CI's cores: tests wait for sound, a browser or a program. Each collects anew."""
 FIRST = (
     *("e2e", "server/serve", "cli", "server/inputs", "sources", "training", "datasets", "toolkit"),
     *("server", "batch", "examples", "integrations", "plugins", "model", "engine", "notify"),
@@ -160,3 +161,24 @@ def microphone(tmp_path_factory):
     yield env
     server.terminate()
     server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def text_model(tmp_path_factory):
+    """The folder of a small text model, made by the real pipeline in seconds."""
+    for needed in ("torch", "transformers", "tokenizers"):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"no {needed}: install the extra train")
+    from small_text_model import make_text_model
+
+    return make_text_model(tmp_path_factory.mktemp("text"))[0]
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL server of the tests' own."""
+    pytest.importorskip("psycopg", reason="needs the extra postgresql")
+    if pg_ctl() is None:
+        pytest.skip("no PostgreSQL is installed")
+    with Postgres() as server:
+        yield server

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from livemood.api import analyze, listen
     from livemood.audio import AudioBlock
     from livemood.client import connect
-    from livemood.engine.extensions import EmotionModel, Sink, Source, StreamingEmotionModel
+    from livemood.engine.extensions import EmotionModel, Fusion, Sink, Source, StreamingEmotionModel
     from livemood.engine.push import Session
     from livemood.engine.settings import MonitorSettings
     from livemood.errors import (
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from livemood.model import Model, Prediction, load_model
     from livemood.speech import GateSettings, VoiceActivityDetector, WindowSettings
+    from livemood.text.fusion import LateFusion
     from livemood.timeline import SmootherSettings, Timeline, parse_event
     from livemood.timeline.events import (
         AnyEvent,
@@ -36,16 +37,19 @@ if TYPE_CHECKING:
         Emotion,
         ErrorEvent,
         Event,
+        Fused,
         Gap,
         Level,
         Load,
         Marker,
+        Observation,
         Segment,
         SessionEnded,
         SessionStarted,
         SpeechEnded,
         SpeechStarted,
         Summary,
+        Words,
     )
 
 __all__ = [
@@ -60,8 +64,11 @@ __all__ = [
     "ErrorEvent",
     "Event",
     "FileError",
+    "Fused",
+    "Fusion",
     "Gap",
     "GateSettings",
+    "LateFusion",
     "Level",
     "LivemoodError",
     "Load",
@@ -69,6 +76,7 @@ __all__ = [
     "Model",
     "ModelError",
     "MonitorSettings",
+    "Observation",
     "PluginError",
     "Prediction",
     "ProtocolError",
@@ -88,6 +96,7 @@ __all__ = [
     "UsageError",
     "VoiceActivityDetector",
     "WindowSettings",
+    "Words",
     "__version__",
     "analyze",
     "connect",
@@ -113,8 +122,11 @@ _HOMES = {
     "ErrorEvent": "livemood.timeline.events",
     "Event": "livemood.timeline.events",
     "FileError": "livemood.errors",
+    "Fused": "livemood.timeline.events",
+    "Fusion": "livemood.engine.extensions",
     "Gap": "livemood.timeline.events",
     "GateSettings": "livemood.speech",
+    "LateFusion": "livemood.text.fusion",
     "Level": "livemood.timeline.events",
     "LivemoodError": "livemood.errors",
     "Load": "livemood.timeline.events",
@@ -122,6 +134,7 @@ _HOMES = {
     "Model": "livemood.model",
     "ModelError": "livemood.errors",
     "MonitorSettings": "livemood.engine.settings",
+    "Observation": "livemood.timeline.events",
     "PluginError": "livemood.errors",
     "Prediction": "livemood.model",
     "ProtocolError": "livemood.errors",
@@ -141,6 +154,7 @@ _HOMES = {
     "UsageError": "livemood.errors",
     "VoiceActivityDetector": "livemood.speech",
     "WindowSettings": "livemood.speech",
+    "Words": "livemood.timeline.events",
     "analyze": "livemood.api",
     "connect": "livemood.client",
     "listen": "livemood.api",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livemood.audio.level import FRAMES, LevelMeter
+from livemood.audio.level import FRAMES, FirstStep, LevelMeter, LevelPiece
 
 RATE = 16000
 RNG = np.random.default_rng(0)
@@ -13,7 +13,8 @@ LIKE_SPEECH = (RNG.laplace(0, 0.05, 4 * RATE)).astype(np.float32)
 
 
 def measured(sound, rate=RATE):
-    return LevelMeter(rate).push(0, np.asarray(sound, np.float32))
+    found = LevelMeter(rate).push(0, np.asarray(sound, np.float32))
+    return [piece for piece in found if isinstance(piece, LevelPiece)]
 
 
 def clipped(sound, share):
@@ -25,17 +26,33 @@ def clipped(sound, share):
 @given(
     sizes=st.lists(st.integers(0, 20_000), min_size=1, max_size=8).filter(any),
     rate=st.sampled_from([8000, 16000, 44100]),
+    bits=st.sampled_from([16, 8]),
+    silence=st.integers(0, 2 * RATE),
 )
-def test_pieces_do_not_depend_on_the_sizes_of_blocks(sizes, rate):
+def test_pieces_do_not_depend_on_the_sizes_of_blocks(sizes, rate, bits, silence):
+    scale = np.float32(2 ** (bits - 1))
+    spoken = np.floor(LIKE_SPEECH * scale) / scale
+    sound = np.concatenate((np.zeros(silence, np.float32), spoken))
+    whole = LevelMeter(rate).push(0, sound)
     meter, found, at, n = LevelMeter(rate), [], 0, 0
-    while at < len(LIKE_SPEECH):
-        block = LIKE_SPEECH[at : at + sizes[n % len(sizes)]]
+    while at < len(sound):
+        block = sound[at : at + sizes[n % len(sizes)]]
         found += meter.push(at, block)
         at, n = at + len(block), n + 1
-    whole = measured(LIKE_SPEECH, rate)
-    assert [piece.end for piece in whole] == [piece.end for piece in found]
     assert [repr(piece) for piece in whole] == [repr(piece) for piece in found]
-    assert len(whole) == len(LIKE_SPEECH) // (round(rate / 50) * FRAMES)
+    steps = [piece for piece in whole if isinstance(piece, FirstStep)]
+    assert all(each.step == 2.0**-7 for each in steps)
+    assert bits == 8 or not steps
+    assert len(whole) - len(steps) == len(sound) // (round(rate / 50) * FRAMES)
+
+
+def test_a_step_of_eight_bits_is_told_with_the_first_sound():
+    eight = np.round(LIKE_SPEECH * 128) / np.float32(128)
+    first = LevelMeter(RATE).push(0, np.concatenate((np.zeros(RATE, np.float32), eight)))[2]
+    assert first == FirstStep(round(1.06 * RATE), 2.0**-7)
+    click = np.zeros(2 * RATE, np.float32)
+    click[100] = 0.3  # no step at all
+    assert not any(isinstance(each, FirstStep) for each in LevelMeter(RATE).push(0, click))
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.3, 0.001])

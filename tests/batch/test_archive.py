@@ -107,6 +107,7 @@ def test_a_second_run_reads_only_what_failed(whole, archive):
     assert parquet.read_table(out / "channels").num_rows == 4
 
 
+@pytest.mark.slow
 def test_shards_in_processes_give_together_what_one_process_gives(whole, archive):
     reads = [*command(), "analyze", "calls.csv", "--out", "parts"]
     parts = [
@@ -210,6 +211,7 @@ def test_a_folder_that_holds_nonsense_is_said_to_be(archive, tmp_path):
         ArchiveFolder(tmp_path / "out", Shard(), reader.describe())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process alone")
 def test_ctrl_c_leaves_what_a_second_run_goes_on_from(archive):
     out = archive / "stopped"

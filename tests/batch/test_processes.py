@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from livemood.batch import ArchiveFile, Outcome
 from livemood.batch.processes import read_here
 
@@ -14,6 +16,7 @@ def read(file):
     return Outcome(file, text=file.name)
 
 
+@pytest.mark.slow
 def test_a_file_that_kills_its_process_fails_alone():
     names = ["a", "fatal1", "b", "c", "fatal2", "d", "e", "f"]
     found = list(read_here([ArchiveFile(name, f"/{name}") for name in names], read, 2))

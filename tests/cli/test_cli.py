@@ -58,6 +58,7 @@ def test_analyze_prints_one_object(demo_file):
             assert set(segment) == keys
 
 
+@pytest.mark.slow
 def test_analyze_equals_demo_at_full_speed(demo_file):
     heard = livemood("demo", "--speed", "max", "--json", "--no-serve").stdout.splitlines()
     read = livemood("analyze", demo_file, "--format", "jsonl").stdout.splitlines()
@@ -69,6 +70,7 @@ def test_analyze_equals_demo_at_full_speed(demo_file):
     assert as_dicts[0] == as_dicts[1]
 
 
+@pytest.mark.slow
 def test_analyze_writes_each_format_and_keeps_what_succeeded(demo_file, tmp_path):
     bad = tmp_path / "bad.wav"
     bad.write_text("this is no sound")
@@ -333,6 +335,7 @@ def test_a_result_that_cannot_be_written_costs_no_other(wrong, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"whole.flac.json", "other.flac.json"}
 
 
+@pytest.mark.slow
 def test_a_demo_that_stays_serves_its_report_after_the_end():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -417,7 +420,8 @@ def test_a_full_disk_is_one_clear_line(wrong, at_once):
     assert "cannot write" in line
 
 
-@pytest.mark.parametrize("speed", [pytest.param(10, marks=pytest.mark.slow), 1000])
+@pytest.mark.parametrize("speed", [10, 1000])
+@pytest.mark.slow
 def test_faster_than_real_time_is_on_time_and_loses_nothing(demo_file, speed):
     done = livemood(
         *("listen", "--file", demo_file, "--speed", speed, "--json", "--no-serve"),
@@ -436,7 +440,13 @@ BEGINNING = [
 ]
 
 
-@pytest.mark.parametrize("after", BEGINNING)
+@pytest.mark.parametrize(
+    "after",
+    [
+        a if a in ("livemood.cli", "uvicorn") else pytest.param(a, marks=pytest.mark.slow)
+        for a in BEGINNING
+    ],
+)
 def test_an_interrupt_before_the_beginning_is_quiet(after):
     """Whatever is being imported: no traceback, whatever a library makes of an exception."""
     imports = [sys.executable, "-X", "importtime", "-m", "livemood", "demo", "--port", "0"]
@@ -465,6 +475,7 @@ def test_a_busy_port_is_one_clear_line(demo_file):
     assert "--no-serve" in line
 
 
+@pytest.mark.slow
 def test_without_portaudio_the_microphone_says_how_to_install_it(tmp_path):
     # ctypes finds no library: what sounddevice does where PortAudio is not installed.
     (tmp_path / "sitecustomize.py").write_text(

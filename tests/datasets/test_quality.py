@@ -40,6 +40,7 @@ def subset(table, out, keep):
     return out
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_a_clean_set(tmp_path):
     found = checked(dataset(tmp_path / "set"), tmp_path / "out", "--strict")
     assert found["findings"] == []
@@ -57,6 +58,7 @@ def test_a_planted_leak_of_the_duration_is_found_and_no_other(tmp_path):
     assert leaks(found) <= {"duration", "silence"}
 
 
+@pytest.mark.slow
 def test_a_planted_leak_of_the_codec_is_found_and_no_other(tmp_path):
     found = checked(dataset(tmp_path / "set", telephone="happy"), tmp_path / "out")
     assert "codec" in leaks(found)
@@ -80,6 +82,7 @@ def test_the_sentence_of_tess_tells_nothing(corpora, tmp_path):
     assert leaks(found) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.corpora
 def test_the_two_equal_recordings_of_ravdess_are_found(corpora, tmp_path):
     pair = ("03-01-03-01-02-01-07", "03-01-03-01-02-02-07")

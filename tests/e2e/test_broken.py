@@ -93,6 +93,7 @@ def test_the_client_survives_a_server_that_was_killed_before_it_wrote(model, tmp
     assert lost == ([("rewound", unwritten)] if unwritten else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unwritten", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_page_survives_a_server_that_was_killed_before_it_wrote(
     browser, model, tmp_path, unwritten
@@ -118,6 +119,7 @@ def pass_by(browser, ms):
     browser.later("await new Promise((over) => setTimeout(over, args[0]))", ms)
 
 
+@pytest.mark.slow
 def test_a_session_to_which_no_sound_came_has_ended_too(browser, model, tmp_path):
     with serving(model, tmp_path) as service, httpx.Client(base_url=service.url) as http:
         wish = {"kind": "stream", "purpose": "personal", "informed": True}
@@ -161,6 +163,7 @@ def test_a_server_that_cannot_now_is_asked_again(browser, model, tmp_path, talk,
         assert len(asked) == 3
 
 
+@pytest.mark.slow
 def test_who_takes_connections_and_drops_them_is_asked_less_and_less(browser, demo_events):
     with ServerThread(0) as server, Relay(server.port) as relay:
         server.publish(demo_events[0])

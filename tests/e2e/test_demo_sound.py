@@ -33,6 +33,7 @@ def publish(server, events):
         server.publish(event)
 
 
+@pytest.mark.slow
 def test_while_it_is_live_the_sound_is_heard_at_the_time_of_the_session(browser, words):
     command = [sys.executable, "-m", "livemood", "demo", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
@@ -57,6 +58,7 @@ def test_while_it_is_live_the_sound_is_heard_at_the_time_of_the_session(browser,
             demo.kill()
 
 
+@pytest.mark.slow
 def test_afterwards_the_sound_moves_the_cursor_and_its_words_are_those_of_the_moment(
     browser, demo_server, demo_events, words
 ):
@@ -92,6 +94,7 @@ def test_afterwards_the_sound_moves_the_cursor_and_its_words_are_those_of_the_mo
     assert browser.errors() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_violation_beside_the_sound(browser, demo_server, demo_events, axe, theme):
     publish(demo_server, demo_events)

@@ -58,6 +58,7 @@ HTMLAnchorElement.prototype.click = function () { saved.push(this.download); };
 """
 
 
+@pytest.mark.slow
 def test_the_exports_menu_saves_each_form(browser, service, talk):
     session = ended_session(service, talk)
     browser.open(service.url)
@@ -79,6 +80,7 @@ def test_the_exports_menu_saves_each_form(browser, service, talk):
     assert browser.errors() == []
 
 
+@pytest.mark.slow
 def test_a_recording_is_uploaded(browser, service, demo_file, axe):
     browser.open(service.url)
     browser.until("!document.querySelector('#upload-open').hidden")
@@ -97,6 +99,7 @@ def test_a_recording_is_uploaded(browser, service, demo_file, axe):
     browser.until("document.querySelector('#upload').hidden")
 
 
+@pytest.mark.slow
 def test_what_is_no_recording_is_refused_in_words(browser, service, tmp_path):
     path = tmp_path / "notes.wav"
     path.write_bytes(b"no sound at all" * 99)

@@ -1,5 +1,9 @@
 """The list of sessions while somebody works with it, in real Chromium."""
 
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
@@ -21,6 +25,7 @@ def look_again(browser):
     browser.js("document.dispatchEvent(new Event('visibilitychange'))")
 
 
+@pytest.mark.slow
 def test_rows_of_live_sessions_stay_while_they_change(browser, service, talk):
     with live_session(service, talk) as live:
         browser.open(service.url)
@@ -53,6 +58,7 @@ def test_rows_of_live_sessions_stay_while_they_change(browser, service, talk):
     assert "It is live" not in browser.text("#delete-dialog")
 
 
+@pytest.mark.slow
 def test_a_session_is_deleted_from_its_own_page(browser, service, talk):
     kept, gone = (ended_session(service, talk) for _ in range(2))
     browser.open(f"{service.url}/sessions/{gone}")
@@ -166,3 +172,43 @@ def test_only_the_page_that_one_speaks_into_may_have_the_microphone(service):
     assert "microphone=(self)" in policy("/speak")
     for path in ("/", "/sessions/x", "/static/live.js"):
         assert "microphone=()" in policy(path)
+
+
+class Desk(BaseHTTPRequestHandler):
+    """A receiver of alerts that takes everything."""
+
+    def do_POST(self):
+        self.server.bodies.append(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_alerts_are_tried_from_the_page(browser, model, tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Desk) as desk:
+        desk.bodies = []
+        threading.Thread(target=desk.serve_forever, daemon=True).start()
+        rules = tmp_path / "alerts.toml"
+        webhook = '[[webhooks]]\nname = "{}"\nurl = "http://127.0.0.1:{}/"\n'
+        webhook += f'secret = {{{{file = "{tmp_path}/secret"}}}}\n'
+        (tmp_path / "secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))  # taken, and nobody listens
+            nobody = closed.getsockname()[1]
+            rules.write_text(
+                webhook.format("desk", desk.server_port) + webhook.format("away", nobody)
+            )
+            with serving(model, tmp_path / "data", alerts=rules) as watched:
+                browser.open(watched.url)
+                browser.until("!document.querySelector('#alerts-test').hidden")
+                browser.find("#alerts-test").click()
+                browser.until(
+                    "document.querySelector('#alerts-tested').textContent.includes('away')"
+                )
+                said = browser.text("#alerts-tested")
+        desk.shutdown()
+    assert said.startswith("desk: the test message arrived.")
+    assert "away: " in said
+    assert len(desk.bodies) == 1

@@ -216,3 +216,17 @@ def test_an_unknown_device_is_one_clear_line(microphone):
     (line,) = done.stderr.splitlines()
     assert "no such thing" in line
     assert "pulse" in line
+
+
+def test_more_names_than_the_microphone_has_channels_are_one_clear_line(microphone):
+    done = subprocess.run(
+        [*LISTEN, "--device", "pulse", "--participants", "Ada,Grace", "--no-serve"],
+        env=microphone,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("has 1 channel(s), but --participants names 2")

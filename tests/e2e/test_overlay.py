@@ -51,6 +51,7 @@ def test_the_overlay_shows_one_person_on_nothing(browser, server, demo_events):
     assert browser.errors() == []
 
 
+@pytest.mark.slow
 def test_the_overlay_shows_all_and_says_what_is_wrong(browser, server, demo_events, axe):
     publish(server, demo_events[:40])
     browser.open(f"{server.page}overlay?language=zh")
@@ -85,6 +86,7 @@ await import("/static/livemood-timeline.js");
 INSIDE = "document.querySelector('livemood-timeline').shadowRoot"
 
 
+@pytest.mark.slow
 def test_the_component_stands_in_a_page_with_a_strict_policy(browser, server, demo_events, axe):
     early, last = while_spoken(demo_events, 1)
     publish(server, early)
@@ -131,6 +133,7 @@ def test_the_component_shows_one_channel_and_lets_go_when_it_is_taken_away(
     assert browser.js("return heard.length") == len(early)
 
 
+@pytest.mark.slow
 def test_a_page_of_another_origin_shows_the_component(browser, model, tmp_path, talk):
     with (
         files_of(FOLDER) as page,

@@ -94,7 +94,8 @@ def test_the_demo_plays_and_the_page_shows_the_label_within_a_second(browser):
     assert waits[round(0.95 * len(waits))] < 1000
     assert [event["seq"] for event in heard] == list(range(1, len(heard) + 1))
     assert browser.js("return livemoodPage.store.taken") == len(heard)
-    assert browser.errors() == []
+    # The server has gone with the demo. The page looks for a next session, three seconds later.
+    assert [e for e in browser.errors() if "ERR_CONNECTION_REFUSED" not in e] == []
 
 
 def test_it_reconnects_to_a_restarted_server_and_nothing_is_missing_or_doubled(
@@ -157,6 +158,7 @@ def test_what_is_said_is_on_the_page(browser, server, demo_events):
     browser.until(f"document.querySelector(\"{panel}\").dataset.label === '{dominant}'")
 
 
+@pytest.mark.slow
 def test_gaps_markers_and_being_behind_are_shown(browser, server, demo_events):
     head = demo_events[:30]
     base = {"session": head[0].session, "time": head[0].time, "start_ms": 3000, "end_ms": 4000}
@@ -210,6 +212,7 @@ def test_it_keeps_to_its_policy_and_to_its_server(browser, server, demo_events):
     assert browser.js("return window.hacked ?? null") is None
 
 
+@pytest.mark.slow
 def test_keys_and_buttons_move_through_time(browser, server, demo_events):
     publish(server, demo_events[:-1])
     browser.open(page(server))
@@ -240,7 +243,7 @@ def test_keys_and_buttons_move_through_time(browser, server, demo_events):
         browser.until(f"document.querySelector('input:checked + span').innerText === '{choice}'")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_no_violation(browser, server, demo_events, axe, theme):
     publish(server, demo_events[:-1])
     browser.open(page(server))
@@ -253,6 +256,7 @@ def test_axe_finds_no_violation(browser, server, demo_events, axe, theme):
     assert axe(browser) == []
 
 
+@pytest.mark.slow
 def test_both_languages_and_themes_are_remembered(browser, server, demo_events):
     early, last = while_spoken(demo_events, 0)
     publish(server, early)

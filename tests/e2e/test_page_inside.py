@@ -91,6 +91,7 @@ def listeners(browser, selector):
     return len(cdp("DOMDebugger.getEventListeners", about)["listeners"])
 
 
+@pytest.mark.slow
 def test_dragging_leaves_no_listeners(browser, server, synthetic):
     for event in list(synthetic(240))[:-1]:
         server.publish(event)
@@ -116,6 +117,7 @@ window.ResizeObserver = class extends ResizeObserver {
 """
 
 
+@pytest.mark.slow
 def test_charts_of_an_earlier_session_are_let_go(browser, server, demo_events):
     with before_each_page(browser, WATCH_OBSERVERS):
         for event in demo_events[:40]:

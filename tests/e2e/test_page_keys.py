@@ -13,7 +13,16 @@ __all__ = ["hour"]
 SPAN = "livemoodPage.view.spanMs"
 
 
-@pytest.mark.parametrize("focus", ["body", "#report", "input[name=range]", "#main", "#home"])
+@pytest.mark.parametrize(
+    "focus",
+    [
+        "body",
+        *(
+            pytest.param(other, marks=pytest.mark.slow)
+            for other in ("#report", "input[name=range]", "#main", "#home")
+        ),
+    ],
+)
 def test_keys_zoom_wherever_the_focus_is(browser, server, hour, focus):
     show(browser, server, until_ms(hour, 60_000))
     browser.js("document.querySelector(arguments[0]).focus()", focus)
@@ -23,7 +32,16 @@ def test_keys_zoom_wherever_the_focus_is(browser, server, hour, focus):
     browser.until(f"{SPAN} === 60_000")
 
 
-@pytest.mark.parametrize("focus", ["body", "input[name=range]", "#pause", "#main"])
+@pytest.mark.parametrize(
+    "focus",
+    [
+        "body",
+        *(
+            pytest.param(other, marks=pytest.mark.slow)
+            for other in ("input[name=range]", "#pause", "#main")
+        ),
+    ],
+)
 def test_space_pauses_wherever_the_focus_is(browser, server, hour, focus):
     show(browser, server, until_ms(hour, 60_000))
     browser.js("document.querySelector(arguments[0]).focus()", focus)
@@ -48,6 +66,7 @@ def test_who_types_or_presses_a_button_moves_nothing(browser, server, hour):
     assert browser.js(f"return [livemoodPage.view.live, {SPAN}]") == [True, 120_000]
 
 
+@pytest.mark.slow
 def test_keys_may_be_turned_off_everywhere_but_on_the_timeline(browser, server, hour):
     show(browser, server, until_ms(hour, 60_000))
     browser.find("#keys").send_keys(Keys.SPACE)

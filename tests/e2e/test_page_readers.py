@@ -31,7 +31,10 @@ def retimed(events, began):
         yield event.model_copy(update={"time": made.isoformat()})
 
 
-@pytest.mark.parametrize("told", ["now", "at once", "another day"])
+@pytest.mark.parametrize(
+    "told",
+    ["now", *(pytest.param(when, marks=pytest.mark.slow) for when in ("at once", "another day"))],
+)
 def test_a_page_opened_in_silence_knows_where_the_sound_is(browser, server, demo_events, told):
     began = time.time() - (86_400 if told == "another day" else 600)
     events = [e for e in demo_events if e.end_ms < 20_000][:60]
@@ -48,6 +51,7 @@ def test_a_page_opened_in_silence_knows_where_the_sound_is(browser, server, demo
         assert now < 120_000
 
 
+@pytest.mark.slow
 def test_a_new_session_is_followed_though_the_one_before_was_paused(browser, server, demo_events):
     shown(browser, server, demo_events[:40])
     browser.find("#pause").click()
@@ -59,6 +63,7 @@ def test_a_new_session_is_followed_though_the_one_before_was_paused(browser, ser
     browser.until("livemoodPage.view.live && document.querySelector('#paused').hidden")
 
 
+@pytest.mark.slow
 def test_of_a_session_that_has_ended_keys_pause_nothing(browser, server, demo_events):
     shown(browser, server, demo_events)
     browser.until("document.documentElement.dataset.state === 'ended'")
@@ -72,6 +77,7 @@ def test_of_a_session_that_has_ended_keys_pause_nothing(browser, server, demo_ev
     browser.until("livemoodPage.view.cursorMs === livemoodPage.now()")
 
 
+@pytest.mark.slow
 def test_a_pointer_may_come_before_the_first_drawing(browser, server, demo_events):
     shown(browser, server, demo_events[:40])
     browser.later(
@@ -99,6 +105,7 @@ for (const name of ["localStorage", "sessionStorage"]) {
 """
 
 
+@pytest.mark.slow
 def test_the_page_works_where_the_browser_keeps_nothing(browser, server, demo_events):
     with before_each_page(browser, DENIED):
         shown(browser, server, demo_events[:-1])
@@ -120,6 +127,7 @@ window.setInterval = (task, ms) => { paces.push(ms); return every(task, ms); };
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wish", "ms"), [("reduce", 1000), ("no-preference", 250)])
 def test_who_wants_less_motion_gets_less(browser, server, demo_events, wish, ms):
     media = {"features": [{"name": "prefers-reduced-motion", "value": wish}]}

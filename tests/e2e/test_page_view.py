@@ -71,7 +71,10 @@ def test_a_paused_view_stays_as_it_is_however_long(browser, server, hour):
     browser.until("livemoodPage.store.channels.every((channel) => channel.pinned === null)")
 
 
-@pytest.mark.parametrize(("told", "low", "high"), [(8_000, 15, 15), (40_000, 30, 100)])
+@pytest.mark.parametrize(
+    ("told", "low", "high"),
+    [(8_000, 15, 15), pytest.param(40_000, 30, 100, marks=pytest.mark.slow)],
+)
 def test_the_axis_grows_with_a_young_session(browser, server, hour, told, low, high):
     show(browser, server, until_ms(hour, told))
     browser.find("#pause").click()
@@ -81,6 +84,7 @@ def test_the_axis_grows_with_a_young_session(browser, server, hour, told, low, h
     assert low * 1000 <= end <= high * 1000
 
 
+@pytest.mark.slow
 def test_later_the_axis_is_as_long_as_the_button_says(browser, server, hour):
     show(browser, server, until_ms(hour, 700_000))
     for n, ms in enumerate((15_000, 60_000, 120_000, 600_000)):
@@ -89,6 +93,7 @@ def test_later_the_axis_is_as_long_as_the_button_says(browser, server, hour):
         browser.until(f"{span} === {ms}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [20_000, 100_000])
 def test_a_young_session_that_is_paused_stays_as_it_is(browser, server, hour, told):
     """Of the canvas itself: nothing is drawn past where it was paused."""
@@ -106,6 +111,7 @@ def test_a_young_session_that_is_paused_stays_as_it_is(browser, server, hour, to
     assert browser.later(picture) != before
 
 
+@pytest.mark.slow
 def test_means_are_called_means(browser, server, hour):
     show(browser, server, until_ms(hour, 1100_000))
     look = "const { view } = livemoodPage; view.pause(livemoodPage.now()); view.cursorMs = args[0];"
@@ -131,6 +137,7 @@ def test_means_are_called_means(browser, server, hour):
         )
 
 
+@pytest.mark.slow
 def test_the_focused_timeline_says_nothing_by_itself(browser, server, hour):
     early, more = until_ms(hour, 60_000), until_ms(hour, 70_000)
     show(browser, server, early)
@@ -157,6 +164,7 @@ def test_the_focused_timeline_says_nothing_by_itself(browser, server, hour):
     browser.until(f"{chart}.getAttribute('aria-valuetext') === 'live'")
 
 
+@pytest.mark.slow
 def test_a_marker_that_is_pointed_at_says_its_note(browser, server, hour):
     show(browser, server, until_ms(hour, 300_000))
     marker = next(e for e in hour if e["type"] == "marker")
@@ -179,6 +187,7 @@ def test_people_are_named_and_channels_counted_from_one(browser, server, demo_ev
     browser.until("document.querySelector('#name').innerText === 'Ada, Brook'")
 
 
+@pytest.mark.slow
 def test_in_the_table_a_marker_has_its_note_and_no_values(browser, server, demo_events):
     last = demo_events[38]
     base = {"session": last.session, "time": last.time}
@@ -205,6 +214,7 @@ return [...document.querySelectorAll("#table tbody tr")]
 """
 
 
+@pytest.mark.slow
 def test_the_table_has_all_and_says_how_much_of_it_is_shown(browser, server, synthetic):
     events = [event.model_dump(mode="json") for event in synthetic(500)]
     show(browser, server, events)
@@ -249,7 +259,9 @@ def test_the_table_has_silence_where_nobody_speaks_and_nothing_is_lost(browser, 
     ]
 
 
-@pytest.mark.parametrize(("width", "head"), [(390, 120), (1280, 80)])
+@pytest.mark.parametrize(
+    ("width", "head"), [(390, 120), pytest.param(1280, 80, marks=pytest.mark.slow)]
+)
 def test_the_head_is_low_and_all_fits_the_width(browser, server, hour, width, head):
     metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False}
     cdp = browser.driver.execute_cdp_cmd

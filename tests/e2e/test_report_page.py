@@ -57,6 +57,7 @@ def joined(line):
     return "".join(unicodedata.normalize("NFKC", line).split())  # letters may be set as one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [900, 1300])
 def test_on_paper_no_heading_ends_a_page_and_no_short_table_is_split(
     browser, synthetic, tmp_path, seconds
@@ -108,7 +109,7 @@ return [broken, document.querySelectorAll("thead th").length];
 """
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("language", ["en", pytest.param("zh", marks=pytest.mark.slow)])
 def test_on_a_phone_heads_of_tables_stay_whole_and_only_its_own_style_holds(
     browser, synthetic, tmp_path, language
 ):
@@ -136,6 +137,7 @@ def test_on_a_phone_heads_of_tables_stay_whole_and_only_its_own_style_holds(
     assert browser.js("return getComputedStyle(document.body).color") == "rgb(22, 33, 43)"
 
 
+@pytest.mark.slow
 def test_the_button_opens_the_report(browser, demo_events):
     with ServerThread(0) as server:
         for event in demo_events:

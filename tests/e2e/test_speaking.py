@@ -82,6 +82,7 @@ def ended(service):
     return records(service)[0]
 
 
+@pytest.mark.slow
 def test_speaking_into_the_page_makes_a_timeline(browser, service, axe):
     browser.open(service.url)
     browser.until("document.querySelector('#speak:not([hidden])')")
@@ -156,6 +157,7 @@ def test_the_sign_is_there_as_soon_as_the_microphone_is_on(browser, network, ser
     assert len(records(service)) == before
 
 
+@pytest.mark.slow
 def test_a_broken_connection_is_told_in_words_and_one_can_start_again(browser, network, service):
     agree_and_start(browser)
     state(browser, "live")
@@ -184,6 +186,7 @@ def test_a_broken_connection_is_told_in_words_and_one_can_start_again(browser, n
     assert browser.find("#spoken").get_attribute("href").endswith(f"/sessions/{second}")
 
 
+@pytest.mark.slow
 def test_who_leaves_the_page_has_stopped(browser, service):
     agree_and_start(browser)
     state(browser, "live")
@@ -194,6 +197,7 @@ def test_who_leaves_the_page_has_stopped(browser, service):
     assert ended(service).reason == "end"
 
 
+@pytest.mark.slow
 def test_a_network_that_is_too_slow_is_said_to_be(browser, service):
     agree_and_start(browser)
     state(browser, "live")
@@ -204,6 +208,7 @@ def test_a_network_that_is_too_slow_is_said_to_be(browser, service):
     assert ended(service).reason == "end"
 
 
+@pytest.mark.slow
 def test_a_microphone_that_gives_nothing_is_said_to(browser):
     agree_and_start(browser)
     state(browser, "live")
@@ -221,6 +226,7 @@ def test_a_microphone_that_gives_nothing_is_said_to(browser):
     assert browser.errors() == []
 
 
+@pytest.mark.slow
 def test_a_refusal_is_said_in_the_language_of_the_page_and_nobody_else_is_asked(
     browser, network, service, monkeypatch
 ):

@@ -1,5 +1,8 @@
 """What is said of the level of real speech, and that it does not depend on how sound comes."""
 
+import io
+
+import av
 import numpy as np
 import pytest
 import soundfile as sf
@@ -122,6 +125,40 @@ def test_the_last_bit_of_eight_is_no_voice(small_model, speech):
     eight = np.floor(speech * 128) / np.float32(128)
     found = events_of(small_model, eight)[-1].summary[0].speech_ms
     assert found == pytest.approx(plain, rel=0.12)
+
+
+def through_opus(sound):
+    """As it comes out of Opus at 24 kbit/s."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="ogg") as out:
+        stream = out.add_stream("libopus", rate=RATE, layout="mono", bit_rate=24_000)
+        plain = np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16)[np.newaxis]
+        frame = av.AudioFrame.from_ndarray(plain, format="s16", layout="mono")
+        frame.sample_rate = RATE
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    file.seek(0)
+    with av.open(file) as coded:
+        to_rate = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        frames = [f for decoded in coded.decode(audio=0) for f in to_rate.resample(decoded)]
+        return np.concatenate([f.to_ndarray()[0] for f in frames])
+
+
+def test_sound_that_was_clipped_before_a_lossy_codec_is_said_to_be(small_model, speech):
+    """The codec wears the rail off: what is left is a crowd below the peaks."""
+    sound = np.concatenate((speech, speech))
+    said = levels(events_of(small_model, through_opus(clipped(sound))))
+    assert "clipped" in {problem for event in said for problem in event.problems}
+    unclipped = levels(events_of(small_model, through_opus(0.25 * sound / np.abs(sound).max())))
+    assert not unclipped
+
+
+@pytest.mark.parametrize("silence_s", [0, 0.37, 2])
+def test_nor_at_the_beginning(small_model, silence_s):
+    """The step is known before the gate could open, also behind digital silence."""
+    room = np.floor(np.random.default_rng(0).normal(0, 0.002, 8 * RATE) * 128) / 128
+    sound = np.concatenate((np.zeros(round(silence_s * RATE)), room)).astype(np.float32)
+    events = events_of(small_model, sound)
+    assert not [event for event in events if event.type == "speech.started"]
 
 
 @settings(

@@ -92,6 +92,7 @@ async def test_an_assistant_asks_a_monitor(monitor):
         assert "give label" in await refused(client, "search")
 
 
+@pytest.mark.slow
 async def test_an_assistant_asks_a_server_with_a_token(model, tmp_path, clip):
     settings = ServeSettings(port=0, data=tmp_path / "data")
     with Service(settings, model, MonitorSettings(budget_s=60.0)) as service:

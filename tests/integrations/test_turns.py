@@ -1,7 +1,7 @@
 """Turns are summed up from events alone."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from livemood.integrations.turns import TurnTracker
@@ -105,3 +105,29 @@ def test_no_speech_is_lost_or_counted_twice(steps):
     last = tracker.end_turn()
     told += last.speech_s if last else 0.0
     assert told == pytest.approx(read / 1000, abs=0.3)
+
+
+@given(st.text())
+def test_a_message_without_perception_is_headed_and_kept(message):
+    assume(not message.startswith("(["))
+    tracker = TurnTracker()
+    tracker.push(emotion(1000, p_angry=0.9))
+    summary = tracker.end_turn()
+    assert summary.head(message) == f"{summary.perception()} {message}"
+
+
+@pytest.mark.parametrize("rest", ["", " Where is my parcel?", "\nTwo\nlines"])
+def test_a_message_that_another_reader_headed_keeps_one_group(rest):
+    tracker = TurnTracker()
+    tracker.push(emotion(1000, p_angry=0.9))
+    summary = tracker.end_turn()
+    words = "[emotion sad=0.60, neutral=0.20],[sarcasm value=0.04]"
+    assert summary.head(f"({words}){rest}") == f"{summary.perception()[:-1]},{words}){rest}"
+
+
+@pytest.mark.parametrize("message", ["([x]) hello", "([brackets are odd", "(a)", "([a b])c"])
+def test_what_only_looks_like_perception_is_a_message(message):
+    tracker = TurnTracker()
+    tracker.push(emotion(1000, p_angry=0.9))
+    summary = tracker.end_turn()
+    assert summary.head(message) == f"{summary.perception()} {message}"

@@ -69,6 +69,7 @@ def test_speech_raises_and_silence_clears(conversation):
     assert silent[3] - silent[2] == pytest.approx(8000, abs=250)
 
 
+@pytest.mark.slow
 def test_alerts_do_not_depend_on_the_sizes_of_blocks(conversation):
     assert alerts(conversation, 320) == alerts(conversation, 4096) == alerts(conversation, 99_991)
 
@@ -123,3 +124,15 @@ def test_receivers_can_be_tried(rules_file, receiver, monkeypatch):
 def test_rules_can_be_checked(rules_file):
     done = CliRunner().invoke(app, ["alerts", "check", str(rules_file)])
     assert done.output == "angry: each channel\n1 rule; receivers: desk\n"
+
+
+def test_a_label_that_the_model_never_gives_is_refused_by_the_check(tmp_path):
+    path = tmp_path / "alerts.toml"
+    path.write_text('[[alerts]]\nname = "low"\nlabels = ["angyr"]\nfor_s = 6\n')
+    done = CliRunner().invoke(app, ["alerts", "check", str(path)])
+    assert isinstance(done.exception, UsageError)
+    assert "alert 'low' waits for 'angyr', which the model never says: use angry" in str(
+        done.exception
+    )
+    done = CliRunner().invoke(app, ["alerts", "check", str(path), "--model", "nobody's"])
+    assert "no model is called" in str(done.exception)

@@ -18,6 +18,7 @@ def spoken(events):
     return [(e.start_ms, e.end_ms) for e in events if e.type == "speech.ended"]
 
 
+@pytest.mark.slow
 def test_the_command_finds_a_detector_by_its_name(livemood_command, demo_file):
     done = livemood_command(
         "listen", "--file", demo_file, "--speed", "max", "--vad", "mine", *DEMO_OUT

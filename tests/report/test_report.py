@@ -299,6 +299,7 @@ def test_colour_blind_people_can_tell_the_colours_apart(seen):
         assert np.linalg.norm(one - other) > 10
 
 
+@pytest.mark.slow
 def test_an_hour_of_two_people_is_small(synthetic):
     """Both speak all the time: more than there can be."""
     html = make_report(Timeline(synthetic(3600, both=True)))

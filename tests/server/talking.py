@@ -59,9 +59,9 @@ async def send_all(ws, samples, start=START, end=True, block=3200):
             await ws.send('{"type": "end"}')
 
 
-async def received(ws):
-    """Every event until the server closes."""
-    events = []
+async def received(ws, events=None):
+    """Every event until the server closes; also added to `events` as they come."""
+    events = [] if events is None else events
     with suppress(ConnectionClosed):
         while True:
             events.append(parse_event(await ws.recv()))

@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from livemood.audio.level import FRAMES, PIECE_S, LevelPiece
+from livemood.audio.level import FRAMES, HEIGHTS, PIECE_S, LevelPiece
 from livemood.speech.level import (
     DEAD_AGAIN_S,
     DEAD_S,
@@ -15,14 +15,18 @@ from livemood.speech.level import (
 )
 from livemood.timeline.events import LevelProblem
 
+NO_HEIGHTS = np.zeros((2, len(HEIGHTS)), np.uint32)
 
-def piece(*, range_db=30.0, top_db=-20.0, clipped=0.0, cancelled=False, step=1 / 32768):
+
+def piece(
+    *, range_db=30.0, top_db=-20.0, clipped=0.0, cancelled=False, step=1 / 32768, heights=NO_HEIGHTS
+):
     """Sound whose frames lie evenly in a range below its loudest."""
     powers = 10 ** (np.linspace(top_db, top_db - range_db, FRAMES) / 10)
-    return LevelPiece(0, 0.5, clipped, False, cancelled, powers, step)
+    return LevelPiece(0, 0.5, clipped, False, cancelled, powers, step, heights)
 
 
-SILENCE = LevelPiece(0, 0.0, 0.0, True, False, np.zeros(FRAMES), 0.0)
+SILENCE = LevelPiece(0, 0.0, 0.0, True, False, np.zeros(FRAMES), 0.0, NO_HEIGHTS)
 
 
 def heard(pieces, speech=True):

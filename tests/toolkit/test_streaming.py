@@ -108,6 +108,7 @@ def test_a_change_that_is_shown_too_late_is_not_seen():
     assert (counts.changes, delays) == (2, [])
 
 
+@pytest.mark.slow
 def test_smoothing_chosen_on_some_is_measured_on_others(talks, model):
     found = streaming_figures(model, talks)
     assert len(found["chosen"]) == 3

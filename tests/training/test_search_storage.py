@@ -1,12 +1,8 @@
 """A study that several processes share: on a real PostgreSQL, and in a journal file."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -46,29 +42,10 @@ SECTION = SearchSection.model_validate(
 )
 
 
-@pytest.fixture(scope="module")
-def database():
-    """The address of a PostgreSQL server of this test's own, reached by a socket in a folder."""
-    pytest.importorskip("psycopg", reason="needs the extra postgresql")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    program = str(found[-1]) if found else shutil.which("pg_ctl")
-    if program is None:
-        pytest.skip("no PostgreSQL is installed")
-    user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
-    with tempfile.TemporaryDirectory(prefix="pg") as name:
-        folder = Path(name)
-        if user:
-            shutil.chown(folder, **user)
-        pg = [program, "-D", str(folder / "data"), "-s", "-w"]
-        quiet = {"cwd": name, "check": True, "stdout": subprocess.DEVNULL, **user}
-        subprocess.run([*pg, "initdb", "-o", "-A trust -U tester --no-sync"], **quiet)
-        options = f"-k {name} -c listen_addresses= -c fsync=off"
-        subprocess.run([*pg, "-l", str(folder / "log"), "-o", options, "start"], **quiet)
-        try:
-            folder.chmod(0o711)
-            yield f"postgresql://tester@/postgres?host={name}"
-        finally:
-            subprocess.run([*pg, "-m", "immediate", "stop"], **quiet)
+@pytest.fixture
+def database(postgresql):
+    """The address of a new database."""
+    return postgresql.new()
 
 
 def searched(storage, out):

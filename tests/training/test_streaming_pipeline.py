@@ -125,6 +125,7 @@ def adapted_recipe(**adapt):
     return Recipe.model_validate(content | {"augment": augment, "adapt": adapt, "voices": {}})
 
 
+@pytest.mark.slow
 def test_an_adapted_network_is_exported_as_any_other(clips, place, tmp_path):
     known, tested = clips[16:], clips[:8]
     unheard = [replace(c, label=UNLABELLED, corpus="there", speaker="?") for c in clips[8:16]]
@@ -181,6 +182,7 @@ def test_a_wrong_adaptation_is_told_in_one_line(parts, told, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_network_again(folders, clips, place, tmp_path):
     again = built(clips, place, tmp_path / "run")
     one, two = (load_model(f["float32"], "cpu").manifest.sha256 for f in (folders, again))

@@ -18,6 +18,12 @@ BESIDE: Final = 9 * RAIL
 """The band inside the rail. Sound that is not clipped is there more often than at the extreme."""
 LEAST_STEPS: Final = 90
 """With fewer values in its span a piece is too coarse for `clipped` to be told."""
+LOOKED_AT: Final = 3
+"""Frames in which the first step is sought: the gate opens after more."""
+FINE, EIGHT_BITS = 2.0**-13, 2.0**-7
+"""Between them is a step worth telling early: not that of 16 bits, nor a click in silence."""
+HEIGHTS: Final = np.outer(2.0 ** np.arange(-12, 1), 1 + np.arange(16) / 16).reshape(-1)
+"""From each to the next is one bin of `heights`; the last one has no end."""
 STEADY: Final = 2.0**-16
 """A piece that spans less, half a step of 16 bits, is no sound but one value."""
 
@@ -40,6 +46,18 @@ class LevelPiece:
     """Mean square of each frame of 20 ms without its mean, shape (25,)."""
     step: float
     """The smallest step between values in its loudest frame; 0 if there is none."""
+    heights: NDArray[np.uint32]
+    """Samples above and below zero by their height, between `HEIGHTS`: shape (2, 208)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStep:
+    """What a stream comes in, as its first sound lets guess: the first piece is still to come."""
+
+    end: int
+    """The sample after the last one that was looked at, on the clock of whoever pushed it."""
+    step: float
+    """The smallest step between two values."""
 
 
 class LevelMeter:
@@ -56,32 +74,54 @@ class LevelMeter:
         self._pending: list[Samples] = []
         self._held = 0
         self._cancelled = False
+        self._looking, self._looked = True, 0
 
-    def push(self, start: int, samples: Samples, *, cancelled: bool = False) -> list[LevelPiece]:
+    def push(
+        self, start: int, samples: Samples, *, cancelled: bool = False
+    ) -> list[LevelPiece | FirstStep]:
         """Take sound, shape (n,), from `start` on, which follows on: the pieces now whole.
 
-        `cancelled` says that it was mixed from channels that cancel each other.
+        `cancelled` says that it was mixed from channels that cancel each other. Before the first
+        piece that is sound comes its step, if it is one of 8 bits.
         """
         size = self._frame * FRAMES
-        if self._held + len(samples) < size:
+        if self._held + len(samples) < size and not self._looking:
             self._keep(samples, cancelled)
             return []
         begin = start - self._held
         sound = np.concatenate((*self._pending, samples)) if self._held else samples
         whole = len(sound) // size
-        found = []
+        found: list[LevelPiece | FirstStep] = []
         for n in range(whole):
             piece = sound[n * size : (n + 1) * size]
             cancels = cancelled or (not n and self._cancelled)
-            found.append(self._measure(begin + (n + 1) * size, piece, cancels))
-        self.cut()
-        if rest := len(sound) - whole * size:
-            self._keep(sound[-rest:], cancelled)
-        return found
+            found += self._look(begin + n * size, piece)
+            measured = self._measure(begin + (n + 1) * size, piece, cancels)
+            found.append(measured)
+            self._looking, self._looked = self._looking and measured.steady, 0
+        if whole:
+            self.cut()
+        rest = sound[whole * size :]
+        self._pending, self._held = [], 0
+        self._keep(rest, cancelled)
+        return found + self._look(begin + whole * size, rest)
 
     def cut(self) -> None:
         """The next sample does not follow on: a piece that was begun is given up."""
-        self._pending, self._held, self._cancelled = [], 0, False
+        self._pending, self._held, self._cancelled, self._looked = [], 0, False, 0
+
+    def _look(self, begin: int, sound: Samples) -> list[LevelPiece | FirstStep]:
+        """The step, at the first 60 ms of a piece that are not all one value."""
+        length = LOOKED_AT * self._frame
+        if not self._looking:
+            return []
+        for at in range(self._looked, len(sound) - length + 1, length):
+            self._looked = at + length
+            if step := _step(sound[at : at + length]):
+                self._looking = False
+                coarse = FINE < step <= EIGHT_BITS
+                return [FirstStep(begin + at + length, step)] if coarse else []
+        return []
 
     def _keep(self, samples: Samples, cancelled: bool) -> None:
         if len(samples):
@@ -93,7 +133,8 @@ class LevelMeter:
         highest, lowest = float(sound.max()), float(sound.min())
         peak = max(highest, -lowest)
         if highest - lowest < STEADY:
-            return LevelPiece(end, peak, 0.0, True, cancelled, np.zeros(FRAMES), 0.0)
+            none = np.zeros((2, len(HEIGHTS)), np.uint32)
+            return LevelPiece(end, peak, 0.0, True, cancelled, np.zeros(FRAMES), 0.0, none)
         frames = sound.reshape(FRAMES, self._frame) - np.float32((highest + lowest) / 2)
         means = np.add.reduce(frames, axis=1, dtype=np.float64) / self._frame
         squares = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / self._frame
@@ -101,7 +142,18 @@ class LevelMeter:
         step = _step(sound.reshape(FRAMES, -1)[int(powers.argmax())])
         coarse = highest - lowest < LEAST_STEPS * step
         clipped = 0.0 if coarse else _at_rails(sound, lowest, highest)
-        return LevelPiece(end, peak, clipped, False, cancelled, powers, step)
+        heights = np.stack((_heights(sound), _heights(-sound)))
+        return LevelPiece(end, peak, clipped, False, cancelled, powers, step, heights)
+
+
+def _heights(sound: Samples) -> NDArray[np.uint32]:
+    """How many samples lie in each bin: the upper bits of a float are its octave and sixteenth."""
+    bins = (np.ascontiguousarray(sound, np.float32).view(np.int32) >> 19) - _LOWEST_HEIGHT
+    counts = np.bincount(np.minimum(bins[bins >= 0], len(HEIGHTS) - 1), minlength=len(HEIGHTS))
+    return counts.astype(np.uint32)
+
+
+_LOWEST_HEIGHT: Final = int(HEIGHTS[:1].astype(np.float32).view(np.int32)[0] >> 19)
 
 
 def _step(frame: Samples) -> float:

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Literal
 
@@ -13,8 +13,9 @@ from livemood.engine.batching import run_together
 from livemood.engine.channel import Inference
 from livemood.engine.extensions import AnyModel, reader_of
 from livemood.engine.inference import WindowReader
-from livemood.engine.session import About, SessionCore, Sink
+from livemood.engine.session import WORDS_END_S, About, SessionCore, Sink
 from livemood.engine.settings import MonitorSettings
+from livemood.engine.words import Stretch, WordsThread
 from livemood.errors import Busy, LivemoodError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory
@@ -37,6 +38,9 @@ class HubSession:
         self._to_end: Ending | None = None
         self._marks: deque[tuple[str, int, Future[Marker]]] = deque()
         self._marking = threading.Lock()
+        self._words_until: float | None = None
+        if core.words is not None:
+            core.words.on_news = self._tell
         self.ended = threading.Event()
         """Set once the last event has been handed to the sinks."""
 
@@ -81,6 +85,18 @@ class HubSession:
         self._tell()
         return future
 
+    def hear(self, text: str, stretch: Stretch) -> None:
+        """Take what was said. Never waits; nothing after `finish`. Raises `UsageError`."""
+        if self._ending is None:
+            self._core.hear(text, stretch)
+
+    def observe(
+        self, source: str, probabilities: Mapping[str, float], confidence: float, stretch: Stretch
+    ) -> None:
+        """Take what another observer says, in the same way."""
+        if self._ending is None:
+            self._core.observe(source, probabilities, confidence, stretch)
+
     def finish(
         self, reason: Reason = "end", failure: str | None = None, code: str = "source_failed"
     ) -> None:
@@ -103,13 +119,26 @@ class HubSession:
     def settle(self) -> None:
         """After reading: note what was asked for, and end if that was asked for before."""
         self._core.watch()
-        if self._to_end is None:
+        if self._to_end is None or self._reads_words():
             self._note()
             return
         with self._marking:  # no marker is accepted behind the last event
             self._note()
             self._core.finish(*self._to_end)
             self.ended.set()
+
+    def _reads_words(self) -> bool:
+        """At the end: whether words of it are still being read, which wake the session again."""
+        words = self._core.words
+        if words is None:
+            return False
+        self._core.close()  # what was said last is recognised, too
+        if self._words_until is None and words.pending:
+            self._words_until = time.monotonic() + WORDS_END_S
+            waking = threading.Timer(WORDS_END_S, self._tell)
+            waking.daemon = True
+            waking.start()
+        return words.pending and time.monotonic() < (self._words_until or 0.0)
 
     def _note(self) -> None:
         while self._marks:
@@ -175,6 +204,7 @@ class Hub:
         session: str | None = None,
         vad: DetectorFactory | None = None,
         baselines: Sequence[Baseline | None] = (),
+        words: WordsThread | None = None,
     ) -> HubSession:
         """A new session of live sound; `session.started` is handed to the sinks at once.
 
@@ -195,6 +225,7 @@ class Hub:
             session=session,
             vad=vad,
             baselines=baselines,
+            words=words,
         )
         opened = HubSession(self, core)
         with self._lock:

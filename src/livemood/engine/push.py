@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from livemood.audio import AudioBlock, Samples, to_samples
 from livemood.engine.event_queue import EventQueue
-from livemood.engine.extensions import AnyModel, Sink, SinkThreads, check_format
+from livemood.engine.extensions import AnyModel, Fusion, Sink, SinkThreads, check_format
 from livemood.engine.hub import HubSession
 from livemood.engine.session import About, SessionCore
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.shared import share_model
+from livemood.engine.words import Stretch, WordsThread
 from livemood.errors import UsageError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory
@@ -65,6 +66,7 @@ class Session:
         settings: MonitorSettings | None = None,
         vad: str | DetectorFactory | None = None,
         baselines: Sequence[Baseline | None] = (),
+        fusion: Fusion | None = None,
         sinks: Sequence[Sink] = (),
         on_event: OnEvent | None = None,
         background: bool = False,
@@ -78,6 +80,7 @@ class Session:
         `rate` is in Hz, 4000 to 192000. `participants` names who speaks on each channel. `vad` is
         the name of a voice activity detector or makes one for each channel. `baselines` are those
         of the voices on the first channels, made by the same model; they grow as those speak.
+        `fusion` reads words and joins them with the voice: see `livemood.LateFusion`.
         `live` says that sound comes at the pace of time: the latency budget holds. With
         `live=False` every window is read, however long that takes. `name` is what events call the
         source; `purpose` and `consent` are passed on in `session.started`.
@@ -101,6 +104,7 @@ class Session:
             chosen, vad = chosen.model_copy(update={"vad": vad}), None
         self._shared = share_model(model, provider)
         self._sinks = SinkThreads(sinks if on_event is None else (*sinks, on_event), live=live)
+        self._words = None if fusion is None else WordsThread(fusion)
         given: dict[str, Any] = {
             "source": name,
             "sample_rate": rate,
@@ -109,6 +113,7 @@ class Session:
             "about": About(purpose, consent, tuple(participants)),
             "vad": vad,
             "baselines": baselines,
+            "words": self._words,
         }
         self._core: SessionCore | HubSession
         try:
@@ -117,7 +122,7 @@ class Session:
             else:
                 self._core = SessionCore(self._shared.reader, chosen, live=live, **given)
         except BaseException:
-            self._sinks.close()
+            self._close()
             raise
 
     @property
@@ -162,6 +167,47 @@ class Session:
         self._check_open()
         self._core.mark(note)
 
+    def push_transcript(
+        self, text: str, start_ms: int, end_ms: int, channel: int = 0
+    ) -> list[AnyEvent]:
+        """Take what was said from `start_ms` to `end_ms` of the sound; the events that follow.
+
+        A thread of its own reads it and nothing waits for that: `words` and `fused` events come
+        with later ones. With `live=False` it is read at once. Send a sentence once it was spoken,
+        as your recogniser settles on it; the voice's readings up to then are joined with it.
+
+        Raises `UsageError` without `fusion`, or for text or times that cannot be.
+        """
+        self._check_open()
+        self._core.hear(text, Stretch(channel, start_ms, end_ms))
+        return self._settled()
+
+    def push_observation(
+        self,
+        source: str,
+        labels: str | Mapping[str, float],
+        start_ms: int,
+        end_ms: int,
+        *,
+        confidence: float = 1.0,
+        channel: int = 0,
+    ) -> list[AnyEvent]:
+        """Take what another observer says of a stretch of time; the events that follow.
+
+        `source` names it: `camera`, say. `labels` is one label, or the share of each.
+        `confidence`, from 0 to 1, is how far it is to be believed. Raises what `push_transcript`
+        raises.
+        """
+        self._check_open()
+        shares = {labels: 1.0} if isinstance(labels, str) else labels
+        self._core.observe(source, shares, confidence, Stretch(channel, start_ms, end_ms))
+        return self._settled()
+
+    def _settled(self) -> list[AnyEvent]:
+        if isinstance(self._core, SessionCore):
+            self._core.watch()
+        return self._taken()
+
     def finish(self) -> list[AnyEvent]:
         """No more sound comes: the events that are left, `session.ended` last.
 
@@ -178,8 +224,13 @@ class Session:
         finally:
             if self._queue:
                 self._queue.close()
-            self._sinks.close()
+            self._close()
         return self._taken()
+
+    def _close(self) -> None:
+        self._sinks.close()
+        if self._words is not None:
+            self._words.close()
 
     def __enter__(self) -> Self:
         return self

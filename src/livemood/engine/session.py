@@ -1,23 +1,22 @@
 """One session: blocks of sound in, events out."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from livemood.audio import AudioBlock
 from livemood.engine.batching import run_alone
 from livemood.engine.channel import Channel, Inference
-from livemood.engine.extensions import AnyModel, reader_of
+from livemood.engine.extensions import AnyModel, Recogniser, reader_of
 from livemood.engine.inference import WindowReader
+from livemood.engine.session_alerts import SessionAlerts
 from livemood.engine.settings import MonitorSettings
+from livemood.engine.words import Stretch, WordFuser, WordsThread
 from livemood.errors import LivemoodError, UsageError
 from livemood.model import Baseline
 from livemood.speech import DetectorFactory, open_detector, vad_name
-from livemood.timeline.alert_rules import AlertRules
-from livemood.timeline.alerts import AlertChange, AlertWatch
 from livemood.timeline.events import (
-    Alert,
     AnyEvent,
     ErrorEvent,
     Event,
@@ -32,8 +31,8 @@ Sink = Callable[[AnyEvent], None]
 """Handed every event, in order, by the thread that reads; it must not block."""
 
 
-WATCH_MS = 250
-"""How often alerts look at the time, in ms of sound."""
+WORDS_END_S = 10.0
+"""How long words that wait may take at the end of a session that nobody else waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,12 @@ class SessionCore:
         session: str | None = None,
         vad: DetectorFactory | None = None,
         baselines: Sequence[Baseline | None] = (),
+        words: WordsThread | None = None,
     ) -> None:
         """`vad` makes the detector of each channel; without it `settings.vad` names one.
 
         `baselines` are those of the voices on the first channels; they grow by what is heard.
+        `words` reads what is said; without it the session takes no words and no observations.
         """
         check_baselines(baselines, channels, wanted=settings.baseline)
         reader = reader_of(model)
@@ -101,7 +102,8 @@ class SessionCore:
         self._sinks = tuple(sinks)
         self._model = reader
         self._seq = 0
-        self._ended = self._pausing = False
+        self._ended = self._closed = self._pausing = False
+        self._raised: Exception | None = None
         ignored = settings.ignored(about.participants if about else (), channels)
         self._channels = [
             Channel(
@@ -118,11 +120,27 @@ class SessionCore:
             for n in range(channels)
         ]
         self._push_to = [channel.take for channel in self._channels]
-        rules = AlertRules(alerts=settings.alerts)
-        rules.check_labels(reader.info.labels)
-        watched = rules.for_purpose(about.purpose if about else None)
-        self._alerts = AlertWatch(watched, channels) if watched else None
-        self._watched_ms = 0
+        labels, purpose = reader.info.labels, about.purpose if about else None
+        self._alerts = SessionAlerts(settings.alerts, labels, purpose, channels, self._number)
+        self._recogniser: Recogniser | None = None
+        self.words: WordFuser | None = None
+        """What takes words and observations; none if the session takes none."""
+        if settings.keep_words and not (about and about.consent):
+            raise UsageError("keeping words needs a consent reference: say where it is kept")
+        if words is not None:
+            self.words = WordFuser(
+                words,
+                reader.labels,
+                reader.priors,
+                channels=channels,
+                ignored=ignored,
+                enter=settings.smoother.enter,
+                keep=settings.keep_words,
+                affect=reader.affect,
+                recogniser=(recogniser := words.fusion.recogniser(sample_rate, channels)),
+                at_once=not live,
+            )
+            self._recogniser = recogniser
         self._emit(
             SessionStarted,
             {
@@ -144,6 +162,8 @@ class SessionCore:
         afterwards. A block longer than the buffer overruns it, as any writer does that laps the
         reader.
         """
+        if self._recogniser is not None:
+            self._recogniser.push(block)
         if block.channel is not None:
             return self._channels[block.channel].take(block)
         news = False
@@ -159,14 +179,28 @@ class SessionCore:
         self.watch()
 
     def watch(self) -> None:
-        """After reading: alerts that follow from time alone, such as silence."""
-        if self._alerts is None:
-            return
-        # In even steps, so that alerts do not depend on how often this is called.
-        while self._watched_ms + WATCH_MS <= self.now_ms:
-            self._watched_ms += WATCH_MS
-            for change in self._alerts.advance(self._watched_ms):
-                self._alert(change)
+        """After reading: what words said, and alerts that follow from time alone, as silence."""
+        if self.words is not None:
+            self.words.settle(self._emit)
+        self._alerts.advance(self.now_ms)
+
+    def hear(self, text: str, stretch: Stretch) -> None:
+        """Take what was said; any thread may call it where sound is live. Never waits then.
+
+        Raises `UsageError` for what cannot be, or if the session takes no words.
+        """
+        self._takes_words().hear(text, stretch)
+
+    def observe(
+        self, source: str, probabilities: Mapping[str, float], confidence: float, stretch: Stretch
+    ) -> None:
+        """Take what another observer says, in the same way."""
+        self._takes_words().observe(source, probabilities, confidence, stretch)
+
+    def _takes_words(self) -> WordFuser:
+        if self.words is None:
+            raise UsageError("the session takes no words: give it a fusion")
+        return self.words
 
     def pause(self) -> None:
         """No sound comes for now: the next reading closes speech that is open, where it is."""
@@ -206,7 +240,11 @@ class SessionCore:
         if self._ended:
             return
         self._ended = True
-        raised = self._close_channels()
+        self.close()
+        raised = self._raised
+        if self.words is not None:
+            self.words.wait(WORDS_END_S)
+            self.words.settle(self._emit)
         if raised is not None and failure is None:
             failure = describe(raised)
         else:
@@ -216,43 +254,30 @@ class SessionCore:
         if failure is not None:
             fields = {"code": code, "message": failure, "fatal": True}
             self._emit(ErrorEvent, {**fields, "start_ms": end_ms, "end_ms": end_ms})
-        self._alerts = None  # nothing follows the last event
+        self._alerts.close()  # nothing follows the last event
         ended = {"reason": "error" if failure is not None else reason, "summary": summaries}
         self._emit(SessionEnded, {**ended, "end_ms": end_ms})
         if raised is not None:
             raise raised
 
-    def _close_channels(self) -> Exception | None:
-        """Read what is left of every channel; what the first that failed raised."""
-        raised: Exception | None = None
+    def close(self) -> None:
+        """No more sound comes: read what is left of every channel. Once; `finish` does it, too."""
+        if self._closed:
+            return
+        self._closed = True
         for channel in self._channels:
             try:
                 channel.flush()
                 run_alone(channel.read(channel.close()), self._model)
             except Exception as error:  # one channel's fault is no other's, and the end must come
-                raised = raised or error
-        return raised
+                self._raised = self._raised or error
 
     def _emit(self, event: type[Event], fields: dict[str, Any]) -> Event:
         made = self._number(event, fields)
-        if self._alerts is not None:
-            for change in self._alerts.push(made):
-                self._alert(change)
+        if self.words is not None:
+            self.words.note(made)
+        self._alerts.push(made)
         return made
-
-    def _alert(self, change: AlertChange) -> None:
-        self._number(
-            Alert,
-            {
-                "rule": change.rule,
-                "state": change.state,
-                "number": change.number,
-                "reason": change.reason,
-                "channel": change.channel,
-                "start_ms": change.since_ms,
-                "end_ms": change.at_ms,
-            },
-        )
 
     def _number(self, event: type[Event], fields: dict[str, Any]) -> Event:
         self._seq += 1

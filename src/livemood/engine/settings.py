@@ -60,6 +60,8 @@ class MonitorSettings(BaseModel):
     """Lost sound up to this long counts as silence; after more, speech starts afresh."""
     ignore_participants: tuple[str, ...] = ()
     """Who is not read, by name: `Agent`, say. Whoever speaks on each channel must then be named."""
+    keep_words: bool = False
+    """Whether `words` events hold the words themselves; needs a consent reference."""
     alerts: tuple[AlertRule, ...] = ()
     """Rules that `alert` events follow from."""
 

@@ -7,8 +7,9 @@
     ])
 
 The text follows the Real-time Context Standard (RCS) 0.1, an alpha. Written for and tested with
-pipecat-ai 1.14, which has no perception classes of its own. From 1.15 on the framework has some;
-this processor does not use them and was not tried with those versions.
+pipecat-ai 1.14, which has no perception classes of its own. From 1.15 on the framework has readers
+of its own, which head the user's message in the same form: this processor then adds its signals to
+theirs. It was not tried with those versions.
 """
 
 import asyncio
@@ -67,7 +68,7 @@ class LivemoodProcessor(FrameProcessor):
         summary = self._voice.end_turn()
         if summary is None:
             return
-        text = f"{summary.perception()} {messages[place]['content']}"
+        text = summary.head(messages[place]["content"])
         messages[place] = {**messages[place], "content": text}
         context.set_messages(messages)
         self._headed = place

@@ -1,5 +1,6 @@
 """What a turn of speech sounded like: pushed events and times, returns summaries. Pure."""
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ MIN_BEFORE_MS: Final = 5_000
 """Speech of earlier turns from which on a change against them is told."""
 MIN_PROBABILITY: Final = 0.4
 """The likeliest label must have at least this mean probability, or the turn is `uncertain`."""
+_GROUP: Final = re.compile(r"\((\[[a-z_]+ [^\[\]]*\](?:,\[[a-z_]+ [^\[\]]*\])*)\)(?=\s|$)")
+"""The perception that heads a message: signals in square brackets, in round ones."""
 _KEPT: Final = 4096
 """Readings kept: a quarter of an hour of speech without a turn's end."""
 
@@ -54,6 +57,16 @@ class TurnSummary:
         if self.arousal_change is not None:
             signals.append(f"[arousal_change value={self.arousal_change:.2f}]")
         return f"({','.join(signals)})"
+
+    def head(self, message: str) -> str:
+        """The user's message with this turn's perception at its head.
+
+        A message that another reader has headed already keeps one group: its signals stand after
+        these, as the standard asks for one group a message.
+        """
+        if (group := _GROUP.match(message)) is None:
+            return f"{self.perception()} {message}"
+        return f"{self.perception()[:-1]},{group[1]}){message[group.end() :]}"
 
 
 @dataclass(slots=True)

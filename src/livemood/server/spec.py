@@ -46,6 +46,8 @@ class SessionSpec(BaseModel):
     """How long it is kept after its end; by default as the server is set."""
     keep_sound: bool = False
     """Whether its sound is kept, too; needs consent."""
+    keep_words: bool = False
+    """Whether the words of transcripts are kept in its events; needs consent."""
     keep_baselines: bool = False
     """Whether each participant's baseline is kept for their next session; needs consent.
 
@@ -78,6 +80,7 @@ class SessionRecord(BaseModel):
     informed: bool = False
     retention_days: float
     keep_sound: bool = False
+    keep_words: bool = False
     keep_baselines: bool = False
     alerts: Rules = ()
     channels: int = 0

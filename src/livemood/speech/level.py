@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from livemood.audio.level import PIECE_S, LevelPiece
+from livemood.audio.level import HEIGHTS, PIECE_S, LevelPiece
 
 Problem = Literal["quiet", "clipped", "dead", "cancelled"]
 """What can be wrong."""
@@ -25,12 +25,19 @@ HYSTERESIS_DB: Final = 3.0
 """So much better it must become until that is over."""
 CLIPPED, UNCLIPPED = 0.02, 0.005
 """Share of the samples of speech at a rail, from which it is clipped and below which no longer."""
+CROWDED, UNCROWDED = 1.4, 1.15
+"""So many times more samples just below the peaks than further down: they were clipped before a
+lossy codec, which wears the rail off. In speech that was not there are fewer, the higher they lie
+(Aleinik & Matveev 2014)."""
 DEAD_S, DEAD_AGAIN_S = 5.0, 20.0
 """One value for so long: from the beginning, and after sound came. Some programs mute pauses."""
 HOLD_S: Final = 3.0
 """No two changes are nearer."""
-_SPEECH, _LEAST, _NOISE = 6, 2, 20
-"""Pieces: of speech that are judged by, at most and at least; in which noise is sought."""
+_SPEECH, _LEAST, _NOISE, _CROWD = 6, 2, 20, 4
+"""Pieces: of speech that are judged by, at most and at least; in which noise is sought; of speech
+that show how its heights are spread."""
+_TALLEST, _CROWD_LEAST, _FEWEST = 0.9995, 0.006, 0.002
+_GRID, _WIDE, _LOWEST = 40, 4, 14
 _TENTH, _TOP = 0.1, 0.95
 _NOTHING: Final = 1e-14
 
@@ -101,7 +108,12 @@ class LevelJudge:
         if len(self._speech) < _LEAST:
             return now
         share = sum(piece.clipped for piece in self._speech) / len(self._speech)
-        return share >= (UNCLIPPED if now else CLIPPED)
+        if share >= (UNCLIPPED if now else CLIPPED):
+            return True
+        if len(self._speech) < _CROWD:
+            return now
+        heights = np.add.reduce([piece.heights for piece in self._speech], dtype=np.int64)
+        return max(map(_crowded, heights)) >= (UNCROWDED if now else CROWDED)
 
     def _is_cancelled(self) -> bool:
         if len(self._speech) < _LEAST:
@@ -119,6 +131,19 @@ class LevelJudge:
         """Digital silence between words is no noise."""
         powers = np.concatenate([piece.powers for piece in self._last])
         return _db(_quantile(powers, _TENTH))
+
+
+def _crowded(heights: NDArray[np.int64]) -> float:
+    """How many times more samples lie in a tenth of the peak's height than in one further down."""
+    total = int(heights.sum())
+    below = np.concatenate(([0], np.cumsum(heights)))
+    edges = np.append(HEIGHTS, 2.0)
+    tallest = float(np.interp(_TALLEST * total, below, edges))
+    within = np.interp(tallest * np.arange(_GRID * 5 // 4 + 1) / _GRID, edges, below)
+    band = within[_WIDE:] - within[:-_WIDE]
+    upper, lower = band[_LOWEST:], band[_LOWEST - _WIDE * 3 // 2 : -_WIDE * 3 // 2]
+    ratios = upper / np.maximum(lower, max(1.0, _FEWEST * total))
+    return float(np.max(ratios, where=upper > _CROWD_LEAST * total, initial=0.0))
 
 
 def _quantile(powers: NDArray[np.float64], share: float) -> float:

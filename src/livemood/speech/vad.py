@@ -119,6 +119,7 @@ class LevelProofDetector:
         self._gain = SlowGain(frames_s)
         self._silent, self._long_silence = 0, REMEMBERED * frames_s
         self._flicker, self._flickering, self._flickers = 0.0, 0, round(FLICKERS_S * frames_s)
+        self._settling, self._settles = 0, round(SETTLES_S * frames_s)
         self._discriminator = discriminator
 
     def probabilities(self, samples: Samples) -> list[float]:
@@ -142,7 +143,8 @@ class LevelProofDetector:
         return self._discriminator.push(frames, energies, [p >= _VOICED for p in voiced])
 
     def _sounds(self, level: float) -> bool:
-        if level > self._flicker:
+        flicker, self._settling = self._flicker, max(0, self._settling - 1)
+        if level > (flicker * FIRST_FLICKER / FLICKER if self._settling else flicker):
             self._flickering = 0
             return level >= SILENT
         self._flickering += 1
@@ -166,6 +168,8 @@ class LevelProofDetector:
 
         In 8 bits that is as loud as -48 dB. Within speech it counts, up to `FLICKERS_S`.
         """
+        if not self._flicker:  # what came before that was known began no speech
+            self._flickering, self._settling = self._flickers, self._settles
         self._flicker = FLICKER * step if step > COARSE else 0.0
 
     def refresh(self) -> None:
@@ -183,10 +187,13 @@ class LevelProofDetector:
 
 COARSE: Final = 2.0**-13
 """Steps of more than this are those of 8 bits, or of sound that was made louder afterwards."""
-FLICKER: Final = 0.55
-"""What is fainter than this many steps is a bit that flickers: at most 1/2."""
+FLICKER, FIRST_FLICKER = 0.55, 0.75
+"""What is fainter than this many steps is a bit that flickers: at most 1/2. When it begins, its
+offset has not been taken out yet: at most 0.71."""
 FLICKERS_S: Final = 0.2
 """For so long it may be a part of speech."""
+SETTLES_S: Final = 0.5
+"""So long after it began its offset counts."""
 _VOICED: Final = 0.5
 _FULL_SCALE: Final = np.float32(32768.0)
 _LOWEST, _HIGHEST = -_FULL_SCALE, _FULL_SCALE - np.float32(1.0)

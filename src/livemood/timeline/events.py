@@ -5,24 +5,56 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from livemood.timeline.event_parts import (
+    ChannelSummary,
+    Latency,
+    LevelProblem,
+    ModelInfo,
+    Part,
+    SessionSettings,
+    Summary,
+    Transition,
+    is_none,
+)
 from livemood.timeline.voice import Voice
 
+__all__ = [
+    "EVENT",
+    "WALL_CLOCK_FIELDS",
+    "Alert",
+    "AnyEvent",
+    "ChannelSummary",
+    "Emotion",
+    "ErrorEvent",
+    "Event",
+    "Fused",
+    "Gap",
+    "Latency",
+    "Level",
+    "LevelProblem",
+    "Load",
+    "Marker",
+    "ModelInfo",
+    "Observation",
+    "Segment",
+    "SessionEnded",
+    "SessionSettings",
+    "SessionStarted",
+    "SpeechEnded",
+    "SpeechStarted",
+    "Summary",
+    "Transition",
+    "Words",
+    "client_notice",
+    "parse_event",
+    "utc_now",
+    "without_wall_clock",
+]
 
-def _is_none(value: object) -> bool:
-    return value is None
 
-
-def _is_empty(value: object) -> bool:
-    return not value
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Event(_Part):
+class Event(Part):
     """What every event carries."""
 
     session: str
@@ -39,37 +71,6 @@ class Event(_Part):
     """When it was made: RFC 3339, UTC."""
 
 
-LevelProblem = Literal["quiet", "clipped", "dead", "cancelled"]
-"""What can be wrong with the sound of a channel.
-
-`quiet`: speech is hardly above the noise, or above the rounding of its samples. `clipped`: it was
-too loud for its microphone. `dead`: nothing comes but one value. `cancelled`: two channels of
-opposite polarity; the louder one is heard.
-"""
-
-
-class ModelInfo(_Part):
-    """The model that a session is read by."""
-
-    name: str
-    version: str
-    precision: str
-    provider: str
-    labels: tuple[str, ...]
-    valence_arousal: str
-    """`derived` when valence and arousal follow from the label probabilities."""
-
-
-class SessionSettings(_Part):
-    """The settings that shape a session's events."""
-
-    window_ms: int
-    hop_ms: int
-    budget_ms: int | None
-    """Latency budget; none where windows are never superseded."""
-    vad: str
-
-
 class SessionStarted(Event):
     """A session began."""
 
@@ -84,52 +85,6 @@ class SessionStarted(Event):
     """Reference to the consent of those who speak."""
     participants: tuple[str, ...] = ()
     """Who speaks on each channel, if the owner named them."""
-
-
-class Transition(_Part):
-    """How often one label followed another within a stretch of speech."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True
-    )
-
-    from_: str = Field(alias="from")
-    to: str
-    count: int
-
-
-class Summary(_Part):
-    """Summary of a span of time."""
-
-    start_ms: int
-    end_ms: int
-    read_ms: int
-    """Speech in it that has a label."""
-    dominant: str | None
-    """The label with the largest share; none without speech."""
-    shares: dict[str, float]
-    """Share of `read_ms` for each label that occurs; they sum to 1."""
-    mean_probabilities: dict[str, float]
-    valence: float | None
-    arousal: float | None
-    transitions: tuple[Transition, ...]
-
-
-class ChannelSummary(_Part):
-    """One channel of a session that ended."""
-
-    channel: int
-    duration_ms: int
-    speech_ms: int
-    gap_ms: int
-    windows: int
-    """Windows read."""
-    superseded: int
-    """Windows given up because the machine was behind."""
-    level_ms: dict[LevelProblem, int] = Field({}, exclude_if=_is_empty)
-    """How long each problem with the level lasted; left out if there was none."""
-    session: Summary
-    last_30s: Summary
 
 
 class SessionEnded(Event):
@@ -152,16 +107,6 @@ class SpeechEnded(Event):
     type: Literal["speech.ended"] = "speech.ended"
 
 
-class Latency(_Part):
-    """Milliseconds from the capture of a window's last sample to its event."""
-
-    total: float
-    queue: float
-    """Before the network began: capture, transport, gate, waiting."""
-    compute: float
-    """Features, network and smoothing."""
-
-
 class Emotion(Event):
     """How the window from `start_ms` to `end_ms` sounded."""
 
@@ -179,16 +124,66 @@ class Emotion(Event):
     latency_ms: Latency
     behind: bool
     """Whether the latency budget is being missed."""
-    baseline_s: float | None = Field(None, exclude_if=_is_none)
+    baseline_s: float | None = Field(None, exclude_if=is_none)
     """Seconds of this voice that it was related to; left out if the model uses no baseline."""
-    voice: Voice | None = Field(None, exclude_if=_is_none)
+    voice: Voice | None = Field(None, exclude_if=is_none)
     """How the voice differs from its usual; left out until enough of it is known. It describes the
     voice. It is not why the model gave the label."""
-    not_speech: float | None = Field(None, exclude_if=_is_none)
+    not_speech: float | None = Field(None, exclude_if=is_none)
     """Probability that it is no speech; the label is then `uncertain`. Left out if the model
     cannot tell."""
-    level: tuple[LevelProblem, ...] | None = Field(None, exclude_if=_is_none)
+    level: tuple[LevelProblem, ...] | None = Field(None, exclude_if=is_none)
     """What is wrong with the sound: trust the label less. Left out if nothing is."""
+
+
+class Words(Event):
+    """What the words from `start_ms` to `end_ms` say, by a transcript; the voice plays no part.
+
+    It comes only where a session takes words.
+    """
+
+    type: Literal["words"] = "words"
+    label: str
+    """The likeliest label, or `uncertain`."""
+    confidence: float
+    """Probability of the likeliest label."""
+    probabilities: dict[str, float]
+    """Calibrated."""
+    text: str | None = Field(None, exclude_if=is_none)
+    """The words themselves: only where the session keeps them, with consent."""
+
+
+class Observation(Event):
+    """What another observer, a camera say, told of the time from `start_ms` to `end_ms`."""
+
+    type: Literal["observation"] = "observation"
+    source: str
+    """Its name."""
+    label: str
+    """The likeliest label, or `uncertain`."""
+    confidence: float
+    """Probability of the likeliest label."""
+    probabilities: dict[str, float]
+    """As it told them; the less sure it is, the nearer to even odds."""
+
+
+class Fused(Event):
+    """Voice, words and observations from `start_ms` to `end_ms`, joined.
+
+    It follows each `words` and each `observation` event. Those, and `emotion` events, say what each
+    source says alone.
+    """
+
+    type: Literal["fused"] = "fused"
+    label: str
+    """The likeliest label, or `uncertain`."""
+    confidence: float
+    """Probability of the likeliest label."""
+    probabilities: dict[str, float]
+    valence: float
+    arousal: float
+    sources: tuple[str, ...]
+    """What it was made of: `voice`, `words`, names of observers."""
 
 
 class Segment(Event):
@@ -279,6 +274,9 @@ AnyEvent = Annotated[
     | SpeechStarted
     | SpeechEnded
     | Emotion
+    | Words
+    | Observation
+    | Fused
     | Segment
     | Gap
     | Level

@@ -50,6 +50,7 @@ def said_until(command, pattern, count):
     return [int(each) for each in found]
 
 
+@pytest.mark.slow
 def test_listen_says_each_second_how_much_of_two_hours_it_has_read(long_file):
     command = ["listen", "--file", long_file, "--speed", "max", "--no-serve", "--json"]
     seconds = said_until(command, r"read (\d+) of 7200 s, +\d+%", 3)

@@ -109,6 +109,7 @@ def test_the_demo_in_a_terminal_of_80_columns():
     assert terminal.whole.count("╭─ demo.opus · Clinic") == 1
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_demo_stays_until_ctrl_c():
     with Terminal([*DEMO[:-1], "--speed", "max"]) as terminal:
         terminal.read(lambda text: "The page stays at http://127.0.0.1:" in text)
@@ -121,6 +122,7 @@ def test_on_a_terminal_the_demo_stays_until_ctrl_c():
         assert terminal.process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_no_color_is_respected():
     with Terminal(DEMO, NO_COLOR="1") as terminal:
         terminal.read()
@@ -129,6 +131,7 @@ def test_no_color_is_respected():
     assert "NEUTRAL" in terminal.raw.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines():
     with Terminal(DEMO, TERM="dumb") as terminal:
         terminal.read()
@@ -147,6 +150,7 @@ def test_ctrl_c_gives_the_cursor_back_and_the_summary():
     assert "of speech" in terminal.whole
 
 
+@pytest.mark.slow
 def test_what_stood_above_stays_when_the_terminal_changes_its_size():
     command = ["sh", "-c", 'echo mine; exec "$@"', "sh", *DEMO, "--speed", "2"]
     with Terminal(command, columns=80, lines=30) as terminal:
@@ -164,6 +168,7 @@ def test_what_stood_above_stays_when_the_terminal_changes_its_size():
         assert terminal.text.count("not what a person feels") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
 def test_a_locale_without_the_letters_ends_nothing(kind):
     with Terminal(DEMO, TERM=kind, PYTHONIOENCODING="ascii") as terminal:
@@ -305,6 +310,7 @@ def test_time_stands_still_when_the_session_has_ended(events):
     assert re.search(r"at the end|last heard \d s ago", text)
 
 
+@pytest.mark.slow
 def test_while_silence_lasts_the_terminal_says_so_by_itself(tmp_path, demo_file):
     samples, rate = sf.read(demo_file, dtype="float32")
     samples = np.concatenate([samples[: 4 * rate, :1], np.zeros((20 * rate, 1), np.float32)])

@@ -174,6 +174,7 @@ async def test_a_large_timeline_is_written_by_a_process_of_its_own(serving, spee
     assert len(by_child[4][1]) == pytest.approx(len(here[4][1]), abs=200)
 
 
+@pytest.mark.slow
 async def test_large_exports_that_are_not_read_keep_no_other_from_its_end(
     serving, speech, monkeypatch, tmp_path
 ):

@@ -106,7 +106,11 @@ def pod_environment():
 
 
 @pytest.mark.parametrize(
-    "own", [compose()["environment"], pod_environment()], ids=["compose", "k8s"]
+    "own",
+    [
+        pytest.param(compose()["environment"], marks=pytest.mark.slow, id="compose"),
+        pytest.param(pod_environment(), id="k8s"),
+    ],
 )
 def test_a_server_starts_by_their_settings_and_answers_their_probes(own, tmp_path, monkeypatch):
     environment = image_environment() | own

@@ -65,6 +65,8 @@ def test_a_session_is_created_listed_and_read(serving):
         ({"kind": "telepathy"}, 422, "bad_request"),
         ({"retention_days": -1}, 422, "bad_request"),
         ({"participants": ["x" * 201]}, 422, "bad_request"),
+        ({"rtp": {"parties": 3}}, 422, "bad_participants"),
+        ({"participants": ["A", "B", "C"], "rtp": {"parties": 2}}, 422, "bad_participants"),
         ({"extra": 1}, 422, "bad_request"),
     ],
     ids=repr,

@@ -186,6 +186,7 @@ async def test_the_client_asks_again_what_cannot_be_read_now(serving, speech, mo
         assert len(asked) == 6, "it waits longer each time, though the handshake succeeds"
 
 
+@pytest.mark.slow
 async def test_a_watcher_that_stops_reading_harms_nobody(serving, demo_file, model):
     """Events of a long session, made as fast as they can be; one watcher never reads."""
     timeline, _ = analyze_file(demo_file, model)

@@ -20,17 +20,36 @@ from livemood.server.refused import Refused
 from livemood.server.spec import SessionRecord
 from livemood.server.storage.archive import Archive
 from livemood.server.storage.database import Database, StorageError, check
+from livemood.server.storage.postgresql.opening import open_database
 from livemood.server.storage.store import Store
 from livemood.server.storage.tokens import Tokens
 from livemood.timeline.events import parse_event
 from livemood.timeline.recover import interrupted_end
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """Where what is kept is kept: in the data folder, or in a new database."""
+    return request.getfixturevalue("postgresql").new() if request.param == "postgresql" else None
+
+
+def opened(folder, url):
+    return Archive(folder, "test", database=open_database(folder, url))
+
+
 @pytest.fixture
-def archive(tmp_path):
-    opened = Archive(tmp_path / "data", "test")
-    yield opened
-    opened.close()
+def archive(tmp_path, url):
+    made = opened(tmp_path / "data", url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def in_files(tmp_path):
+    """One that keeps everything in its folder."""
+    made = Archive(tmp_path / "data", "test")
+    yield made
+    made.close()
 
 
 def record(**fields):
@@ -66,7 +85,7 @@ def passed(archive, seconds):
     archive._monotonic = lambda: monotonic + seconds
 
 
-def test_deleted_text_is_in_no_file(archive, tmp_path):
+def test_deleted_text_is_in_no_file(in_files, tmp_path):
     """Many sessions with text of many lengths, so that SQLite moves rows about; then, one by one,
     each is deleted, and nothing of it may be left anywhere, while the others stay whole.
     """
@@ -75,27 +94,29 @@ def test_deleted_text_is_in_no_file(archive, tmp_path):
     for number in range(40):
         word = f"Name{number:03}of{secrets.token_hex(8)}"
         filler = "x" * chance.randrange(0, 1500)
-        made = ended(archive, participants=(word + filler,), consent=f"consent {word}", source=word)
+        made = ended(
+            in_files, participants=(word + filler,), consent=f"consent {word}", source=word
+        )
         for seq in range(1, chance.randrange(2, 300)):
-            archive.writer.put(made.id, seq, f'{{"note": "{word} {seq} {filler[:300]}"}}')
-        archive.sound.path(made.id).write_bytes(b"OggS" + word.encode())
+            in_files.writer.put(made.id, seq, f'{{"note": "{word} {seq} {filler[:300]}"}}')
+        in_files.sound.path(made.id).write_bytes(b"OggS" + word.encode())
         texts[made.id] = word.encode()
-    assert archive.writer.flush()
+    assert in_files.writer.flush()
     for session in texts:
-        archive.events.close(session)
+        in_files.events.close(session)
     order = list(texts)
     chance.shuffle(order)
     assert all(texts[session] in bytes_of(tmp_path) for session in order)
     for place, session in enumerate(order):
-        archive.delete([session], "test", "delete")
+        in_files.delete([session], "test", "delete")
         # To look at every file each time would take long, and late ones are as good as early ones.
         if place % 8 == 7 or place == len(order) - 1:
             left = bytes_of(tmp_path)
             gone = [texts[s] for s in order[: place + 1] if texts[s] in left]
             assert gone == []
             assert all(texts[s] in left for s in order[place + 1 :])
-    assert archive.sessions.find() == []
-    assert check(archive.database.path) == "ok"
+    assert in_files.sessions.find() == []
+    assert check(in_files.database.path) == "ok"
 
 
 def test_secure_delete_alone_would_leave_traces(tmp_path):
@@ -182,11 +203,11 @@ def test_a_cut_timeline_gets_an_end_that_sums_up_what_was_heard(demo_file, model
 
 
 def test_a_killed_server_leaves_sessions_that_are_ended_at_the_next_start(
-    tmp_path, demo_file, model
+    tmp_path, demo_file, model, url
 ):
     timeline, _ = analyze_file(demo_file, model)
     session = timeline.events[0].session
-    first = Archive(tmp_path, "test")
+    first = opened(tmp_path, url)
     first.sessions.add(record(id=session))
     first.sessions.add(never := record())
     for event in timeline.events[:60]:
@@ -194,7 +215,7 @@ def test_a_killed_server_leaves_sessions_that_are_ended_at_the_next_start(
     assert first.writer.flush()
     first.database.close()  # and no more: nothing is ended
     first._unlock()
-    again = Archive(tmp_path, "test")
+    again = opened(tmp_path, url)
     assert again.recover() == 2
     assert again.recover() == 0
     kept = again.sessions.get(session)
@@ -231,10 +252,10 @@ def test_one_server_a_folder(archive, tmp_path):
         Archive(tmp_path / "data")
 
 
-def test_files_are_for_the_server_alone(archive, tmp_path):
-    made = ended(archive)
-    archive.writer.put(made.id, 1, "text")
-    archive.writer.flush()
+def test_files_are_for_the_server_alone(in_files, tmp_path):
+    made = ended(in_files)
+    in_files.writer.put(made.id, 1, "text")
+    in_files.writer.flush()
     if os.name == "posix":
         modes = {p.name: p.stat().st_mode & 0o077 for p in (tmp_path / "data").rglob("*.db*")}
         assert set(modes.values()) == {0}, modes
@@ -251,9 +272,11 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path):
         Archive(tmp_path / "bad")
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    database = Database(tmp_path_factory.mktemp("sql"))
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store(request, tmp_path_factory):
+    shared = request.param == "postgresql"
+    url = request.getfixturevalue("postgresql").new() if shared else None
+    database = open_database(tmp_path_factory.mktemp("sql"), url)
     yield Store(database)
     database.close()
 
@@ -274,8 +297,8 @@ def test_text_of_any_kind_is_found_again_and_never_understood_as_sql(store, name
     assert store.find(session=asked) == []
 
 
-def test_tokens_are_kept_as_hashes_and_can_be_revoked(tmp_path):
-    database = Database(tmp_path)
+def test_tokens_are_kept_as_hashes_and_can_be_revoked(tmp_path, url):
+    database = open_database(tmp_path, url)
     tokens = Tokens(database)
     assert not tokens.any
     token = tokens.create(("watch", "ingest"), "the lobby", session="abc")
@@ -303,36 +326,36 @@ def test_tokens_are_kept_as_hashes_and_can_be_revoked(tmp_path):
     database.close()
 
 
-def test_sound_is_kept_in_opus_with_its_gaps(archive, clip):
+def test_sound_is_kept_in_opus_with_its_gaps(in_files, clip):
     samples, rate = sf.read(clip("03-01-05-02-01-01-20"), dtype="float32", always_2d=True)
-    recording = archive.sound.open("abc", rate, 1)
+    recording = in_files.sound.open("abc", rate, 1)
     for at in range(0, len(samples), 320):
         shift = 16000 if at > 32000 else 0
         recording.push(AudioBlock(at + shift, samples[at : at + 320], 0.0))
     recording.finish()
-    archive.sound.close()
-    info = sf.info(str(archive.sound.path("abc")))
+    in_files.sound.close()
+    info = sf.info(str(in_files.sound.path("abc")))
     assert (info.subtype, info.samplerate, info.channels) == ("OPUS", 16000, 1)
     assert info.frames == pytest.approx(len(samples) + 16000, abs=640)
-    archive.sound.erase("abc")
-    assert not archive.sound.path("abc").exists()
+    in_files.sound.erase("abc")
+    assert not in_files.sound.path("abc").exists()
 
 
-def test_a_deletion_that_meets_a_reader_is_completed_later(archive, tmp_path):
+def test_a_deletion_that_meets_a_reader_is_completed_later(in_files, tmp_path):
     word = "Name" + secrets.token_hex(8)
-    made = ended(archive, participants=(word,))
-    archive.database._connection.execute("PRAGMA busy_timeout = 50")
-    with closing(sqlite3.connect(archive.database.path)) as backup:
+    made = ended(in_files, participants=(word,))
+    in_files.database._connection.execute("PRAGMA busy_timeout = 50")
+    with closing(sqlite3.connect(in_files.database.path)) as backup:
         backup.execute("BEGIN")
         backup.execute("SELECT count(*) FROM sessions").fetchone()
         with pytest.raises(Refused, match="another program reads") as refused:
-            archive.delete([made.id], "test", "delete")
+            in_files.delete([made.id], "test", "delete")
         assert refused.value.code == "erasing"
         assert word.encode() in bytes_of(tmp_path)
-    lines = archive.database.rows("SELECT who, action FROM audit WHERE session = ?", (made.id,))
+    lines = in_files.database.rows("SELECT who, action FROM audit WHERE session = ?", (made.id,))
     assert lines == [("test", "delete")]
-    archive.retain()  # as at start, and every minute
-    assert archive.sessions.get(made.id) is None
+    in_files.retain()  # as at start, and every minute
+    assert in_files.sessions.get(made.id) is None
     assert word.encode() not in bytes_of(tmp_path)
 
 
@@ -345,15 +368,15 @@ def test_a_session_that_cannot_be_erased_holds_up_no_other(archive):
     assert archive.sessions.get(stuck.id) is not None
 
 
-def test_reading_waits_for_no_writer(archive):
-    made = ended(archive)
-    with closing(sqlite3.connect(archive.database.path, isolation_level=None)) as other:
+def test_reading_waits_for_no_writer(in_files):
+    made = ended(in_files)
+    with closing(sqlite3.connect(in_files.database.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")  # another program writes
-        writing = threading.Thread(target=archive.audit.note, args=("test", "note"))
+        writing = threading.Thread(target=in_files.audit.note, args=("test", "note"))
         writing.start()
-        assert archive.sessions.get(made.id) is not None
-        assert not archive.tokens.any
+        assert in_files.sessions.get(made.id) is not None
+        assert not in_files.tokens.any
         assert writing.is_alive()
         other.execute("ROLLBACK")
         writing.join(30)
-    assert archive.database.rows("SELECT action FROM audit") == [("note",)]
+    assert in_files.database.rows("SELECT action FROM audit") == [("note",)]

@@ -242,6 +242,7 @@ async def _end_of(two, session):
         return (await received(ws))[-1]
 
 
+@pytest.mark.slow
 def test_a_recording_may_be_uploaded_to_either_worker(two, clip):
     path = clip("03-01-05-02-01-01-20")
     spec = SPEC | {"kind": "recording"}

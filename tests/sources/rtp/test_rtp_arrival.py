@@ -272,9 +272,23 @@ ODD = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 2**31), steps=st.lists(ODD, max_size=12))
+ANOMALIES = given(seed=st.integers(0, 2**31), steps=st.lists(ODD, max_size=12))
+
+
+@settings(max_examples=40, deadline=None)
+@ANOMALIES
 def test_any_sequence_of_anomalies_is_heard_in_its_place_or_told_as_a_gap(seed, steps):
+    check_anomalies(seed, steps)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@ANOMALIES
+def test_more_sequences_of_anomalies_are_heard_in_their_place_or_told_as_gaps(seed, steps):
+    check_anomalies(seed, steps)
+
+
+def check_anomalies(seed, steps):
     call = Call(seed)
     call.speak(50)
     for kind, amount in steps:

@@ -165,9 +165,14 @@ STRATEGIES = {
     "step_projection": {"network": {"pretrained": "run", "step_projection": 12}},
     "moments": {"network": {"pretrained": "run", "statistics_pooling": 12}},
 }
+FEW = ("scratch", "tuned", "distilled", "tasks")
+"""Of these, those that the fast tests train."""
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in STRATEGIES],
+)
 def test_every_strategy_gives_a_model(name, where, few, tmp_path):
     made = recipe(**STRATEGIES[name])
     data = few(made)

@@ -80,7 +80,7 @@ def check(source, seconds=2.0):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name.startswith("gpvad") else name
+        name if name.startswith("byol") else pytest.param(name, marks=pytest.mark.slow)
         for name in TENSORS
     ],
 )

@@ -1,4 +1,4 @@
-"""`livemood train`, `search` and `evaluate`."""
+"""`livemood train`, `search`, `evaluate` and `train-text`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -151,6 +151,27 @@ def evaluate(
         provider=provider,
     )
     typer.echo(evaluate_and_write(wanted, out))
+
+
+def train_text(
+    recipe: RecipePath,
+    corpora: Corpora,
+    out: Out,
+    encoders: Annotated[
+        Path | None, typer.Option(help="Folder of pretrained text encoders.")
+    ] = None,
+    seed: Seed = None,
+    threads: Threads = 1,
+) -> None:
+    """Train a model of words by RECIPE, round it to int8, measure it on sentences it never saw."""
+    with wing("train-text"):
+        import transformers  # noqa: F401 - the one package that only this needs
+
+        from livemood.toolkit.train_text import train_text as run
+        from livemood.training.run_folder import Workspace, use_threads
+
+    use_threads(threads)
+    typer.echo(run(recipe, seed, Workspace(corpora, CACHE, encoders, "cpu"), out))
 
 
 OLD_COMMANDS = {"teach": "soft-labels", "tune": "finetune", "lean": "low-rank"}

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from livemood.cli import options
+from livemood.engine.extensions import open_model, reader_of
 from livemood.errors import LivemoodError
-from livemood.notify import load_notify_settings
-from livemood.notify.message import trial_message
-from livemood.notify.targets import DeliveryError
+from livemood.notify import load_notify_settings, try_receivers
 
 Rules = Annotated[Path, typer.Argument(help="A TOML file of rules and receivers.")]
 
@@ -16,9 +16,10 @@ app = typer.Typer(help="Check alert rules, and try whom they reach.", no_args_is
 
 
 @app.command()
-def check(rules: Rules) -> None:
-    """Read a file of rules, and say what is in it."""
+def check(rules: Rules, model: options.ModelName = "default") -> None:
+    """Read a file of rules, and say what is in it; labels must be ones that the model gives."""
     settings = load_notify_settings(rules)
+    settings.check_labels(reader_of(open_model(model, "cpu")).info.labels)
     for rule in settings.alerts:
         where = "each channel" if rule.channel is None else f"channel {rule.channel}"
         typer.echo(f"{rule.name}: {where}")
@@ -33,16 +34,9 @@ def test(rules: Rules) -> None:
     settings = load_notify_settings(rules)
     if not settings.receivers:
         raise LivemoodError(f"{rules} names no receiver: add [[webhooks]], [[mqtt]] or [[apprise]]")
-    name = settings.alerts[0].name if settings.alerts else "test"
-    failed = 0
-    for target in settings.targets():
-        try:
-            target.deliver(trial_message(name), 1)
-            typer.echo(f"{target.name}: delivered")
-        except DeliveryError as error:
-            failed += 1
-            typer.echo(f"{target.name}: {error}", err=True)
-        finally:
-            target.close()
+    failed = False
+    for tried in try_receivers(settings):
+        failed |= tried.error is not None
+        typer.echo(f"{tried.receiver}: {tried.error or 'delivered'}", err=tried.error is not None)
     if failed:
         raise typer.Exit(1)

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -20,6 +20,13 @@ Data = Annotated[
 Config = Annotated[
     Path | None, typer.Option(help="The server's settings file, which names its data folder.")
 ]
+Shared = Annotated[
+    str | None,
+    typer.Option(
+        help="The database that servers share: postgresql://USER@HOST/DATABASE.",
+        envvar="LIVEMOOD_DATABASE",
+    ),
+]
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -31,28 +38,27 @@ def create(
     expires: Annotated[str | None, typer.Option(help="After how long: 30m, 12h, 90d.")] = None,
     data: Data = None,
     config: Config = None,
+    database: Shared = None,
 ) -> None:
     """Create a token and print it; it cannot be shown again."""
-    folder = _folder(data, config)
-    token = _tokens(folder).create(
+    place = _place(data, config, database)
+    token = _tokens(place).create(
         tuple(scope),  # type: ignore[arg-type]  # checked there
         name,
         session,
         _seconds(expires) if expires else None,
     )
     typer.echo(token)
-    typer.echo(f"for the server that keeps its data in {plain(str(folder))}", err=True)
+    typer.echo(f"for {_servers(place)}", err=True)
 
 
 @app.command(name="list")
-def list_tokens(data: Data = None, config: Config = None) -> None:
+def list_tokens(data: Data = None, config: Config = None, database: Shared = None) -> None:
     """List the tokens: number, state, scopes, session, name."""
-    folder = _folder(data, config)
-    tokens = _tokens(folder).all()
+    place = _place(data, config, database)
+    tokens = _tokens(place).all()
     if not tokens:
-        typer.echo(
-            f"there are no tokens in {plain(str(folder))}: nobody is asked for one", err=True
-        )
+        typer.echo(f"there are no tokens for {_servers(place)}: nobody is asked for one", err=True)
     for token in tokens:
         until = ""
         if token.expires is not None:
@@ -64,29 +70,45 @@ def list_tokens(data: Data = None, config: Config = None) -> None:
 
 
 @app.command()
-def revoke(number: int, data: Data = None, config: Config = None) -> None:
+def revoke(number: int, data: Data = None, config: Config = None, database: Shared = None) -> None:
     """Make a token useless, at once, by its number."""
-    folder = _folder(data, config)
-    if not _tokens(folder).revoke(number):
-        raise LivemoodError(f"there is no token {number} in {folder}: see livemood token list")
+    place = _place(data, config, database)
+    if not _tokens(place).revoke(number):
+        raise LivemoodError(
+            f"there is no token {number} for {_servers(place)}: see livemood token list"
+        )
 
 
-def _folder(data: Path | None, config: Path | None) -> Path:
-    """The data folder: what was said, else the settings file's, else the default."""
+class Place(NamedTuple):
+    """Where tokens are kept."""
+
+    folder: Path
+    database: str | None
+
+
+def _place(data: Path | None, config: Path | None, database: str | None) -> Place:
+    """What was said, else what the settings file says, else the default."""
     from livemood.server.storage.folder import default_folder
 
-    if data is None and config is not None:
+    if config is not None and (data is None or database is None):
         from livemood.server.serve.settings import read_settings
 
-        return read_settings(config, {}).data
-    return data or default_folder()
+        settings = read_settings(config, {})
+        return Place(data or settings.data, database or settings.database)
+    return Place(data or default_folder(), database)
 
 
-def _tokens(folder: Path) -> "Tokens":
-    from livemood.server.storage.database import Database
-    from livemood.server.storage.tokens import Tokens
+def _servers(place: Place) -> str:
+    if place.database is not None:
+        return "the servers that share the database"
+    return f"the server that keeps its data in {plain(str(place.folder))}"
 
-    return Tokens(Database(folder))
+
+def _tokens(place: Place) -> "Tokens":
+    from livemood.server.storage.postgresql.opening import open_database
+    from livemood.server.storage.tables import open_tokens
+
+    return open_tokens(open_database(place.folder, place.database))
 
 
 def _seconds(text: str) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from livemood.audio import (
     AudioBlock,
     DcBlocker,
+    FirstStep,
     LevelMeter,
     LevelPiece,
     RingBuffer,
@@ -58,7 +59,7 @@ class Intake:
         self.ring = RingBuffer(round(rate * buffer_s))
         self.lost: deque[LostSound] = deque()
         """Holes that the reader has not come to yet."""
-        self.measured: deque[LevelPiece] = deque()
+        self.measured: deque[LevelPiece | FirstStep] = deque()
         """Levels that the reader has not come to yet, on the ring's clock."""
         self._meter = LevelMeter(source_rate)
         self._waiting: deque[AudioBlock] = deque()

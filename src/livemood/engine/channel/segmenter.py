@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from livemood.audio import LevelPiece, Overrun, Samples, Span
+from livemood.audio import FirstStep, LevelPiece, Overrun, Samples, Span
 from livemood.audio.level import PIECE_S
 from livemood.engine.channel.intake import Intake, LostSound
 from livemood.engine.channel.voice_tracker import VoiceTracker
@@ -158,12 +158,14 @@ class SpeechSegmenter:
                 continue
             self._listen(sound, found)
 
-    def _judge_level(self, piece: LevelPiece, found: list[StreamItem]) -> None:
+    def _judge_level(self, piece: LevelPiece | FirstStep, found: list[StreamItem]) -> None:
         speech = self._gate.is_open and self._gate.quiet_for < PIECE_S * self._rate
         if 0 < piece.step < self._step:  # what it comes in does not change, but may show late
             self._step = piece.step
             if resolve := getattr(self._detector, "resolve", None):
                 resolve(self._step)
+        if isinstance(piece, FirstStep):
+            return
         change = self._judge.push(piece, speech=speech)
         if change:
             found.append(LevelChanged(piece.end, change))

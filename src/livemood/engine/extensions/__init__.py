@@ -1,5 +1,6 @@
 """What you can bring to a session: models, sources and sinks of your own."""
 
+from livemood.engine.extensions.fusion import Evidence, Fusion, Recogniser
 from livemood.engine.extensions.sinks import Sink, SinkThreads
 from livemood.engine.extensions.user_model import (
     AnyModel,
@@ -13,6 +14,9 @@ from livemood.engine.extensions.user_source import Source, block_source, check_f
 __all__ = [
     "AnyModel",
     "EmotionModel",
+    "Evidence",
+    "Fusion",
+    "Recogniser",
     "Sink",
     "SinkThreads",
     "Source",

@@ -86,6 +86,8 @@ class Policy(BaseModel):
             raise Refused("no_consent", f"{spec.purpose} needs a consent reference", 403)
         if spec.keep_sound and not spec.consent:
             raise Refused("no_consent", "keeping sound needs a consent reference", 403)
+        if spec.keep_words and not spec.consent:
+            raise Refused("no_consent", "keeping words needs a consent reference", 403)
         if spec.keep_baselines and not spec.consent:
             raise Refused("no_consent", "keeping baselines needs a consent reference", 403)
         longest = purpose.longest_retention_days

@@ -1,6 +1,7 @@
 """`/v1/stream`: sound by WebSocket, its events on the same socket."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class Start(BaseModel):
     informed: bool = False
     retention_days: float | None = None
     keep_sound: bool = False
+    keep_words: bool = False
     keep_baselines: bool = False
     alerts: Rules = ()
 
@@ -66,12 +68,41 @@ class Mark(BaseModel):
     note: str = Field(min_length=1, max_length=1000)
 
 
+class Transcript(BaseModel):
+    """Any time: what was said from `start_ms` to `end_ms` of the sound; see the guide on words."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["transcript"]
+    text: str = Field(min_length=1, max_length=2000)
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(gt=0)
+    channel: int = Field(0, ge=0)
+
+
+class Observed(BaseModel):
+    """Any time: what another observer, a camera say, makes of a stretch of time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["observation"]
+    source: str = Field(min_length=1, max_length=100)
+    labels: dict[str, float] = Field(min_length=1, max_length=50)
+    confidence: float = Field(1.0, ge=0, le=1)
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(gt=0)
+    channel: int = Field(0, ge=0)
+
+
 class End(BaseModel):
     """No more sound will come."""
 
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["end"]
+
+
+Control = Mark | Transcript | Observed | End
 
 
 class Kind(BaseModel):
@@ -85,8 +116,13 @@ CROWDED_S = 0.01
 LAST_SOUND_S = 5.0
 """How long sound that came before its client left may take to be read."""
 START: TypeAdapter[Start] = TypeAdapter(Start)
-MARK: TypeAdapter[Mark] = TypeAdapter(Mark)
-END: TypeAdapter[End] = TypeAdapter(End)
+CONTROLS: dict[str, TypeAdapter[Control]] = {
+    "marker": TypeAdapter(Mark),
+    "transcript": TypeAdapter(Transcript),
+    "observation": TypeAdapter(Observed),
+    "end": TypeAdapter(End),
+}
+"""What may follow, by its type; others are counted and passed over."""
 
 
 def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) -> list[BaseRoute]:
@@ -100,6 +136,8 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
             await accept(socket)
             with connections.held(principal):
                 start = await _first(socket, limits.request_s)
+                if await _sent_elsewhere(socket, sessions, session):
+                    return
                 decode, rate = open_decoding(start.encoding, start.rate, start.channels)
                 record = await sessions.pools.admission.run(
                     _session, sessions, principal, session, start
@@ -117,6 +155,19 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
             pass
 
     return [WebSocketRoute("/v1/stream", stream)]
+
+
+async def _sent_elsewhere(socket: WebSocket, sessions: Sessions, session: str | None) -> bool:
+    """Whether the producer was told to go to another node, since this one takes no more."""
+    here = session is not None and sessions.open(session) is not None
+    url = None if here else sessions.peers.elsewhere_url()
+    if url is None:
+        return False
+    query = "" if session is None else f"?session={session}"
+    where = f"{url.replace('http', 'ws', 1)}/v1/stream{query}"
+    await socket.send_text(json.dumps({"type": "redirect", "url": where}))
+    await socket.close(1012, "redirect")
+    return True
 
 
 async def _first(socket: WebSocket, within_s: float) -> Start:
@@ -193,16 +244,24 @@ class Taker:
         elif isinstance(control, End):
             self._live.finish()
         elif self._live.spend(self.NOTE_S, time.monotonic()):
-            self._live.mark(control.note)
+            self._note(control)
 
-    def _control(self, message: str) -> Mark | End | None:
+    def _note(self, control: Mark | Transcript | Observed) -> None:
+        if isinstance(control, Mark):
+            self._live.mark(control.note)
+            return
+        where = (control.channel, control.start_ms, control.end_ms)
+        if isinstance(control, Transcript):
+            self._live.hear(control.text, *where)
+        else:
+            self._live.observe(control.source, control.labels, control.confidence, *where)
+
+    def _control(self, message: str) -> Control | None:
         """What a message says; none if its type is not known. Raises `Refused` for no JSON."""
         kind = _checked(lambda: KIND.validate_json(message)).type
         if kind == "start":
             raise Refused("bad_request", "a second start message", 422)
-        if kind == "marker":
-            return _parsed(MARK, message)
-        return _parsed(END, message) if kind == "end" else None
+        return _parsed(CONTROLS[kind], message) if kind in CONTROLS else None
 
     @property
     def crowded(self) -> bool:
@@ -214,7 +273,7 @@ async def _both_ways(
     socket: WebSocket, sessions: Sessions, opened: OpenSession, live: LiveSession, taker: Taker
 ) -> None:
     bringing = asyncio.ensure_future(_bring(socket, live, taker))
-    sending = asyncio.ensure_future(follow(socket, sessions, opened, 0))
+    sending = asyncio.ensure_future(follow(socket, sessions, opened.log, 0))
     try:
         await sending
         code, _ = live.failure or (None, "")

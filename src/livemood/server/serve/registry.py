@@ -1,8 +1,10 @@
 """The sessions of a server, as its settings want them."""
 
+from functools import partial
+
 from livemood.engine import AnyModel, Hub, MonitorSettings
 from livemood.engine.extensions import reader_of
-from livemood.notify import Notifier, Outbox, load_notify_settings
+from livemood.notify import Notifier, Outbox, load_notify_settings, try_receivers
 from livemood.presets import load_preset
 from livemood.server.access.policy import load_policy
 from livemood.server.peers.interface import Peers
@@ -11,6 +13,7 @@ from livemood.server.sessions.admission import Admission
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.archive import Archive
 from livemood.server.storage.folder import Keeper
+from livemood.server.storage.postgresql.opening import open_database
 
 CHANNEL_COST = 0.008
 """Share of a processor that a channel takes, before that is known."""
@@ -43,7 +46,12 @@ def open_sessions(
         how = how.model_copy(update={"alerts": (*how.alerts, *preset.alerts)})
     sessions = Sessions(
         Hub(model, busiest=1.0),
-        Archive(settings.data, policy.version, keeper=keeper),
+        Archive(
+            settings.data,
+            policy.version,
+            keeper=keeper,
+            database=open_database(settings.data, settings.database),
+        ),
         policy,
         how,
         settings.limits,
@@ -58,6 +66,8 @@ def open_sessions(
         dead = settings.data / "undelivered.jsonl"
         turn = None if keeper is None else keeper.may
         sessions.flow.notify_by(Notifier(targets, outbox, dead, turn=turn))
+        if targets:
+            sessions.flow.try_receivers = partial(try_receivers, notify)
     info = sessions.hub.model_info
     sessions.metrics.describe(name=info.name, version=info.version, provider=info.provider)
     return sessions

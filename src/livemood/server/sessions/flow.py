@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from livemood.engine import About, Busy, Hub, MonitorSettings
+from livemood.engine import About, Busy, Hub, MonitorSettings, WordsThread
 from livemood.errors import UsageError
 from livemood.server.refused import Refused, busy
 from livemood.server.sessions.admission import Admission
@@ -20,7 +20,7 @@ from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
 
 if TYPE_CHECKING:
-    from livemood.notify import Notifier
+    from livemood.notify import Notifier, Tried
     from livemood.server.access.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -50,15 +50,30 @@ class Flow:
         self.metrics = ServiceMetrics()
         self.delivery = Delivery()
         self.voices = Voices(hub, storage, wanted=settings.baseline)
+        self.said: Callable[[str, int, str], None] = lambda *_: None
+        """Told of all that sessions say, with its numbers. Never waits."""
+        self.words: WordsThread | None = None
+        """What reads words of all sessions; none if they take none."""
         self.notifier: Notifier | None = None
         """What tells people of alerts, if anything does."""
+        self.try_receivers: Callable[[], Iterable[Tried]] | None = None
+        """Sends each receiver of alerts a test message, if there are any."""
 
     def settings_of(self, record: SessionRecord) -> MonitorSettings:
         """How a session that begins now is listened to. Raises `StorageError`."""
-        return self._settings.model_copy(update={"alerts": self.rules.of(record)})
+        own = {"alerts": self.rules.of(record), "keep_words": record.keep_words}
+        return self._settings.model_copy(update=own)
 
     def check_participants(self, spec: SessionSpec, parties: int | None) -> None:
-        """Raise `Refused` if nobody could say who of a session must not be read."""
+        """Raise `Refused` if names do not fit parties, or nobody could say who must not be read.
+
+        One party may send several channels: what it sends says how many, at the beginning.
+        """
+        names = len(spec.participants)
+        if names and parties is not None and parties > 1 and names != parties:
+            raise Refused(
+                "bad_participants", f"{names} participants were named for {parties} parties", 422
+            )
         try:
             self._settings.ignored(spec.participants, max(parties or 1, len(spec.participants)))
         except UsageError as error:
@@ -87,6 +102,7 @@ class Flow:
                 about=About(record.purpose, record.consent, record.participants),
                 session=record.id,
                 baselines=opened.baselines,
+                words=self.words,
             )
         except Busy as error:
             raise busy(error.retry_after_s) from None
@@ -108,6 +124,7 @@ class Flow:
         """Take the next event of a session, and as `text`, on its ways. Never waits."""
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
         self._storage.writer.put(opened.record.id, event.seq, text)
+        self.said(opened.record.id, event.seq, text)
         self.delivery.call(self._deliver, opened, event, text)
         if self.notifier:
             self.notifier(event)
@@ -125,6 +142,15 @@ class Flow:
             late = event.latency_ms.total / 1000 / self._settings.budget_s
             self._admission.heard(opened.record.id, late)
 
+    def keep_begun(self, opened: OpenSession) -> None:
+        """The writer's thread: keep that a session's sound has begun, unless it has ended."""
+        if opened.record.state == "ended":
+            return
+        try:
+            self._storage.sessions.update(opened.record)
+        except StorageError:
+            self._storage.writer.later(partial(self.keep_begun, opened))
+
     def _settle(self, opened: OpenSession, done: Done, event: SessionEnded) -> None:
         """The writer's thread: everything of a session is on disk; now its record, too."""
         session = opened.record.id
@@ -132,13 +158,13 @@ class Flow:
         if self._storage.writer.waits_for(session) or not recorded:
             self._storage.writer.later(partial(self._settle, opened, done, event))
             return
-        self._storage.events.close(session)
-        self.voices.keep(opened.record, opened.baselines)
-        opened.baselines = []
         try:
+            self._storage.events.close(session)
+            self.voices.keep(opened.record, opened.baselines)
+            opened.baselines = []
             self._storage.sessions.update(opened.record.model_copy(update=ended_fields(event)))
-        except StorageError:
-            log.exception("the end of a session cannot be kept: trying again")
+        except StorageError as error:
+            log.debug("the end of a session cannot be kept now: %s", error)
             self._storage.writer.later(partial(self._settle, opened, done, event))
             return
         done(opened)

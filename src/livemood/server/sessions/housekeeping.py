@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from livemood.server.refused import Refused
 from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.interface import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +107,8 @@ class Housekeeper:
                 if now - ticked >= self.EVERY_S:
                     ticked = now
                     self.tick(now)
-            except Refused as refused:
-                log.warning("retention: %s", refused)
+            except (Refused, StorageError) as error:
+                log.warning("retention: %s", error)
             except Exception:
                 log.exception("housekeeping failed")
 

@@ -2,11 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 
 from livemood.audio import AudioBlock
-from livemood.engine.hub import HubSession, Reason
+from livemood.engine import HubSession, Reason, Stretch
+from livemood.errors import UsageError
 from livemood.model import Baseline
 from livemood.server.monitor.log import Entry, EventLog
 from livemood.server.refused import Refused
@@ -109,8 +111,10 @@ class LiveSession:
     EVENTS_PER_S, EVENTS_AT_ONCE = 60.0, 6000.0
     """Events of a channel; a channel that speaks makes 5 to 25 a second."""
     MARKS_PER_S, MARKS_AT_ONCE = 2.0, 40.0
+    WORDS_PER_S, WORDS_AT_ONCE = 10.0, 100.0
+    """Transcripts and observations of a session."""
     MARK_AHEAD_MS = 10_000
-    """A note may lie so far ahead of the sound that has come."""
+    """A note, or words, may lie so far ahead of the sound that has come."""
 
     def __init__(
         self,
@@ -126,6 +130,7 @@ class LiveSession:
         self._numbers = NumbersOnly(channels)
         self._events = Rate(self.EVENTS_PER_S * channels, self.EVENTS_AT_ONCE * channels)
         self._marks, self._marking = Rate(self.MARKS_PER_S, self.MARKS_AT_ONCE), threading.Lock()
+        self._words = Rate(self.WORDS_PER_S, self.WORDS_AT_ONCE)
         self._arrived = 0
         self._paused = False
         self._recording = recording
@@ -225,6 +230,37 @@ class LiveSession:
             if not self._marks.take(time.monotonic()):
                 raise Refused("too_many_markers", "notes come too often: wait", 429, 1)
         return self._session.mark(note, at_ms)
+
+    def hear(self, text: str, channel: int, start_ms: int, end_ms: int) -> None:
+        """Take what was said. Raises `Refused` for what cannot be, or comes too often."""
+        stretch = Stretch(channel, start_ms, end_ms)
+        self._take_words(stretch, partial(self._session.hear, text, stretch))
+
+    def observe(
+        self,
+        source: str,
+        labels: Mapping[str, float],
+        confidence: float,
+        channel: int,
+        start_ms: int,
+        end_ms: int,
+    ) -> None:
+        """Take what another observer says, in the same way."""
+        stretch = Stretch(channel, start_ms, end_ms)
+        take = partial(self._session.observe, source, labels, confidence, stretch)
+        self._take_words(stretch, take)
+
+    def _take_words(self, stretch: Stretch, take: Callable[[], None]) -> None:
+        if stretch.end_ms > self.arrived_ms + self.MARK_AHEAD_MS:
+            raise Refused(
+                "bad_request", f"end_ms lies ahead: the sound is at {self.arrived_ms} ms", 422
+            )
+        if not self._words.take(time.monotonic()):
+            raise Refused("too_many_words", "words come too often: send whole sentences", 429, 1)
+        try:
+            take()
+        except UsageError as error:
+            raise Refused("bad_request", str(error), 422) from None
 
     def recorded(self) -> bool:
         """No sound will follow: whether all that was to be kept of it is in its file."""

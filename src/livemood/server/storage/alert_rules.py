@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from livemood.server.storage.audit import Audit
-from livemood.server.storage.database import Database
+from livemood.server.storage.database import MainDatabase
 from livemood.timeline.alert_rules import AlertRule
 from livemood.timeline.events import utc_now
 
@@ -21,7 +21,7 @@ class KeptRule(BaseModel):
 class AlertRuleTable:
     """Rules by their names. Every method may raise `StorageError`."""
 
-    def __init__(self, database: Database, audit: Audit) -> None:
+    def __init__(self, database: MainDatabase, audit: Audit) -> None:
         self._db, self._audit = database, audit
 
     def add(self, rule: AlertRule, created_by: str, who: str) -> KeptRule | None:
@@ -29,7 +29,7 @@ class AlertRuleTable:
         kept = KeptRule(rule=rule, created=utc_now(), created_by=created_by)
         with self._db.transaction() as db:
             new = db.execute(
-                "INSERT OR IGNORE INTO alert_rules (name, rule) VALUES (?, ?)",
+                "INSERT INTO alert_rules (name, rule) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 (rule.name, kept.model_dump_json()),
             ).rowcount
             if new:

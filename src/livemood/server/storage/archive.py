@@ -10,12 +10,11 @@ from typing import Final
 
 from livemood.server.refused import Refused, not_found
 from livemood.server.storage.clock import GRACE_S, TrustedClock
-from livemood.server.storage.database import Database, StorageError
-from livemood.server.storage.folder import Keeper, lock
+from livemood.server.storage.database import Database, MainDatabase, StorageError
+from livemood.server.storage.folder import Keeper, lock, private_folder
 from livemood.server.storage.recovery import end_interrupted
 from livemood.server.storage.sound import Recorder, Uploads
-from livemood.server.storage.tables import Tables
-from livemood.server.storage.timelines import Timelines
+from livemood.server.storage.tables import Tables, open_timelines
 from livemood.server.storage.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -25,7 +24,10 @@ SYSTEM: Final = "livemood"
 
 
 class Archive:
-    """The data folder of a server, which one server at a time may use. It is a `Storage`."""
+    """The data folder of a server, which one server at a time may use. It is a `Storage`.
+
+    With a database elsewhere the folder holds timelines of live sessions, sound and uploads.
+    """
 
     def __init__(
         self,
@@ -34,20 +36,23 @@ class Archive:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         keeper: Keeper | None = None,
+        database: MainDatabase | None = None,
     ) -> None:
         """Raises `StorageError` for a folder that cannot be used.
 
         Without `keeper` the folder is this process's alone. With one, whoever started the processes
-        has locked it, and cleared what an earlier server left.
+        has locked it, and cleared what an earlier server left. `database` is closed at the end; by
+        default it is in the folder.
         """
         self.folder, self._keeper = folder, keeper
         with ExitStack() as undo:
-            self.database = Database(folder)
+            self.database: MainDatabase = database or Database(folder)
             undo.callback(self.database.close)
             self._unlock = lock(folder) if keeper is None else keeper.close
             undo.callback(self._unlock)
             try:
-                self.events = Timelines(folder / "timelines")
+                private_folder(folder)
+                self.events = open_timelines(folder, self.database)
                 self.uploads = Uploads(folder / "uploads", clear=keeper is None)
                 self.sound = Recorder(folder / "sound")
             except OSError as error:
@@ -73,15 +78,15 @@ class Archive:
     @property
     def failing(self) -> str | None:
         """Why data cannot be kept now, if so."""
-        if not self.database.there:
-            return "the data folder was removed"
-        return self.writer.failing
+        return self.database.failing or self.writer.failing
 
     def recover(self) -> int:
         """End the sessions that a killed program left open; how many they were."""
         unfinished = self.sessions.unfinished()
         for record in unfinished:
             self.sessions.update(end_interrupted(record, self.events))
+            self.events.close(record.id)
+        self.events.tidy(lambda session: self.sessions.get(session) is not None)
         if unfinished:
             self.audit.note(SYSTEM, "recover", sessions=len(unfinished))
         return len(unfinished)
@@ -136,6 +141,8 @@ class Archive:
         erased, due = [], self._due(keep=mine)
         if not mine:
             return 0
+        if self.database.shared:
+            self._erase_unknown()
         for session in self.sessions.expired(due):
             try:
                 self._erase(session)
@@ -152,6 +159,14 @@ class Archive:
         except StorageError as error:
             log.warning("what was deleted is not all overwritten yet: %s", error)
         return len(erased)
+
+    def _erase_unknown(self) -> None:
+        """Erase sound of sessions that were deleted at another server."""
+        for session in self.sessions.unknown(self.sound.kept()):
+            try:
+                self.sound.erase(session)
+            except OSError as error:
+                log.error("sound cannot be erased (%s): trying later", error.strerror)
 
     def _due(self, *, keep: bool) -> float:
         """What was to be kept until then may go, Unix seconds; minus infinity: nothing may."""

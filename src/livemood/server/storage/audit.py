@@ -1,11 +1,10 @@
 """The audit log: who did what, in the main database."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from livemood.server.storage.database import Database
+from livemood.server.storage.database import MainDatabase, Statements
 from livemood.timeline.events import utc_now
 
 ROUTINE: Final = ("refused", "read", "watch", "mark", "export")
@@ -23,7 +22,7 @@ class Audit:
     flood of requests pushes out other routine lines and not who created or deleted what.
     """
 
-    def __init__(self, database: Database, policy: str) -> None:
+    def __init__(self, database: MainDatabase, policy: str) -> None:
         self._db, self._policy = database, policy
         self._pruned = 0
 
@@ -34,7 +33,7 @@ class Audit:
 
     def note_within(
         self,
-        db: sqlite3.Connection,
+        db: Statements,
         who: str,
         action: str,
         session: str | None = None,
@@ -47,7 +46,7 @@ class Audit:
             (utc_now(), who, action, session, json.dumps(detail), self._policy),
         )
 
-    def forget_within(self, db: sqlite3.Connection, sessions: Sequence[str]) -> None:
+    def forget_within(self, db: Statements, sessions: Sequence[str]) -> None:
         """In a transaction that is open: leave of lines about the sessions only who did what."""
         db.executemany(
             "UPDATE audit SET detail = '{}' WHERE session = ? AND action = 'create'",

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from livemood.server.spec import SessionRecord
 from livemood.server.storage.audit import Audit
-from livemood.server.storage.database import Database
+from livemood.server.storage.database import MainDatabase
 from livemood.timeline.events import utc_now
 
 DAY_S = 86_400.0
@@ -39,7 +39,7 @@ class Baselines:
     """Baselines in the main database. Every method may raise `StorageError`."""
 
     def __init__(
-        self, database: Database, audit: Audit, wall: Callable[[], float] = time.time
+        self, database: MainDatabase, audit: Audit, wall: Callable[[], float] = time.time
     ) -> None:
         self._db, self._audit, self._wall = database, audit, wall
 

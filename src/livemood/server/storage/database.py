@@ -1,14 +1,14 @@
-"""The main database: sessions, tokens and the audit log, in SQLite."""
+"""The main database: sessions, tokens and the audit log. What it must do, and that in SQLite."""
 
 import logging
 import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from livemood.errors import LivemoodError
 from livemood.server.storage.clock import Seen
@@ -88,13 +88,82 @@ CREATE TABLE alert_rules (
 """What version 4 adds to version 3."""
 
 
-class Database:
-    """One connection that threads take turns with to write, another to read.
+class Result(Protocol):
+    """What a statement did."""
 
-    Readers of a write-ahead log wait for no writer, here or in another program.
+    @property
+    def rowcount(self) -> int:
+        """Rows that it changed."""
+
+
+class Statements(Protocol):
+    """A transaction that is open. Statements mark values by `?`."""
+
+    def execute(self, statement: str, values: Sequence[Any] = (), /) -> Result:
+        """Run a statement."""
+
+    def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> object:
+        """Run it once for each of the values."""
+
+
+class MainDatabase(Protocol):
+    """What the tables need of a database.
+
+    Any thread may call. Every method may raise `StorageError`.
+    """
+
+    shared: bool
+    """Whether other servers may use it as well."""
+    contains: str
+    """The condition that a column `words` contains a value."""
+    own: str
+    """The condition that a session is this server's, where several share the database."""
+    claim: str
+    """What an update of a session adds, so that it is this server's from now on."""
+
+    @property
+    def failing(self) -> str | None:
+        """Why nothing can be kept now, if so."""
+
+    def clock(self) -> Seen | None:
+        """What was last kept of the clock."""
+
+    def keep_clock(self, seen: Seen) -> None:
+        """Keep what was seen of the clock."""
+
+    def transaction(self) -> AbstractContextManager[Statements]:
+        """Everything inside happens, or nothing."""
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What `query` finds in what has been committed."""
+
+    @property
+    def owes_scrub(self) -> bool:
+        """Whether rows were deleted of which there may still be traces."""
+
+    def owe_scrub(self) -> None:
+        """Note that rows are being deleted."""
+
+    def scrub(self) -> None:
+        """Leave no trace of deleted rows."""
+
+    def close(self) -> None:
+        """Nothing will follow."""
+
+
+class Database:
+    """The same in a SQLite file.
+
+    One connection that threads take turns with to write, another to read. Readers of a write-ahead
+    log wait for no writer, here or in another program.
 
     Deleted content is overwritten with zeros (`secure_delete`); see `scrub` for what moved.
     """
+
+    shared = False
+    contains = "instr(words, ?)"
+    own = "1 = 1"
+    claim = ""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "livemood.db"
@@ -127,12 +196,13 @@ class Database:
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
     @property
-    def there(self) -> bool:
-        """Whether the file is still where it was opened."""
+    def failing(self) -> str | None:
+        """Whether the file is no more where it was opened."""
         try:
-            return self.path.stat().st_ino == self._inode
+            there = self.path.stat().st_ino == self._inode
         except OSError:
-            return False
+            there = False
+        return None if there else "the data folder was removed"
 
     def clock(self) -> Seen | None:
         """What was last kept of the clock."""

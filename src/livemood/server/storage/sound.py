@@ -172,6 +172,10 @@ class Recorder:
         """Where a session's sound is kept."""
         return self._folder / f"{session}.opus"
 
+    def kept(self) -> list[str]:
+        """Sessions of which there is sound."""
+        return [path.stem for path in self._folder.glob("*.opus")]
+
     def open(self, session: str, rate: int, channels: int) -> Recording:
         """Record a session's sound from now on."""
         recording = Recording(self.path(session), rate, channels)

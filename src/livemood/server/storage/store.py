@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from livemood.server.spec import SessionRecord, State
 from livemood.server.storage.audit import Audit
-from livemood.server.storage.database import Database
+from livemood.server.storage.database import MainDatabase
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ DAY_S = 86_400.0
 class Store:
     """What is known of every session, kept or running."""
 
-    def __init__(self, database: Database, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: MainDatabase, wall: Callable[[], float] = time.time) -> None:
         self._db, self._wall = database, wall
 
     def add(self, record: SessionRecord) -> None:
@@ -37,11 +37,15 @@ class Store:
             )
 
     def update(self, record: SessionRecord) -> None:
-        """Keep what has become of a session; its retention begins when it has ended."""
+        """Keep what has become of a session; its retention begins when it has ended.
+
+        One that has ended stays as it is.
+        """
         expires = self._wall() + record.retention_days * DAY_S if record.state == "ended" else None
         with self._db.transaction() as db:
             db.execute(
-                "UPDATE sessions SET state = ?, expires = ?, words = ?, record = ? WHERE id = ?",
+                "UPDATE sessions SET state = ?, expires = ?, words = ?, "  # noqa: S608
+                f"record = ?{self._db.claim} WHERE id = ? AND state != 'ended'",
                 (
                     record.state,
                     expires,
@@ -70,7 +74,7 @@ class Store:
 
         `text` is looked for in the id, the source, participants and consent, by any case.
         """
-        where, values = ["1"], list[Any]()
+        where, values = ["1 = 1"], list[Any]()
         for condition, value in (
             ("state = ?", state),
             ("purpose = ?", purpose),
@@ -81,7 +85,7 @@ class Store:
                 where.append(condition)
                 values.append(value)
         if text:
-            where.append("instr(words, ?)")
+            where.append(self._db.contains)
             values.append(text.casefold())
         query = (
             f"SELECT n, record FROM sessions WHERE {' AND '.join(where)} ORDER BY n DESC LIMIT ?"  # noqa: S608 - values are bound
@@ -91,13 +95,20 @@ class Store:
 
     def unfinished(self) -> list[SessionRecord]:
         """Sessions that had not ended when the program was killed."""
-        rows = self._db.rows("SELECT record FROM sessions WHERE state != 'ended'")
+        rows = self._db.rows(
+            f"SELECT record FROM sessions WHERE state != 'ended' AND {self._db.own}"  # noqa: S608
+        )
         return [found for (record,) in rows if (found := _record(record))]
 
     def expired(self, now: float) -> list[str]:
         """Ids of sessions that were to be kept until `now`, Unix seconds, or less."""
-        query = "SELECT id FROM sessions WHERE expires <= ?"
+        query = f"SELECT id FROM sessions WHERE expires <= ? AND {self._db.own}"  # noqa: S608
         return [session for (session,) in self._db.rows(query, (now,))]
+
+    def unknown(self, sessions: Sequence[str]) -> list[str]:
+        """Those of which there is no record."""
+        query = "SELECT 1 FROM sessions WHERE id = ?"
+        return [session for session in sessions if not self._db.rows(query, (session,))]
 
     def remove(self, sessions: Sequence[str], audit: Audit, who: str, action: str) -> None:
         """Delete the sessions' records, and say so in the audit log; traces are left to `scrub`."""

@@ -5,7 +5,7 @@ the session is large, and needs nobody to wait.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -82,6 +82,18 @@ class Timelines:
         path = self.path(session)
         for ending in ("-wal", "-shm", DAMAGED, ""):
             erase(path.with_name(path.name + ending))
+
+    def tidy(self, known: Callable[[str], bool]) -> None:
+        """Look after what an earlier server left; `known` says of which sessions there is a record.
+
+        Here nothing: files stay where they are.
+        """
+
+    def keep(self, session: str, rows: Sequence[Row]) -> None:
+        """Keep a whole timeline, unless there is one."""
+        if not self.path(session).exists():
+            self.append(session, rows)
+            self.close(session)
 
     def put_aside(self, session: str) -> None:
         """Move a damaged file out of the way; it goes when the session is deleted."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from livemood.errors import UsageError
-from livemood.server.storage.database import Database
+from livemood.server.storage.database import MainDatabase
 from livemood.timeline.events import utc_now
 
 Scope = Literal["ingest", "watch", "manage"]
@@ -41,7 +41,7 @@ class Tokens:
     looking it up tells nothing by its time that could lead to another.
     """
 
-    def __init__(self, database: Database, now: Callable[[], float] | None = None) -> None:
+    def __init__(self, database: MainDatabase, now: Callable[[], float] | None = None) -> None:
         """`now` gives Unix time and never falls; by default no less than the server last saw."""
         self._db = database
         self._now = now or self._latest

@@ -9,12 +9,12 @@ from pathlib import Path
 from livemood.errors import LivemoodError
 from livemood.server.spec import SessionRecord
 from livemood.server.storage.archive import SYSTEM
-from livemood.server.storage.database import Database, StorageError
+from livemood.server.storage.database import StorageError
 from livemood.server.storage.folder import lock
+from livemood.server.storage.postgresql.opening import open_database
 from livemood.server.storage.recovery import end_interrupted
 from livemood.server.storage.sound import Uploads
-from livemood.server.storage.tables import Tables
-from livemood.server.storage.timelines import Timelines
+from livemood.server.storage.tables import Tables, open_timelines
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 class Aftermath:
     """The data folder, for the supervisor of the workers that use it: it keeps others out."""
 
-    def __init__(self, folder: Path, policy: str) -> None:
+    def __init__(self, folder: Path, policy: str, database: str | None = None) -> None:
         """Raises `LivemoodError` for a folder that cannot be used, or that another server uses."""
         with ExitStack() as undo:
-            self._database = Database(folder)
+            self._database = open_database(folder, database)
             undo.callback(self._database.close)
             undo.callback(lock(folder))
             try:
-                self._events = Timelines(folder / "timelines")
+                self._events = open_timelines(folder, self._database)
                 self._uploads = Uploads(folder / "uploads")
             except OSError as error:
                 why = error.strerror or error
@@ -39,7 +39,9 @@ class Aftermath:
 
     def of_all(self) -> int:
         """End what an earlier server left open; how many sessions that were."""
-        return self._end(self._tables.sessions.unfinished())
+        ended = self._end(self._tables.sessions.unfinished())
+        self._events.tidy(lambda session: self._tables.sessions.get(session) is not None)
+        return ended
 
     def of(self, sessions: Sequence[str]) -> int:
         """End the sessions of a worker that died, as far as it had not; how many that were."""
@@ -52,6 +54,7 @@ class Aftermath:
         for record in records:
             try:
                 self._tables.sessions.update(end_interrupted(record, self._events))
+                self._events.close(record.id)
             except StorageError:
                 log.exception("the end of a session cannot be kept: the next start does it")
         if records:

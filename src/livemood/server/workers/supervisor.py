@@ -63,7 +63,8 @@ class _Supervisor:
         self._settings, self._say = settings, say
         self._workers = settings.processes
         share_of(settings.rtp, 0, self._workers)
-        self._aftermath = Aftermath(settings.data, load_policy(settings.policy).version)
+        policy = load_policy(settings.policy).version
+        self._aftermath = Aftermath(settings.data, policy, settings.database)
         undo.callback(self._aftermath.close)
         if ended := self._aftermath.of_all():
             log.warning("%d sessions were interrupted when the server last stopped", ended)

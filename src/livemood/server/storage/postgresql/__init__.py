@@ -1,0 +1,1 @@
+"""The main database and ended timelines in PostgreSQL, where several servers share them."""
