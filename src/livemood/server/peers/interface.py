@@ -79,6 +79,14 @@ class Peers:
         """Sessions of others that wait or are live."""
         return 0
 
+    def said(self, session: str, seq: int, text: str) -> None:
+        """A session of this process said something, in the order of its numbers."""
+
+    @property
+    def failing(self) -> str | None:
+        """Why others cannot be told of anything now, if so."""
+        return None
+
     # What is limited for the whole machine
 
     def hold(self, what: str, whose: str = "") -> None:
@@ -110,6 +118,10 @@ class Peers:
     ) -> Response | None:
         """The answer of the worker that should create a session; none if it is this one."""
         del request, kind, shared_port
+        return None
+
+    def elsewhere_url(self) -> str | None:
+        """Where a producer should go whose session this process cannot take; none: nowhere."""
         return None
 
     async def follow(

@@ -37,11 +37,15 @@ class Store:
             )
 
     def update(self, record: SessionRecord) -> None:
-        """Keep what has become of a session; its retention begins when it has ended."""
+        """Keep what has become of a session; its retention begins when it has ended.
+
+        One that has ended stays as it is.
+        """
         expires = self._wall() + record.retention_days * DAY_S if record.state == "ended" else None
         with self._db.transaction() as db:
             db.execute(
-                "UPDATE sessions SET state = ?, expires = ?, words = ?, record = ? WHERE id = ?",
+                "UPDATE sessions SET state = ?, expires = ?, words = ?, "  # noqa: S608
+                f"record = ?{self._db.claim} WHERE id = ? AND state != 'ended'",
                 (
                     record.state,
                     expires,
