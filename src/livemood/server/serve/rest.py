@@ -54,6 +54,8 @@ class Features(BaseModel):
     report: bool
     recordings: bool
     alerts: bool
+    receivers: bool
+    """Whether its settings name anybody whom alerts go to."""
 
 
 class AboutServer(BaseModel):

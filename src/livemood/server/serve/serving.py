@@ -16,7 +16,7 @@ from livemood.server.serve.registry import open_sessions
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.web import Place, open_listener, web_server
 from livemood.server.sessions.housekeeping import Housekeeper
-from livemood.text.fusion import open_words
+from livemood.text.fusion import OpenWords, open_words
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Service:
     ) -> None:
         """`place` is this process's among several that serve one address; none if it is alone."""
         self.settings, self._place = settings, place
+        self._words: OpenWords | None = None
         with ExitStack() as undo:
             self.sessions = open_sessions(
                 settings,
@@ -52,9 +53,9 @@ class Service:
             self.storage, self.hub = self.sessions.storage, self.sessions.hub
             undo.callback(self.storage.close)
             if settings.words is not None:
-                words = open_words(settings.words, self.hub.model_info.labels)
-                undo.callback(words.close)
-                self.sessions.flow.words = words
+                self._words = open_words(settings.words, model, settings.recogniser)
+                undo.callback(self._words.close)
+                self.sessions.flow.words = self._words.thread
             check_exposure(settings, self.storage.tokens)
             listener = open_listener(settings, place.listening if place else None)
             undo.callback(listener.close)
@@ -134,8 +135,8 @@ class Service:
         self._keeper.stop()
         self._http.stop(self._clients, DRAIN_S)
         self.hub.__exit__()
-        if self.sessions.flow.words:
-            self.sessions.flow.words.close()
+        if self._words:
+            self._words.close()
         if self.sessions.flow.notifier:
             self.sessions.flow.notifier.__exit__()
         self.storage.close()

@@ -64,6 +64,8 @@ class ServeSettings(BaseSettings):
     """Any other setting of how sessions are listened to, by group: gate, smoother, window."""
     words: str | None = None
     """Also read words that inputs send: a shipped text model, as `words`, or a folder."""
+    recogniser: str | None = None
+    """With `words`: recognise speech here, by the Whisper model (CTranslate2) in this folder."""
     alerts: Path | None = None
     """Alert rules and receivers: a TOML file, as `livemood listen --alerts` reads it."""
     preset: str | None = None

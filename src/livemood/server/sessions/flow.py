@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
 
 if TYPE_CHECKING:
-    from livemood.notify import Notifier
+    from livemood.notify import Notifier, Tried
     from livemood.server.access.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ class Flow:
         """What reads words of all sessions; none if they take none."""
         self.notifier: Notifier | None = None
         """What tells people of alerts, if anything does."""
+        self.try_receivers: Callable[[], Iterable[Tried]] | None = None
+        """Sends each receiver of alerts a test message, if there are any."""
 
     def settings_of(self, record: SessionRecord) -> MonitorSettings:
         """How a session that begins now is listened to. Raises `StorageError`."""
