@@ -55,6 +55,13 @@ class Node:
         """Tell the others where this node is reached. Raises `LivemoodError`."""
         self._sessions = sessions
         self.peers.attach(sessions)
+        erased = sessions.storage.on_erase
+
+        def forget(session: str) -> None:
+            erased(session)
+            self.peers.forget(session)
+
+        sessions.storage.on_erase = forget
         self._board.serves(address, url)
         for work in (self._board, self._outgoing, Survivors(self._board, self._wire, sessions)):
             self._wire.loop.call_soon_threadsafe(self._wire.keep, work.run())

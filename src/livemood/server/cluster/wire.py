@@ -282,6 +282,13 @@ class Wire:
             return 0, b""
         return found.seq or 0, self._opened(subject, found.data) or b""
 
+    async def purge(self, session: str) -> None:
+        """Leave nothing of what was said of a session."""
+        try:
+            await self._stream.purge_stream(EVENTS, subject=f"{EVENTS}.{session}")
+        except LOST as error:
+            log.warning("a deleted session stays in NATS until it is a day old: %s", error)
+
     async def said(self, session: str, first: int) -> AsyncIterator[tuple[int, bytes]]:
         """What was and is said of a session, with its numbers in the stream, from `first` on.
 

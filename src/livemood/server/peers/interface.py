@@ -61,6 +61,11 @@ class Peers:
         del session
         return None
 
+    def home(self, session: str) -> int | None:
+        """The other worker that keeps the sound of a session; none if it is here. May block."""
+        del session
+        return None
+
     def take(self, session: str) -> int | None:
         """Ask whoever has a waiting session to leave it to this worker; its parties if it does."""
         del session
