@@ -1,4 +1,4 @@
-"""Pictures of every page: at 390, 1280 and 1920 pixels, in light and dark, to be looked at.
+"""Pictures of every page: 390, 1280 and 1920 pixels, light and dark, English and Chinese.
 
 Writes PNG files into a folder, `screenshots` by default; `--docs` instead the two pictures of the
 README, into `docs/images`. Needs chromium and chromedriver. What is shown never happened: a
@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 
 import soundfile as sf
@@ -155,20 +156,17 @@ def everything(browser, out, only):
             "sessions": (f"{served.url}/", listed),
             "session": (session, drawn_ended),
             "speak": (f"{served.url}/speak", asked),
-            "report": (report_file(folder, "en"), "document.querySelector('.card')"),
+            "report": (
+                {language: report_file(folder, language) for language in ("en", "zh")},
+                "document.querySelector('.card')",
+            ),
         }
         chosen = {name: page for name, page in pages.items() if name.startswith(only)}
         for name, (url, ready) in chosen.items():
-            for width in SIZES:
-                for theme in ("light", "dark"):
-                    path = out / f"{name}-{width}-{theme}.png"
-                    take(browser, url, path, width, theme, ready)
-        if only:
-            return
-        take(browser, live.page, out / "live-zh.png", 1280, "light", drawn, "zh")
-        take(browser, f"{served.url}/", out / "sessions-zh.png", 1280, "dark", listed, "zh")
-        url = report_file(folder, "zh")
-        take(browser, url, out / "report-zh.png", 1280, "light", "true", height=3000)
+            for width, theme, language in product(SIZES, ("light", "dark"), ("en", "zh")):
+                path = out / f"{name}-{width}-{theme}-{language}.png"
+                page = url[language] if isinstance(url, dict) else url
+                take(browser, page, path, width, theme, ready, language)
 
 
 def for_the_readme(browser, out):

@@ -18,8 +18,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-PROCESSES = 4
-"""More than CI's two cores: half of the time a test waits, for sound, a browser or a program."""
+PROCESSES = 3
+"""One more than CI's cores: tests wait for sound, a browser or a program. Each collects anew."""
 FIRST = (
     *("e2e", "server/serve", "cli", "server/inputs", "sources", "training", "datasets", "toolkit"),
     *("server", "batch", "examples", "integrations", "plugins", "model", "engine", "notify"),

@@ -14,6 +14,7 @@ matter, and where a terminal sends the signals.
 
 import functools
 import gc
+import importlib.util
 import marshal
 import os
 import random
@@ -42,14 +43,31 @@ def command():
 
 
 _kept = []
+USED = (
+    *("livemood.cli.main", "onnxruntime", "livemood.server.serve"),
+    *("av", "webrtcvad", "numpy.fft", "rich.markdown"),
+)
+"""What commands import. livemood is first: it keeps ONNX Runtime from gathering telemetry."""
+
+
+def livemood(*arguments, start=None, env=None, **options):
+    """Run `livemood` to its end. `env` is what its environment has beside that of the tests."""
+    return subprocess.run(
+        [*(start or command()), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | (env or {}),
+        **options,
+    )
 
 
 def serve(address):
     """Fork for each client. Returns in the fork of a fork that is to run the command."""
-    import livemood.cli.main  # isort: skip - first: it keeps ONNX Runtime from gathering telemetry
-    import onnxruntime  # noqa: F401
-
-    import livemood.server.serve  # noqa: F401
+    for name in USED:
+        if importlib.util.find_spec(name.partition(".")[0]):
+            importlib.import_module(name)
 
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)

@@ -4,8 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
-from livemood.engine import AnyModel, BackgroundSession, MonitorSettings, analyze_file
-from livemood.engine.extensions import Sink, SinkThreads, Source, block_source, open_model
+from livemood.engine import (
+    AnyModel,
+    BackgroundSession,
+    MonitorSettings,
+    WordsThread,
+    analyze_file,
+)
+from livemood.engine.extensions import Fusion, Sink, SinkThreads, Source, block_source, open_model
 from livemood.errors import UsageError
 from livemood.model import Baseline
 from livemood.model.network import Provider
@@ -28,6 +34,7 @@ def listen(
     provider: Provider = "auto",
     settings: MonitorSettings | None = None,
     baselines: Sequence[Baseline | None] = (),
+    fusion: Fusion | None = None,
 ) -> Iterator[AnyEvent]:
     """Events of a microphone, of `file`, or of `source`, as they happen.
 
@@ -36,7 +43,8 @@ def listen(
     None as fast as possible. Every event also goes to each of `sinks`, in a thread of its own.
     `vad` is the name of a voice activity detector or makes one for each channel. `model` is a
     shipped model, a model's folder, a plug-in's name, or a model of your own. `baselines` are those
-    of the voices on the first channels, made by the same model; they grow as those speak.
+    of the voices on the first channels, made by the same model; they grow as those speak. `fusion`
+    reads what is said, if it has a recogniser, and joins it with the voice.
 
     The session ends, with `session.ended` as the last event, when its source does or when the
     iterator is closed. Raises `LivemoodError` at once if there is no such file, device or model,
@@ -49,10 +57,11 @@ def listen(
         [make_plugin("sinks", sink) if isinstance(sink, str) else sink for sink in sinks],
         live=opened.live,
     )
+    words = None if fusion is None else WordsThread(fusion)
     session = BackgroundSession(
-        opened, loaded, chosen, [threads.put], vad=factory, baselines=baselines
+        opened, loaded, chosen, [threads.put], vad=factory, baselines=baselines, words=words
     )
-    return _events(session, threads)
+    return _events(session, threads, words)
 
 
 def _source(
@@ -78,11 +87,15 @@ def _with_vad(
     return chosen, vad
 
 
-def _events(session: BackgroundSession, sinks: SinkThreads) -> Iterator[AnyEvent]:
+def _events(
+    session: BackgroundSession, sinks: SinkThreads, words: WordsThread | None
+) -> Iterator[AnyEvent]:
     try:
         yield from session.events()
     finally:
         sinks.close()
+        if words is not None:
+            words.close()
     if session.failure:
         raise session.failure
 

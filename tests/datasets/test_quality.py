@@ -40,6 +40,7 @@ def subset(table, out, keep):
     return out
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_a_clean_set(tmp_path):
     found = checked(dataset(tmp_path / "set"), tmp_path / "out", "--strict")
     assert found["findings"] == []

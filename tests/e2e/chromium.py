@@ -100,6 +100,7 @@ def chromium(profile, *flags):
     for flag in (*FLAGS, f"--user-data-dir={profile}", *flags):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.add_experimental_option("perfLoggingPrefs", {"enablePage": False})
     service = webdriver.ChromeService(executable_path=driver)
     opened = webdriver.Chrome(options=options, service=service)
     try:

@@ -154,6 +154,7 @@ def calls(service, sender, wanted):
     return heard
 
 
+@pytest.mark.slow
 def test_a_call_in_any_codec_reads_as_the_same_sound_from_a_file(model, clip, tmp_path):
     path = clip(CLIPS[9])
     with serving(model, tmp_path) as service:

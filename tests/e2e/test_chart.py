@@ -77,6 +77,7 @@ def numbered(events):
     return [{**event, "seq": n} for n, event in enumerate(events, 1)]
 
 
+@pytest.mark.slow
 def test_readings_are_areas_and_lines_in_the_colours_of_what_they_say(browser, server, flat):
     show(browser, server, flat)
     browser.find("#probabilities summary").send_keys(Keys.ENTER)

@@ -58,6 +58,7 @@ def test_while_it_is_live_the_sound_is_heard_at_the_time_of_the_session(browser,
             demo.kill()
 
 
+@pytest.mark.slow
 def test_afterwards_the_sound_moves_the_cursor_and_its_words_are_those_of_the_moment(
     browser, demo_server, demo_events, words
 ):

@@ -58,6 +58,7 @@ HTMLAnchorElement.prototype.click = function () { saved.push(this.download); };
 """
 
 
+@pytest.mark.slow
 def test_the_exports_menu_saves_each_form(browser, service, talk):
     session = ended_session(service, talk)
     browser.open(service.url)

@@ -1,5 +1,9 @@
 """The list of sessions while somebody works with it, in real Chromium."""
 
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
@@ -168,3 +172,43 @@ def test_only_the_page_that_one_speaks_into_may_have_the_microphone(service):
     assert "microphone=(self)" in policy("/speak")
     for path in ("/", "/sessions/x", "/static/live.js"):
         assert "microphone=()" in policy(path)
+
+
+class Desk(BaseHTTPRequestHandler):
+    """A receiver of alerts that takes everything."""
+
+    def do_POST(self):
+        self.server.bodies.append(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_alerts_are_tried_from_the_page(browser, model, tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Desk) as desk:
+        desk.bodies = []
+        threading.Thread(target=desk.serve_forever, daemon=True).start()
+        rules = tmp_path / "alerts.toml"
+        webhook = '[[webhooks]]\nname = "{}"\nurl = "http://127.0.0.1:{}/"\n'
+        webhook += f'secret = {{{{file = "{tmp_path}/secret"}}}}\n'
+        (tmp_path / "secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))  # taken, and nobody listens
+            nobody = closed.getsockname()[1]
+            rules.write_text(
+                webhook.format("desk", desk.server_port) + webhook.format("away", nobody)
+            )
+            with serving(model, tmp_path / "data", alerts=rules) as watched:
+                browser.open(watched.url)
+                browser.until("!document.querySelector('#alerts-test').hidden")
+                browser.find("#alerts-test").click()
+                browser.until(
+                    "document.querySelector('#alerts-tested').textContent.includes('away')"
+                )
+                said = browser.text("#alerts-tested")
+        desk.shutdown()
+    assert said.startswith("desk: the test message arrived.")
+    assert "away: " in said
+    assert len(desk.bodies) == 1

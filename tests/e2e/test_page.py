@@ -256,6 +256,7 @@ def test_axe_finds_no_violation(browser, server, demo_events, axe, theme):
     assert axe(browser) == []
 
 
+@pytest.mark.slow
 def test_both_languages_and_themes_are_remembered(browser, server, demo_events):
     early, last = while_spoken(demo_events, 0)
     publish(server, early)

@@ -127,9 +127,8 @@ window.setInterval = (task, ms) => { paces.push(ms); return every(task, ms); };
 """
 
 
-@pytest.mark.parametrize(
-    ("wish", "ms"), [("reduce", 1000), pytest.param("no-preference", 250, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("wish", "ms"), [("reduce", 1000), ("no-preference", 250)])
 def test_who_wants_less_motion_gets_less(browser, server, demo_events, wish, ms):
     media = {"features": [{"name": "prefers-reduced-motion", "value": wish}]}
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)

@@ -30,7 +30,7 @@ def test_silence_is_not_called_a_label(browser, server, demo_events):
     for event, kind, word in (
         (events[spoken], "silent", "silent"),
         # Somebody speaks again, and what was read before is not how that sounds.
-        (again, "hearing", "listening"),
+        (again, "hearing", "no reading yet"),
     ):
         browser.later("livemoodPage.take(args[0]);", event)
         browser.until(f"document.querySelector(\"{panel}\").dataset.kind === '{kind}'")
@@ -156,18 +156,19 @@ def test_since_and_trend_are_those_of_the_readings(browser, server):
         for (let ms = 23_000; ms <= 36_000; ms += 250) read(ms, ms < 32_000 ? 0.8 : 0.5);
         states.push(stateOf(channel, 36_000));
         return states.map(({ kind, said, ...more }) =>
-            [kind, said?.label ?? "", more.forMs, more.trend]);
+            [kind, said?.label ?? "", more.forMs, more.paused, more.trend]);
         """
     )
     assert found == [
-        ["silent", "", 1500, ""],
-        ["hearing", "", None, ""],
-        ["speaking", "angry", 15_000, "rising"],
-        ["unknown", "", None, ""],
-        ["speaking", "angry", 14_000, "falling"],
+        ["silent", "", 1500, False, ""],
+        ["hearing", "", None, False, ""],
+        ["speaking", "angry", 15_000, True, "rising"],
+        ["unknown", "", None, False, ""],
+        ["speaking", "angry", 14_000, False, "falling"],
     ]
 
 
+@pytest.mark.slow
 def test_talk_shares_and_overtalk_are_those_of_the_speech(browser, server):
     browser.open(server.page)
     found = browser.later(
@@ -183,6 +184,7 @@ def test_talk_shares_and_overtalk_are_those_of_the_speech(browser, server):
     assert found == {"spoken": [20_000, 7000, 3000], "bothMs": 5000}
 
 
+@pytest.mark.slow
 def test_levels_alerts_and_overtalk_are_said_where_they_belong(browser, server, hour):
     early = until_ms(hour, 60_000)
     base = {k: early[-1][k] for k in ("session", "time", "start_ms", "end_ms")}
@@ -215,3 +217,59 @@ def test_levels_alerts_and_overtalk_are_said_where_they_belong(browser, server, 
     assert browser.js(f'return document.querySelector("{panel} .reason").hidden')
     # The timeline keeps both moments.
     assert browser.js("return livemoodPage.store.alerts.length") == 2
+
+
+def test_how_long_is_said_without_riddles(browser, server):
+    browser.open(server.page)
+    found = browser.later(
+        """
+        const { held } = await import("/static/text.js");
+        return [held(900), held(900, { trend: "rising" }), held(12_300, { paused: true }),
+                held(65_000, { trend: "falling" }), held(3000, { paused: true, trend: "steady" })];
+        """
+    )
+    assert found == [
+        "just now",
+        "just now",
+        "for 12 s with pauses",
+        "for 1 min 5 s, getting less likely",
+        "for 3 s with pauses, steady",
+    ]
+
+
+def test_the_key_names_what_is_on_the_timeline(browser, server, demo_events):
+    events = [e.model_dump(mode="json") for e in demo_events[:-1]]
+    said = {e["label"] for e in events if e["type"] == "segment"}
+    browser_key = "[...document.querySelectorAll('#key li')].map((one) => one.textContent)"
+    show(browser, server, events)
+    browser.until(f"{browser_key}.length >= {len(said)}")
+    assert said <= set(browser.js(f"return {browser_key}"))
+    assert "sound lost" not in browser.js(f"return {browser_key}")
+    last = events[-1]
+    lost = {k: last[k] for k in ("session", "time", "start_ms", "end_ms")}
+    gap = lost | {"type": "gap", "channel": 0, "cause": "packet_loss", "seq": last["seq"] + 1}
+    browser.later("livemoodPage.take(args[0]);", gap)
+    browser.until(f"{browser_key}.includes('sound lost')")
+
+
+def test_a_note_at_the_right_edge_stands_before_its_pole(browser, server):
+    browser.open(server.page)
+    drawn = browser.later(
+        """
+        const { drawMarkers } = await import("/static/marks.js");
+        const texts = [];
+        const pen = new Proxy({}, { get: (_, name) =>
+            name === "measureText" ? (text) => ({ width: 7 * text.length })
+            : name === "fillText" ? (text, x) => texts.push([text, x]) : () => {},
+            set: () => true });
+        const band = { top: 0, height: 20 };
+        const chart = { pen, colours: {}, range: [0, 1000], until: 1000, x: (ms) => ms,
+            bands: { markers: band, axis: band }, layout: { gutter: 0, right: 1000, size: 13 } };
+        drawMarkers(chart, [{ at: 100, note: "on hold" }, { at: 900, note: "a new order begins" }]);
+        return texts;
+        """
+    )
+    (left, left_x), (right, right_x) = drawn
+    assert (left, right) == ("⚑ on hold", "⚑ a new order begins")
+    assert left_x > 100
+    assert right_x + 7 * len(right) < 900

@@ -111,6 +111,7 @@ def test_a_young_session_that_is_paused_stays_as_it_is(browser, server, hour, to
     assert browser.later(picture) != before
 
 
+@pytest.mark.slow
 def test_means_are_called_means(browser, server, hour):
     show(browser, server, until_ms(hour, 1100_000))
     look = "const { view } = livemoodPage; view.pause(livemoodPage.now()); view.cursorMs = args[0];"
@@ -163,6 +164,7 @@ def test_the_focused_timeline_says_nothing_by_itself(browser, server, hour):
     browser.until(f"{chart}.getAttribute('aria-valuetext') === 'live'")
 
 
+@pytest.mark.slow
 def test_a_marker_that_is_pointed_at_says_its_note(browser, server, hour):
     show(browser, server, until_ms(hour, 300_000))
     marker = next(e for e in hour if e["type"] == "marker")

@@ -137,6 +137,7 @@ def test_on_a_phone_heads_of_tables_stay_whole_and_only_its_own_style_holds(
     assert browser.js("return getComputedStyle(document.body).color") == "rgb(22, 33, 43)"
 
 
+@pytest.mark.slow
 def test_the_button_opens_the_report(browser, demo_events):
     with ServerThread(0) as server:
         for event in demo_events:

@@ -60,6 +60,7 @@ def test_a_session_is_deleted_after_a_question(browser, service, talk):
     assert [record.id for _, record in service.storage.sessions.find(limit=9)] == [kept]
 
 
+@pytest.mark.slow
 def test_a_session_has_its_page_also_when_it_has_ended(browser, service, talk):
     with live_session(service, talk) as session:
         browser.open(f"{service.url}/sessions/{session}")
@@ -98,6 +99,7 @@ def test_its_page_survives_a_restart_of_the_server(browser, model, tmp_path, tal
             assert browser.js(f"return {count}") == 2
 
 
+@pytest.mark.slow
 def test_a_token_is_asked_for_and_kept_out_of_addresses(browser, service, talk):
     token = service.storage.tokens.create(("manage", "watch", "ingest"), "page")
     session = ended_session(service, talk, token=token)
@@ -186,6 +188,7 @@ def test_a_session_that_somebody_else_deletes_is_gone_from_its_page(browser, ser
         assert browser.js("return document.querySelector('#delete').hidden")
 
 
+@pytest.mark.slow
 def test_the_list_has_its_title_in_both_languages_and_a_way_past_its_head(browser, service):
     browser.open(service.url)
     browser.until("document.title === 'Sessions · livemood'")

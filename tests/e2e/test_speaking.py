@@ -186,6 +186,7 @@ def test_a_broken_connection_is_told_in_words_and_one_can_start_again(browser, n
     assert browser.find("#spoken").get_attribute("href").endswith(f"/sessions/{second}")
 
 
+@pytest.mark.slow
 def test_who_leaves_the_page_has_stopped(browser, service):
     agree_and_start(browser)
     state(browser, "live")

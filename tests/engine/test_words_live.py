@@ -194,6 +194,7 @@ class Slow:
     def __init__(self, fusion):
         self._fusion, self.go, self.asked = fusion, threading.Event(), threading.Event()
         self.check_labels, self.fuse = fusion.check_labels, fusion.fuse
+        self.recogniser = fusion.recogniser
 
     def read(self, text, labels):
         self.asked.set()

@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 import soxr
 
+from livemood.audio import Span
 from livemood.errors import FileError, ModelError, UsageError
 from livemood.model.baseline import VoiceBaseline
 from livemood.model.manifest import BaselineSettings, read_manifest, write_manifest
@@ -42,6 +43,21 @@ def test_the_shift_grows_with_what_is_known():
         shifts.append(one.shift() / SPEAKERS.deviation)
     for seconds, shift in zip((10, 20, 30, 40), shifts, strict=True):
         assert shift == pytest.approx(np.array([1, -1]) * seconds / (seconds + 10), rel=1e-5)
+
+
+def test_one_that_grows_waits_and_one_that_is_enrolled_counts_at_once():
+    one = voice(shrink_s=4.0, wait_s=4.0)
+    one.push(window(1, -1), 4.0, neutral=1.0)
+    assert (one.seconds, one.share, one.shift()) == (4.0, 0.0, None)
+    one.push(window(1, -1), 4.0, neutral=1.0)
+    assert one.share == 0.5
+    assert one.shift() == pytest.approx(np.array([0.5, -0.5]) * SPEAKERS.deviation)
+    one.enrol()
+    assert one.share == pytest.approx(8 / 12)
+    assert one.shift() == pytest.approx(np.array([8, -8]) / 12 * SPEAKERS.deviation)
+    saved = voice(shrink_s=4.0, wait_s=4.0)
+    saved.set(np.array([1.0, 0.0]), 4.0)
+    assert saved.share == 0.5
 
 
 def test_what_sounds_neutral_counts_most():
@@ -204,6 +220,25 @@ def test_what_is_added_for_an_unknown_voice_fades_as_it_becomes_known(folder, mo
     left = 4.0 * (1 - known.voice.share)
     assert 0 < left < 3.8
     assert odds(biased, same) - odds(model, known) == pytest.approx(left, abs=0.05)
+
+
+def test_short_windows_of_a_stream_do_not_move_it(folder, tmp_path):
+    manifest = read_manifest(folder)
+    moved = manifest.baseline.model_copy(update={"least_window_s": 2.0, "wait_s": 60.0})
+    other = copytree(folder, tmp_path / "moved")
+    write_manifest(manifest.model_copy(update={"baseline": moved}), other)
+    model, sound = load_model(other, "cpu"), speech(6, 1)
+    known = model.new_baseline()
+    state, hop = model.new_state(known), model.grid.block_samples
+    rested = {}
+    for blocks in range(5, 20):
+        window = Span(max(0, blocks * hop - 3 * RATE), blocks * hop)
+        request = model.request(state, window, lambda s: sound[max(0, s.start) : s.end])
+        (reading,) = model.read([request])
+        rested[blocks] = known.seconds
+        assert reading.baseline_s == 0.0  # it waits
+    assert rested[8] == 0.0
+    assert 0.0 < rested[12] < rested[16]
 
 
 def test_a_manifest_must_say_of_every_label_what_is_added(folder, tmp_path):

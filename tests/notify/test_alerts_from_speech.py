@@ -69,6 +69,7 @@ def test_speech_raises_and_silence_clears(conversation):
     assert silent[3] - silent[2] == pytest.approx(8000, abs=250)
 
 
+@pytest.mark.slow
 def test_alerts_do_not_depend_on_the_sizes_of_blocks(conversation):
     assert alerts(conversation, 320) == alerts(conversation, 4096) == alerts(conversation, 99_991)
 

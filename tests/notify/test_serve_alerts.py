@@ -157,3 +157,25 @@ def test_a_rule_given_by_rest_goes_from_live_sound_to_a_signed_webhook_in_order(
         assert (message["session"], message["participant"]) == (event["session"], "Caller")
     assert len({headers["webhook-id"] for headers, _ in came}) == 2
     assert {headers["livemood-attempt"] for headers, _ in came} == {"1"}
+
+
+def test_receivers_are_tried_by_rest_and_what_became_of_it_is_told(receiver, tmp_path):
+    rules = tmp_path / "alerts.toml"
+    desk = f'url = "{receiver.url}"\nsecret = {{env = "DESK_SECRET"}}\n'
+    rules.write_text(
+        '[[alerts]]\nname = "angry"\nlabels = ["angry"]\nfor_s = 1\n'
+        f'[[webhooks]]\nname = "desk"\n{desk}[[webhooks]]\nname = "night-desk"\n{desk}'
+    )
+    receiver.answers = [200, 401]
+    with served(tmp_path / "data", rules) as (_, url):
+        assert httpx.get(f"{url}/v1/about").json()["features"]["receivers"] is True
+        answer = httpx.post(f"{url}/v1/alerts/test")
+        lines = httpx.get(f"{url}/v1/audit").json()["lines"]
+    assert answer.json() == [
+        {"receiver": "desk", "error": None},
+        {"receiver": "night-desk", "error": "answered 401"},
+    ]
+    assert "alert.test" in {line["action"] for line in lines}
+    headers, body = receiver.wait_for(1)[0]
+    message = Webhook(SECRET).verify(body, headers)
+    assert (message["type"], message["rule"], message["session"]) == ("test", "angry", "test")

@@ -35,7 +35,14 @@ def without(*arguments):
     return subprocess.run(command, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+EACH = pytest.mark.parametrize(
+    "command",
+    [c if c == "train" else pytest.param(c, marks=pytest.mark.slow) for c in COMMANDS],
+)
+"""Each starts Python; one is enough beside other work."""
+
+
+@EACH
 def test_help_needs_no_extra(command):
     done = without(command, "--help")
     assert done.returncode == 0, done.stderr
@@ -44,7 +51,7 @@ def test_help_needs_no_extra(command):
     assert words.get(command, "finetune") in done.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@EACH
 def test_without_the_extra_one_line_says_how_to_get_it(command):
     done = without(command, *COMMANDS[command])
     assert done.returncode == 1

@@ -59,6 +59,7 @@ def test_it_leaves_json_a_report_and_predictions(manifest, corpora, tmp_path, ca
     assert "UAR" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_attack_costs_more_than_random_signs_of_the_same_power(manifest, tmp_path, capsys):
     pytest.importorskip("torch", reason="needs the extra train")
     out = tmp_path / "out"

@@ -77,6 +77,7 @@ def call(few, out, *more, recipe="tiny.toml"):
     return end.value.code
 
 
+@pytest.mark.slow
 def test_a_run_leaves_all_that_one_needs(few, tmp_path, capsys):
     out = tmp_path / "run"
     assert call(few, out) == 0

@@ -13,7 +13,7 @@ from livemood.engine.batching import run_together
 from livemood.engine.channel import Inference
 from livemood.engine.extensions import AnyModel, reader_of
 from livemood.engine.inference import WindowReader
-from livemood.engine.session import About, SessionCore, Sink
+from livemood.engine.session import WORDS_END_S, About, SessionCore, Sink
 from livemood.engine.settings import MonitorSettings
 from livemood.engine.words import Stretch, WordsThread
 from livemood.errors import Busy, LivemoodError
@@ -38,6 +38,7 @@ class HubSession:
         self._to_end: Ending | None = None
         self._marks: deque[tuple[str, int, Future[Marker]]] = deque()
         self._marking = threading.Lock()
+        self._words_until: float | None = None
         if core.words is not None:
             core.words.on_news = self._tell
         self.ended = threading.Event()
@@ -118,14 +119,26 @@ class HubSession:
     def settle(self) -> None:
         """After reading: note what was asked for, and end if that was asked for before."""
         self._core.watch()
-        reading = self._core.words is not None and self._core.words.pending
-        if self._to_end is None or reading:  # words that are read wake the session again
+        if self._to_end is None or self._reads_words():
             self._note()
             return
         with self._marking:  # no marker is accepted behind the last event
             self._note()
             self._core.finish(*self._to_end)
             self.ended.set()
+
+    def _reads_words(self) -> bool:
+        """At the end: whether words of it are still being read, which wake the session again."""
+        words = self._core.words
+        if words is None:
+            return False
+        self._core.close()  # what was said last is recognised, too
+        if self._words_until is None and words.pending:
+            self._words_until = time.monotonic() + WORDS_END_S
+            waking = threading.Timer(WORDS_END_S, self._tell)
+            waking.daemon = True
+            waking.start()
+        return words.pending and time.monotonic() < (self._words_until or 0.0)
 
     def _note(self) -> None:
         while self._marks:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from livemood.audio import AudioBlock
 from livemood.engine.batching import run_alone
 from livemood.engine.channel import Channel, Inference
-from livemood.engine.extensions import AnyModel, reader_of
+from livemood.engine.extensions import AnyModel, Recogniser, reader_of
 from livemood.engine.inference import WindowReader
 from livemood.engine.session_alerts import SessionAlerts
 from livemood.engine.settings import MonitorSettings
@@ -102,7 +102,8 @@ class SessionCore:
         self._sinks = tuple(sinks)
         self._model = reader
         self._seq = 0
-        self._ended = self._pausing = False
+        self._ended = self._closed = self._pausing = False
+        self._raised: Exception | None = None
         ignored = settings.ignored(about.participants if about else (), channels)
         self._channels = [
             Channel(
@@ -121,7 +122,7 @@ class SessionCore:
         self._push_to = [channel.take for channel in self._channels]
         labels, purpose = reader.info.labels, about.purpose if about else None
         self._alerts = SessionAlerts(settings.alerts, labels, purpose, channels, self._number)
-        self._live = live
+        self._recogniser: Recogniser | None = None
         self.words: WordFuser | None = None
         """What takes words and observations; none if the session takes none."""
         if settings.keep_words and not (about and about.consent):
@@ -136,7 +137,10 @@ class SessionCore:
                 enter=settings.smoother.enter,
                 keep=settings.keep_words,
                 affect=reader.affect,
+                recogniser=(recogniser := words.fusion.recogniser(sample_rate, channels)),
+                at_once=not live,
             )
+            self._recogniser = recogniser
         self._emit(
             SessionStarted,
             {
@@ -158,6 +162,8 @@ class SessionCore:
         afterwards. A block longer than the buffer overruns it, as any writer does that laps the
         reader.
         """
+        if self._recogniser is not None:
+            self._recogniser.push(block)
         if block.channel is not None:
             return self._channels[block.channel].take(block)
         news = False
@@ -183,7 +189,7 @@ class SessionCore:
 
         Raises `UsageError` for what cannot be, or if the session takes no words.
         """
-        self._takes_words().hear(text, stretch, at_once=not self._live)
+        self._takes_words().hear(text, stretch)
 
     def observe(
         self, source: str, probabilities: Mapping[str, float], confidence: float, stretch: Stretch
@@ -234,7 +240,8 @@ class SessionCore:
         if self._ended:
             return
         self._ended = True
-        raised = self._close_channels()
+        self.close()
+        raised = self._raised
         if self.words is not None:
             self.words.wait(WORDS_END_S)
             self.words.settle(self._emit)
@@ -253,16 +260,17 @@ class SessionCore:
         if raised is not None:
             raise raised
 
-    def _close_channels(self) -> Exception | None:
-        """Read what is left of every channel; what the first that failed raised."""
-        raised: Exception | None = None
+    def close(self) -> None:
+        """No more sound comes: read what is left of every channel. Once; `finish` does it, too."""
+        if self._closed:
+            return
+        self._closed = True
         for channel in self._channels:
             try:
                 channel.flush()
                 run_alone(channel.read(channel.close()), self._model)
             except Exception as error:  # one channel's fault is no other's, and the end must come
-                raised = raised or error
-        return raised
+                self._raised = self._raised or error
 
     def _emit(self, event: type[Event], fields: dict[str, Any]) -> Event:
         made = self._number(event, fields)

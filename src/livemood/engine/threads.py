@@ -9,6 +9,7 @@ from livemood.engine.event_queue import EventQueue
 from livemood.engine.extensions import AnyModel, reader_of
 from livemood.engine.session import About, SessionCore, Sink, check_baselines, describe
 from livemood.engine.settings import MonitorSettings
+from livemood.engine.words import WordsThread
 from livemood.errors import SourceError
 from livemood.model import Baseline
 from livemood.sources import BlockSource, FileSource
@@ -27,14 +28,15 @@ def run(
     vad: DetectorFactory | None = None,
     baselines: Sequence[Baseline | None] = (),
     session: str | None = None,
+    words: WordsThread | None = None,
 ) -> SourceError | None:
     """Listen to `source` to its end, or until `stop` is set.
 
     A source that fails ends the session with an `error` event after everything heard before has
     been read; the error is returned, so that a caller can say so. `session` names the session;
-    by default it is given a name.
+    by default it is given a name. `words` reads what is said.
     """
-    core = _core(source, model, settings, sinks, about, vad, baselines, session)
+    core = _core(source, model, settings, sinks, about, vad, baselines, session, words)
     return _drive(core, source, stop or threading.Event())
 
 
@@ -47,6 +49,7 @@ def _core(
     vad: DetectorFactory | None,
     baselines: Sequence[Baseline | None],
     session: str | None = None,
+    words: WordsThread | None = None,
 ) -> SessionCore:
     return SessionCore(
         model,
@@ -60,6 +63,7 @@ def _core(
         vad=vad,
         baselines=baselines,
         session=session,
+        words=words,
     )
 
 
@@ -129,6 +133,7 @@ class BackgroundSession:
         about: About | None = None,
         vad: DetectorFactory | None = None,
         baselines: Sequence[Baseline | None] = (),
+        words: WordsThread | None = None,
     ) -> None:
         settings.for_model(reader_of(model))  # refused here, not in the thread
         check_baselines(baselines, source.channels, wanted=settings.baseline)
@@ -142,7 +147,7 @@ class BackgroundSession:
         every = (*sinks, self._events.put)
         self._thread = threading.Thread(
             target=self._work,
-            args=(source, model, settings, every, about, vad, baselines),
+            args=(source, model, settings, every, about, vad, baselines, words),
             name="livemood",
             daemon=True,
         )
@@ -184,9 +189,10 @@ class BackgroundSession:
         about: About | None,
         vad: DetectorFactory | None,
         baselines: Sequence[Baseline | None],
+        words: WordsThread | None,
     ) -> None:
         try:
-            self._core = _core(source, model, settings, sinks, about, vad, baselines)
+            self._core = _core(source, model, settings, sinks, about, vad, baselines, words=words)
             self.failure = _drive(self._core, source, self._stop)
         except Exception as error:
             self.failure = error

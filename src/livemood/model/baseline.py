@@ -30,7 +30,7 @@ class VoiceBaseline:
     make anger the measure; so it still comes, but slowly and within bounds.
     """
 
-    __slots__ = ("_anchor", "_settings", "_shift", "_speakers", "mean", "seconds")
+    __slots__ = ("_anchor", "_settings", "_shift", "_speakers", "enrolled", "mean", "seconds")
 
     def __init__(
         self,
@@ -44,18 +44,26 @@ class VoiceBaseline:
         """In deviations from the mean over training speakers, shape (values,)."""
         self.seconds = seconds
         """Seconds of speech that it rests on, less where that did not sound neutral."""
+        self.enrolled = False
+        """Whether it was told what to rest on: it then counts at once."""
         self._anchor = self.mean.copy()
         self._shift: Float32 | None = None
 
     @property
     def share(self) -> float:
         """How much it counts, from 0 for a voice never heard towards 1."""
-        return self.seconds / (self.seconds + self._settings.shrink_s)
+        beyond = max(0.0, self.seconds - (0.0 if self.enrolled else self._settings.wait_s))
+        return beyond / (beyond + self._settings.shrink_s)
+
+    @property
+    def counted_s(self) -> float:
+        """Seconds that a reading is related to: none as long as it does not count."""
+        return self.seconds if self.share else 0.0
 
     def shift(self) -> Float32 | None:
         """What to subtract from a window's statistics, shape (values,); None for nothing."""
-        if self._shift is None and self.seconds > 0:
-            scaled = self.share * self.mean * self._speakers.deviation
+        if self._shift is None and (share := self.share) > 0:
+            scaled = share * self.mean * self._speakers.deviation
             self._shift = scaled.astype(np.float32)
         return self._shift
 
@@ -78,12 +86,16 @@ class VoiceBaseline:
         self.seconds = min(total, s.longest_s)
         self._shift = None
 
+    def enrol(self) -> None:
+        """Count at once from now on."""
+        self.enrolled, self._shift = True, None
+
     def set(self, mean: Float64, seconds: float) -> None:
         """Go on from a baseline that was saved; what is heard moves it within bounds of that."""
         self.mean[:] = mean
         self._anchor = self.mean.copy()
         self.seconds = min(seconds, self._settings.longest_s)
-        self._shift = None
+        self.enrol()
 
 
 class _File(BaseModel):

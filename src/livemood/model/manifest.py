@@ -61,6 +61,14 @@ class BaselineSettings(BaseModel):
 
     shrink_s: float = Field(10.0, gt=0)
     """A baseline that rests on so many seconds counts for one half."""
+    wait_s: float = Field(0.0, ge=0)
+    """Seconds that one which grows while somebody is listened to must rest on before it counts.
+    What is heard of a voice at first may be of one emotion only. One that was enrolled counts at
+    once.
+    """
+    least_window_s: float = Field(0.0, ge=0)
+    """Seconds of the shortest window that it grows by while somebody is listened to. Statistics of
+    shorter ones lie elsewhere whoever speaks: their deviation is smaller."""
     longest_s: float = Field(60.0, gt=0)
     """Seconds that a baseline rests on at most; what is heard later slowly takes their place."""
     neutral: str = "neutral"

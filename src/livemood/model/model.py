@@ -64,6 +64,8 @@ class Model:
         self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
         settings = manifest.baseline
         self._neutral = manifest.labels.index(settings.neutral) if settings else 0
+        least = settings.least_window_s if settings else 0.0
+        self._least_steps = round(least / self.grid.step_s)
         unknown = np.array(settings.unknown if settings else (), np.float32)
         self._unknown_voice: Float32 | None = unknown if unknown.any() else None
 
@@ -169,7 +171,8 @@ class Model:
         readings = self._readings(pooled, not_speech, [state.baseline for state in states])
         for request, row, reading in zip(requests, pooled, readings, strict=True):
             request.state.last = reading
-            if (baseline := request.state.baseline) is not None:
+            baseline = request.state.baseline
+            if baseline is not None and request.state.steps >= self._least_steps:
                 self._hear(baseline, row, request.steps, reading)
         return readings
 
@@ -204,7 +207,7 @@ class Model:
                 logits[row] += np.float32(1.0 - share) * self._unknown_voice
         rows = softmax(logits, self.manifest.temperature)
         return [
-            Reading(row, p, None if b is None else b.seconds, self.is_speech(p))
+            Reading(row, p, None if b is None else b.counted_s, self.is_speech(p))
             for row, p, b in zip(rows, not_speech, baselines, strict=True)
         ]
 
@@ -293,6 +296,7 @@ class Model:
         windows, speech = self._windows(sound, sample_rate)
         if speech < LEAST_SPEECH_S:
             return
+        baseline.enrol()
         steps = self.grid.steps_in(len(windows[0]))
         # Windows overlap by half, and the first is new as a whole.
         new = max(1, round(steps * (1 + len(windows)) / 2 / len(windows)))

@@ -7,5 +7,13 @@ delivers from there, in order, at least once, also after a restart.
 from livemood.notify.notifier import Notifier
 from livemood.notify.outbox import Outbox
 from livemood.notify.settings import NotifySettings, load_notify_settings
+from livemood.notify.trial import Tried, try_receivers
 
-__all__ = ["Notifier", "NotifySettings", "Outbox", "load_notify_settings"]
+__all__ = [
+    "Notifier",
+    "NotifySettings",
+    "Outbox",
+    "Tried",
+    "load_notify_settings",
+    "try_receivers",
+]

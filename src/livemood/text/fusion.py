@@ -6,11 +6,15 @@ from typing import Literal
 
 import numpy as np
 
-from livemood.engine import WordsThread
+from livemood.engine import AnyModel, WordsThread
+from livemood.engine.extensions import reader_of
 from livemood.engine.extensions.fusion import Evidence
+from livemood.engine.inference import WindowReader
 from livemood.errors import UsageError
 from livemood.text.encoder import DEFAULT, Float64, TextEncoder, find_text_model
 from livemood.text.experts import gate_weights, product
+from livemood.text.packages import find_folder
+from livemood.text.recogniser import RecogniserProcess, SessionRecogniser
 
 
 class LateFusion:
@@ -24,11 +28,18 @@ class LateFusion:
     voice and words are joined: `product` takes both at their word; `gate` has learned how far to
     trust each. A gate that the model lacks falls back to `product` unless you ask for it.
 
+    `recogniser` is the folder of a Whisper model as CTranslate2 files: then speech is recognised
+    here, in a process of its own that `close` ends. `package:NAME/FOLDER` is a folder in an
+    installed package.
+
     Raises `ModelError` for a model that cannot be used, `UsageError` without the extra `words`.
     """
 
     def __init__(
-        self, model: str | Path = DEFAULT, method: Literal["gate", "product"] | None = None
+        self,
+        model: str | Path = DEFAULT,
+        method: Literal["gate", "product"] | None = None,
+        recogniser: str | Path | None = None,
     ) -> None:
         self.encoder = TextEncoder(find_text_model(model))
         self._gate = self.encoder.manifest.gate
@@ -38,6 +49,19 @@ class LateFusion:
             raise UsageError(f"the text model {self.encoder.manifest.name} has no gate")
         if method == "product":
             self._gate = None
+        self._process = None
+        if recogniser is not None:
+            self._process = RecogniserProcess(find_folder(recogniser))
+
+    def close(self) -> None:
+        """End the recogniser's process, if there is one."""
+        if self._process is not None:
+            self._process.close()
+
+    def recogniser(self, rate: int, channels: int) -> SessionRecogniser | None:
+        """What recognises the speech of one session; None without a recogniser."""
+        process = self._process
+        return None if process is None else SessionRecogniser(process, rate, channels)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -83,14 +107,30 @@ class LateFusion:
         )
 
 
-def open_words(model: str | Path, labels: Sequence[str]) -> WordsThread:
-    """A thread that reads words of sessions of `labels`, to be closed after them.
+def open_words(
+    model: str | Path, heard: AnyModel | WindowReader, recogniser: str | Path | None = None
+) -> "OpenWords":
+    """What reads words of sessions that `heard` reads, to be closed after them.
 
     Raises what `LateFusion` raises.
     """
-    fusion = LateFusion(model)
-    fusion.check_labels(labels)
-    return WordsThread(fusion)
+    fusion = LateFusion(model, recogniser=recogniser)
+    fusion.check_labels(reader_of(heard).info.labels)
+    return OpenWords(fusion)
+
+
+class OpenWords:
+    """A fusion and the thread that reads for it; both are closed together."""
+
+    def __init__(self, fusion: LateFusion) -> None:
+        self._fusion = fusion
+        self.thread = WordsThread(fusion)
+        """What sessions are given."""
+
+    def close(self) -> None:
+        """Read what waits, then end thread and recogniser."""
+        self.thread.close()
+        self._fusion.close()
 
 
 def _spread(own: Float64, mine: Sequence[str], labels: Sequence[str]) -> Float64:

@@ -131,6 +131,7 @@ def test_no_color_is_respected():
     assert "NEUTRAL" in terminal.raw.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines():
     with Terminal(DEMO, TERM="dumb") as terminal:
         terminal.read()
@@ -167,7 +168,8 @@ def test_what_stood_above_stays_when_the_terminal_changes_its_size():
         assert terminal.text.count("not what a person feels") == 1
 
 
-@pytest.mark.parametrize("kind", ["xterm-256color", pytest.param("dumb", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
 def test_a_locale_without_the_letters_ends_nothing(kind):
     with Terminal(DEMO, TERM=kind, PYTHONIOENCODING="ascii") as terminal:
         terminal.read()

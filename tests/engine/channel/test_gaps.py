@@ -59,13 +59,14 @@ def test_a_short_gap_is_named_and_leaves_the_speech_whole(model, sound):
 def test_a_long_gap_ends_the_speech_before_it_and_the_clock_goes_on(model, sound):
     twice = np.concatenate([sound, np.zeros((160000, 1), np.float32), sound])
     second = len(sound) + 160000
-    # Sound is lost from the middle of the first clip until the second begins.
+    # Sound is lost from the middle of the first clip until shortly before the second begins.
     middle = 30720  # where a hop ends: what is lost behind it was heard whole before
-    events = listen(model, blocks_without(twice, (middle, second - second % 320)))
+    back = second - second % 320 - 32000
+    events = listen(model, blocks_without(twice, (middle, back)))
     ended = of(events, "speech.ended")
     started = of(events, "speech.started")
     assert ended[0].end_ms <= middle / 16
-    assert started[1].start_ms >= (second - second % 320) / 16
+    assert started[1].start_ms >= back / 16
     (gap,) = of(events, "gap")
     assert gap.start_ms == middle / 16
     # What the second clip sounds like is said at its own place in time.
@@ -172,10 +173,10 @@ def test_the_ring_is_bounded():
 
 def test_long_silence_lets_the_smoother_forget(model, sound):
     """After a minute of silence the same words are read as if nothing had been said before."""
-    # Both begin at the same place of the grids of windows (250 ms) and of steps (80 ms).
+    # Both begin at the same place of the grid of blocks (240 ms), which is that of windows, too.
     # A room that is quiet, but not so quiet that it is taken for digital silence at times.
     sound = sound + np.random.default_rng(1).normal(0, 1e-4, sound.shape).astype(np.float32)
-    quiet = np.zeros((32 * 32000 - len(sound), 1), np.float32)
+    quiet = np.zeros((270 * 3840 - len(sound), 1), np.float32)
     blocks = np.concatenate([sound, quiet, sound])
     events = listen(
         model, [AudioBlock(i, blocks[i : i + 1600], 0.0) for i in range(0, len(blocks), 1600)]

@@ -58,9 +58,7 @@ def at_once(model, encoder, sound, start, end):
     steps = model.grid.steps(Span(start, end))
     heard = model.grid.sound_of(steps)
     features = model.front_end(sound[heard.start : heard.end])
-    votes, scores, no_speech = encoder.whole(
-        torch.from_numpy(features)[None], steps.start // model.grid.block_steps
-    )
+    votes, scores, no_speech = encoder.whole(torch.from_numpy(features)[None], 0)
     first = model.grid.steps(window_at(end)).start - steps.start
     votes, weights = votes[first:, 0].numpy()[None], weights_of(scores[first:, 0].numpy()[None])
     logits = logits_of(statistics(votes, weights), encoder.matrix(7))[0].astype(float)
@@ -73,9 +71,9 @@ def at_once(model, encoder, sound, start, end):
 @given(hops=st.lists(st.integers(1, 12), min_size=1, max_size=8), later=st.sampled_from((0, 100)))
 def test_block_by_block_it_reads_as_the_whole_sequence(model, encoder, hops, later):
     """Also where positions begin again, which they do after 125 blocks."""
-    sound, state, end = speech_like(60, 1), model.new_state(), BLOCK * (5 + later)
+    sound, state, end = speech_like(60, 1), model.new_state(), BLOCK * 20
     start = window_at(end).start
-    for blocks in (0, *hops):
+    for blocks in (0, *[10] * (later // 10), *hops):
         end += blocks * BLOCK
         got = read(model, state, sound, end)
         probabilities, not_speech = at_once(model, encoder, sound, start, end)
@@ -136,6 +134,27 @@ def test_the_last_minute_of_a_long_stream_reads_as_that_minute_alone(model, minu
             if end - skipped > 13 * RATE:
                 worst = max(worst, np.abs(got.probabilities - own.probabilities).max())
     assert worst < 1e-3
+
+
+def test_a_speech_reads_the_same_wherever_it_lies_in_the_stream(model):
+    """Its positions count from where it began: 7, 100 and 1000 blocks later it is the same."""
+    sound = speech_like(9, 5)
+
+    def readings(skipped):
+        state, found = model.new_state(), []
+        before = np.zeros(skipped * BLOCK, np.float32)
+        whole = np.concatenate((before, sound))
+        for blocks in range(5, 36):
+            end = (skipped + blocks) * BLOCK
+            window = Span(max(skipped * BLOCK, end - 3 * RATE), end)
+            request = model.request(state, window, lambda s: whole[max(0, s.start) : s.end])
+            found.append(model.read([request])[0].probabilities)
+        return np.array(found)
+
+    expected = readings(1)
+    assert np.ptp(expected, axis=0).max() > 1e-3
+    for skipped in (7, 100, 1000):
+        assert np.abs(readings(skipped) - expected).max() < 1e-6
 
 
 def test_the_level_does_not_matter(model):

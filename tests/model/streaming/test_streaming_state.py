@@ -147,7 +147,7 @@ def test_a_window_without_new_steps_reads_as_the_one_before(model, sound):
     assert (model.read([again])[0].probabilities == before).all()
 
 
-@pytest.mark.parametrize("provider", LARGEST_BATCH)
+@pytest.mark.parametrize("provider", ["cpu", pytest.param("cuda", marks=pytest.mark.slow)])
 def test_hops_read_together_as_alone(folder, model, sound, provider):
     """Batches as large as on each provider; no GPU is needed, all of them run on the CPU.
 

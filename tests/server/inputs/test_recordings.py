@@ -59,6 +59,7 @@ def test_its_timeline_is_the_one_that_analyze_gives(serving, model, recording):
     assert said(map(parse_event, map(json.dumps, events))) == said(timeline.events)
 
 
+@pytest.mark.slow
 def test_a_session_that_was_created_before_takes_one(shared, recording):
     with shared() as service, client(service) as http:
         spec = {"kind": "recording", "participants": ["Ada"], **CONSENT}
@@ -216,6 +217,7 @@ def _long(path, recording, times):
     return path
 
 
+@pytest.mark.slow
 def test_one_that_is_read_can_be_ended_and_deleted(serving, recording, tmp_path):
     long = _long(tmp_path / "long.wav", recording, 200)
     with serving() as service, client(service) as http:

@@ -113,6 +113,7 @@ def test_rules_are_managed_with_a_token_for_that(serving):
         with client(service, tokens.create(("watch",))) as http:
             assert code(http.post("/v1/alerts", json=TENSE)) == (403, "missing_scope")
             assert code(http.delete("/v1/alerts/x")) == (403, "missing_scope")
+            assert code(http.post("/v1/alerts/test")) == (403, "missing_scope")
             assert http.get("/v1/alerts").status_code == 200
         with client(service, tokens.create(("ingest",))) as http:
             assert code(http.get("/v1/alerts")) == (403, "missing_scope")
@@ -128,3 +129,9 @@ async def test_rules_of_the_settings_are_listed_and_keep_their_names(serving, sp
         page = http.get("/v1/alerts").json()
         assert [rule["name"] for rule in page["settings"]] == ["any voice"]
         assert code(http.post("/v1/alerts", json=TENSE)) == (409, "rule_exists")
+
+
+def test_a_server_without_receivers_has_nobody_to_try(shared):
+    with shared() as service, client(service) as http:
+        assert code(http.post("/v1/alerts/test")) == (409, "no_receivers")
+        assert http.get("/v1/about").json()["features"]["receivers"] is False

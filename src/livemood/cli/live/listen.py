@@ -108,6 +108,17 @@ def listen(
         Path | None,
         typer.Option(help="When to alert, and whom: a TOML file.", show_default=False),
     ] = None,
+    words: Annotated[
+        str | None,
+        typer.Option(help="Also read what is said, by this text model.", show_default=False),
+    ] = None,
+    recogniser: Annotated[
+        str | None,
+        typer.Option(
+            help="With --words: the folder of a Whisper model (CTranslate2) that recognises it.",
+            show_default=False,
+        ),
+    ] = None,
     stay: Stay = False,
     open_page: options.Open = False,
     as_json: options.AsJson = False,
@@ -117,6 +128,8 @@ def listen(
     devices = [*(device or []), *([LOOPBACK] if loopback else [])]
     if open_page and not serve:
         raise UsageError(NO_PAGE)
+    if (words is None) != (recogniser is None):
+        raise UsageError("--words and --recogniser go together: what is recognised is read")
     raw = raw_format(rate, encoding, channels)
     asked = Asked(devices, file, speed, track, raw, urls, rtp, sdp, plugin)
     notify = load_notify_settings(alerts) if alerts else None
@@ -151,6 +164,7 @@ def listen(
         baselines=baselines,
         notify=notify,
         open_page=open_page,
+        words=(words, recogniser) if words and recogniser else None,
     )
 
 

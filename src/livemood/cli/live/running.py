@@ -18,6 +18,7 @@ from livemood.engine.extensions import Sink, SinkThreads
 from livemood.model import Baseline
 from livemood.notify import Notifier, NotifySettings, Outbox
 from livemood.sources import BlockSource
+from livemood.text.fusion import open_words
 
 if TYPE_CHECKING:
     from livemood.server import Demo, ServerThread
@@ -37,13 +38,17 @@ def run_session(
     notify: NotifySettings | None = None,
     open_page: bool = False,
     demo: "Demo | None" = None,
+    words: tuple[str, str] | None = None,
 ) -> None:
     """Run one session to its end, or to Ctrl-C; exit code 1 if its source failed.
 
     With `open_page` a browser shows its page. With `stay` that is served on after the end, until
-    Ctrl-C. `demo` is what the page may play.
+    Ctrl-C. `demo` is what the page may play. `words` names a text model and a recogniser's folder.
     """
     with ExitStack() as stack:
+        reading = open_words(words[0], model, words[1]) if words else None
+        if reading is not None:
+            stack.callback(reading.close)
         server = _serve(stack, port, demo) if port is not None else None
         if open_page and server:
             _open(server.page)
@@ -63,7 +68,15 @@ def run_session(
         if notify and (targets := notify.targets()):
             puts.append(stack.enter_context(Notifier(targets, Outbox())))
         metered = Metered(source)
-        session = BackgroundSession(metered, model, settings, puts, about, baselines=baselines)
+        session = BackgroundSession(
+            metered,
+            model,
+            settings,
+            puts,
+            about,
+            baselines=baselines,
+            words=reading.thread if reading else None,
+        )
         _show_how_far(shown, metered, session, view)
         with ended_by_signals(session) as interrupted:
             with closing(session.events()) as events:

@@ -8,9 +8,7 @@ import typer
 from livemood.cli import options
 from livemood.engine.extensions import open_model, reader_of
 from livemood.errors import LivemoodError
-from livemood.notify import load_notify_settings
-from livemood.notify.message import trial_message
-from livemood.notify.targets import DeliveryError
+from livemood.notify import load_notify_settings, try_receivers
 
 Rules = Annotated[Path, typer.Argument(help="A TOML file of rules and receivers.")]
 
@@ -36,16 +34,9 @@ def test(rules: Rules) -> None:
     settings = load_notify_settings(rules)
     if not settings.receivers:
         raise LivemoodError(f"{rules} names no receiver: add [[webhooks]], [[mqtt]] or [[apprise]]")
-    name = settings.alerts[0].name if settings.alerts else "test"
-    failed = 0
-    for target in settings.targets():
-        try:
-            target.deliver(trial_message(name), 1)
-            typer.echo(f"{target.name}: delivered")
-        except DeliveryError as error:
-            failed += 1
-            typer.echo(f"{target.name}: {error}", err=True)
-        finally:
-            target.close()
+    failed = False
+    for tried in try_receivers(settings):
+        failed |= tried.error is not None
+        typer.echo(f"{tried.receiver}: {tried.error or 'delivered'}", err=tried.error is not None)
     if failed:
         raise typer.Exit(1)

@@ -2,14 +2,20 @@
 
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from livemood.cli.options import PresetName
 from livemood.engine.extensions import open_model
 from livemood.errors import UsageError
+
+if TYPE_CHECKING:
+    from livemood.server.cluster.place import NodePlace
+    from livemood.server.serve.settings import ServeSettings
 
 Maybe = Annotated[Path | None, typer.Option(show_default=False)]
 
@@ -30,6 +36,10 @@ def serve(
         typer.Option(
             help="PostgreSQL that several servers share: postgresql://USER@HOST/DATABASE."
         ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Join the nodes that NATS knows: nats://HOST:4222; needs --database."),
     ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="What sessions may be for: a TOML file.")
@@ -68,6 +78,7 @@ def serve(
         "port": port,
         "data": data,
         "database": database,
+        "cluster": cluster,
         "policy": policy,
         "cert": cert,
         "key": key,
@@ -82,6 +93,7 @@ def serve(
     flags = {name: value for name, value in given.items() if value is not None}
     settings = read_settings(config, _with_set(flags, values or []))
     check_settings(settings)
+    join = _joining(settings)
     if settings.processes > 1:
         from livemood.server.workers.supervisor import supervise
 
@@ -99,7 +111,7 @@ def serve(
 
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, asked_to_stop)
-    with Service(settings, loaded, monitor) as service:
+    with join() as place, Service(settings, loaded, monitor, place) as service:
         typer.echo(f"serving at {service.url}", err=True)
         while not stop.wait(1.0):  # a wait without end cannot be interrupted everywhere
             pass
@@ -109,6 +121,20 @@ def serve(
             typer.echo(f"stopping: waiting {wait}; a second signal ends them now", err=True)
             service.drain(hurry)
         typer.echo("stopping: sessions are ended and written", err=True)
+
+
+def _joining(
+    settings: "ServeSettings",
+) -> "Callable[[], AbstractContextManager[NodePlace | None]]":
+    """What joins the cluster that the settings name, if any. Raises `UsageError`."""
+    if settings.cluster is None:
+        return nullcontext
+    try:
+        from livemood.server.cluster.place import NodePlace, check_node
+    except ImportError as error:
+        raise UsageError(f"--cluster needs {error.name}: pip install 'livemood[cluster]'") from None
+    check_node(settings)
+    return lambda: closing(NodePlace(settings))
 
 
 def _with_set(flags: dict[str, Any], values: list[str]) -> dict[str, Any]:

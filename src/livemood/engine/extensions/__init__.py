@@ -1,6 +1,6 @@
 """What you can bring to a session: models, sources and sinks of your own."""
 
-from livemood.engine.extensions.fusion import Evidence, Fusion
+from livemood.engine.extensions.fusion import Evidence, Fusion, Recogniser
 from livemood.engine.extensions.sinks import Sink, SinkThreads
 from livemood.engine.extensions.user_model import (
     AnyModel,
@@ -16,6 +16,7 @@ __all__ = [
     "EmotionModel",
     "Evidence",
     "Fusion",
+    "Recogniser",
     "Sink",
     "SinkThreads",
     "Source",

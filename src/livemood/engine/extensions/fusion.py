@@ -1,11 +1,13 @@
 """Fusion: what the engine asks of whoever reads words and joins them with the voice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from livemood.audio import AudioBlock
 
 Float64 = NDArray[np.float64]
 
@@ -24,6 +26,22 @@ class Evidence:
     """How much it counts, from 0."""
 
 
+class Recogniser(Protocol):
+    """Turns speech of one session into words, at its own pace."""
+
+    def push(self, block: AudioBlock) -> None:
+        """Take the next block of sound. Never waits."""
+
+    def cut(
+        self, channel: int, start_ms: int, end_ms: int, done: Callable[[str | None], object]
+    ) -> None:
+        """Have what was said in this time recognised, and `done` told. Never waits.
+
+        `done` may be told by any thread: the text, empty if nothing was said, or None if it could
+        not be recognised.
+        """
+
+
 class Fusion(Protocol):
     """Reads words, and joins several sources into one distribution. Keeps nothing of a session.
 
@@ -33,6 +51,9 @@ class Fusion(Protocol):
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise `UsageError` if it cannot serve a session of these labels."""
+
+    def recogniser(self, rate: int, channels: int) -> Recogniser | None:
+        """What recognises the speech of one session; None if all transcripts are pushed."""
 
     def read(self, text: str, labels: Sequence[str]) -> Evidence:
         """What a text says, by a session's labels."""

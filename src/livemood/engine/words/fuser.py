@@ -8,17 +8,30 @@ from typing import Any, Final
 
 import numpy as np
 
-from livemood.engine.extensions.fusion import Evidence, Float64
+from livemood.engine.extensions.fusion import Evidence, Float64, Recogniser
 from livemood.engine.words.thread import WordsThread
 from livemood.errors import UsageError
 from livemood.model.labels import UNCERTAIN
-from livemood.timeline.events import Emotion, ErrorEvent, Event, Fused, Observation, Words
+from livemood.timeline.events import (
+    Emotion,
+    ErrorEvent,
+    Event,
+    Fused,
+    Observation,
+    SpeechEnded,
+    SpeechStarted,
+    Words,
+)
 
 LONGEST_TEXT: Final = 2000
 """Letters of one transcript; an encoder reads no more than some hundred of them anyway."""
 RECENT: Final = 600
 """Readings of a channel that are kept to be joined: a minute or more of speech."""
 NOT_SPEECH: Final = 0.5
+LONGEST_PIECE_MS: Final = 15_000
+"""Speech that goes on is recognised in pieces of so long."""
+RECOGNISED_S: Final = 60.0
+"""How long one piece may take where sound is not live, and waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +70,21 @@ class WordFuser:
         enter: float,
         keep: bool,
         affect: Callable[[list[float]], tuple[float, float]],
+        recogniser: Recogniser | None = None,
+        at_once: bool = False,
     ) -> None:
         """`enter` is the probability from which a label is taken; `keep` leaves words in events.
 
-        What is said on `ignored` channels is not read.
+        What is said on `ignored` channels is not read. `recogniser` recognises what is spoken. With
+        `at_once` words are read in the caller's thread: where sound is not live, that holds up
+        nothing.
         """
         words.fusion.check_labels(labels)
         self._words, self._labels, self._priors = words, labels, np.array(priors)
         self._channels, self._ignored = channels, ignored
         self._enter, self._keep, self._affect = enter, keep, affect
+        self._recogniser, self._at_once = recogniser, at_once
+        self._spoken: list[int | None] = [None] * channels
         self._voices: list[deque[_Voice]] = [deque(maxlen=RECENT) for _ in range(channels)]
         self._others: list[deque[tuple[Stretch, Evidence]]] = [
             deque(maxlen=RECENT) for _ in range(channels)
@@ -77,11 +96,8 @@ class WordFuser:
         self.on_news: Callable[[], object] | None = None
         """Called, by any thread, when there is something to settle; it must not block."""
 
-    def hear(self, text: str, stretch: Stretch, *, at_once: bool = False) -> None:
-        """Take what was said. Raises `UsageError` for what cannot be.
-
-        `at_once` reads it in the caller's thread: where sound is not live, nothing is held up.
-        """
+    def hear(self, text: str, stretch: Stretch) -> None:
+        """Take what was said. Raises `UsageError` for what cannot be."""
         self._check(stretch)
         if not isinstance(text, str) or not text.strip():
             raise UsageError("a transcript holds some text: leave out what is empty")
@@ -89,7 +105,7 @@ class WordFuser:
             raise UsageError(f"a transcript of {len(text)} letters is too long: send sentences")
         if stretch.channel in self._ignored:
             return
-        if at_once:
+        if self._at_once:
             self._read.append((stretch, text, self._words.fusion.read(text, self._labels)))
             return
 
@@ -151,6 +167,45 @@ class WordFuser:
         if isinstance(event, Emotion) and (event.not_speech or 0.0) < NOT_SPEECH:
             assert event.channel is not None  # noqa: S101 - a reading is of a channel
             self._voices[event.channel].append(_Voice(event.end_ms, event.raw_probabilities))
+        if self._recogniser is not None and event.channel not in (None, *self._ignored):
+            self._recognise(event)
+
+    def _recognise(self, event: Event) -> None:
+        """Have each stretch of speech recognised, a long one in pieces."""
+        channel = event.channel
+        assert channel is not None  # noqa: S101 - asked by `note`
+        if isinstance(event, SpeechStarted):
+            self._spoken[channel] = event.start_ms
+        start = self._spoken[channel]
+        if start is None:
+            return
+        over = isinstance(event, SpeechEnded)
+        long = isinstance(event, Emotion) and event.end_ms - start >= LONGEST_PIECE_MS
+        if (over or long) and event.end_ms > start:
+            self._cut(Stretch(channel, start, event.end_ms))
+            self._spoken[channel] = event.end_ms
+        if over:
+            self._spoken[channel] = None
+
+    def _cut(self, stretch: Stretch) -> None:
+        assert self._recogniser is not None  # noqa: S101 - asked by `note`
+        with self._changed:
+            self._waiting += 1
+
+        def done(text: str | None) -> None:
+            try:
+                if text:
+                    self.hear(text[:LONGEST_TEXT], stretch)
+            finally:
+                with self._changed:
+                    self._dropped += text is None
+                    self._waiting -= 1
+                    self._changed.notify_all()
+                self._tell()
+
+        self._recogniser.cut(stretch.channel, stretch.start_ms, stretch.end_ms, done)
+        if self._at_once:
+            self.wait(RECOGNISED_S)
 
     def settle(self, emit: Callable[[type[Event], dict[str, Any]], object]) -> None:
         """Emit what follows from what was read since."""

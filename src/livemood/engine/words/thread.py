@@ -43,7 +43,7 @@ class WordsThread:
         return True
 
     def close(self) -> None:
-        """Read what waits, then end."""
+        """Read what waits, then end; the fusion is its owner's to close."""
         self._jobs.put(None)
         self._thread.join(10.0)
 

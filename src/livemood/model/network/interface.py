@@ -12,8 +12,8 @@ Every input but `features`, `age` and `block` is a part of the streaming state, 
   begins and holds `CACHED_FRAMES` from then on.
 - Anything else is zeros when a stream begins, and replaced as a whole.
 
-`block` (batch,), float32, is the number of the block in the stream, modulo `BLOCKS`: positions can
-be made of it that depend on nothing but the clock.
+`block` (batch,), float32, is the number of the block since the stream last began afresh, as it does
+with each speech, modulo `BLOCKS`: positions made of it do not depend on when somebody speaks.
 
 Outputs: `votes` (steps, batch, width), what each step says; `scores` (steps, batch), its attention
 score; `not_speech` (steps, batch), if there is one, the logit that it is no speech.

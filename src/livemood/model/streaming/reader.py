@@ -89,7 +89,8 @@ class StepReader:
             if batch.age is not None:
                 batch.age[row] = state.age
             if batch.block is not None:
-                batch.block[row] = (state.next or 0) // self._grid.block_steps % BLOCKS
+                since = (state.next or 0) - state.begun
+                batch.block[row] = since // self._grid.block_steps % BLOCKS
             for place in batch.filled:
                 if alone and place in self._rings:
                     batch.lend(place, state.tensors[place][np.newaxis])

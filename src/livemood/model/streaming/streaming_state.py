@@ -43,6 +43,7 @@ class StreamingState:
         "_oldest",
         "age",
         "baseline",
+        "begun",
         "frames",
         "fresh",
         "last",
@@ -82,11 +83,18 @@ class StreamingState:
         """The logit of each step that it is no speech."""
         self.next: int | None = None
         """The step to come; none before the first."""
+        self.begun = 0
+        """The step that it began afresh with: what comes before plays no part."""
         self._first = 0
         self.last: Reading | None = None
         """How the window before sounded."""
         self.baseline = baseline
         """How this voice usually sounds. It outlasts a speech: see `forget`."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps the window has."""
+        return int(np.count_nonzero(self.weights))
 
     def forget(self) -> None:
         """Another speech begins: nothing heard before counts, but for the voice's baseline."""
@@ -115,7 +123,7 @@ class StreamingState:
         self._oldest = 0
         self.maximum = None
         self.weights[:] = 0
-        self.next = self._first = first
+        self.next = self.begun = self._first = first
         self.last = None
         self.fresh = True
 

@@ -11,7 +11,7 @@ from livemood.server.access.logins import FailedLogins
 from livemood.server.access.principal import LOCAL, Principal
 from livemood.server.access.replies import refuse
 from livemood.server.peers.interface import Peers
-from livemood.server.peers.relayed import KEY, Caller
+from livemood.server.peers.relayed import KEY, Caller, is_relayed
 from livemood.server.refused import Refused
 from livemood.server.storage.interface import StorageError, TokenStore
 
@@ -157,7 +157,7 @@ class Doorkeeper:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] in ("http", "websocket"):
+        if scope["type"] in ("http", "websocket") and not is_relayed(scope):  # it was, there
             try:
                 self._check(HTTPConnection(scope))
             except Refused as refused:

@@ -1,6 +1,7 @@
 """`/v1/stream`: sound by WebSocket, its events on the same socket."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -135,6 +136,8 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
             await accept(socket)
             with connections.held(principal):
                 start = await _first(socket, limits.request_s)
+                if await _sent_elsewhere(socket, sessions, session):
+                    return
                 decode, rate = open_decoding(start.encoding, start.rate, start.channels)
                 record = await sessions.pools.admission.run(
                     _session, sessions, principal, session, start
@@ -152,6 +155,19 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
             pass
 
     return [WebSocketRoute("/v1/stream", stream)]
+
+
+async def _sent_elsewhere(socket: WebSocket, sessions: Sessions, session: str | None) -> bool:
+    """Whether the producer was told to go to another node, since this one takes no more."""
+    here = session is not None and sessions.open(session) is not None
+    url = None if here else sessions.peers.elsewhere_url()
+    if url is None:
+        return False
+    query = "" if session is None else f"?session={session}"
+    where = f"{url.replace('http', 'ws', 1)}/v1/stream{query}"
+    await socket.send_text(json.dumps({"type": "redirect", "url": where}))
+    await socket.close(1012, "redirect")
+    return True
 
 
 async def _first(socket: WebSocket, within_s: float) -> Start:
@@ -257,7 +273,7 @@ async def _both_ways(
     socket: WebSocket, sessions: Sessions, opened: OpenSession, live: LiveSession, taker: Taker
 ) -> None:
     bringing = asyncio.ensure_future(_bring(socket, live, taker))
-    sending = asyncio.ensure_future(follow(socket, sessions, opened, 0))
+    sending = asyncio.ensure_future(follow(socket, sessions, opened.log, 0))
     try:
         await sending
         code, _ = live.failure or (None, "")

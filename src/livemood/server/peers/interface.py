@@ -61,6 +61,11 @@ class Peers:
         del session
         return None
 
+    def home(self, session: str) -> int | None:
+        """The other worker that keeps the sound of a session; none if it is here. May block."""
+        del session
+        return None
+
     def take(self, session: str) -> int | None:
         """Ask whoever has a waiting session to leave it to this worker; its parties if it does."""
         del session
@@ -78,6 +83,14 @@ class Peers:
     def sessions_elsewhere(self) -> int:
         """Sessions of others that wait or are live."""
         return 0
+
+    def said(self, session: str, seq: int, text: str) -> None:
+        """A session of this process said something, in the order of its numbers."""
+
+    @property
+    def failing(self) -> str | None:
+        """Why others cannot be told of anything now, if so."""
+        return None
 
     # What is limited for the whole machine
 
@@ -110,6 +123,10 @@ class Peers:
     ) -> Response | None:
         """The answer of the worker that should create a session; none if it is this one."""
         del request, kind, shared_port
+        return None
+
+    def elsewhere_url(self) -> str | None:
+        """Where a producer should go whose session this process cannot take; none: nowhere."""
         return None
 
     async def follow(

@@ -24,7 +24,7 @@ PIECE: Final = 65_536
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Links:
     """The sockets of a server's workers."""
 
@@ -37,15 +37,32 @@ class Links:
         """The socket that a worker listens on."""
         return self.folder / f"{worker}.sock"
 
+    def connection(self, worker: int) -> http.client.HTTPConnection:
+        """A connection that is not open yet."""
+        return _UnixConnection(self.path(worker))
+
+    async def opened(self, worker: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection. Raises `OSError`."""
+        return await asyncio.open_unix_connection(str(self.path(worker)))
+
+    def proof(
+        self, worker: int, method: str, target: bytes, headers: Headers, body: bytes
+    ) -> tuple[str, str]:
+        """The header by which a worker knows that another asks."""
+        del worker, method, target, headers, body
+        return SECRET, self.secret
+
     def ask(self, worker: int, path: str, body: object = None) -> tuple[int, Any]:
         """Status and JSON of an answer to a POST. Blocks. Raises `OSError`."""
-        connection = _UnixConnection(self.path(worker))
+        connection = self.connection(worker)
+        content = json.dumps(body).encode()
         try:
-            headers = {SECRET: self.secret, "Host": "localhost"}
-            connection.request("POST", path, json.dumps(body), headers)
+            name, value = self.proof(worker, "POST", path.encode(), [], content)
+            headers = {name: value, "Host": "localhost"}
+            connection.request("POST", path, content, headers)
             answer = connection.getresponse()
-            content = answer.read()
-            return answer.status, json.loads(content) if content else None
+            said = answer.read()
+            return answer.status, json.loads(said) if said else None
         except (http.client.HTTPException, ValueError) as error:
             raise ConnectionError(str(error)) from None
         finally:
@@ -57,10 +74,11 @@ class Links:
     ) -> AsyncIterator[tuple[h11.Response, AsyncIterator[bytes]]]:
         """The answer of a worker, and its body as it comes. Raises `OSError`."""
         async with asyncio.timeout(ASK_S):
-            reader, writer = await asyncio.open_unix_connection(str(self.path(worker)))
+            reader, writer = await self.opened(worker)
         try:
             connection = h11.Connection(h11.CLIENT)
-            added = [(SECRET.encode(), self.secret.encode()), (b"connection", b"close")]
+            name, value = self.proof(worker, method, target, headers, body)
+            added = [(name.encode(), value.encode()), (b"connection", b"close")]
             added.append((b"content-length", str(len(body)).encode()))
             request = h11.Request(method=method, target=target, headers=[*headers, *added])
             for event in (request, h11.Data(body), h11.EndOfMessage()):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from livemood.server.peers.interface import Entry, Holding
 from livemood.server.peers.placement import Share
@@ -50,6 +50,46 @@ class Owned:
 
     worker: int
     parties: int
+
+
+class Directory(Protocol):
+    """Who has which session, for those who serve together. Workers are known by numbers."""
+
+    def enter(self, worker: int, entry: Entry, check: Callable[[Iterable[Holding]], None]) -> None:
+        """Add a session, unless `check`, told of those of all other workers, raises."""
+
+    def began(self, session: str, channels: int) -> None:
+        """Its sound has begun."""
+
+    def leave(self, session: str) -> None:
+        """It has ended."""
+
+    def hand_over(self, session: str, to: int) -> None:
+        """It belongs to another worker."""
+
+    def owned(self, session: str) -> Owned | None:
+        """Who has a session; none if nobody has it any more."""
+
+    def sessions(self, *, live: bool = False, but: int = -1) -> int:
+        """How many there are: those that are live, or all; without those of one worker."""
+
+    def beat(self, worker: int, load: float, cost: float) -> None:
+        """A worker lives, and carries so much."""
+
+    def shares(self) -> list[Share]:
+        """What each worker carries that was heard of lately."""
+
+    def hold(self, worker: int, what: str, whose: str, more: int) -> None:
+        """A worker holds so many more of something."""
+
+    def held(self, what: str, whose: str | None, *, but: int) -> int:
+        """How many all hold without one worker; of one owner, or of all."""
+
+    def login_failed(self, worker: int, address: str, now: float) -> None:
+        """Somebody at `address` failed to log in."""
+
+    def logins_failed(self, address: str, since: float, *, but: int) -> Sequence[float]:
+        """When those at `address` failed, without what one worker noted."""
 
 
 class Registry:

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from livemood.server.peers.interface import Entry, Followed, Holding, Peers
 from livemood.server.peers.links import Links
 from livemood.server.peers.placement import Share, lightest
-from livemood.server.peers.registry import Registry
+from livemood.server.peers.registry import Directory
 from livemood.server.peers.relayed import Caller, forwarded, is_relayed
 from livemood.server.refused import Refused
 from livemood.server.spec import Kind, SessionRecord
@@ -40,7 +40,9 @@ ENDED, AHEAD = 1000, 4400
 class WorkerPeers(Peers):
     """The other workers, for one of them."""
 
-    def __init__(self, number: int, registry: Registry, links: Links) -> None:
+    gone_s = GONE_S
+
+    def __init__(self, number: int, registry: Directory, links: Links) -> None:
         self.number = number
         self._registry, self._links = registry, links
         self._accepted: deque[float] = deque()
@@ -198,7 +200,7 @@ class WorkerPeers(Peers):
 
     async def until_gone(self, session: str, owner: int) -> bool:
         """Wait until a worker that does not answer has the session no more; whether it has not."""
-        deadline = time.monotonic() + GONE_S
+        deadline = time.monotonic() + self.gone_s
         while self.owner(session) == owner:
             if time.monotonic() > deadline:
                 return False

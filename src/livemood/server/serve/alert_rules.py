@@ -1,5 +1,6 @@
 """REST under `/v1/alerts`: the alert rules of a server, and their deletion."""
 
+import threading
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
@@ -13,6 +14,14 @@ from livemood.server.refused import Refused
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.alert_rules import KeptRule
 from livemood.timeline.alert_rules import AlertRule
+
+
+class TriedReceiver(BaseModel):
+    """What became of the test message to one receiver of alerts."""
+
+    receiver: str
+    error: str | None
+    """Why it did not arrive; null where it did."""
 
 
 class RulePage(BaseModel):
@@ -43,6 +52,25 @@ def alert_routes(sessions: Sessions, access: Access) -> APIRouter:
         """Keep a rule; it holds in the sessions whose sound begins from now on."""
         by.require("manage")
         return rules.add(rule, by.id, by.name)
+
+    trying = threading.Lock()
+
+    @router.post("/test", responses=answers(409))
+    async def test(by: By) -> list[TriedReceiver]:
+        """Send a test message to each receiver of alerts, and say whether it arrived."""
+        by.require("manage")
+        return await sessions.pools.alerts.run(tried, by)
+
+    def tried(by: Principal) -> list[TriedReceiver]:
+        if (try_receivers := sessions.flow.try_receivers) is None:
+            raise Refused("no_receivers", "the server's alert settings name no receiver", 409)
+        if not trying.acquire(blocking=False):
+            raise Refused("busy", "a test message is on its way", 429, 5)
+        try:
+            storage.audit.note(by.name, "alert.test")
+            return [TriedReceiver(receiver=t.receiver, error=t.error) for t in try_receivers()]
+        finally:
+            trying.release()
 
     @router.delete("/{name}", status_code=204, responses=answers(404))
     def delete(name: Annotated[str, Path(max_length=100)], by: By) -> Response:

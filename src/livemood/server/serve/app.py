@@ -62,6 +62,7 @@ def build_app(
         report=True,
         recordings=settings.limits.recordings > 0,
         alerts=True,
+        receivers=sessions.flow.try_receivers is not None,
     )
     app.include_router(rest_routes(sessions, access, features, rtp))
     for router in taken.routers:

@@ -56,7 +56,7 @@ def operations(app: FastAPI, sessions: Sessions, access: Access) -> None:
     """Add `/healthz`, `/readyz` and `/metrics`."""
 
     async def health(_: Request) -> Response:
-        failing = sessions.storage.failing
+        failing = sessions.storage.failing or sessions.peers.failing
         body: dict[str, Any] = {
             "status": "ok" if failing is None else "degraded",
             "sessions": len(sessions.all_open()) + sessions.peers.sessions_elsewhere,

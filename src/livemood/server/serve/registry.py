@@ -1,8 +1,10 @@
 """The sessions of a server, as its settings want them."""
 
+from functools import partial
+
 from livemood.engine import AnyModel, Hub, MonitorSettings
 from livemood.engine.extensions import reader_of
-from livemood.notify import Notifier, Outbox, load_notify_settings
+from livemood.notify import Notifier, Outbox, load_notify_settings, try_receivers
 from livemood.presets import load_preset
 from livemood.server.access.policy import load_policy
 from livemood.server.peers.interface import Peers
@@ -64,6 +66,8 @@ def open_sessions(
         dead = settings.data / "undelivered.jsonl"
         turn = None if keeper is None else keeper.may
         sessions.flow.notify_by(Notifier(targets, outbox, dead, turn=turn))
+        if targets:
+            sessions.flow.try_receivers = partial(try_receivers, notify)
     info = sessions.hub.model_info
     sessions.metrics.describe(name=info.name, version=info.version, provider=info.provider)
     return sessions

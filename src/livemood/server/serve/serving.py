@@ -16,7 +16,7 @@ from livemood.server.serve.registry import open_sessions
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.web import Place, open_listener, web_server
 from livemood.server.sessions.housekeeping import Housekeeper
-from livemood.text.fusion import open_words
+from livemood.text.fusion import OpenWords, open_words
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Service:
     ) -> None:
         """`place` is this process's among several that serve one address; none if it is alone."""
         self.settings, self._place = settings, place
+        self._words: OpenWords | None = None
         with ExitStack() as undo:
             self.sessions = open_sessions(
                 settings,
@@ -52,9 +53,9 @@ class Service:
             self.storage, self.hub = self.sessions.storage, self.sessions.hub
             undo.callback(self.storage.close)
             if settings.words is not None:
-                words = open_words(settings.words, self.hub.model_info.labels)
-                undo.callback(words.close)
-                self.sessions.flow.words = words
+                self._words = open_words(settings.words, model, settings.recogniser)
+                undo.callback(self._words.close)
+                self.sessions.flow.words = self._words.thread
             check_exposure(settings, self.storage.tokens)
             listener = open_listener(settings, place.listening if place else None)
             undo.callback(listener.close)
@@ -97,7 +98,7 @@ class Service:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def __enter__(self) -> Self:
-        if self._place is None:  # of several processes, whoever started them has done it
+        if self._place is None or self._place.keeper is None:  # else whoever started them did
             recovered = self.storage.recover()
             if recovered:
                 log.warning("%d sessions were interrupted when the server last stopped", recovered)
@@ -109,6 +110,8 @@ class Service:
         self._http.start()
         self._keeper.start()
         self.rtp.__enter__()
+        if self._place:
+            self._place.attach(self.sessions, self.url)
         return self
 
     def drain(self, hurry: threading.Event) -> None:
@@ -126,12 +129,14 @@ class Service:
     def __exit__(self, *_: object) -> None:
         """End every session, let clients fetch the last events, then stop."""
         self.sessions.close()
+        if self._place:
+            self._place.leave()
         self.rtp.__exit__()
         self._keeper.stop()
         self._http.stop(self._clients, DRAIN_S)
         self.hub.__exit__()
-        if self.sessions.flow.words:
-            self.sessions.flow.words.close()
+        if self._words:
+            self._words.close()
         if self.sessions.flow.notifier:
             self.sessions.flow.notifier.__exit__()
         self.storage.close()

@@ -17,6 +17,7 @@ from livemood.engine.extensions import reader_of
 from livemood.errors import UsageError, first_fault
 from livemood.presets import load_preset
 from livemood.server.inputs.settings import RtpSettings
+from livemood.server.peers.node import NodeSettings
 from livemood.server.sessions.limits import Limits
 from livemood.server.storage.folder import default_folder
 from livemood.speech import open_detector
@@ -35,6 +36,9 @@ class ServeSettings(BaseSettings):
     data: Path = Field(default_factory=default_folder)
     database: str | None = None
     """PostgreSQL, where several servers keep sessions together: postgresql://USER@HOST/DATABASE."""
+    cluster: str | None = None
+    """NATS, by which the nodes of a cluster know each other: nats://HOST:4222, or tls://."""
+    node: NodeSettings = NodeSettings()
     policy: Path | None = None
     cert: Path | None = None
     key: Path | None = None
@@ -60,6 +64,8 @@ class ServeSettings(BaseSettings):
     """Any other setting of how sessions are listened to, by group: gate, smoother, window."""
     words: str | None = None
     """Also read words that inputs send: a shipped text model, as `words`, or a folder."""
+    recogniser: str | None = None
+    """With `words`: recognise speech here, by the Whisper model (CTranslate2) in this folder."""
     alerts: Path | None = None
     """Alert rules and receivers: a TOML file, as `livemood listen --alerts` reads it."""
     preset: str | None = None

@@ -35,6 +35,8 @@ class Beside:
     app: ASGIApp
     watchers: Callable[[], int]
     """How many of them follow a session now."""
+    tls: bool = False
+    """Whether they are met with the server's certificate."""
 
 
 class Place(Protocol):
@@ -42,9 +44,10 @@ class Place(Protocol):
 
     workers: int
     """How many they are."""
-    keeper: Keeper
-    listening: socket.socket
-    """Which they all accept from."""
+    keeper: Keeper | None
+    """Says which of all does what only one may do; none for a data folder of its own."""
+    listening: socket.socket | None
+    """Which they all accept from; none for an address of its own."""
 
     @property
     def peers(self) -> Peers:
@@ -52,6 +55,12 @@ class Place(Protocol):
 
     def inner(self, sessions: Sessions, access: Access) -> list[Middleware]:
         """What stands in front of the routes."""
+
+    def attach(self, sessions: Sessions, url: str) -> None:
+        """The process serves at `url` now."""
+
+    def leave(self) -> None:
+        """All sessions have ended: nothing will follow."""
 
     def beside(self, app: FastAPI, sessions: Sessions) -> Beside:
         """What the other processes ask."""
@@ -114,6 +123,8 @@ def web_server(
         timeout_graceful_shutdown=1,
         server_header=False,
         proxy_headers=False,
+        ssl_certfile=settings.cert if beside.tls else None,
+        ssl_keyfile=settings.key if beside.tls else None,
     )
     return HttpServer(listener, config, (beside.listening, others))
 

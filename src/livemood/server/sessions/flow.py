@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from livemood.server.storage.interface import Storage, StorageError
 from livemood.timeline.events import AnyEvent, Emotion, SessionEnded
 
 if TYPE_CHECKING:
-    from livemood.notify import Notifier
+    from livemood.notify import Notifier, Tried
     from livemood.server.access.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -50,10 +50,14 @@ class Flow:
         self.metrics = ServiceMetrics()
         self.delivery = Delivery()
         self.voices = Voices(hub, storage, wanted=settings.baseline)
+        self.said: Callable[[str, int, str], None] = lambda *_: None
+        """Told of all that sessions say, with its numbers. Never waits."""
         self.words: WordsThread | None = None
         """What reads words of all sessions; none if they take none."""
         self.notifier: Notifier | None = None
         """What tells people of alerts, if anything does."""
+        self.try_receivers: Callable[[], Iterable[Tried]] | None = None
+        """Sends each receiver of alerts a test message, if there are any."""
 
     def settings_of(self, record: SessionRecord) -> MonitorSettings:
         """How a session that begins now is listened to. Raises `StorageError`."""
@@ -120,6 +124,7 @@ class Flow:
         """Take the next event of a session, and as `text`, on its ways. Never waits."""
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
         self._storage.writer.put(opened.record.id, event.seq, text)
+        self.said(opened.record.id, event.seq, text)
         self.delivery.call(self._deliver, opened, event, text)
         if self.notifier:
             self.notifier(event)

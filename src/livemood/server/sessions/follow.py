@@ -1,13 +1,14 @@
 """The events of a session, from any place on, to a WebSocket."""
 
 import asyncio
+from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from livemood.server.monitor.log import Subscription
+from livemood.server.monitor.log import EventLog, Subscription
 from livemood.server.refused import Refused
-from livemood.server.sessions.live import OpenSession
 from livemood.server.sessions.sessions import Sessions
+from livemood.server.storage.timelines import Row
 from livemood.timeline.events import client_notice
 
 CHUNK = 64
@@ -16,6 +17,24 @@ EMOTION = '"type":"emotion"'
 """How an event says that it is one: inside strings the quotes would be escaped."""
 QUEUE = 256
 """Events that a client may fall behind before it loses `emotion` events."""
+
+
+class Kept(Protocol):
+    """Where events are that memory does not hold any more."""
+
+    def flush(self) -> object:
+        """Have all of them there. Blocks."""
+
+    def read(self, session: str, after: int, limit: int) -> list[Row]:
+        """The events after number `after`, at most `limit` of them. Blocks."""
+
+
+class _Storage:
+    """The server's own."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.read = sessions.storage.read
+        self.flush = sessions.storage.writer.flush
 
 
 async def send_from(socket: WebSocket, sessions: Sessions, session: str, after: int | None) -> None:
@@ -28,7 +47,7 @@ async def send_from(socket: WebSocket, sessions: Sessions, session: str, after: 
         while not ended:
             if (opened := sessions.open(session)) is not None:
                 after = opened.log.last_seq if after is None else after
-                after = await send_live(socket, sessions, opened, after)
+                after = await send_live(socket, sessions, opened.log, after)
                 ended = not opened.moved
             elif (owner := sessions.peers.owner(session)) is not None:
                 followed = await sessions.peers.follow(socket, session, owner, after)
@@ -49,7 +68,9 @@ async def _send_ended(
         after = last
     elif after >= max(last, 1):
         after = await _rewound(socket, sessions, session, after, last)
-    await _send_kept(socket, sessions, session, after, last)
+    log = EventLog(1)
+    log.session = session
+    await _send_kept(socket, sessions, log, after, last, _Storage(sessions))
 
 
 async def _rewound(
@@ -73,11 +94,11 @@ async def _rewound(
 
 
 async def _send_kept(
-    socket: WebSocket, sessions: Sessions, session: str, after: int, until: int
+    socket: WebSocket, sessions: Sessions, log: EventLog, after: int, until: int, kept: Kept
 ) -> int:
     """Send what is on disk up to number `until`; the number of the last one sent."""
     while after < until:
-        rows = await sessions.pools.history.run(sessions.storage.read, session, after, CHUNK)
+        rows = await sessions.pools.history.run(kept.read, log.session or "", after, CHUNK)
         if not rows:
             break
         for _, text in rows:
@@ -87,25 +108,33 @@ async def _send_kept(
     return after
 
 
-async def send_live(socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int) -> int:
-    """Send the events of a session that is open here, to its end; the number of the last one.
+async def send_live(
+    socket: WebSocket, sessions: Sessions, log: EventLog, after: int, kept: Kept | None = None
+) -> int:
+    """Send the events of a log, to the session's end; the number of the last one.
+
+    `kept` has what the log does not hold any more; by default the server's storage.
 
     Raises `Refused` for a number that lies ahead, and `WebSocketDisconnect`.
     """
-    log = opened.log
     if after > log.last_seq:
         raise Refused("bad_request", f"after={after} lies ahead: the last is {log.last_seq}", 400)
     if after + 1 < log.first_seq:
-        after = await _send_kept(socket, sessions, opened.record.id, after, log.first_seq - 1)
-    return await follow(socket, sessions, opened, after)
+        if kept is not None:
+            await sessions.pools.history.run(kept.flush)
+        older = kept or _Storage(sessions)
+        after = await _send_kept(socket, sessions, log, after, log.first_seq - 1, older)
+    return await follow(socket, sessions, log, after, kept)
 
 
-async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, after: int) -> int:
+async def follow(
+    socket: WebSocket, sessions: Sessions, log: EventLog, after: int, kept: Kept | None = None
+) -> int:
     """Send the events of a session as they come, to its end; the number of the last one.
 
     Raises `WebSocketDisconnect`.
     """
-    log = opened.log
+    kept = kept or _Storage(sessions)
     subscription = Subscription(log, after, QUEUE)
     news = asyncio.Event()
     log.add_listener(news.set)
@@ -113,7 +142,7 @@ async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, aft
         while True:
             news.clear()
             dropped = subscription.dropped
-            messages = await _left_behind(sessions, opened, subscription)
+            messages = await _left_behind(sessions, log, subscription, kept)
             messages += subscription.take()
             sessions.metrics.dropped.inc(subscription.dropped - dropped)
             for message in messages:
@@ -128,18 +157,18 @@ async def follow(socket: WebSocket, sessions: Sessions, opened: OpenSession, aft
 
 
 async def _left_behind(
-    sessions: Sessions, opened: OpenSession, subscription: Subscription
+    sessions: Sessions, log: EventLog, subscription: Subscription, kept: Kept
 ) -> list[str]:
     """What a client missed that memory does not hold any more: from disk, less emotions."""
     messages = list[str]()
     if subscription.lost:
-        await sessions.pools.history.run(sessions.storage.writer.flush)
+        await sessions.pools.history.run(kept.flush)
     while subscription.lost:
         rows = await sessions.pools.history.run(
-            sessions.storage.read, opened.record.id, subscription.had, CHUNK
+            kept.read, log.session or "", subscription.had, CHUNK
         )
         if not rows:  # they could not be written: the client is told by what follows
             break
-        kept = [text for _, text in rows if EMOTION not in text]
-        messages += subscription.skip(rows[-1][0], len(rows) - len(kept)) + kept
+        rest = [text for _, text in rows if EMOTION not in text]
+        messages += subscription.skip(rows[-1][0], len(rows) - len(rest)) + rest
     return messages

@@ -31,3 +31,5 @@ class Pools:
         """Uploaded sound being written, or erased."""
         self.exports = Pool(2)
         """Timelines being written in other formats, and reports."""
+        self.alerts = Pool(2)
+        """Test messages to receivers of alerts."""

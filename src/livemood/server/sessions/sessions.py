@@ -52,6 +52,7 @@ class Sessions:
         self.admission = admission
         self.peers = peers or Peers()
         """Other processes that serve the same address."""
+        self._flow.said = self.peers.said
         self.load: Callable[[], float] = lambda: hub.load
         """The load that admission goes by, from 0 to 1."""
         self.holds: Callable[[str], bool] = lambda _: True
@@ -105,7 +106,7 @@ class Sessions:
         )
         recording = spec.kind == "recording"
         with self._lock:
-            self._check_room(0 if recording else parties)
+            self.check_room(0 if recording else parties)
             entry = Entry(record.id, by.id, spec.kind, parties)
             held, check = list(self._holdings()), self.limits.check
             self.peers.enter(entry, lambda others: check((*held, *others), by.id, parties))
@@ -119,7 +120,8 @@ class Sessions:
         for o in self._open.values():
             yield o.record.created_by, o.parties if o.record.state == "waiting" else 0
 
-    def _check_room(self, channels: int) -> None:
+    def check_room(self, channels: int) -> None:
+        """Raise `Refused` unless so many channels more may be taken now."""
         if self._stopping:
             raise Refused("stopping", "the server is being stopped", 503, 10)
         if self.storage.failing:
@@ -152,7 +154,7 @@ class Sessions:
                 )
             promised = self.admission.promised(session_id, time.monotonic())
             if channels > promised or self._stopping:
-                self._check_room(channels - promised)
+                self.check_room(channels - promised)
             opened.record = waiting.model_copy(update=begun_fields(source, channels))
             try:
                 opened.live = self._flow.listen(opened, sample_rate, self._forget)

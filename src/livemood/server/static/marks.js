@@ -160,13 +160,13 @@ export function drawMarkers(chart, markers) {
   const shown = [];
   for (const [i, marker] of markers.entries()) {
     const x = Math.round(chart.x(marker.at)) + 0.5;
-    if (x < layout.gutter || x > layout.right) continue;
+    if (x < layout.gutter || x > layout.right || marker.at > chart.until) continue;
     const next = markers[i + 1]?.at > marker.at ? chart.x(markers[i + 1].at) : Infinity;
     shown.push({ x, next, note: marker.note, alert: Boolean(marker.alert) });
   }
   drawPoles(chart, shown);
   let free = -Infinity;
-  for (const flag of shown) if (flag.x >= free) free = drawFlag(chart, flag);
+  for (const flag of shown) if (flag.x >= free) free = drawFlag(chart, flag, free);
 }
 
 /** The lines of all flags at once; dashes, which take long to paint, only where they are few. */
@@ -186,21 +186,24 @@ function drawPoles(chart, shown) {
 }
 
 /** A flag with as much of its note as there is room for; where it ends. */
-function drawFlag(chart, { x, next, note, alert }) {
+function drawFlag(chart, { x, next, note, alert }, free) {
   const { pen, colours } = chart;
   const sign = alert ? "⚠" : "⚑";
   const { top, height } = chart.bands.markers;
   const short = note.length > 28 ? `${note.slice(0, 27)}…` : note;
   // A note that would run into the next is left to the cursor and the table.
-  const fits = x + widthOf(chart, `${sign} ${short}`) + 6 < next;
-  const text = fits ? `${sign} ${short}` : sign;
+  const room = widthOf(chart, `${sign} ${short}`) + 6;
+  const [right, left] = [x + room < Math.min(next, chart.layout.right), x - room > free];
+  const text = right || left ? `${sign} ${short}` : sign;
   const width = widthOf(chart, text) + 6;
+  // At the right edge a note stands before its pole.
+  const from = right || !left ? x : x - width;
   pen.textAlign = "left";
   pen.fillStyle = colours.surface;
-  pen.fillRect(x + 1, top, width, height);
+  pen.fillRect(from + 1, top, width - 1, height);
   pen.fillStyle = alert ? colours.lost : colours.accent;
-  pen.fillText(text, x + 3, top + height / 2);
-  return x + width;
+  pen.fillText(text, from + 3, top + height / 2);
+  return Math.max(x + 1, from + width);
 }
 
 /** The moment whose values are shown, from `top` to `bottom`. */

@@ -1,7 +1,7 @@
 import { el, fillTo, say, set } from "./dom.js";
 import { paintSwatch } from "./palette.js";
 import { stateOf } from "./state.js";
-import { clock, labelName, length, percent, signed, t, voiceWords, whole, word } from "./text.js";
+import { clock, held, labelName, percent, signed, t, voiceWords, whole, word } from "./text.js";
 
 const ARROWS = { rising: "↗", falling: "↘", steady: "→" };
 /** The level that an empty meter stands for, in dB below full scale. */
@@ -58,7 +58,7 @@ export class Panel {
     say(this.speech, standing(state, channel));
     say(this.label, headline(state));
     say(this.since, sinceWords(state));
-    say(this.arrow, ARROWS[state.trend] ?? "");
+    say(this.arrow, state.forMs >= 1000 ? (ARROWS[state.trend] ?? "") : "");
     say(this.confidence, state.said ? shareWords(state) : "");
     say(this.sure, state.kind === "speaking" ? t("confidence") : "");
     say(this.affect, state.said ? affectOf(state.said) : lastWords(state));
@@ -102,17 +102,14 @@ function headline({ kind, said }) {
   if (said) return labelName(said.label);
   const words = {
     silent: () => t("silence"),
-    hearing: () => t("listening"),
+    hearing: () => t("hearing"),
     unknown: () => t("no_news"),
   };
   return words[kind]?.() ?? t("nothing_yet");
 }
 
-function sinceWords({ kind, forMs, trend }) {
-  if (forMs === null) return "";
-  const time = length(forMs);
-  if (kind === "silent") return t("held", { time });
-  return trend ? t("held_trend", { time, trend: t(`trends.${trend}`) }) : t("held", { time });
+function sinceWords({ forMs, paused, trend }) {
+  return forMs === null ? "" : held(forMs, { paused, trend });
 }
 
 function shareWords({ kind, said }) {

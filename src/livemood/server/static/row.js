@@ -1,7 +1,7 @@
 import { el, say, set } from "./dom.js";
 import { explain, openReport, save } from "./page.js";
 import { chip } from "./palette.js";
-import { clock, currentLanguage, date, labelName, length, sessionName, t, word } from "./text.js";
+import { clock, currentLanguage, date, held, labelName, sessionName, t, word } from "./text.js";
 
 const CELLS = ["state", "sounds", "source", "purpose", "started", "duration", "actions"];
 
@@ -72,9 +72,7 @@ function soundWords({ label, speaking, for_ms: ms, trend }) {
   const name = labelName(label);
   if (speaking === undefined) return { label, quiet: false, words: name };
   if (!speaking) return { label, quiet: true, words: t("silent_last", { label: name }) };
-  const time = length(ms);
-  const held = trend ? t("held_trend", { time, trend: t(`trends.${trend}`) }) : t("held", { time });
-  return { label, quiet: false, words: `${name} ${held}` };
+  return { label, quiet: false, words: `${name} ${held(ms, { trend })}` };
 }
 
 const FORMS = ["json", "jsonl", "csv", "vtt", "emotionml"];

@@ -5,6 +5,7 @@ import { $ } from "./dom.js";
 import { explain, notice, ready } from "./page.js";
 import { ordered } from "./order.js";
 import { Row } from "./row.js";
+import { prepareTrial } from "./trial.js";
 import { prepareUpload } from "./upload.js";
 import { offerPurposes, onLanguage, t } from "./text.js";
 
@@ -32,6 +33,7 @@ const rows = new Map();
 offerPurposes(form.purpose, about.purposes ?? []);
 $("#speak").hidden = !about.features.stream;
 prepareUpload(about, refresh);
+prepareTrial(about);
 form.oninput = ({ target }) => {
   shown = PAGE;
   clearTimeout(timer);

@@ -1,6 +1,7 @@
 /** What is drawn of a session: panels, the talk, the one timeline, and all probabilities. */
 import { Chances } from "./chances.js";
 import { $, el, say, set } from "./dom.js";
+import { Key } from "./key.js";
 import { Panel } from "./panel.js";
 import { themeColours } from "./plot.js";
 import { Pointing } from "./pointing.js";
@@ -23,6 +24,7 @@ export class Stage {
     this.pointing = new Pointing(this.canvas, $("#tip"), view);
     this.panels = [];
     this.chances = [];
+    this.key = new Key($("#key"));
     /** Channels whose stacked probabilities are to be drawn. */
     this.dirty = new Set();
     this.colours = themeColours();
@@ -52,6 +54,7 @@ export class Stage {
     for (const channel of channels) channel.pin(!view.live, now);
     for (const panel of this.panels) panel.draw(store, now, connected);
     this.#talk(now);
+    this.key.draw(channels);
     if (!this.timeline) return false;
     this.timeline.draw(store, view, now, this.colours, this.who);
     pointing.draw(this.timeline, store, now, this.who);

@@ -18,6 +18,7 @@ const CHANGE = 0.08;
  *   arousal. Null where nothing is: in silence, without a connection.
  * @property {?{label: string, ms: number}} last The newest reading, where it is not current.
  * @property {?number} forMs Since when the label has been said, or nobody has spoken.
+ * @property {boolean} paused Whether that includes pauses.
  * @property {""|"rising"|"falling"|"steady"} trend Of the label's probability.
  */
 
@@ -25,7 +26,7 @@ const CHANGE = 0.08;
 export function stateOf(channel, now, { ended = null, connected = true } = {}) {
   const { emotion, speaking, fresh, speech } = channel;
   const last = emotion && { label: emotion.label, ms: emotion.end_ms };
-  const state = { kind: "nothing", said: null, last, forMs: null, trend: "" };
+  const state = { kind: "nothing", said: null, last, forMs: null, paused: false, trend: "" };
   if (ended) return { ...state, ...whole(ended.summary[channel.number]?.session) };
   if (!connected) return { ...state, kind: emotion ? "unknown" : "nothing" };
   if (!speaking) {
@@ -34,8 +35,9 @@ export function stateOf(channel, now, { ended = null, connected = true } = {}) {
   }
   if (!emotion || fresh) return { ...state, kind: "hearing" };
   const said = { ...emotion, share: emotion.confidence };
-  const forMs = Math.max(0, now - sinceOf(channel));
-  return { ...state, kind: "speaking", said, last: null, forMs, trend: trendOf(channel) };
+  const begin = sinceOf(channel);
+  const [forMs, paused] = [Math.max(0, now - begin), begin < speech.at(-1)?.start];
+  return { ...state, kind: "speaking", said, last: null, forMs, paused, trend: trendOf(channel) };
 }
 
 /** Of a session that ended: its summary. Shares stand for probabilities: one number for one thing. */

@@ -125,6 +125,13 @@ export function length(ms) {
   return m ? t("length_min", { m, s }) : t("length_s", { s });
 }
 
+/** For how long something has been so; `paused` where pauses are within, `trend` where one is known. */
+export function held(ms, { paused = false, trend = "" } = {}) {
+  if (ms < 1000) return t("just_now");
+  const words = t(paused ? "held_paused" : "held", { time: length(ms) });
+  return trend ? t("with_trend", { held: words, trend: t(`trends.${trend}`) }) : words;
+}
+
 /** The words for one of a group of codes; the code itself where there are none. */
 export function word(group, code) {
   const words = strings[language][group];

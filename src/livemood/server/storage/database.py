@@ -118,6 +118,8 @@ class MainDatabase(Protocol):
     """The condition that a column `words` contains a value."""
     own: str
     """The condition that a session is this server's, where several share the database."""
+    claim: str
+    """What an update of a session adds, so that it is this server's from now on."""
 
     @property
     def failing(self) -> str | None:
@@ -161,6 +163,7 @@ class Database:
     shared = False
     contains = "instr(words, ?)"
     own = "1 = 1"
+    claim = ""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "livemood.db"

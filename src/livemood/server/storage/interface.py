@@ -46,6 +46,9 @@ class SessionStore(Protocol):
     def get(self, session: str) -> SessionRecord | None:
         """The session's record."""
 
+    def home(self, session: str) -> str | None:
+        """The server that keeps the session's sound, by its name; none if that is this one."""
+
     def find(
         self,
         *,
@@ -66,7 +69,10 @@ class EventStore(Protocol):
         """Write events, all or none. Raises `StorageError`. One thread calls this and `close`."""
 
     def close(self, session: str) -> None:
-        """Nothing more will be written of the session."""
+        """Nothing more will be written of the session. Raises `StorageError`."""
+
+    def keep(self, session: str, rows: Sequence[Row]) -> None:
+        """Keep a whole timeline of an ended session, unless there is one. Raises `StorageError`."""
 
     def read(self, session: str, after: int = 0, limit: int = -1) -> list[Row]:
         """The events after number `after`, at most `limit` of them. Raises `StorageError`."""

@@ -37,11 +37,15 @@ class Store:
             )
 
     def update(self, record: SessionRecord) -> None:
-        """Keep what has become of a session; its retention begins when it has ended."""
+        """Keep what has become of a session; its retention begins when it has ended.
+
+        One that has ended stays as it is.
+        """
         expires = self._wall() + record.retention_days * DAY_S if record.state == "ended" else None
         with self._db.transaction() as db:
             db.execute(
-                "UPDATE sessions SET state = ?, expires = ?, words = ?, record = ? WHERE id = ?",
+                "UPDATE sessions SET state = ?, expires = ?, words = ?, "  # noqa: S608
+                f"record = ?{self._db.claim} WHERE id = ? AND state != 'ended'",
                 (
                     record.state,
                     expires,
@@ -55,6 +59,14 @@ class Store:
         """The session's record."""
         rows = self._db.rows("SELECT record FROM sessions WHERE id = ?", (session,))
         return _record(rows[0][0]) if rows else None
+
+    def home(self, session: str) -> str | None:
+        """The server that keeps the session's sound, by its name; none if that is this one."""
+        if not self._db.shared:
+            return None
+        query = f"SELECT node FROM sessions WHERE id = ? AND NOT {self._db.own}"  # noqa: S608
+        rows = self._db.rows(query, (session,))
+        return str(rows[0][0]) if rows else None
 
     def find(
         self,

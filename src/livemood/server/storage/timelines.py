@@ -89,6 +89,12 @@ class Timelines:
         Here nothing: files stay where they are.
         """
 
+    def keep(self, session: str, rows: Sequence[Row]) -> None:
+        """Keep a whole timeline, unless there is one."""
+        if not self.path(session).exists():
+            self.append(session, rows)
+            self.close(session)
+
     def put_aside(self, session: str) -> None:
         """Move a damaged file out of the way; it goes when the session is deleted."""
         self.close(session)

@@ -84,7 +84,7 @@ class Door:
         after = opened.log.last_seq if asked is None else int(asked)
         await socket.send_text(json.dumps({"after": after}))
         try:
-            await send_live(socket, self._sessions, opened, after)
+            await send_live(socket, self._sessions, opened.log, after)
         except Refused as refused:
             await socket.close(AHEAD, str(refused))
             return

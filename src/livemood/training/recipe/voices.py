@@ -34,6 +34,11 @@ class VoicesSection(Section):
     """Share of neutral clips among those."""
     shrink_s: float = Field(4.0, gt=0)
     """A baseline that rests on so many seconds counts for one half."""
+    wait_s: float = Field(0.0, ge=0)
+    """Of the model: seconds that a baseline which grows while somebody is listened to must rest on
+    before it counts."""
+    least_window_s: float = Field(0.0, ge=0)
+    """Of the model: seconds of the shortest window that such a baseline grows by."""
     spread: float = Field(1.0, ge=0)
     """How far examples are moved to sound like other voices, in deviations of voices within a
     corpus, as far as no baseline is subtracted. What tells voices apart then counts less."""

@@ -1,1 +1,1 @@
-"""The main database and ended timelines in PostgreSQL (extra `postgresql`), where several servers share them."""
+"""The main database and ended timelines in PostgreSQL, where several servers share them."""

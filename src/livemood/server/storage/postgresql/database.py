@@ -28,6 +28,7 @@ class PostgresDatabase:
     shared = True
     contains = "strpos(words, ?) > 0"
     own = "node = current_setting('livemood.node')"
+    claim = ", node = current_setting('livemood.node')"
 
     def __init__(self, url: str, node: str) -> None:
         """`url` as libpq reads it, without a password; `node` is this server's name among others.

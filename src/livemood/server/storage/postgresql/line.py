@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 Connection = psycopg.Connection[tuple[Any, ...]]
 Connect = Callable[[], Connection]
 AGAIN_S = 0.5
-"""From one try to connect again to the next."""
+"""From one look, or try to connect again, to the next."""
 AWAY = "the database does not answer"
 
 
@@ -52,6 +52,15 @@ class Line:
         self.lost.set()
         with suppress(psycopg.Error):
             connection.close()
+
+    def look(self) -> None:
+        """Find out whether it is lost, unless it is in use."""
+        if self._lock.acquire(blocking=False):
+            try:
+                with suppress(StorageError), self.use() as connection:
+                    connection.execute("SELECT 1")
+            finally:
+                self._lock.release()
 
     def mend(self, connect: Connect) -> None:
         """Connect again. Raises as psycopg does."""
@@ -91,6 +100,8 @@ class Reconnecting:
     def _work(self) -> None:
         said_so = False
         while not self._stop.wait(AGAIN_S):
+            for line in self._lines:
+                line.look()
             lost = [line for line in self._lines if line.lost.is_set()]
             if lost and not said_so:
                 log.error("%s: what is to be kept waits", AWAY)

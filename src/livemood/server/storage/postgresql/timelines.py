@@ -26,13 +26,7 @@ class SharedTimelines(Timelines):
         with self._moving:
             if not self.path(session).exists():
                 return
-            rows = super().read(session)
-            with self._db.transaction() as db:
-                db.execute("DELETE FROM events WHERE session = ?", (session,))
-                db.executemany(
-                    "INSERT INTO events (session, seq, event) VALUES (?, ?, ?)",
-                    [(session, seq, text) for seq, text in rows],
-                )
+            self.keep(session, super().read(session))
             super().erase(session)
 
     def read(self, session: str, after: int = 0, limit: int = -1) -> list[Row]:
@@ -55,10 +49,12 @@ class SharedTimelines(Timelines):
     def keep(self, session: str, rows: Sequence[Row]) -> None:
         """Keep a whole timeline in the database, unless there is one. Raises `StorageError`."""
         with self._db.transaction() as db:
-            db.executemany(
-                "INSERT INTO events (session, seq, event) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                [(session, seq, text) for seq, text in rows],
-            )
+            there = db.execute("SELECT 1 FROM events WHERE session = ? LIMIT 1", (session,))
+            if there.rowcount <= 0:
+                db.executemany(
+                    "INSERT INTO events (session, seq, event) VALUES (?, ?, ?)",
+                    [(session, seq, text) for seq, text in rows],
+                )
 
     def erase(self, session: str) -> None:
         """Leave nothing of the session's events. Raises `StorageError`."""
