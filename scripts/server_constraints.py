@@ -1,7 +1,7 @@
 """Writes deploy/server-constraints.txt: the versions that a server's image is built with.
 
-They are those that are installed here, of all that `livemood[rtp,webrtc,silero]` needs. Use it as
-`pip install -c deploy/server-constraints.txt 'livemood[rtp,webrtc,silero]'`.
+They are those that are installed here, of all that `livemood[rtp,webrtc,silero,cluster]` needs.
+Use it as `pip install -c deploy/server-constraints.txt 'livemood[rtp,webrtc,silero,cluster]'`.
 """
 
 import sys
@@ -12,9 +12,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 FILE = Path(__file__).parents[1] / "deploy" / "server-constraints.txt"
-EXTRAS = ("rtp", "webrtc", "silero")
+EXTRAS = ("rtp", "webrtc", "silero", "cluster")
 HEAD = """# Versions for the image of a server, by scripts/server_constraints.py:
-#   pip install -c deploy/server-constraints.txt 'livemood[rtp,webrtc,silero]'
+#   pip install -c deploy/server-constraints.txt 'livemood[rtp,webrtc,silero,cluster]'
 """
 
 

@@ -50,6 +50,19 @@ USED = (
 """What commands import. livemood is first: it keeps ONNX Runtime from gathering telemetry."""
 
 
+def livemood(*arguments, start=None, env=None, **options):
+    """Run `livemood` to its end. `env` is what its environment has beside that of the tests."""
+    return subprocess.run(
+        [*(start or command()), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | (env or {}),
+        **options,
+    )
+
+
 def serve(address):
     """Fork for each client. Returns in the fork of a fork that is to run the command."""
     for name in USED:

@@ -14,6 +14,7 @@ DOCUMENTS = [
     *ROOT.glob("benchmarks/*.md"),
     *ROOT.glob("examples/*.md"),
     *ROOT.glob("models/*/*.md"),
+    *ROOT.glob("models/text/*/*.md"),
 ]
 CODE = re.compile(r"(?ms)^```.*?^```|`[^`\n]*`")
 

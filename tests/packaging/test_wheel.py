@@ -48,6 +48,7 @@ def test_the_wheel_says_that_it_is_typed_and_brings_models(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "livemood/py.typed" in names
     assert "livemood/models/default/manifest.json" in names
+    assert "livemood/models/text/words/manifest.json" in names
     assert not [name for name in names if name.startswith("tests")]
 
 

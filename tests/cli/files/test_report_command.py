@@ -1,17 +1,10 @@
 """`livemood report` as a user runs it."""
 
 import shutil
-import subprocess
 import sys
 
 import pytest
-from started import command
-
-
-def livemood(*arguments):
-    return subprocess.run(
-        [*command(), *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
-    )
+from started import livemood
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,13 @@
 """`livemood enroll`, and `listen` with what it wrote."""
 
 import json
-import subprocess
 
 import pytest
 import soundfile as sf
-from started import command
+from started import livemood
 
 pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("onnx", reason="needs the extra train")
-
-
-def livemood(*arguments):
-    enrol = [*command(), *map(str, arguments)]
-    return subprocess.run(enrol, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")

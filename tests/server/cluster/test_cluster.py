@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import httpx
+import nats as nats_client
 from nodes import Cluster
 from talking import SPEC, START, code, received, send_all, socket, stream, until
 
@@ -130,3 +131,32 @@ async def test_a_full_node_names_another(nats, postgresql, speech, tmp_path):
                 "url": f"{large.url.replace('http', 'ws')}/v1/stream",
             }
             assert refused.close_code == 1012
+
+
+async def test_sound_is_had_at_another_node_than_the_one_that_keeps_it(three, speech):
+    a, b, _ = three
+    start = START | {"keep_sound": True, "consent": "form 7"}
+    session = (await stream(a, speech, start, a.token))[0].session
+    await until(lambda: a.get(f"/v1/sessions/{session}/sound").status_code == 200)
+    here, there = (node.get(f"/v1/sessions/{session}/sound") for node in (a, b))
+    assert here.status_code == there.status_code == 200
+    assert here.content == there.content
+    assert there.content.startswith(b"OggS")
+
+
+async def test_a_deleted_session_is_not_in_nats_any_more(three, nats, speech):
+    a, b, _ = three
+    session = (await stream(a, speech, token=a.token))[0].session
+    await until(lambda: b.get(f"/v1/sessions/{session}").json()["state"] == "ended")
+    connection = await nats_client.connect(nats.url, token=nats.token)
+    events = f"livemood_events.{session}"
+    info = await connection.jetstream().stream_info("livemood_events", subjects_filter=events)
+    assert info.state.subjects == {events: info.state.subjects[events]}
+    with b.http() as http:
+        assert http.delete(f"/v1/sessions/{session}").status_code == 204
+    while True:
+        info = await connection.jetstream().stream_info("livemood_events", subjects_filter=events)
+        if not info.state.subjects:
+            break
+        await asyncio.sleep(0.02)
+    await connection.close()

@@ -168,3 +168,31 @@ def test_containers_run_as_nobody_who_can_write_only_where_they_must():
         for name in line.split()[:-1]:
             assert (ROOT / name).exists()
             assert f"!{name}" in let
+
+
+def cluster():
+    return yaml.safe_load((DEPLOY / "compose.cluster.yaml").read_text())["services"]
+
+
+@pytest.mark.parametrize("name", ["node-a", "node-b"])
+def test_the_nodes_of_the_compose_file_are_set_so_that_they_may_start(name, monkeypatch):
+    pytest.importorskip("nats", reason="needs the extra cluster")
+    from livemood.server.cluster.membership import check_node
+    from livemood.server.storage.postgresql.opening import check_url
+
+    for variable, value in (image_environment() | cluster()[name]["environment"]).items():
+        monkeypatch.setenv(variable, value)
+    settings = read_settings(None, {})
+    check_node(settings)
+    check_url(settings.database)
+    assert settings.node.address == name == cluster()[name]["hostname"]
+    assert settings.node.url.rpartition(":")[2] == cluster()[name]["ports"][0].split(":")[1]
+    assert cluster()[name]["read_only"] is True
+
+
+@pytest.mark.skipif(shutil.which("nats-server") is None, reason="nats-server is not installed")
+def test_nats_takes_its_configuration(monkeypatch):
+    monkeypatch.setenv("NATS_TOKEN", "token1")
+    config = DEPLOY / "nats" / "nats.conf"
+    done = subprocess.run(["nats-server", "-t", "-c", config], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

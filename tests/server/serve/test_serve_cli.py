@@ -1,25 +1,21 @@
 """The real `livemood serve` and `livemood token`, in processes of their own."""
 
 import asyncio
-import datetime
 import json
 import logging
-import os
 import shutil
 import signal
 import socket as sockets
 import ssl
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from started import command
-from talking import SPEC, START, received, send_all
-from websockets.asyncio.client import connect
+from served import STREAM, served
+from started import livemood
+from talking import received, send_all
 from websockets.exceptions import InvalidStatus
 
 from livemood.cli.main import main
@@ -27,52 +23,7 @@ from livemood.engine import MonitorSettings
 from livemood.errors import UsageError
 from livemood.server.log_lines import WithoutSessions
 from livemood.server.serve.settings import monitor_settings, read_settings
-from livemood.server.storage.database import check
 from livemood.timeline.events import parse_event
-
-STREAM = {"type": "start", "rate": 16000, "encoding": "s16le"}
-
-
-def livemood(*args, env=None):
-    return subprocess.run(
-        [*command(), *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | (env or {}),
-    )
-
-
-class Process:
-    """A running server."""
-
-    def __init__(self, process, url):
-        self.process, self.url = process, url
-
-    def websocket(self, path, **options):
-        return connect(self.url.replace("http", "ws", 1) + path, max_size=None, **options)
-
-
-@contextmanager
-def served(data, *args, env=None):
-    """`livemood serve` on a free port; killed at the end if it still runs."""
-    process = subprocess.Popen(
-        [*command(), "serve", "--data", str(data), "--port", "0", *map(str, args)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | (env or {}),
-    )
-    try:
-        line = process.stderr.readline()
-        while line and "serving at" not in line:
-            line = process.stderr.readline()
-        assert line, "the server did not start"
-        yield Process(process, line.split()[-1])
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
 
 
 def test_a_token_says_for_which_server_it_is(tmp_path):
@@ -142,102 +93,6 @@ async def test_a_walk_with_tokens_and_tls(tmp_path, certificate, speech):
             assert who["delete"] == "token:3 the manageer"
         with pytest.raises(httpx.HTTPError):
             httpx.get(url.replace("https", "http") + "/healthz", timeout=5)
-
-
-async def test_a_stop_ends_sessions_in_order_and_tells_everybody(tmp_path, speech):
-    with served(tmp_path, "--set", "drain_timeout_s=0") as server:
-        async with server.websocket("/v1/stream") as ws:
-            await send_all(ws, speech, end=False)
-            first = parse_event(await ws.recv())
-            path = f"/v1/timeline?session={first.session}&after=0"
-            async with server.websocket(path) as watcher:
-                seen = [parse_event(await watcher.recv())]
-                server.process.send_signal(signal.SIGTERM)
-                own = [first, *await received(ws)]
-                seen += await received(watcher)
-        assert own[-1].type == "session.ended"
-        assert own[-1].reason == "interrupted"
-        assert own[-1].summary[0].windows > 0
-        assert seen == own
-        assert (ws.close_code, ws.close_reason) == (1012, "stopping")
-        assert (watcher.close_code, watcher.close_reason) == (1000, "the session has ended")
-        assert server.process.wait(20) == 0
-        left = server.process.stderr.read()
-        assert "Traceback" not in left
-    with served(tmp_path) as server, httpx.Client(base_url=server.url) as http:
-        record = http.get(f"/v1/sessions/{first.session}").json()
-        assert (record["state"], record["reason"]) == ("ended", "interrupted")
-        lines = http.get(f"/v1/sessions/{first.session}/timeline?format=jsonl").text.splitlines()
-        assert [parse_event(line) for line in lines] == own
-
-
-async def test_sigterm_lets_running_sessions_end_and_takes_no_others(tmp_path, speech):
-    with served(tmp_path, "--set", "drain_timeout_s=600") as server:
-        async with (
-            httpx.AsyncClient(base_url=server.url) as http,
-            server.websocket("/v1/stream") as ws,
-            server.websocket("/v1/stream") as late,
-        ):
-            assert (await http.get("/readyz")).json() == {"status": "ready"}
-            waiting = (await http.post("/v1/sessions", json=SPEC)).json()["id"]
-            await send_all(ws, speech[:32000], end=False)
-            first = parse_event(await ws.recv())
-            server.process.send_signal(signal.SIGTERM)
-            said = server.process.stderr.readline()
-            assert said.startswith("stopping: waiting up to 600 s for 1 sessions to end")
-            while (ready := await http.get("/readyz")).status_code == 200:
-                await asyncio.sleep(0.01)
-            assert (ready.status_code, ready.json()) == (503, {"status": "stopping"})
-            assert (await http.get("/healthz")).status_code == 200
-            refused = await http.post("/v1/sessions", json=SPEC)
-            assert refused.status_code == 503
-            assert refused.json()["error"]["code"] == "stopping"
-            assert refused.headers["retry-after"]
-            await late.send(json.dumps(START))
-            assert parse_event(await late.recv()).code == "stopping"
-            await late.wait_closed()
-            assert late.close_code == 1013
-            async with server.websocket(f"/v1/stream?session={waiting}") as created:
-                await created.send(json.dumps(STREAM))
-                assert parse_event(await created.recv()).code == "stopping"
-
-            # The session that runs goes on, to an end of its own.
-            for at in range(32000, len(speech), 3200):
-                await ws.send(speech[at : at + 3200].tobytes())
-            await ws.send('{"type": "end"}')
-            own = [first, *await received(ws)]
-        assert own[-1].reason == "end"
-        assert own[-1].summary[0].duration_ms == pytest.approx(len(speech) / 16, abs=1)
-        assert ws.close_code == 1000
-        assert server.process.wait(20) == 0
-        assert "Traceback" not in server.process.stderr.read()
-
-
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_ends_sessions_at_once(tmp_path, speech, second):
-    with served(tmp_path, "--set", "drain_timeout_s=600") as server:
-        async with server.websocket("/v1/stream") as ws:
-            await send_all(ws, speech, end=False)
-            await ws.recv()
-            server.process.send_signal(signal.SIGTERM)
-            assert server.process.stderr.readline().startswith("stopping: waiting")
-            server.process.send_signal(second)
-            events = await received(ws)
-        assert events[-1].reason == "interrupted"
-        assert ws.close_code == 1012
-        assert server.process.wait(20) == 0
-
-
-async def test_sessions_that_do_not_end_are_ended_after_the_timeout(tmp_path, speech):
-    with served(tmp_path, "--set", "drain_timeout_s=0.5") as server:
-        async with server.websocket("/v1/stream") as ws:
-            await send_all(ws, speech, end=False)
-            await ws.recv()
-            server.process.send_signal(signal.SIGTERM)
-            events = await received(ws)
-        assert events[-1].reason == "interrupted"
-        assert ws.close_code == 1012
-        assert server.process.wait(20) == 0
 
 
 def test_wrong_settings_are_one_line(tmp_path, certificate, monkeypatch, capsys):
@@ -390,37 +245,6 @@ async def test_connections_that_never_shake_hands_keep_nobody_out(tmp_path, cert
             assert log.stat().st_size < 4000
         finally:
             process.kill()
-
-
-@pytest.mark.slow
-async def test_killed_it_loses_a_second_at_most_and_comes_back_with_the_rest(tmp_path, speech):
-    """`benchmarks/kill.py` does so twenty times, with many sessions."""
-    had = []
-    with served(tmp_path) as server:
-        async with server.websocket("/v1/stream") as ws:
-            await send_all(ws, speech, end=False)
-            while not had or had[-1].type != "speech.ended":
-                had.append(parse_event(await ws.recv()))
-            for _ in range(20):  # what was said a second ago must be there
-                await ws.send('{"type": "marker", "note": "tick"}')
-                had.append(parse_event(await ws.recv()))
-                await asyncio.sleep(0.1)
-            server.process.kill()
-            killed = time.time()
-            server.process.wait()
-    for path in [tmp_path / "livemood.db", *(tmp_path / "timelines").glob("*.db")]:
-        assert check(path) == "ok"
-    with served(tmp_path) as server, httpx.Client(base_url=server.url) as http:
-        (record,) = http.get("/v1/sessions").json()["sessions"]
-        assert (record["state"], record["reason"]) == ("ended", "interrupted")
-        url = f"/v1/sessions/{record['id']}/timeline?format=jsonl"
-        kept = [parse_event(line) for line in http.get(url).text.splitlines()]
-    assert kept[:-1] == had[: len(kept) - 1]
-    assert kept[-1].type == "session.ended"
-    made = [datetime.datetime.fromisoformat(e.time).timestamp() for e in had]
-    lost = made[len(kept) - 1 :]
-    assert not lost or killed - lost[0] <= 1.0
-    assert kept[-1].summary[0].windows == sum(e.type == "emotion" for e in kept)
 
 
 def test_the_servers_constraints_lie_within_what_is_asked_for():

@@ -277,6 +277,10 @@ class Board:
                 if node != self.node and now - self._heard[node] <= DEAD_S
             ]
 
+    def named(self, name: str) -> int | None:
+        """The node of a name, if it lives."""
+        return next((lease.node for lease in self.others() if lease.name == name), None)
+
     def lease(self, node: int) -> Lease | None:
         """What a node last said of itself."""
         with self._lock:

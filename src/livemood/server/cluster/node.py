@@ -1,6 +1,6 @@
 """One node: its connection to NATS, and everything that goes through it."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from livemood.errors import LivemoodError
 from livemood.server.cluster.board import Board
@@ -55,6 +55,13 @@ class Node:
         """Tell the others where this node is reached. Raises `LivemoodError`."""
         self._sessions = sessions
         self.peers.attach(sessions)
+        erased = sessions.storage.on_erase
+
+        def forget(session: str) -> None:
+            erased(session)
+            self.peers.forget(session)
+
+        sessions.storage.on_erase = forget
         self._board.serves(address, url)
         for work in (self._board, self._outgoing, Survivors(self._board, self._wire, sessions)):
             self._wire.loop.call_soon_threadsafe(self._wire.keep, work.run())
@@ -68,6 +75,7 @@ class Node:
     def close(self) -> None:
         """Leave the cluster."""
         if self._wire.connected:
-            self._wire.run(self._board.resign()).result(LEAVE_S)
+            with suppress(TimeoutError):  # the others notice by themselves
+                self._wire.run(self._board.resign()).result(LEAVE_S)
         self._watching.close()
         self._wire.close()

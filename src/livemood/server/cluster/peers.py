@@ -50,6 +50,19 @@ class NodePeers(WorkerPeers):
 
     # Sessions
 
+    def home(self, session: str) -> int | None:
+        """The other node that keeps the sound of a session, if it lives."""
+        if (
+            self._sessions is None
+            or (name := self._sessions.storage.sessions.home(session)) is None
+        ):
+            return None
+        return self._board.named(name)
+
+    def forget(self, session: str) -> None:
+        """It was deleted: leave nothing of it in NATS."""
+        self._wire.run(self._wire.purge(session))
+
     def take(self, session: str) -> int | None:
         """Ask whoever has a waiting session to leave it to this node; its parties if it does."""
         held = self._board.held_now(session)
@@ -97,6 +110,11 @@ class NodePeers(WorkerPeers):
     def failing(self) -> str | None:
         """Why others cannot be told of anything now, if so."""
         return None if self._wire.connected else "NATS does not answer"
+
+    @property
+    def waiting(self) -> int:
+        """Events that NATS has not confirmed yet."""
+        return self._outgoing.depth
 
     # Placement
 

@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -102,7 +103,8 @@ class Wire:
     def close(self) -> None:
         """Leave NATS and end the thread."""
         if self._thread.is_alive():
-            self.run(self._leave()).result(CONNECT_S)
+            with suppress(TimeoutError):  # the connection goes with the process
+                self.run(self._leave()).result(CONNECT_S)
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(CONNECT_S)
 
@@ -281,6 +283,13 @@ class Wire:
         except NotFoundError:
             return 0, b""
         return found.seq or 0, self._opened(subject, found.data) or b""
+
+    async def purge(self, session: str) -> None:
+        """Leave nothing of what was said of a session."""
+        try:
+            await self._stream.purge_stream(EVENTS, subject=f"{EVENTS}.{session}")
+        except LOST as error:
+            log.warning("a deleted session stays in NATS until it is a day old: %s", error)
 
     async def said(self, session: str, first: int) -> AsyncIterator[tuple[int, bytes]]:
         """What was and is said of a session, with its numbers in the stream, from `first` on.

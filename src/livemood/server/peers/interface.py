@@ -61,6 +61,11 @@ class Peers:
         del session
         return None
 
+    def home(self, session: str) -> int | None:
+        """The other worker that keeps the sound of a session; none if it is here. May block."""
+        del session
+        return None
+
     def take(self, session: str) -> int | None:
         """Ask whoever has a waiting session to leave it to this worker; its parties if it does."""
         del session
@@ -86,6 +91,11 @@ class Peers:
     def failing(self) -> str | None:
         """Why others cannot be told of anything now, if so."""
         return None
+
+    @property
+    def waiting(self) -> int:
+        """Events that others were not told of yet."""
+        return 0
 
     # What is limited for the whole machine
 

@@ -221,7 +221,8 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         by.require("manage", session=session)
         record = sessions.record(session)
         path = storage.sound.path(record.id)
-        if record.state != "ended" or not path.is_file():
+        being_written = sessions.open(record.id) is not None
+        if record.state != "ended" or being_written or not path.is_file():
             raise Refused("no_sound", "no sound is kept of this session", 404)
         storage.audit.note(by.name, "export", session, format="sound")
         return FileResponse(path, media_type="audio/ogg")

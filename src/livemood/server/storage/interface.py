@@ -46,6 +46,9 @@ class SessionStore(Protocol):
     def get(self, session: str) -> SessionRecord | None:
         """The session's record."""
 
+    def home(self, session: str) -> str | None:
+        """The server that keeps the session's sound, by its name; none if that is this one."""
+
     def find(
         self,
         *,

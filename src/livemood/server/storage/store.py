@@ -60,6 +60,14 @@ class Store:
         rows = self._db.rows("SELECT record FROM sessions WHERE id = ?", (session,))
         return _record(rows[0][0]) if rows else None
 
+    def home(self, session: str) -> str | None:
+        """The server that keeps the session's sound, by its name; none if that is this one."""
+        if not self._db.shared:
+            return None
+        query = f"SELECT node FROM sessions WHERE id = ? AND NOT {self._db.own}"  # noqa: S608
+        rows = self._db.rows(query, (session,))
+        return str(rows[0][0]) if rows else None
+
     def find(
         self,
         *,

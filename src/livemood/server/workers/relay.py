@@ -48,6 +48,8 @@ class Relay:
             await self._app(scope, receive, send)
             return
         try:
+            if await self._sound_from_home(session, scope, receive, send):
+                return
             while (owner := _elsewhere(self._sessions, self._peers, session)) is not None:
                 if await self._relayed(owner, scope, receive, send):
                     return
@@ -58,6 +60,19 @@ class Relay:
             await refuse(refused, scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    async def _sound_from_home(
+        self, session: str, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Whether the request was for sound that another keeps, and was passed to it."""
+        if not scope["path"].endswith("/sound"):
+            return False
+        home = await asyncio.to_thread(self._peers.home, session)
+        if home is None:
+            return False
+        if not await self._relayed(home, scope, receive, send):
+            raise Refused("busy", "whoever keeps the sound does not answer", 503, 5)
+        return True
 
     async def _relayed(self, owner: int, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether the owner answered. Raises `Refused` for who may not come in at all."""
