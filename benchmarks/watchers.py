@@ -60,7 +60,8 @@ class Watcher:
     async def run(self, url, token, ready, stop):
         """Follow until told to stop; `ready` is called once connected."""
         headers = {"Authorization": f"Bearer {token}"}
-        async with connect(url, additional_headers=headers, compression=None) as ws:
+        options = {"compression": None, "ping_interval": None}  # one process plays them all
+        async with connect(url, additional_headers=headers, open_timeout=60, **options) as ws:
             ready()
             stopping = asyncio.ensure_future(stop.wait())
             while not stop.is_set():

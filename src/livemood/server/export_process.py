@@ -5,18 +5,16 @@ own process others would wait for it. Events come in as JSON Lines on standard i
 for goes to standard output.
 """
 
-import os
 import sys
 from contextlib import suppress
 
+from livemood.server.priority import give_way
 from livemood.timeline.events import parse_event
 from livemood.timeline.export import EXPORTS
 from livemood.timeline.timeline import Timeline
 
 REPORT = "report"
 PIECE = 65_536
-NICE = 5
-"""Live sound comes first. Yet on a busy processor this still gets a quarter, and not a tenth."""
 
 
 def written(form: str, language: str, retention_days: float | None, timeline: Timeline) -> str:
@@ -31,8 +29,7 @@ def written(form: str, language: str, retention_days: float | None, timeline: Ti
 def main() -> None:
     """Arguments: the format, or `report` with its language and the days it is kept."""
     form, language, days = [*sys.argv[1:], "en", ""][:3]
-    with suppress(AttributeError, OSError):
-        os.nice(NICE)
+    give_way()
     timeline = Timeline(parse_event(line) for line in sys.stdin.buffer)
     text = written(form, language, float(days) if days else None, timeline)
     with suppress(BrokenPipeError):

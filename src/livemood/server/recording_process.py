@@ -6,12 +6,10 @@ prints the events of its timeline. Files of strangers are decoded here and not i
 live sound comes first.
 """
 
-import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +17,7 @@ from pydantic import BaseModel
 
 from livemood.audio import AudioBlock
 from livemood.errors import FileError, LivemoodError
+from livemood.server.priority import give_way
 from livemood.server.storage.sound import Recording
 from livemood.sources import FileSource
 
@@ -113,8 +112,7 @@ def read(task: Task) -> None:
     from livemood.engine.threads import run
     from livemood.timeline.events import AnyEvent
 
-    with suppress(AttributeError, OSError):  # live sound comes first
-        os.nice(10)
+    give_way()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
 

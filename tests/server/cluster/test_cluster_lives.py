@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import subprocess
 
 import pytest
 from nodes import Cluster, cluster
@@ -137,3 +139,41 @@ async def test_while_what_is_shared_is_away_nothing_ends_and_nothing_is_lost(
             assert lines == texts(talker.events)
         assert code(a.get("/v1/sessions/none")) == (404, "not_found")
         assert client(a, a.token).post("/v1/sessions", json=SPEC).status_code == 201
+
+
+async def test_a_node_that_is_stopped_sends_new_sessions_on_and_leaves_in_order(
+    nats, postgresql, speech, tmp_path
+):
+    with Cluster(tmp_path, nats, postgresql.new()) as made:
+        a, b = made.node("a", "--set", "drain_timeout_s=3"), made.node("b")
+        talker = Talker(a, speech)
+        talking = asyncio.create_task(talker.run())
+        await talker.begun.wait()
+        watched = asyncio.create_task(watch(b, talker.session))
+        a.process.send_signal(signal.SIGTERM)
+        await until(lambda: a.get("/readyz").status_code == 503)
+        answer = a.post("/v1/sessions", json=SPEC)
+        assert (answer.status_code, answer.headers["Location"]) == (307, f"{b.url}/v1/sessions")
+        await talking
+        events = await watched
+        assert events[-1].reason == "interrupted"
+        assert texts(events) == texts(talker.events)
+        assert await asyncio.to_thread(a.process.wait) == 0
+        assert b.get(f"/v1/sessions/{talker.session}").json()["reason"] == "interrupted"
+        assert b.get("/healthz").json() == {"status": "ok", "sessions": 0}
+        assert not list((a.data / "timelines").iterdir())
+
+
+def test_a_nats_that_does_not_answer_or_does_not_let_one_in_is_one_line(nats, postgresql, tmp_path):
+    with Cluster(tmp_path, nats, postgresql.new()) as made:
+        for environment, where, says in (
+            (made.environment, "nats://127.0.0.1:1", "NATS cannot be used"),
+            (made.environment | {"NATS_TOKEN": "wrong"}, nats.url, "Authorization"),
+        ):
+            command = [where if word == nats.url else word for word in made.command("a")]
+            ran = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=60
+            )
+            assert ran.returncode == 1
+            assert ran.stderr.count("\n") == 1, ran.stderr
+            assert says in ran.stderr

@@ -177,7 +177,7 @@ def cluster():
 @pytest.mark.parametrize("name", ["node-a", "node-b"])
 def test_the_nodes_of_the_compose_file_are_set_so_that_they_may_start(name, monkeypatch):
     pytest.importorskip("nats", reason="needs the extra cluster")
-    from livemood.server.cluster.place import check_node
+    from livemood.server.cluster.membership import check_node
     from livemood.server.storage.postgresql.opening import check_url
 
     for variable, value in (image_environment() | cluster()[name]["environment"]).items():

@@ -14,7 +14,7 @@ from livemood.engine.extensions import open_model
 from livemood.errors import UsageError
 
 if TYPE_CHECKING:
-    from livemood.server.cluster.place import NodePlace
+    from livemood.server.cluster.membership import NodeMembership
     from livemood.server.serve.settings import ServeSettings
 
 Maybe = Annotated[Path | None, typer.Option(show_default=False)]
@@ -111,7 +111,7 @@ def serve(
 
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, asked_to_stop)
-    with join() as place, Service(settings, loaded, monitor, place) as service:
+    with join() as membership, Service(settings, loaded, monitor, membership) as service:
         typer.echo(f"serving at {service.url}", err=True)
         while not stop.wait(1.0):  # a wait without end cannot be interrupted everywhere
             pass
@@ -125,16 +125,16 @@ def serve(
 
 def _joining(
     settings: "ServeSettings",
-) -> "Callable[[], AbstractContextManager[NodePlace | None]]":
+) -> "Callable[[], AbstractContextManager[NodeMembership | None]]":
     """What joins the cluster that the settings name, if any. Raises `UsageError`."""
     if settings.cluster is None:
         return nullcontext
     try:
-        from livemood.server.cluster.place import NodePlace, check_node
+        from livemood.server.cluster.membership import NodeMembership, check_node
     except ImportError as error:
         raise UsageError(f"--cluster needs {error.name}: pip install 'livemood[cluster]'") from None
     check_node(settings)
-    return lambda: closing(NodePlace(settings))
+    return lambda: closing(NodeMembership(settings))
 
 
 def _with_set(flags: dict[str, Any], values: list[str]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One node: its connection to NATS, and everything that goes through it."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from livemood.errors import LivemoodError
 from livemood.server.cluster.board import Board
@@ -75,6 +75,7 @@ class Node:
     def close(self) -> None:
         """Leave the cluster."""
         if self._wire.connected:
-            self._wire.run(self._board.resign()).result(LEAVE_S)
+            with suppress(TimeoutError):  # the others notice by themselves
+                self._wire.run(self._board.resign()).result(LEAVE_S)
         self._watching.close()
         self._wire.close()

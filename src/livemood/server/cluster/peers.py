@@ -111,6 +111,11 @@ class NodePeers(WorkerPeers):
         """Why others cannot be told of anything now, if so."""
         return None if self._wire.connected else "NATS does not answer"
 
+    @property
+    def waiting(self) -> int:
+        """Events that NATS has not confirmed yet."""
+        return self._outgoing.depth
+
     # Placement
 
     def beat(self, load: float, cost: float) -> None:

@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -102,7 +103,8 @@ class Wire:
     def close(self) -> None:
         """Leave NATS and end the thread."""
         if self._thread.is_alive():
-            self.run(self._leave()).result(CONNECT_S)
+            with suppress(TimeoutError):  # the connection goes with the process
+                self.run(self._leave()).result(CONNECT_S)
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(CONNECT_S)
 

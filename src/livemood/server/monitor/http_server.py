@@ -23,20 +23,20 @@ STOP_S = 10.0
 class HttpServer:
     """Serves one application on one listening socket, which it closes at the end.
 
-    `beside` is another socket with what it is served by, in the same event loop.
+    `internal` is another socket with what it is served by, in the same event loop.
     """
 
     def __init__(
         self,
         listener: Listener,
         config: uvicorn.Config,
-        beside: tuple[socket.socket, uvicorn.Config] | None = None,
+        internal: tuple[socket.socket, uvicorn.Config] | None = None,
     ) -> None:
-        self.listener, self._beside = listener, beside
+        self.listener, self._internal = listener, internal
         self.port: int = listener.getsockname()[1]
         self.loop = _new_loop()
         self._server = uvicorn.Server(config)
-        self._other = uvicorn.Server(beside[1]) if beside else None
+        self._other = uvicorn.Server(internal[1]) if internal else None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="livemood-server", daemon=True)
 
@@ -66,21 +66,21 @@ class HttpServer:
     def close(self) -> None:
         """Close the socket of a server that was never started, or has stopped."""
         self.listener.close()
-        if self._beside:
-            self._beside[0].close()
+        if self._internal:
+            self._internal[0].close()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         serving = self.loop.create_task(self._server.serve(sockets=[self.listener]))
         telling = self.loop.create_task(self._tell_started())
-        beside = self.loop.create_task(self._serve_beside())
+        internal = self.loop.create_task(self._serve_internal())
         self.loop.run_until_complete(serving)
-        self.loop.run_until_complete(beside)
+        self.loop.run_until_complete(internal)
         telling.cancel()
 
-    async def _serve_beside(self) -> None:
-        if self._other and self._beside:
-            await self._other.serve(sockets=[self._beside[0]])
+    async def _serve_internal(self) -> None:
+        if self._other and self._internal:
+            await self._other.serve(sockets=[self._internal[0]])
 
     async def _tell_started(self) -> None:
         while not (self._server.started and (self._other is None or self._other.started)):

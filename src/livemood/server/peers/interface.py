@@ -92,6 +92,11 @@ class Peers:
         """Why others cannot be told of anything now, if so."""
         return None
 
+    @property
+    def waiting(self) -> int:
+        """Events that others were not told of yet."""
+        return 0
+
     # What is limited for the whole machine
 
     def hold(self, what: str, whose: str = "") -> None:

@@ -14,7 +14,7 @@ from livemood.server.serve.app import build_app
 from livemood.server.serve.exposure import check_exposure, is_public
 from livemood.server.serve.registry import open_sessions
 from livemood.server.serve.settings import ServeSettings
-from livemood.server.serve.web import Place, open_listener, web_server
+from livemood.server.serve.web import Membership, open_listener, web_server
 from livemood.server.sessions.housekeeping import Housekeeper
 from livemood.text.fusion import OpenWords, open_words
 
@@ -37,18 +37,18 @@ class Service:
         settings: ServeSettings,
         model: AnyModel,
         monitor: MonitorSettings | None = None,
-        place: Place | None = None,
+        membership: Membership | None = None,
     ) -> None:
-        """`place` is this process's among several that serve one address; none if it is alone."""
-        self.settings, self._place = settings, place
+        """`membership` is for one of several processes at one address; none if it is alone."""
+        self.settings, self._membership = settings, membership
         self._words: OpenWords | None = None
         with ExitStack() as undo:
             self.sessions = open_sessions(
                 settings,
                 model,
                 monitor,
-                peers=place.peers if place else None,
-                keeper=place.keeper if place else None,
+                peers=membership.peers if membership else None,
+                keeper=membership.keeper if membership else None,
             )
             self.storage, self.hub = self.sessions.storage, self.sessions.hub
             undo.callback(self.storage.close)
@@ -57,7 +57,7 @@ class Service:
                 undo.callback(self._words.close)
                 self.sessions.flow.words = self._words.thread
             check_exposure(settings, self.storage.tokens)
-            listener = open_listener(settings, place.listening if place else None)
+            listener = open_listener(settings, membership.listening if membership else None)
             undo.callback(listener.close)
             self.access = Access(
                 self.storage.tokens,
@@ -73,7 +73,7 @@ class Service:
                 self.sessions.peers,
             )
             self.rtp = RtpInput(self.sessions, settings.rtp)
-            inner = place.inner(self.sessions, self.access) if place else []
+            inner = membership.middleware(self.sessions, self.access) if membership else []
             app = build_app(
                 self.sessions,
                 self.access,
@@ -83,11 +83,11 @@ class Service:
                 self._on_start,
                 inner,
             )
-            self._beside = place.beside(app, self.sessions) if place else None
-            self._http = web_server(listener, app, settings, self._beside)
+            self._internal = membership.internal(app, self.sessions) if membership else None
+            self._http = web_server(listener, app, settings, self._internal)
             self.port: int = self._http.port
             undo.pop_all()
-        workers = place.workers if place else 1
+        workers = membership.workers if membership else 1
         self._keeper = Housekeeper(self.sessions, self.connections.sweep, workers)
 
     @property
@@ -98,7 +98,9 @@ class Service:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def __enter__(self) -> Self:
-        if self._place is None or self._place.keeper is None:  # else whoever started them did
+        if (
+            self._membership is None or self._membership.keeper is None
+        ):  # else whoever started them did
             recovered = self.storage.recover()
             if recovered:
                 log.warning("%d sessions were interrupted when the server last stopped", recovered)
@@ -110,8 +112,8 @@ class Service:
         self._http.start()
         self._keeper.start()
         self.rtp.__enter__()
-        if self._place:
-            self._place.attach(self.sessions, self.url)
+        if self._membership:
+            self._membership.attach(self.sessions, self.url)
         return self
 
     def drain(self, hurry: threading.Event) -> None:
@@ -129,8 +131,8 @@ class Service:
     def __exit__(self, *_: object) -> None:
         """End every session, let clients fetch the last events, then stop."""
         self.sessions.close()
-        if self._place:
-            self._place.leave()
+        if self._membership:
+            self._membership.leave()
         self.rtp.__exit__()
         self._keeper.stop()
         self._http.stop(self._clients, DRAIN_S)
@@ -142,7 +144,7 @@ class Service:
         self.storage.close()
 
     def _clients(self) -> int:
-        return len(self.connections) + (self._beside.watchers() if self._beside else 0)
+        return len(self.connections) + (self._internal.watchers() if self._internal else 0)
 
     def _on_start(self) -> None:
         self.sessions.delivery.attach(self._http.loop)

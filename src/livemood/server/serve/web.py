@@ -28,7 +28,7 @@ UNLIMITED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class InternalListener:
     """What is served to other processes of this server."""
 
     listening: socket.socket
@@ -39,8 +39,8 @@ class Beside:
     """Whether they are met with the server's certificate."""
 
 
-class Place(Protocol):
-    """One process's place among several that serve one address."""
+class Membership(Protocol):
+    """One process's membership of several that serve one address."""
 
     workers: int
     """How many they are."""
@@ -53,7 +53,7 @@ class Place(Protocol):
     def peers(self) -> Peers:
         """The others."""
 
-    def inner(self, sessions: Sessions, access: Access) -> list[Middleware]:
+    def middleware(self, sessions: Sessions, access: Access) -> list[Middleware]:
         """What stands in front of the routes."""
 
     def attach(self, sessions: Sessions, url: str) -> None:
@@ -62,7 +62,7 @@ class Place(Protocol):
     def leave(self) -> None:
         """All sessions have ended: nothing will follow."""
 
-    def beside(self, app: FastAPI, sessions: Sessions) -> Beside:
+    def internal(self, app: FastAPI, sessions: Sessions) -> InternalListener:
         """What the other processes ask."""
 
 
@@ -87,9 +87,12 @@ def open_listener(settings: ServeSettings, listening: socket.socket | None = Non
 
 
 def web_server(
-    listener: Listener, app: FastAPI, settings: ServeSettings, beside: Beside | None = None
+    listener: Listener,
+    app: FastAPI,
+    settings: ServeSettings,
+    internal: InternalListener | None = None,
 ) -> HttpServer:
-    """The server of `app`, not yet started; `beside` is served on a socket of its own."""
+    """The server of `app`, not yet started; `internal` is served on a socket of its own."""
     limits = settings.limits
     half_open = HalfOpen(limits.half_open, limits.request_s)
     config = uvicorn.Config(
@@ -109,10 +112,10 @@ def web_server(
         ssl_certfile=settings.cert,
         ssl_keyfile=settings.key,
     )
-    if beside is None:
+    if internal is None:
         return HttpServer(listener, config)
     others = uvicorn.Config(
-        beside.app,
+        internal.app,
         log_level="error",
         access_log=False,
         lifespan="off",
@@ -123,10 +126,10 @@ def web_server(
         timeout_graceful_shutdown=1,
         server_header=False,
         proxy_headers=False,
-        ssl_certfile=settings.cert if beside.tls else None,
-        ssl_keyfile=settings.key if beside.tls else None,
+        ssl_certfile=settings.cert if internal.tls else None,
+        ssl_keyfile=settings.key if internal.tls else None,
     )
-    return HttpServer(listener, config, (beside.listening, others))
+    return HttpServer(listener, config, (internal.listening, others))
 
 
 def _raise_file_limit() -> int:

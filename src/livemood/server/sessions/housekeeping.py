@@ -92,6 +92,7 @@ class Housekeeper:
         metrics.load.set(self.load())
         metrics.queue.labels("reading").set(sessions.hub.waiting)
         metrics.queue.labels("storage").set(sessions.storage.writer.depth)
+        metrics.queue.labels("cluster").set(sessions.peers.waiting)
         metrics.lost.set(sessions.storage.writer.lost)
         if now - self._retained > self.RETENTION_EVERY_S:
             self._retained = now

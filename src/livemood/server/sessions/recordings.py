@@ -150,7 +150,7 @@ class _Reading:
         if self.waiting is not None:
             self.waiting.cancel()
         elif self._process is not None and self._process.returncode is None:
-            self._process.terminate()
+            _end(self._process)
 
     async def run(self) -> None:
         """Read it to its end."""
@@ -170,7 +170,7 @@ class _Reading:
         process = self._process = await _started(self._task())
         assert process.stdout is not None  # noqa: S101 - as was asked for
         if self._stopped:
-            process.terminate()
+            _end(process)
         try:
             while line := await process.stdout.readline():
                 self._take(parse_event(line), line.decode().rstrip("\n"))
@@ -254,6 +254,17 @@ async def _started(task: Task) -> Process:
         await process.stdin.drain()
     process.stdin.close()
     return process
+
+
+def _end(process: Process) -> None:
+    """Ask it to end, and kill it if a busy machine does not let it: its sound must not stay."""
+
+    def kill() -> None:
+        if process.returncode is None:
+            process.kill()
+
+    process.terminate()
+    asyncio.get_running_loop().call_later(STOP_S, kill)
 
 
 async def _ended(process: Process) -> None:

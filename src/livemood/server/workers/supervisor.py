@@ -25,9 +25,9 @@ from livemood.server.peers.registry import Registry
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.web import open_socket
 from livemood.server.workers import worker
-from livemood.server.workers.aftermath import Aftermath
-from livemood.server.workers.place import Work
+from livemood.server.workers.membership import Work
 from livemood.server.workers.ports import share_of
+from livemood.server.workers.recovery import WorkerRecovery
 from livemood.server.workers.worker import READY, REGISTRY
 
 log = logging.getLogger(__name__)
@@ -64,9 +64,9 @@ class _Supervisor:
         self._workers = settings.processes
         share_of(settings.rtp, 0, self._workers)
         policy = load_policy(settings.policy).version
-        self._aftermath = Aftermath(settings.data, policy, settings.database)
-        undo.callback(self._aftermath.close)
-        if ended := self._aftermath.of_all():
+        self._recovery = WorkerRecovery(settings.data, policy, settings.database)
+        undo.callback(self._recovery.close)
+        if ended := self._recovery.end_all():
             log.warning("%d sessions were interrupted when the server last stopped", ended)
         self._listening = open_socket(settings)
         undo.callback(self._listening.close)
@@ -205,7 +205,7 @@ class _Supervisor:
 
     def _after(self, n: int, pid: int) -> int:
         """Worker `n` died: end its sessions, and forget what it had; how many those were."""
-        ended = self._aftermath.of(self._registry.of(n))
+        ended = self._recovery.end_of(self._registry.of(n))
         mark_process_dead(pid, str(self._runtime / METRICS))  # type: ignore[no-untyped-call]
         self._registry.forget(n)  # last: from now on others answer for its sessions
         return ended

@@ -15,7 +15,7 @@ from livemood.errors import LivemoodError
 from livemood.server.peers.registry import Registry
 from livemood.server.serve import Service
 from livemood.server.serve.settings import ServeSettings, monitor_settings, read_settings
-from livemood.server.workers.place import Work, WorkerPlace
+from livemood.server.workers.membership import Work, WorkerMembership
 from livemood.server.workers.ports import share_of
 
 READY = "ready"
@@ -39,9 +39,9 @@ def run(work: Work) -> None:
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     threading.Thread(target=_until_alone, args=(stop,), name="livemood-parent", daemon=True).start()
     with closing(Registry(work.runtime / REGISTRY)) as registry:
-        place = WorkerPlace(work, registry)
+        membership = WorkerMembership(work, registry)
         monitor = monitor_settings(settings, loaded)
-        with closing(place), Service(settings, loaded, monitor, place) as service:
+        with closing(membership), Service(settings, loaded, monitor, membership) as service:
             print(READY, flush=True)  # noqa: T201 - this is how it answers
             while not stop.wait(LOOK_S):
                 if drain.is_set() and not service.sessions.stopping:

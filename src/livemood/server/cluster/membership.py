@@ -1,4 +1,4 @@
-"""A node's place among those of its cluster."""
+"""A node's membership of its cluster."""
 
 import secrets
 import socket
@@ -9,14 +9,14 @@ from starlette.middleware import Middleware
 
 from livemood.errors import UsageError
 from livemood.server.access.access import Access
-from livemood.server.cluster.door import SignedDoor
 from livemood.server.cluster.node import Node
+from livemood.server.cluster.signed_app import SignedApp
 from livemood.server.monitor.listener import listening_socket
 from livemood.server.serve.settings import ServeSettings
-from livemood.server.serve.web import Beside
+from livemood.server.serve.web import InternalListener
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.folder import Keeper
-from livemood.server.workers.door import Door
+from livemood.server.workers.internal_app import InternalApp
 from livemood.server.workers.relay import Relay
 
 WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - nobody binds them here
@@ -34,7 +34,7 @@ def check_node(settings: ServeSettings) -> None:
     settings.node.secret()
 
 
-class NodePlace:
+class NodeMembership:
     """Joins a cluster; `close` leaves it."""
 
     workers: int = 1
@@ -67,17 +67,19 @@ class NodePlace:
         """All sessions have ended: let the others have what they said."""
         self._node.drain()
 
-    def inner(self, sessions: Sessions, access: Access) -> list[Middleware]:
+    def middleware(self, sessions: Sessions, access: Access) -> list[Middleware]:
         """What passes requests for others' sessions on."""
         links = self._node.links
         return [Middleware(Relay, sessions=sessions, access=access, peers=self.peers, links=links)]
 
-    def beside(self, app: FastAPI, sessions: Sessions) -> Beside:
+    def internal(self, app: FastAPI, sessions: Sessions) -> InternalListener:
         """What the others ask."""
         secret = secrets.token_urlsafe(32)
-        door = Door(app, sessions, secret)
-        signed = SignedDoor(door, secret, self._node.signer, self._node.number)
-        return Beside(self._own, signed, lambda: door.watchers, tls=self._settings.cert is not None)
+        internal = InternalApp(app, sessions, secret)
+        signed = SignedApp(internal, secret, self._node.signer, self._node.number)
+        return InternalListener(
+            self._own, signed, lambda: internal.watchers, tls=self._settings.cert is not None
+        )
 
     def close(self) -> None:
         """Leave the cluster."""

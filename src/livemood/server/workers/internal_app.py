@@ -1,4 +1,4 @@
-"""The door at which a worker is asked by the others of its server, and by nobody else."""
+"""The internal API of a worker: for the others of its server, and for nobody else."""
 
 import json
 from secrets import compare_digest
@@ -22,7 +22,7 @@ ELSEWHERE = 4404
 """Close code of `/watch`: the session is not here, or not any more."""
 
 
-class Door:
+class InternalApp:
     """The ASGI application on a worker's Unix socket.
 
     Whoever asks must be able to open the socket, which lies in a folder for this user alone, and
@@ -47,7 +47,7 @@ class Door:
         """Answer who knows the secret."""
         headers = dict(scope["headers"])
         if not compare_digest(headers.get(SECRET.encode(), b""), self._secret.encode()):
-            refused = Refused("bad_token", "this door is for the server's own workers", 401)
+            refused = Refused("bad_token", "this socket is for the server's own workers", 401)
             await refuse(refused, scope, receive, send)
         elif scope["path"].startswith("/v1/"):
             scope[KEY] = Caller.told(headers[PRINCIPAL.encode()])

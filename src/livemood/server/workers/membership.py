@@ -1,4 +1,4 @@
-"""What one worker is to do, and its place among the others."""
+"""What one worker is to do, and its membership among the others."""
 
 import socket
 from contextlib import suppress
@@ -13,10 +13,10 @@ from livemood.server.access.access import Access
 from livemood.server.peers.links import Links
 from livemood.server.peers.registry import Registry
 from livemood.server.peers.worker_peers import WorkerPeers
-from livemood.server.serve.web import Beside
+from livemood.server.serve.web import InternalListener
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.folder import Keeper
-from livemood.server.workers.door import Door
+from livemood.server.workers.internal_app import InternalApp
 from livemood.server.workers.relay import Relay
 
 
@@ -35,8 +35,8 @@ class Work(BaseModel):
     settings: dict[str, Any]
 
 
-class WorkerPlace:
-    """One worker's place among those of its server."""
+class WorkerMembership:
+    """One worker's membership of its server."""
 
     def __init__(self, work: Work, registry: Registry) -> None:
         self.workers = work.workers
@@ -62,13 +62,13 @@ class WorkerPlace:
     def leave(self) -> None:
         """Nothing."""
 
-    def inner(self, sessions: Sessions, access: Access) -> list[Middleware]:
+    def middleware(self, sessions: Sessions, access: Access) -> list[Middleware]:
         """What passes requests for others' sessions on."""
         return [
             Middleware(Relay, sessions=sessions, access=access, peers=self.peers, links=self._links)
         ]
 
-    def beside(self, app: FastAPI, sessions: Sessions) -> Beside:
+    def internal(self, app: FastAPI, sessions: Sessions) -> InternalListener:
         """What the others ask."""
-        door = Door(app, sessions, self._links.secret)
-        return Beside(self._own, door, lambda: door.watchers)
+        internal = InternalApp(app, sessions, self._links.secret)
+        return InternalListener(self._own, internal, lambda: internal.watchers)

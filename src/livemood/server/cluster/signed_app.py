@@ -1,4 +1,4 @@
-"""The door at which a node is asked by the others of its cluster, and by nobody else."""
+"""The internal API of a node: for the others of its cluster, and for nobody else."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ from livemood.server.refused import Refused
 MOST_BYTES: Final = 1 << 20
 
 
-class SignedDoor:
+class SignedApp:
     """ASGI application: lets signed requests through to `inner`, which believes by a secret."""
 
     def __init__(self, inner: ASGIApp, secret: str, signer: Signer, node: int) -> None:
@@ -29,7 +29,7 @@ class SignedDoor:
                 return
             body, more = body + message.get("body", b""), message.get("more_body", False)
         if more or scope["type"] != "http" or not self._signed(scope, body):
-            refused = Refused("bad_token", "this door is for nodes of the cluster", 401)
+            refused = Refused("bad_token", "this address is for nodes of the cluster", 401)
             await refuse(refused, scope, receive, send)
             return
         kept = [

@@ -19,7 +19,7 @@ from livemood.server.storage.tables import Tables, open_timelines
 log = logging.getLogger(__name__)
 
 
-class Aftermath:
+class WorkerRecovery:
     """The data folder, for the supervisor of the workers that use it: it keeps others out."""
 
     def __init__(self, folder: Path, policy: str, database: str | None = None) -> None:
@@ -37,13 +37,13 @@ class Aftermath:
             self._tables = Tables(self._database, policy, time.time)
             self._undo = undo.pop_all()
 
-    def of_all(self) -> int:
+    def end_all(self) -> int:
         """End what an earlier server left open; how many sessions that were."""
         ended = self._end(self._tables.sessions.unfinished())
         self._events.tidy(lambda session: self._tables.sessions.get(session) is not None)
         return ended
 
-    def of(self, sessions: Sequence[str]) -> int:
+    def end_of(self, sessions: Sequence[str]) -> int:
         """End the sessions of a worker that died, as far as it had not; how many that were."""
         found = [self._tables.sessions.get(session) for session in sessions]
         for session in sessions:
