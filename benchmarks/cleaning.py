@@ -13,6 +13,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 from compare_models import HELD_OUT, changed, rows
+from recall import Recall
 
 from livemood.datasets.cleaning import steps
 from livemood.model import load_model
@@ -61,16 +62,11 @@ def sound_of(path: Path, condition: str) -> np.ndarray:
 
 def uar(model, clips: list[dict[str, str]], condition: str, step: Step) -> dict:
     """Mean recall of the labels in percent, and the confusion matrix, `uncertain` last."""
-    labels = list(model.labels)
-    confusion = np.zeros((len(labels), len(labels) + 1), int)
+    recall = Recall(model.labels)
     for clip in clips:
         heard = step(sound_of(Path(clip["path"]), condition))
-        said = model.predict(heard, common.RATE).label
-        true = "neutral" if clip["emotion"] == "calm" else clip["emotion"]
-        confusion[labels.index(true), [*labels, "uncertain"].index(said)] += 1
-    there = confusion.sum(axis=1) > 0
-    recalls = np.diag(confusion[:, :-1])[there] / confusion.sum(axis=1)[there]
-    return {"uar": round(100 * float(recalls.mean()), 1), "confusion": confusion.tolist()}
+        recall.count(clip["emotion"], model.predict(heard, common.RATE).label)
+    return {"uar": round(recall.mean(), 1), "confusion": recall.confusion.tolist()}
 
 
 def main() -> None:

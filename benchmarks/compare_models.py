@@ -17,6 +17,7 @@ from pathlib import Path
 import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import soundfile as sf
+from recall import Recall
 
 from livemood.audio import AudioBlock
 from livemood.engine import MonitorSettings, SessionCore
@@ -97,22 +98,19 @@ PATHS = {"predict": predicted, "live": heard_live}
 
 def measure(model, clips: list[dict[str, str]], condition: str, path: str) -> dict:
     """Recall of each label, their mean (UAR), and the confusion matrix, `uncertain` last."""
-    labels, speech_s = list(model.labels), 0.0
-    confusion = np.zeros((len(labels), len(labels) + 1), int)
+    recall, speech_s = Recall(model.labels), 0.0
     for clip in clips:
         sound, rate = sf.read(clip["path"], dtype="float32")
         sound = changed(sound, condition, Path(clip["path"]).name)
         said, found_s = PATHS[path](model, sound, rate)
         speech_s += found_s
-        true = "neutral" if clip["emotion"] == "calm" else clip["emotion"]
-        confusion[labels.index(true), [*labels, "uncertain"].index(said)] += 1
-    recall = {
-        label: round(100 * float(row[i] / row.sum()), 1)
-        for i, (label, row) in enumerate(zip(labels, confusion, strict=True))
-        if row.sum()
+        recall.count(clip["emotion"], said)
+    found = {
+        "clips": len(clips),
+        "uar": round(recall.mean(), 1),
+        "recall": {label: round(share, 1) for label, share in recall.by_label().items()},
+        "confusion": recall.confusion.tolist(),
     }
-    uar = round(float(np.mean(list(recall.values()))), 1)
-    found = {"clips": len(clips), "uar": uar, "recall": recall, "confusion": confusion.tolist()}
     return found | ({"speech_s": round(speech_s, 1)} if path == "live" else {})
 
 

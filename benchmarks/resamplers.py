@@ -15,6 +15,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 from compare_models import HELD_OUT, rows
+from recall import Recall
 
 from livemood.model import load_model
 from livemood.sources.rtp.formats.payload import STATIC
@@ -59,22 +60,20 @@ def main() -> None:
     result: dict = {"every": every, "models": {}}
     for name in ("default", "small") if options.model == "default" else (options.model,):
         model = load_model(name)
-        labels = list(model.labels)
         uars: dict[str, list[float]] = {way: [] for way in WAYS}
         changed = dict.fromkeys(WAYS, 0)
         count = 0
         for corpus in HELD_OUT:
-            hits = {way: np.zeros((2, len(labels))) for way in WAYS}
+            recalls = {way: Recall(model.labels) for way in WAYS}
             for clip in rows(corpus, every):
-                true = labels.index("neutral" if clip["emotion"] == "calm" else clip["emotion"])
                 sound, count, plain = telephone(clip["path"]), count + 1, None
                 for way, (change, rate) in WAYS.items():
                     said = model.predict(change(sound), rate).label
                     plain = plain or said
                     changed[way] += said != plain
-                    hits[way][:, true] += (1, said == labels[true])
-            for way, (seen, right) in hits.items():
-                uars[way].append(100 * float(np.mean(right[seen > 0] / seen[seen > 0])))
+                    recalls[way].count(clip["emotion"], said)
+            for way, recall in recalls.items():
+                uars[way].append(recall.mean())
         found = {
             way: {
                 "uar": round(float(np.mean(by)), 2),

@@ -84,6 +84,14 @@ async def until(true):
             await asyncio.sleep(0.01)
 
 
+def wait_for(true):
+    """The same in a test that has no event loop."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, "never true"
+        time.sleep(0.01)
+
+
 def code(answer):
     return answer.status_code, answer.json()["error"]["code"]
 

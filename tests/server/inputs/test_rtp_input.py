@@ -1,13 +1,12 @@
 """Calls to a running server, over real sockets."""
 
 import socket
-import time
 
 import numpy as np
 import pytest
 import soundfile as sf
 from calling import CALL, PCMU, Caller, create, mu_law, settled
-from talking import client
+from talking import client, wait_for
 
 from livemood.audio import AudioBlock, resample
 from livemood.engine import SessionCore
@@ -114,13 +113,6 @@ def test_a_second_party_of_another_rate_is_heard(shared, coded, first):
         assert summary["duration_ms"] - absent >= spoken - 20
         assert of(events, "emotion", channel)
     assert {e["cause"] for e in of(events, "gap", 1)} <= {"absent"}
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_calls_that_share_a_port_are_told_apart_by_ssrc(serving, coded):

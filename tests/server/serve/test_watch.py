@@ -157,9 +157,9 @@ async def test_the_client_waits_for_a_place(serving, speech):
                 return [event async for event in connect(url)]
 
             waiting = asyncio.create_task(told())
-            while service.sessions.metrics.refused.labels("too_many_clients")._value.get() < 4:
-                assert not waiting.done()
-                await asyncio.sleep(0.01)
+            refused = service.sessions.metrics.refused.labels("too_many_clients")
+            await until(lambda: waiting.done() or refused._value.get() >= 4)
+            assert not waiting.done()
         assert await waiting == events
 
 
