@@ -45,10 +45,10 @@ def main() -> None:
     began = time.monotonic()
     with common.conversation_file(15.0 if args.quick else args.seconds, args.seed) as path:
         for _ in range(1 if args.quick else args.turns):
-            for kind, reader in (("without", None), ("with", words)):
-                found = {"words": kind == "with", **played(path, model, reader)}
+            for recognised, reader in ((False, None), (True, words)):
+                found = {"recogniser": recognised, **played(path, model, reader)}
                 print(found, flush=True)
-                result["plays"].append(found | {"recogniser": kind == "with"})
+                result["plays"].append(found)
     words.close()
     fusion.close()
     result["took_s"] = round(time.monotonic() - began, 1)

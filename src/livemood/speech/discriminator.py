@@ -4,16 +4,18 @@ import json
 import math
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from livemood.audio.block import Samples
+from livemood.speech.spectral_lines import STEP, line_persistence
 
 FRAME: Final = 320
 """Samples of 16 kHz sound in one frame."""
-FEATURES: Final = 11
+FEATURES: Final = 17
 """Values by which a frame is judged."""
 _FIRST_BIN, _BINS = 2, 76
 _PEAKS: Final = 6
@@ -24,7 +26,11 @@ _BREAK: Final = 10
 _FORGOTTEN: Final = 300
 _FAST, _SLOW, _SLOWEST = 0.44, 0.12, 0.04
 _LEVEL_FAST, _LEVEL_SLOW = 0.2, 0.05
-_STEADY, _LEVEL = -0.7, -8.0
+_LINES_RATES: Final = (0.4, 0.15, 0.05)
+_STEADY, _LEVEL, _LINES = -0.7, -8.0, 0.5
+_KEPT: Final = 8
+_FIRST_LINES: Final = 11
+_LINES_EVERY: Final = STEP // FRAME
 
 
 class SpeechDiscriminator:
@@ -33,9 +39,10 @@ class SpeechDiscriminator:
     A voice never keeps its spectrum: within 40 ms pitch and mouth have moved. A tone keeps it, a
     note for as long as it lasts; a keystroke is over before a vowel would be. Judged are running
     means of how far the spectrum has turned since 40 and 80 ms ago, how much of it lies in its
-    highest peaks, and how far the level lies below its recent peak: eleven values, weighed by a
-    network of eight units (`assets/discriminator.json`, made by `scripts/train_discriminator.py`).
-    Every second frame is looked at. Levels count only relative to each other.
+    highest peaks, how far the level lies below its recent peak, and how still its lines stand
+    (`spectral_lines`): 17 values, weighed by a network of eight units (`assets/discriminator.json`,
+    made by `scripts/train_discriminator.py`). Every second frame is looked at, every fourth for
+    its lines. Levels count only relative to each other.
 
     After six seconds without a voice nothing heard before counts. A pure object: pushed frames and
     the decisions of the detector.
@@ -46,13 +53,13 @@ class SpeechDiscriminator:
 
     def reset(self) -> None:
         """Forget all sound heard so far."""
-        self._before = np.zeros((2, FRAME), np.float32)
+        self._before = np.zeros((_KEPT, FRAME), np.float32)
+        self._count = 0
         self._unvoiced = _BREAK + 1
-        self._odd = False
         self._forget()
 
     def _forget(self) -> None:
-        self._state = [_STEADY] * 9 + [_LEVEL] * 2
+        self._state = [_STEADY] * 9 + [_LEVEL] * 2 + [_LINES] * 6
         self._peak = -math.inf
         self._last = _probabilities([self._state])[0]
 
@@ -74,12 +81,16 @@ class SpeechDiscriminator:
         self, frames: Samples, energies: list[float], voiced: list[bool]
     ) -> tuple[list[list[float]], list[bool]]:
         """The values of each voiced frame that is looked at, and which frames are."""
-        first = 0 if self._odd else 1
+        first, first_line = (1 - self._count) % 2, (_LINES_EVERY - 1 - self._count) % _LINES_EVERY
+        self._count = (self._count + len(voiced)) % _LINES_EVERY
         looked_at = [at % 2 == first for at in range(len(voiced))]
-        self._odd ^= len(voiced) % 2 == 1
-        seen = np.concatenate((self._before, frames[first::2]))
-        self._before = seen[-2:].copy()
-        moved = _movement(seen) if any(voiced[first::2]) else []
+        seen = np.concatenate((self._before, frames))
+        self._before = seen[-_KEPT:].copy()
+        moved = _movement(seen[_KEPT + first - 4 :: 2]) if any(voiced[first::2]) else []
+        lines = voiced[first_line::_LINES_EVERY]
+        if any(lines):
+            end = _KEPT + first_line + _LINES_EVERY * (len(lines) - 1) + 1
+            still = line_persistence(seen[:end].reshape(-1), len(lines))
         judged = []
         for at, (energy, voice) in enumerate(zip(energies, voiced, strict=True)):
             below = self._below_peak(energy)
@@ -92,6 +103,8 @@ class SpeechDiscriminator:
             if voice and looked_at[at]:
                 if below > _FAINT_DB:
                     self._take(moved[at // 2])
+                    if at % _LINES_EVERY == first_line:
+                        self._take_lines(still[at // _LINES_EVERY])
                 judged.append(self._state.copy())
         return judged, looked_at
 
@@ -101,6 +114,11 @@ class SpeechDiscriminator:
             state[kind] += _FAST * (value - state[kind])
             state[kind + 3] += _SLOW * (value - state[kind + 3])
             state[kind + 6] += _SLOWEST * (value - state[kind + 6])
+
+    def _take_lines(self, persistence: tuple[float, float]) -> None:
+        both = product(persistence, _LINES_RATES)
+        for kind, (value, rate) in enumerate(both, start=_FIRST_LINES):
+            self._state[kind] += rate * (value - self._state[kind])
 
     def _below_peak(self, energy: float) -> float:
         """How far a frame lies below the recent peak, in dB, at most 30."""

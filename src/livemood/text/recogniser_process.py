@@ -19,6 +19,8 @@ LEAST_S: Final = 0.3
 
 def main() -> None:
     """Recognise until standard input ends."""
+    if sys.platform == "linux":  # where the parent runs in real time, this must not
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     if hasattr(os, "nice"):
         os.nice(10)
     folder, language = sys.argv[1:3]

@@ -49,7 +49,9 @@ class WordsThread:
 
     def _work(self) -> None:
         if sys.platform == "linux":  # elsewhere priorities are of whole processes
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self.NICE)
+            thread = threading.get_native_id()
+            os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, thread, self.NICE)
         failed = False
         while (job := self._jobs.get()) is not None:
             text, labels, done = job
