@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from contextlib import suppress
+from inspect import isawaitable
 
 import httpx
 import pytest
@@ -78,9 +79,12 @@ async def stream(service, samples, start=START, token=None, path="/v1/stream"):
 
 
 async def until(true):
-    """Wait until `true()` holds: for what the server says to nobody. At most half a minute."""
+    """Wait until `true()`, a function or a coroutine function, holds. At most half a minute.
+
+    For what the server says to nobody.
+    """
     async with asyncio.timeout(30):
-        while not true():
+        while not (await found if isawaitable(found := true()) else found):
             await asyncio.sleep(0.01)
 
 

@@ -122,6 +122,14 @@ def test_listen_recognises_a_file(text_model, weights, clip):
     assert "talking" not in done.output
 
 
+def test_listen_says_what_voice_and_words_say_together(text_model, weights, clip):
+    arguments = ["listen", "--file", str(clip("03-01-05-02-01-01-20")), "--speed", "max"]
+    arguments += ["--no-serve", "--words", str(text_model), "--recogniser", WEIGHTS]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "by voice and words" in done.output
+
+
 def test_words_without_a_recogniser_are_refused():
     done = CliRunner().invoke(app, ["listen", "--file", "x.wav", "--words", "words"])
     assert isinstance(done.exception, UsageError)

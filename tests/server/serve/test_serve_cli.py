@@ -15,7 +15,7 @@ import httpx
 import pytest
 from served import STREAM, served
 from started import livemood
-from talking import received, send_all
+from talking import received, send_all, until
 from websockets.exceptions import InvalidStatus
 
 from livemood.cli.main import main
@@ -189,8 +189,11 @@ async def test_the_log_names_no_session_whatever_fails(tmp_path, speech, clip):
                 query = {"session": waiting.json()["id"]}
                 answer = await http.post("/v1/recordings", params=query, content=recording)
                 assert answer.status_code == 503
-                while (await http.get("/healthz")).status_code == 200:
-                    await asyncio.sleep(0.05)
+
+                async def told():
+                    return (await http.get("/healthz")).status_code != 200
+
+                await until(told)
                 server.process.send_signal(signal.SIGINT)
                 _, log = await asyncio.to_thread(server.process.communicate)
     assert "cannot be" in log
@@ -225,9 +228,7 @@ async def test_connections_that_never_shake_hands_keep_nobody_out(tmp_path, cert
     shell = f"ulimit -n 64; exec {' '.join(map(str, serve))} 2>{log}"
     with subprocess.Popen(["/bin/bash", "-c", shell]) as process:
         try:
-            async with asyncio.timeout(60):
-                while not log.is_file() or "serving at" not in log.read_text():
-                    await asyncio.sleep(0.1)
+            await until(lambda: log.is_file() and "serving at" in log.read_text())
             port = int(log.read_text().rsplit(":", 1)[1])
             there = []
             for _ in range(3):

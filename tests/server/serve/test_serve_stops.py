@@ -9,7 +9,7 @@ import time
 import httpx
 import pytest
 from served import STREAM, served
-from talking import SPEC, START, received, send_all
+from talking import SPEC, START, received, send_all, until
 
 from livemood.server.storage.database import check
 from livemood.timeline.events import parse_event
@@ -56,8 +56,12 @@ async def test_sigterm_lets_running_sessions_end_and_takes_no_others(tmp_path, s
             server.process.send_signal(signal.SIGTERM)
             said = server.process.stderr.readline()
             assert said.startswith("stopping: waiting up to 600 s for 1 sessions to end")
-            while (ready := await http.get("/readyz")).status_code == 200:
-                await asyncio.sleep(0.01)
+
+            async def stopping():
+                return (await http.get("/readyz")).status_code != 200
+
+            await until(stopping)
+            ready = await http.get("/readyz")
             assert (ready.status_code, ready.json()) == (503, {"status": "stopping"})
             assert (await http.get("/healthz")).status_code == 200
             refused = await http.post("/v1/sessions", json=SPEC)

@@ -20,6 +20,7 @@ from livemood.sources.reopened import UNPLUGGED
 from livemood.timeline import AnyEvent
 from livemood.timeline.events import (
     ErrorEvent,
+    Fused,
     Gap,
     Level,
     Load,
@@ -176,6 +177,11 @@ class PlainView:
         elif isinstance(event, Segment):
             span = f"{event.start_ms / 1000:8.2f} – {event.end_ms / 1000:8.2f} s"
             self._say(f"{self._who(event)}  {span}  {event.label} ({event.confidence:.0%})")
+        elif isinstance(event, Fused):
+            span = f"{event.start_ms / 1000:8.2f} – {event.end_ms / 1000:8.2f} s"
+            joined = " and ".join(event.sources)
+            said = f"{event.label} ({event.confidence:.0%}) by {joined}"
+            self._say(f"{self._who(event)}  {span}  {said}")
         elif isinstance(event, Gap):
             # One that is unplugged is lost each second anew; that was said, once.
             if event.cause != UNPLUGGED:
