@@ -8,7 +8,9 @@ import pytest
 import soundfile as sf
 
 import livemood
+from livemood.engine import Hub
 from livemood.engine.extensions import Evidence
+from livemood.engine.words import Stretch, WordsThread
 from livemood.timeline.events import without_wall_clock
 
 NEW = {"words", "fused", "observation"}
@@ -273,3 +275,32 @@ async def test_events_of_words_come_to_those_who_iterate(sound, fusion):
             break
     await asyncio.to_thread(session.finish)
     assert event.label == "sad"
+
+
+def test_words_that_are_not_read_in_time_are_counted_and_hold_up_no_other_session(
+    sound, fusion, model, monkeypatch
+):
+    """The hub's thread reads everybody's sound: it does not wait for one session's last words."""
+    monkeypatch.setattr("livemood.engine.hub.WORDS_END_S", 0.2)
+    _, rate = sound
+    slow, events = Slow(fusion), []
+    words = WordsThread(slow)
+    with Hub(model) as hub:
+        ending = hub.open(
+            livemood.MonitorSettings(),
+            source="test",
+            sample_rate=rate,
+            channels=1,
+            sinks=[events.append],
+            words=words,
+        )
+        ending.hear("so happy", Stretch(0, 0, 1000))
+        assert slow.asked.wait(60)
+        ending.finish()
+        ended = ending.ended.wait(9.0)
+        slow.go.set()
+    words.close()
+    assert ended, "the thread waited once more for words that do not come"
+    (dropped,) = of(events, "error")
+    assert (dropped.code, dropped.fatal, dropped.count) == ("words_dropped", False, 1)
+    assert events[-1].type == "session.ended"

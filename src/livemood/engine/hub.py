@@ -124,7 +124,8 @@ class HubSession:
             return
         with self._marking:  # no marker is accepted behind the last event
             self._note()
-            self._core.finish(*self._to_end)
+            # Words had their time: this is the thread that reads everybody's sound.
+            self._core.finish(*self._to_end, words_s=0.0)
             self.ended.set()
 
     def _reads_words(self) -> bool:

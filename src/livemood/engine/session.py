@@ -230,8 +230,12 @@ class SessionCore:
         reason: Literal["end", "interrupted"] = "end",
         failure: str | None = None,
         code: str = "source_failed",
+        words_s: float = WORDS_END_S,
     ) -> None:
         """End the session: read what is left, close what is open, emit the summary. Once.
+
+        It waits up to `words_s` for words that are still being read; an `error` event counts those
+        that are given up then.
 
         With `failure`, why the sound stopped, an `error` event of that code precedes the summary.
         If what is left cannot be read, the session ends with an error all the same; then this
@@ -243,7 +247,8 @@ class SessionCore:
         self.close()
         raised = self._raised
         if self.words is not None:
-            self.words.wait(WORDS_END_S)
+            self.words.wait(words_s)
+            self.words.give_up()
             self.words.settle(self._emit)
         if raised is not None and failure is None:
             failure = describe(raised)

@@ -162,6 +162,11 @@ class WordFuser:
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, seconds)
 
+    def give_up(self) -> None:
+        """The session ends: what is still being read counts as dropped, and comes to nobody."""
+        with self._changed:
+            self._dropped += self._waiting
+
     def note(self, event: Event) -> None:
         """Take an event of the session: readings of the voice are kept to be joined."""
         if isinstance(event, Emotion) and (event.not_speech or 0.0) < NOT_SPEECH:
@@ -217,7 +222,11 @@ class WordFuser:
                 emit(*self._own(stretch, text, evidence))
                 emit(Fused, self._fused(stretch, evidence))
         for code, count, message in (
-            ("words_dropped", self._dropped, "words came faster than they can be read"),
+            (
+                "words_dropped",
+                self._dropped,
+                "words came faster than they can be read, or too late",
+            ),
             ("words_failed", self._failed, "words could not be read; the log says why"),
         ):
             if count:
