@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from livemood.api import analyze, listen
     from livemood.audio import AudioBlock
     from livemood.client import connect
-    from livemood.engine.extensions import EmotionModel, Fusion, Sink, Source, StreamingEmotionModel
+    from livemood.engine.extensions import (
+        EmotionModel,
+        Evidence,
+        Fusion,
+        Sink,
+        Source,
+        StreamingEmotionModel,
+    )
     from livemood.engine.push import Session
     from livemood.engine.settings import MonitorSettings
     from livemood.errors import (
@@ -63,6 +70,7 @@ __all__ = [
     "EmotionModel",
     "ErrorEvent",
     "Event",
+    "Evidence",
     "FileError",
     "Fused",
     "Fusion",
@@ -123,6 +131,7 @@ _HOMES = {
     "Event": "livemood.timeline.events",
     "FileError": "livemood.errors",
     "Fused": "livemood.timeline.events",
+    "Evidence": "livemood.engine.extensions",
     "Fusion": "livemood.engine.extensions",
     "Gap": "livemood.timeline.events",
     "GateSettings": "livemood.speech",

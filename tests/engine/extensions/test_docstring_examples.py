@@ -13,7 +13,14 @@ from livemood.audio.resample import resample
 from livemood.timeline.events import parse_event
 
 EXAMPLE = re.compile(r"^ {8}class .*?(?=^ {4}\S)", re.MULTILINE | re.DOTALL)
-PROTOCOLS = ("EmotionModel", "StreamingEmotionModel", "VoiceActivityDetector", "Source", "Sink")
+PROTOCOLS = (
+    "EmotionModel",
+    "StreamingEmotionModel",
+    "VoiceActivityDetector",
+    "Source",
+    "Sink",
+    "Fusion",
+)
 
 
 @pytest.fixture
@@ -41,6 +48,10 @@ def test_the_example_in_the_docstring_runs_and_reads_speech(name, call):
     assert events[-1].type == "session.ended"
     own = {"calm", "excited"} if "Model" in name else set(livemood.load_model().labels)
     assert set(read[0].probabilities) == own
+    if name == "Fusion":
+        (fused,) = [event for event in events if event.type == "fused"]
+        assert fused.sources == ("voice", "words")
+        assert max(fused.probabilities, key=fused.probabilities.get) == "happy"
 
 
 def test_each_public_protocol_has_its_example_run():
