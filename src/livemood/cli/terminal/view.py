@@ -215,7 +215,7 @@ class PlainView:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def _who(self, event: Segment | Gap | Level) -> str:
+    def _who(self, event: Segment | Fused | Gap | Level) -> str:
         return who(self._started, event.channel or 0)
 
     def _say(self, line: str) -> None:
