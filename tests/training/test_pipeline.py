@@ -24,6 +24,7 @@ from livemood.training.fit.network_trainer import NetworkTrainer  # noqa: E402
 from livemood.training.network.dcrnn import DcRnn  # noqa: E402
 from livemood.training.recipe.schema import Recipe, read_recipe  # noqa: E402
 from livemood.training.recipe.sections import NetworkSection  # noqa: E402
+from livemood.training.recipe.text import read_text_recipe  # noqa: E402
 from livemood.training.run_folder import Workspace  # noqa: E402
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -176,7 +177,8 @@ def test_a_wrong_recipe_is_refused_with_the_place(tmp_path, change, says):
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_that_comes_along_can_be_read(path):
-    assert read_recipe(path).corpora
+    read = read_text_recipe if path.stem == "words" else read_recipe
+    assert read(path).corpora
 
 
 @pytest.mark.parametrize("name", ["default", "small"])
