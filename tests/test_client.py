@@ -45,7 +45,10 @@ class Server:
         await socket.close(code)
 
 
-@pytest.mark.parametrize("code", [1011, 1001, 1013])
+@pytest.mark.parametrize(
+    "code",
+    [1011, pytest.param(1001, marks=pytest.mark.slow), pytest.param(1013, marks=pytest.mark.slow)],
+)
 async def test_a_server_that_accepts_and_closes_is_given_up_after_the_patience(code):
     async with Server(([], code)) as server:
         with pytest.raises(livemood.ConnectError):
@@ -62,6 +65,7 @@ async def test_the_wait_is_short_again_after_an_event():
     assert [path.partition("after=")[2][0] for path in server.asked] == list("012345678")
 
 
+@pytest.mark.slow
 async def test_an_event_that_was_had_before_is_no_reason_to_hurry():
     async with Server(([speech(1)], 1011)) as server:
         with pytest.raises(livemood.ConnectError):

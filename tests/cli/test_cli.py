@@ -97,6 +97,7 @@ def test_file_formats(demo_file, tmp_path, form, subtype):
     assert json.loads(done.stdout)["channels"][0]["segments"]
 
 
+@pytest.mark.slow
 def test_listen_writes_the_timeline_into_a_folder(demo_file, tmp_path):
     done = livemood(
         "listen", "--file", demo_file, "--speed", "max", "--no-serve", "--out", tmp_path

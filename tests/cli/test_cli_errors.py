@@ -140,6 +140,7 @@ def test_a_result_that_cannot_be_written_costs_no_other(wrong, tmp_path):
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_listen_says_what_it_needs_to_hear_a_call(demo_file):
     if not shutil.which("ffmpeg"):
         pytest.skip("needs ffmpeg")

@@ -34,6 +34,7 @@ def answer(shell, arguments, program, env):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_bash_completes_commands_and_options(shell_environment):
     ask = script("bash") + (
         '\nCOMP_WORDS=({}); COMP_CWORD={}; _livemood_completion livemood; echo "${{COMPREPLY[@]}}"'

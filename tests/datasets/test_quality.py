@@ -50,6 +50,7 @@ def test_nothing_is_found_in_a_clean_set(tmp_path):
     assert found["labels"] == {"angry": 30, "happy": 30, "sad": 30}
 
 
+@pytest.mark.slow
 def test_a_planted_leak_of_the_duration_is_found_and_no_other(tmp_path):
     with pytest.raises(LivemoodError, match="things were found"):
         data("check", dataset(tmp_path / "set", long="sad"), "--out", tmp_path / "out", "--strict")

@@ -124,6 +124,7 @@ window.fetch = (...about) => asked(...about).finally(() => { answers += 1; });
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_is_told_once(browser, service, talk):
     with Relay(service.port) as network:
         browser.open(f"http://127.0.0.1:{network.port}/")

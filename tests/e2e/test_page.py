@@ -58,6 +58,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_the_demo_plays_and_the_page_shows_the_label_within_a_second(browser):
     port = free_port()
     command = ["-m", "livemood", "demo", "--speed", "5", "--port", str(port), "--json"]
@@ -98,6 +99,7 @@ def test_the_demo_plays_and_the_page_shows_the_label_within_a_second(browser):
     assert [e for e in browser.errors() if "ERR_CONNECTION_REFUSED" not in e] == []
 
 
+@pytest.mark.slow
 def test_it_reconnects_to_a_restarted_server_and_nothing_is_missing_or_doubled(
     browser, demo_events
 ):

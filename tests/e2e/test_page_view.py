@@ -43,6 +43,7 @@ def until_ms(events, ms):
     return [event for event in events[:-1] if event["end_ms"] <= ms]
 
 
+@pytest.mark.slow
 def test_a_paused_view_stays_as_it_is_however_long(browser, server, hour):
     early = until_ms(hour, 300_000)
     began = time.monotonic()

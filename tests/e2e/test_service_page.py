@@ -46,6 +46,7 @@ def test_the_list_shows_sessions_as_they_are_and_filters_them(browser, service, 
     assert browser.errors() == []
 
 
+@pytest.mark.slow
 def test_a_session_is_deleted_after_a_question(browser, service, talk):
     kept, gone = (ended_session(service, talk) for _ in range(2))
     browser.open(service.url)

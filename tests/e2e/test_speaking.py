@@ -133,6 +133,7 @@ def test_speaking_into_the_page_makes_a_timeline(browser, service, axe):
     stands(browser, "not started")
 
 
+@pytest.mark.slow
 def test_the_sign_is_there_as_soon_as_the_microphone_is_on(browser, network, service):
     before = len(records(service))
     network.new = "hold"

@@ -84,6 +84,7 @@ def test_a_model_of_ones_own_gives_its_labels(call):
     assert labels <= {"calm", "excited", "uncertain"}
 
 
+@pytest.mark.slow
 def test_a_source_of_ones_own_reads_a_pipe(call):
     if not shutil.which("ffmpeg"):
         pytest.skip("needs ffmpeg")
@@ -102,6 +103,7 @@ def test_a_sink_of_ones_own_fills_a_table(call, tmp_path):
     assert all(row[1] < row[2] for row in rows)
 
 
+@pytest.mark.slow
 def test_many_recordings_become_one_table(call):
     pytest.importorskip("pandas")
     lines = run("batch_to_pandas.py", call, call)
@@ -124,6 +126,7 @@ def test_the_notebook_runs_cell_by_cell(call):
     assert "valence" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_alert_says_that_somebody_sounds_angry(demo_file):
     listens = command("-m", "livemood", "listen", "--file", demo_file, "--speed", "1000")
     listens += ["--port", "0", "--stay", "--budget-ms", "60000", "--model", "small"]  # hears it

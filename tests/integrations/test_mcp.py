@@ -71,6 +71,7 @@ async def refused(client, tool, **arguments):
     return result.content[0].text
 
 
+@pytest.mark.slow
 async def test_an_assistant_asks_a_monitor(monitor):
     url, timeline = monitor
     async with assistant(url) as client:

@@ -95,6 +95,7 @@ def rules_file(tmp_path, receiver):
     return path
 
 
+@pytest.mark.slow
 def test_listen_tells_a_webhook(conversation, rules_file, receiver, tmp_path, monkeypatch):
     monkeypatch.setenv("DESK_SECRET", SECRET)
     soundfile.write(tmp_path / "call.wav", conversation, RATE, subtype="PCM_16")

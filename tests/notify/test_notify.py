@@ -154,6 +154,7 @@ with Notifier([target], Outbox(Path(sys.argv[2]))) as notifier:
 """
 
 
+@pytest.mark.slow
 def test_a_program_killed_while_the_receiver_is_down_delivers_after_its_restart(receiver, tmp_path):
     receiver.answers = [503] * 50
     here = str(Path(__file__).parent)

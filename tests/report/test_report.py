@@ -39,6 +39,7 @@ def changed(timeline, extra=(), cut=None, **start):
     return Timeline([*events, *more])
 
 
+@pytest.mark.slow
 def test_what_nobody_stated_of_a_file_is_said_once_and_what_it_has_not_is_left_out(timeline):
     text = Document(make_report(timeline)).text
     assert text.count("not stated") == 1

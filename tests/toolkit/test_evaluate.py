@@ -35,6 +35,7 @@ def call(*arguments):
     return end.value.code
 
 
+@pytest.mark.slow
 def test_it_leaves_json_a_report_and_predictions(manifest, corpora, tmp_path, capsys):
     out = tmp_path / "out"
     code = call(

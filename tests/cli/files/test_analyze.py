@@ -117,6 +117,7 @@ def test_a_channel_that_is_ignored_is_not_read_and_the_other_is_as_before(folder
     assert after[1]["segments"] == before[1]["segments"]
 
 
+@pytest.mark.slow
 def test_an_address_is_fetched_only_if_asked_for(folder):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

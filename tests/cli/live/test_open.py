@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+import pytest
 import soundfile as sf
 from started import command
 
@@ -19,6 +20,7 @@ def browser(tmp_path):
     return {**os.environ, "BROWSER": f"{program} %s"}, shown
 
 
+@pytest.mark.slow
 def test_open_shows_the_page(tmp_path):
     env, shown = browser(tmp_path)
     process = subprocess.Popen(
@@ -44,6 +46,7 @@ def test_open_without_a_page_is_one_line():
         assert "--open" in line
 
 
+@pytest.mark.slow
 def test_raw_samples_from_standard_input_are_heard_as_their_file_is(tmp_path):
     sound, rate = sf.read(DEMO, dtype="int16")
     sound = sound[: 15 * rate]

@@ -6,9 +6,11 @@ import socket
 import subprocess
 import urllib.request
 
+import pytest
 from started import command
 
 
+@pytest.mark.slow
 def test_it_serves_on_until_ctrl_c():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

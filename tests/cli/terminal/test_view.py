@@ -90,6 +90,7 @@ class Terminal:
         os.close(self._fd)
 
 
+@pytest.mark.slow
 def test_the_demo_in_a_terminal_of_80_columns():
     with Terminal(DEMO) as terminal:
         wanted = ("Caller", "valence", "http://127.0.0.1:", "not what a person feels")

@@ -123,6 +123,7 @@ async def test_a_decompression_bomb_is_not_even_opened(shared, speech):
         await alive(service, speech)
 
 
+@pytest.mark.slow
 async def test_a_thousand_half_open_sockets_keep_nobody_out(serving, speech):
     with serving(limits={"request_s": 3.0, "half_open": 512}) as service:
         silent = []
@@ -157,6 +158,7 @@ async def test_a_body_that_drips_is_cut_off(serving, speech):
         await alive(service, speech)
 
 
+@pytest.mark.slow
 async def test_faster_than_real_time_is_stopped(serving, speech):
     with serving(limits={"ahead_s": 1.0}) as service:
         async with socket(service, "/v1/stream") as ws:

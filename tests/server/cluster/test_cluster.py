@@ -5,8 +5,11 @@ import json
 
 import httpx
 import nats as nats_client
+import pytest
 from nodes import Cluster
 from talking import SPEC, START, code, received, send_all, socket, stream, until
+
+pytestmark = pytest.mark.slow  # three nodes, NATS and PostgreSQL
 
 
 def numbers(events):

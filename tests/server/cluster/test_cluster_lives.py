@@ -12,6 +12,8 @@ from talking import SPEC, START, client, code, received, socket, until
 
 from livemood.timeline.events import parse_event
 
+pytestmark = pytest.mark.slow  # three nodes, NATS and PostgreSQL
+
 
 class Talker:
     """One who streams a clip again and again, at the pace of time, until told to stop."""
@@ -65,7 +67,6 @@ def numbers(events):
     return [event.seq for event in events if event.seq is not None]
 
 
-@pytest.mark.slow
 async def test_a_killed_nodes_sessions_are_ended_by_the_others(nats, postgresql, speech, tmp_path):
     with cluster(tmp_path, nats, postgresql, "a", "b", "c") as made:
         doomed, other, third = made.nodes
@@ -98,7 +99,6 @@ async def test_a_killed_nodes_sessions_are_ended_by_the_others(nats, postgresql,
         assert again.get(f"/v1/sessions/{talkers[0].session}").json()["reason"] == "interrupted"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("away", ["nats", "postgresql"])
 async def test_while_what_is_shared_is_away_nothing_ends_and_nothing_is_lost(
     away, speech, tmp_path

@@ -16,6 +16,8 @@ from livemood.errors import UsageError
 from livemood.server.cluster.sealing import Seals, UnsealedError
 from livemood.server.peers.node import NodeSettings
 
+pytestmark = pytest.mark.slow  # three nodes, NATS and PostgreSQL
+
 SECRET = "one secret of thirty-two letters"
 
 

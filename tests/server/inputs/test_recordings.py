@@ -128,6 +128,7 @@ def test_a_cut_file_ends_with_an_error(serving, recording, tmp_path):
     assert events[-1]["type"] == "session.ended"
 
 
+@pytest.mark.slow
 def test_its_sound_is_kept_where_that_was_asked_for_with_consent(serving, recording, tmp_path):
     with serving() as service, client(service) as http:
         made = upload(http, recording, keep_sound="true", **CONSENT).json()
@@ -152,6 +153,7 @@ def test_too_much_is_refused(serving, recording):
         assert uploads(service) == []
 
 
+@pytest.mark.slow
 def test_more_recordings_than_are_allowed_wait_outside(serving, recording):
     limits = {"recordings": 2, "recordings_per_token": 1}
     with serving(limits=limits) as service:
@@ -257,6 +259,7 @@ def test_what_a_killed_server_left_is_erased(serving):
         assert uploads(service) == []
 
 
+@pytest.mark.slow
 def test_a_reader_that_is_killed_is_said(serving, recording, tmp_path):
     long = _long(tmp_path / "long.wav", recording, 200)
     with serving() as service, client(service) as http:
@@ -276,6 +279,7 @@ def test_a_reader_that_is_killed_is_said(serving, recording, tmp_path):
     assert uploads(service) == []
 
 
+@pytest.mark.slow
 async def test_live_sound_is_heard_while_a_recording_is_read(serving, recording, speech, tmp_path):
     long = _long(tmp_path / "long.wav", recording, 50)
     with serving() as service, client(service) as http:

@@ -90,6 +90,7 @@ async def test_a_client_without_after_hears_only_what_comes(events):
             assert parse_event(await late.recv()) == events[10]
 
 
+@pytest.mark.slow
 async def test_a_client_that_stops_reading_loses_only_its_own_emotion_events(events):
     published = []
     with ServerThread(0, history=100_000, queue_limit=64) as server:

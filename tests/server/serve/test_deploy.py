@@ -109,7 +109,7 @@ def pod_environment():
     "own",
     [
         pytest.param(compose()["environment"], marks=pytest.mark.slow, id="compose"),
-        pytest.param(pod_environment(), id="k8s"),
+        pytest.param(pod_environment(), id="k8s", marks=pytest.mark.slow),
     ],
 )
 def test_a_server_starts_by_their_settings_and_answers_their_probes(own, tmp_path, monkeypatch):

@@ -172,6 +172,7 @@ def test_gate_window_and_smoother_can_be_set(tmp_path, model):
             monitor_settings(read_settings(None, {"monitor": wrong}), model)
 
 
+@pytest.mark.slow
 async def test_the_log_names_no_session_whatever_fails(tmp_path, speech, clip):
     """The data folder goes while a session is recorded and another one uploaded."""
     data = tmp_path / "data"

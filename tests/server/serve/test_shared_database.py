@@ -14,6 +14,8 @@ from livemood.server.storage.postgresql.database import PostgresDatabase
 from livemood.server.storage.postgresql.opening import check_url
 from livemood.server.storage.postgresql.tokens import RememberedTokens
 
+pytestmark = pytest.mark.slow  # two servers and PostgreSQL
+
 ALL = ("ingest", "watch", "manage")
 
 

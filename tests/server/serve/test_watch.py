@@ -163,6 +163,7 @@ async def test_the_client_waits_for_a_place(serving, speech):
         assert await waiting == events
 
 
+@pytest.mark.slow
 async def test_the_client_asks_again_what_cannot_be_read_now(serving, speech, monkeypatch):
     """A server that says so after the handshake, and closes with 1013."""
     with serving() as service:

@@ -311,6 +311,7 @@ def test_what_workers_ask_each_other_is_not_at_the_public_address(two, path):
         assert client.get(path).status_code == 404
 
 
+@pytest.mark.slow
 def test_wrong_tokens_are_counted_at_both_workers_together(two):
     first, second = (worker.pid for worker in two.workers)
     answers = [

@@ -292,6 +292,7 @@ def test_senders_on_one_port_are_kept_apart():
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_ffmpeg_sends_a_call_and_it_reads_as_the_same_sound_from_a_file(model, clip, tmp_path):
     if not shutil.which("ffmpeg"):
         pytest.skip("needs ffmpeg")

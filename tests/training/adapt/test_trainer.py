@@ -162,6 +162,7 @@ def test_contrastive_and_adversarial_training_do_without_a_target(domains, tmp_p
         assert right(head, *source) > 0.8
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_short_goes_on_to_the_same_weights(domains, tmp_path):
     source, given, _ = domains
     options = {"method": "adversarial", "weight": 1.0}

@@ -84,6 +84,7 @@ def check(source, seconds=2.0):
         for name in TENSORS
     ],
 )
+@pytest.mark.slow
 def test_weights_load_whole_and_are_worth_something(name, weights, clips):
     source = open_encoder(name, weights)  # strictly: no tensor missing, none left over
     check(source)
@@ -166,6 +167,7 @@ def test_the_shipped_model_is_a_source_and_says_what_it_says(corpora):
     )
 
 
+@pytest.mark.slow
 def test_ranking_measures_what_is_there_and_says_why_the_rest_is_not(weights, clips):
     found = rank(["byol-s-d512", "efficientat-mn04"], clips, make_folds("group:2", clips), None)
     assert [r["encoder"] for r in found["encoders"]] == ["byol-s-d512", "efficientat-mn04"]
