@@ -12,8 +12,8 @@ import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import soundfile as sf
 import soxr
+from common_recall import Recall
 from compare_models import HELD_OUT, changed, rows
-from recall import Recall
 
 from livemood.datasets.cleaning import steps
 from livemood.model import load_model

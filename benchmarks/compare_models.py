@@ -17,7 +17,7 @@ from pathlib import Path
 import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import soundfile as sf
-from recall import Recall
+from common_recall import Recall
 
 from livemood.audio import AudioBlock
 from livemood.engine import MonitorSettings, SessionCore

@@ -14,8 +14,8 @@ import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import soundfile as sf
 import soxr
+from common_recall import Recall
 from compare_models import HELD_OUT, rows
-from recall import Recall
 
 from livemood.model import load_model
 from livemood.sources.rtp.formats.payload import STATIC
