@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from livemood.training.network.text_encoder import (  # noqa: E402
     pretrained_folder,
 )
 from livemood.training.pipeline.text import fit_text_encoder, tokens_of  # noqa: E402
+from livemood.training.recipe.schema import read_recipe  # noqa: E402
 from livemood.training.recipe.text import read_text_recipe  # noqa: E402
 from livemood.training.run_folder import Workspace  # noqa: E402
 
@@ -191,8 +193,15 @@ def test_temperature_is_found_again():
 
 
 def test_the_recipe_of_the_shipped_model_reads():
-    from pathlib import Path
 
     recipe = read_text_recipe(Path(__file__).resolve().parents[2] / "recipes/words.toml")
     assert recipe.labels[0] == "neutral"
     assert recipe_text("bert")
+
+
+def test_a_recipe_of_the_other_kind_is_told_with_its_command():
+    recipes = Path(__file__).resolve().parents[2] / "recipes"
+    with pytest.raises(UsageError, match="recipe of a text model: use livemood train-text"):
+        read_recipe(recipes / "words.toml")
+    with pytest.raises(UsageError, match="recipe of a model of sound: use livemood train"):
+        read_text_recipe(recipes / "small.toml")

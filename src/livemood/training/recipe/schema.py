@@ -136,6 +136,13 @@ class Recipe(Section):
         filled = _filled(json.loads(self.model_dump_json()), name)
         return Recipe.model_validate(filled)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_text(cls, document: Any) -> Any:  # noqa: ANN401 - any JSON
+        if has_text_corpora(document):
+            raise ValueError("it is the recipe of a text model: use livemood train-text")
+        return document
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
@@ -182,6 +189,14 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"the recipe {path} is not TOML: {error}") from None
     except ValidationError as error:
         raise UsageError(f"the recipe {path} is wrong at {first_error(error)}") from None
+
+
+def has_text_corpora(document: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether a recipe's corpora are tables of text: those alone list their labels."""
+    corpora = document.get("corpora") if isinstance(document, dict) else None
+    if not isinstance(corpora, list):
+        return False
+    return any("labels" in corpus for corpus in corpora if isinstance(corpus, dict))
 
 
 def first_error(error: ValidationError) -> str:

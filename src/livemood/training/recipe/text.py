@@ -2,13 +2,16 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from livemood.errors import UsageError
 from livemood.training.recipe.base import Section
-from livemood.training.recipe.schema import first_error
+from livemood.training.recipe.schema import first_error, has_text_corpora
+
+SOUND: Final = frozenset({"adapt", "augment", "distill", "features", "search", "tasks", "voices"})
+"""Sections that recipes of models of sound alone have."""
 
 
 class SentenceCorpus(Section):
@@ -101,6 +104,13 @@ class TextRecipe(Section):
     """Terms of the model."""
     limits: str = ""
     """The model card's text about its limits, in Markdown."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_sound(cls, document: Any) -> Any:  # noqa: ANN401 - any JSON
+        if not has_text_corpora(document) and SOUND.intersection(document):
+            raise ValueError("it is the recipe of a model of sound: use livemood train")
+        return document
 
     @model_validator(mode="after")
     def _check(self) -> Self:
