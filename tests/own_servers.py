@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -73,6 +74,12 @@ class Postgres:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def nats_server():
+    """Where the server is: a package brings it, into the environment's own folder of programs."""
+    beside = shutil.which("nats-server", path=Path(sys.executable).parent)
+    return beside or shutil.which("nats-server")
+
+
 class Nats:
     """A NATS server with JetStream, kept on disk. Use as a context manager."""
 
@@ -99,7 +106,8 @@ class Nats:
             f'jetstream {{ store_dir: "{self._folder}/js" }}\n'
         )
         log = (Path(self._folder) / "log").open("a")
-        program = shutil.which("nats-server")
+        program = nats_server()
+        assert program is not None, "no nats-server is installed"
         self._process = subprocess.Popen([program, "-c", config], stderr=log, stdout=log)
         log.close()
         while True:

@@ -1,15 +1,13 @@
-"""One cluster of three nodes for all fast tests of this folder."""
-
-import shutil
+"""One cluster of three nodes for the tests of this folder."""
 
 import pytest
 from nodes import cluster
-from own_servers import Nats
+from own_servers import Nats, nats_server
 
 
 def needed():
     pytest.importorskip("nats", reason="needs the extra cluster")
-    if shutil.which("nats-server") is None:
+    if nats_server() is None:
         pytest.skip("no nats-server is installed")
 
 
