@@ -299,7 +299,7 @@ def test_words_that_are_not_read_in_time_are_counted_and_hold_up_no_other_sessio
         ending.finish()
         ended = ending.ended.wait(9.0)
         slow.go.set()
-    words.close()
+        words.close()  # read at last, while the hub still runs: no event may follow the end
     assert ended, "the thread waited once more for words that do not come"
     (dropped,) = of(events, "error")
     assert (dropped.code, dropped.fatal, dropped.count) == ("words_dropped", False, 1)

@@ -93,6 +93,8 @@ class WordFuser:
         self._changed = threading.Condition()
         self._waiting = 0
         self._dropped = self._failed = 0
+        self._over = False
+        """Whether the session has ended: no event may follow."""
         self.on_news: Callable[[], object] | None = None
         """Called, by any thread, when there is something to settle; it must not block."""
 
@@ -103,7 +105,7 @@ class WordFuser:
             raise UsageError("a transcript holds some text: leave out what is empty")
         if len(text) > LONGEST_TEXT:
             raise UsageError(f"a transcript of {len(text)} letters is too long: send sentences")
-        if stretch.channel in self._ignored:
+        if stretch.channel in self._ignored or self._over:
             return
         if self._at_once:
             self._read.append((stretch, text, self._words.fusion.read(text, self._labels)))
@@ -111,7 +113,8 @@ class WordFuser:
 
         def done(evidence: Evidence | None) -> None:
             with self._changed:
-                self._read.append((stretch, text, evidence))
+                if not self._over:
+                    self._read.append((stretch, text, evidence))
                 self._waiting -= 1
                 self._changed.notify_all()
             self._tell()
@@ -165,6 +168,7 @@ class WordFuser:
     def give_up(self) -> None:
         """The session ends: what is still being read counts as dropped, and comes to nobody."""
         with self._changed:
+            self._over = True
             self._dropped += self._waiting
 
     def note(self, event: Event) -> None:
@@ -203,7 +207,7 @@ class WordFuser:
                     self.hear(text[:LONGEST_TEXT], stretch)
             finally:
                 with self._changed:
-                    self._dropped += text is None
+                    self._dropped += text is None and not self._over
                     self._waiting -= 1
                     self._changed.notify_all()
                 self._tell()
