@@ -205,7 +205,7 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write `manifest` into `folder`."""
+def write_manifest(manifest: BaseModel, folder: Path) -> None:
+    """Write the manifest of a model, of any kind, into `folder`."""
     text = json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2)
     (folder / MANIFEST).write_text(text + "\n", "utf-8")

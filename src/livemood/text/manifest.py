@@ -1,7 +1,6 @@
 """A text model's manifest: what it is, what made it, how good it was measured to be."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -93,12 +92,6 @@ def read_text_manifest(folder: Path) -> TextManifest:
                 "describes (SHA-256 differs); install it again"
             )
     return manifest
-
-
-def write_text_manifest(manifest: TextManifest, folder: Path) -> None:
-    """Write `manifest` into `folder`."""
-    text = json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2)
-    (folder / MANIFEST).write_text(text + "\n", "utf-8")
 
 
 def digest_of(path: Path) -> str:

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from livemood.model.manifest import TrainedOn
+from livemood.model.manifest import TrainedOn, write_manifest
 from livemood.text.encoder import TextEncoder as TextModel
 from livemood.text.encoder import softmax
-from livemood.text.manifest import MODEL, TOKENIZER, TextManifest, digest_of, write_text_manifest
+from livemood.text.manifest import MODEL, TOKENIZER, TextManifest, digest_of
 from livemood.training.data.sentences import Sentences, read_sentences
 from livemood.training.evaluation.metrics import calibration_error
 from livemood.training.evaluation.multilabel import f1, fit_thresholds, named, soft_temperature
@@ -91,7 +91,7 @@ def _finish(
         licence=recipe.licence,
         metrics={},
     )
-    write_text_manifest(manifest, folder)
+    write_manifest(manifest, folder)
     model = TextModel(folder)
     logits = model.logits(dev.texts)
     temperature = round(soft_temperature(dev.targets, logits), 3)
@@ -102,7 +102,7 @@ def _finish(
     figures |= {"temperature": manifest.temperature, "thresholds": thresholds.tolist()}
     figures["megabytes"] = round(sum(f.stat().st_size for f in folder.glob("*.*")) / 1e6, 1)
     kept = {"thresholds": tuple(thresholds.tolist()), "metrics": {"test": figures}}
-    write_text_manifest(manifest.model_copy(update=kept), folder)
+    write_manifest(manifest.model_copy(update=kept), folder)
     return figures
 
 

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -23,6 +23,8 @@ from livemood.training.recipe.sections import (
     TaskSection,
 )
 from livemood.training.recipe.voices import VoicesSection
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +179,16 @@ class Recipe(Section):
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in the file at `path`, TOML or JSON. Raises `UsageError` with what is wrong."""
+    return read_as(Recipe, path)
+
+
+def read_as(kind: type[AnyRecipe], path: Path) -> AnyRecipe:
+    """The recipe of this kind in the file at `path`. Raises `UsageError` with what is wrong."""
     try:
         text = path.read_text("utf-8")
         if path.suffix == ".json":  # as runs and searches leave them
-            return Recipe.model_validate_json(text)
-        return Recipe.model_validate(tomllib.loads(text))
+            return kind.model_validate_json(text)
+        return kind.model_validate(tomllib.loads(text))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"the recipe {path} cannot be read: {reason}") from None

@@ -1,14 +1,12 @@
 """The recipe of a text encoder: what decides how a model of words comes out, in one TOML file."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from livemood.errors import UsageError
 from livemood.training.recipe.base import Section
-from livemood.training.recipe.schema import first_error, has_text_corpora
+from livemood.training.recipe.schema import has_text_corpora, read_as
 
 SOUND: Final = frozenset({"adapt", "augment", "distill", "features", "search", "tasks", "voices"})
 """Sections that recipes of models of sound alone have."""
@@ -130,13 +128,5 @@ class TextRecipe(Section):
 
 
 def read_text_recipe(path: Path) -> TextRecipe:
-    """The recipe in the TOML file at `path`. Raises `UsageError` with what is wrong."""
-    try:
-        return TextRecipe.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"the recipe {path} cannot be read: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the recipe {path} is not TOML: {error}") from None
-    except ValidationError as error:
-        raise UsageError(f"the recipe {path} is wrong at {first_error(error)}") from None
+    """The recipe in the file at `path`, TOML or JSON. Raises `UsageError` with what is wrong."""
+    return read_as(TextRecipe, path)
