@@ -64,7 +64,7 @@ def test_what_is_damaged_is_refused(text_model, tmp_path):
 
 
 def test_a_name_that_is_none_says_what_to_do():
-    with pytest.raises(ModelError, match=r"no text model is called 'x'.*recipes/words\.toml"):
+    with pytest.raises(ModelError, match=r"no text model is called 'x': use words, .*train-text"):
         find_text_model("x")
 
 

@@ -73,7 +73,8 @@ def find_text_model(name: str | Path) -> Path:
     if shipped.is_dir():
         return shipped
     raise ModelError(
-        f"no text model is called {str(name)!r}: give its folder; recipes/words.toml makes one"
+        f"no text model is called {str(name)!r}: use words, which comes along, or the folder of "
+        "one that livemood train-text made"
     )
 
 
