@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-pytest.importorskip("sklearn", reason="needs the extra train")
+pytest.importorskip("safetensors", reason="needs the extra train")
 
 from livemood.cli.main import app as run
 from livemood.errors import UsageError
