@@ -4,10 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
-from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -16,113 +13,33 @@ from livemood.errors import LivemoodError
 from livemood.server.access.connections import Connections, accept
 from livemood.server.access.principal import Principal
 from livemood.server.access.replies import REFUSALS, as_refused, refuse_socket
-from livemood.server.inputs.decoding import Decode, Encoding, open_decoding
+from livemood.server.inputs.decoding import Decode, open_decoding
+from livemood.server.inputs.stream_messages import (
+    CONTROLS,
+    KIND,
+    START,
+    Control,
+    End,
+    Mark,
+    Observed,
+    Start,
+    Transcript,
+    checked,
+    parsed,
+)
 from livemood.server.refused import Refused
 from livemood.server.sessions.follow import follow
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
+from livemood.server.sessions.moving.arriving import Sound, go_on
 from livemood.server.sessions.sessions import Sessions
-from livemood.server.spec import MOST_CHANNELS, Name, Rules, SessionRecord, SessionSpec
+from livemood.server.spec import SessionRecord, SessionSpec
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-
-class Start(BaseModel):
-    """The first message: what the sound is, and what it is for.
-
-    What it is for was said before where the stream is that of a session created by REST.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["start"]
-    rate: int
-    encoding: Encoding
-    channels: int = Field(1, ge=1, le=MOST_CHANNELS)
-    participants: tuple[Name, ...] = ()
-    purpose: str | None = None
-    consent: str | None = None
-    informed: bool = False
-    retention_days: float | None = None
-    keep_sound: bool = False
-    keep_words: bool = False
-    keep_baselines: bool = False
-    alerts: Rules = ()
-
-    @property
-    def about(self) -> dict[str, object]:
-        """The session that it describes."""
-        return self.model_dump(
-            exclude={"type", "rate", "encoding", "channels"}, exclude_defaults=True
-        )
-
-
-class Mark(BaseModel):
-    """Any time: a note on the timeline, where the sound is now."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["marker"]
-    note: str = Field(min_length=1, max_length=1000)
-
-
-class Transcript(BaseModel):
-    """Any time: what was said from `start_ms` to `end_ms` of the sound; see the guide on words."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["transcript"]
-    text: str = Field(min_length=1, max_length=2000)
-    start_ms: int = Field(ge=0)
-    end_ms: int = Field(gt=0)
-    channel: int = Field(0, ge=0)
-
-
-class Observed(BaseModel):
-    """Any time: what another observer, a camera say, makes of a stretch of time."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["observation"]
-    source: str = Field(min_length=1, max_length=100)
-    labels: dict[str, float] = Field(min_length=1, max_length=50)
-    confidence: float = Field(1.0, ge=0, le=1)
-    start_ms: int = Field(ge=0)
-    end_ms: int = Field(gt=0)
-    channel: int = Field(0, ge=0)
-
-
-class End(BaseModel):
-    """No more sound will come."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["end"]
-
-
-Control = Mark | Transcript | Observed | End
-
-
-class Kind(BaseModel):
-    """Any later message: only its type is looked at."""
-
-    type: str
-
-
-KIND: TypeAdapter[Kind] = TypeAdapter(Kind)
 CROWDED_S = 0.01
 LAST_SOUND_S = 5.0
 """How long sound that came before its client left may take to be read."""
-START: TypeAdapter[Start] = TypeAdapter(Start)
-CONTROLS: dict[str, TypeAdapter[Control]] = {
-    "marker": TypeAdapter(Mark),
-    "transcript": TypeAdapter(Transcript),
-    "observation": TypeAdapter(Observed),
-    "end": TypeAdapter(End),
-}
-"""What may follow, by its type; others are counted and passed over."""
 
 
 def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) -> list[BaseRoute]:
@@ -139,14 +56,11 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
                 if await _sent_elsewhere(socket, sessions, session):
                     return
                 decode, rate = open_decoding(start.encoding, start.rate, start.channels)
-                record = await sessions.pools.admission.run(
-                    _session, sessions, principal, session, start
-                )
-                live, opened = await sessions.pools.admission.run(
-                    _start, sessions, record.id, start, rate, principal if session is None else None
+                live, opened, had = await sessions.pools.admission.run(
+                    _begun, sessions, principal, session, start, rate
                 )
                 taker = Taker(live, sessions, decode)
-                await _both_ways(socket, sessions, opened, live, taker)
+                await _both_ways(socket, sessions, opened, live, taker, had)
         except REFUSALS as error:
             refused = as_refused(error)
             sessions.metrics.refused.labels(refused.code).inc()
@@ -170,18 +84,44 @@ async def _sent_elsewhere(socket: WebSocket, sessions: Sessions, session: str | 
     return True
 
 
+async def _go_on_elsewhere(
+    socket: WebSocket, sessions: Sessions, opened: OpenSession, token: str
+) -> None:
+    """Tell a producer where its session goes on; without an address, where it was before."""
+    session = opened.record.id
+    told = {"type": "redirect", "session": session, "resume": token, "end_ms": opened.left_ms}
+    if (url := sessions.peers.elsewhere_url()) is not None:
+        told["url"] = f"{url.replace('http', 'ws', 1)}/v1/stream?session={session}"
+    await socket.send_text(json.dumps(told))
+    await socket.close(1012, "moved")
+
+
 async def _first(socket: WebSocket, within_s: float) -> Start:
     try:
         async with asyncio.timeout(within_s):
-            return _parsed(START, await _receive(socket))
+            return parsed(START, await _receive(socket))
     except TimeoutError:
         raise Refused("too_slow", "no start message came in time", 408) from None
+
+
+def _begun(
+    sessions: Sessions, by: Principal, session: str | None, start: Start, rate: int
+) -> tuple[LiveSession, OpenSession, int]:
+    """The session's sound begins, or goes on; and the last event that its producer has had."""
+    if start.resume is None:
+        record = _session(sessions, by, session, start)
+        live, opened = _start(sessions, record.id, start, rate, by if session is None else None)
+        return live, opened, 0
+    if session is None or start.about:
+        raise Refused("bad_request", "a session that goes on needs session=ID, and no more", 422)
+    sound = Sound(rate, start.channels, start.at_ms)
+    return go_on(sessions, session, start.resume, by, sound)
 
 
 def _session(sessions: Sessions, by: Principal, session: str | None, start: Start) -> SessionRecord:
     """The session that the stream is for: one that was created before, or a new one."""
     if session is None:
-        spec = _checked(lambda: SessionSpec.model_validate({"kind": "stream", **start.about}))
+        spec = checked(lambda: SessionSpec.model_validate({"kind": "stream", **start.about}))
         return sessions.create(spec, by)
     record = sessions.record(session)
     by.require_own(session, record.created_by)
@@ -258,10 +198,10 @@ class Taker:
 
     def _control(self, message: str) -> Control | None:
         """What a message says; none if its type is not known. Raises `Refused` for no JSON."""
-        kind = _checked(lambda: KIND.validate_json(message)).type
+        kind = checked(lambda: KIND.validate_json(message)).type
         if kind == "start":
             raise Refused("bad_request", "a second start message", 422)
-        return _parsed(CONTROLS[kind], message) if kind in CONTROLS else None
+        return parsed(CONTROLS[kind], message) if kind in CONTROLS else None
 
     @property
     def crowded(self) -> bool:
@@ -270,14 +210,21 @@ class Taker:
 
 
 async def _both_ways(
-    socket: WebSocket, sessions: Sessions, opened: OpenSession, live: LiveSession, taker: Taker
+    socket: WebSocket,
+    sessions: Sessions,
+    opened: OpenSession,
+    live: LiveSession,
+    taker: Taker,
+    had: int,
 ) -> None:
     bringing = asyncio.ensure_future(_bring(socket, live, taker))
-    sending = asyncio.ensure_future(follow(socket, sessions, opened.log, 0))
+    sending = asyncio.ensure_future(follow(socket, sessions, opened.log, had))
     try:
         await sending
         code, _ = live.failure or (None, "")
-        if opened.cut and not code:
+        if opened.resume is not None:
+            await _go_on_elsewhere(socket, sessions, opened, opened.resume)
+        elif opened.cut and not code:
             await socket.close(1012, "stopping")  # "service restart": start anew, elsewhere or soon
         else:
             await socket.close(1008 if code else 1000, code or "the session has ended")
@@ -315,18 +262,3 @@ async def _receive(socket: WebSocket) -> bytes | str:
         raise WebSocketDisconnect(message.get("code", 1005))
     data: bytes | None = message.get("bytes")
     return data if data is not None else str(message["text"])
-
-
-def _parsed(adapter: TypeAdapter[T], message: bytes | str) -> T:
-    if isinstance(message, bytes):
-        raise Refused("bad_request", "the first message must be a start message, in JSON", 400)
-    return _checked(lambda: adapter.validate_json(message))
-
-
-def _checked(read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "message"
-        raise Refused("bad_request", f"{where}: {first['msg'].lower()}", 422) from None
