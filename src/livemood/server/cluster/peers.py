@@ -12,7 +12,6 @@ from livemood.errors import LivemoodError
 from livemood.server.cluster.board import Board
 from livemood.server.cluster.links import NodeLinks
 from livemood.server.cluster.moves import Moves
-from livemood.server.cluster.outgoing import Outgoing
 from livemood.server.cluster.watching import KNOWN_S, Watched, Watching
 from livemood.server.peers.interface import Followed, Left
 from livemood.server.peers.relayed import is_relayed
@@ -23,6 +22,7 @@ from livemood.server.sessions.sessions import Sessions
 from livemood.timeline.events import client_notice
 
 if TYPE_CHECKING:
+    from livemood.server.cluster.outgoing import Outgoing
     from livemood.server.cluster.sealing import Resumes
     from livemood.server.cluster.wire import Wire
     from livemood.server.spec import Kind, SessionRecord
@@ -44,7 +44,7 @@ class NodePeers(WorkerPeers):
         wire: "Wire",
         links: NodeLinks,
         watching: Watching,
-        outgoing: Outgoing,
+        outgoing: "Outgoing",
         resumes: "Resumes",
     ) -> None:
         super().__init__(board.node, board, links)

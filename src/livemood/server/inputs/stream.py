@@ -3,37 +3,22 @@
 import asyncio
 import json
 import logging
-import time
 
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from livemood.audio import AudioBlock
 from livemood.errors import LivemoodError
 from livemood.server.access.connections import Connections, accept
-from livemood.server.access.principal import Principal
 from livemood.server.access.replies import REFUSALS, as_refused, refuse_socket
-from livemood.server.inputs.decoding import Decode, open_decoding
-from livemood.server.inputs.stream_messages import (
-    CONTROLS,
-    KIND,
-    START,
-    Control,
-    End,
-    Mark,
-    Observed,
-    Start,
-    Transcript,
-    checked,
-    parsed,
-)
+from livemood.server.inputs.decoding import open_decoding
+from livemood.server.inputs.stream_begin import begun
+from livemood.server.inputs.stream_messages import START, Start, parsed
+from livemood.server.inputs.taker import Taker
 from livemood.server.refused import Refused
 from livemood.server.sessions.follow import follow
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import LiveSession, OpenSession
-from livemood.server.sessions.moving.arriving import Sound, go_on
 from livemood.server.sessions.sessions import Sessions
-from livemood.server.spec import SessionRecord, SessionSpec
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +42,7 @@ def stream_routes(sessions: Sessions, connections: Connections, limits: Limits) 
                     return
                 decode, rate = open_decoding(start.encoding, start.rate, start.channels)
                 live, opened, had = await sessions.pools.admission.run(
-                    _begun, sessions, principal, session, start, rate
+                    begun, sessions, principal, session, start, rate
                 )
                 taker = Taker(live, sessions, decode)
                 await _both_ways(socket, sessions, opened, live, taker, had)
@@ -102,111 +87,6 @@ async def _first(socket: WebSocket, within_s: float) -> Start:
             return parsed(START, await _receive(socket))
     except TimeoutError:
         raise Refused("too_slow", "no start message came in time", 408) from None
-
-
-def _begun(
-    sessions: Sessions, by: Principal, session: str | None, start: Start, rate: int
-) -> tuple[LiveSession, OpenSession, int]:
-    """The session's sound begins, or goes on; and the last event that its producer has had."""
-    if start.resume is None:
-        record = _session(sessions, by, session, start)
-        live, opened = _start(sessions, record.id, start, rate, by if session is None else None)
-        return live, opened, 0
-    if session is None or start.about:
-        raise Refused("bad_request", "a session that goes on needs session=ID, and no more", 422)
-    sound = Sound(rate, start.channels, start.at_ms)
-    return go_on(sessions, session, start.resume, by, sound)
-
-
-def _session(sessions: Sessions, by: Principal, session: str | None, start: Start) -> SessionRecord:
-    """The session that the stream is for: one that was created before, or a new one."""
-    if session is None:
-        spec = checked(lambda: SessionSpec.model_validate({"kind": "stream", **start.about}))
-        return sessions.create(spec, by)
-    record = sessions.record(session)
-    by.require_own(session, record.created_by)
-    if record.kind != "stream":
-        raise Refused("wrong_kind", f"the session is one of kind {record.kind}", 409)
-    if start.about:
-        raise Refused("bad_request", "what the session is for was said when it was created", 422)
-    sessions.adopt(session)
-    return record
-
-
-def _start(
-    sessions: Sessions, session: str, start: Start, rate: int, created_by: Principal | None
-) -> tuple[LiveSession, OpenSession]:
-    """The session's sound begins; `created_by` says who created it by this stream itself."""
-    opened = sessions.open(session)
-    try:
-        live = sessions.start(
-            session,
-            source=f"stream {start.encoding} {start.rate} Hz",
-            sample_rate=rate,
-            channels=start.channels,
-        )
-    except Refused as refused:
-        if created_by is not None:
-            sessions.withdraw(session, created_by)
-        elif opened is not None and refused.code != "already_started":
-            sessions.finish(opened, "interrupted")
-        raise
-    assert opened is not None  # noqa: S101 - it was waiting, or could not have been started
-    return live, opened
-
-
-class Taker:
-    """Takes the messages of one stream."""
-
-    NOTE_S = 0.05
-    """What a note counts for against the limit of sound ahead of real time."""
-
-    def __init__(self, live: LiveSession, sessions: Sessions, decode: Decode) -> None:
-        self._live, self._decode = live, decode
-        self._packets = sessions.metrics.packets.labels("stream")
-        self._unknown = sessions.metrics.unknown.labels("stream")
-        self._at = 0
-
-    def take(self, message: bytes | str) -> None:
-        """Take one message. Raises `Refused` if it makes no sense."""
-        if isinstance(message, bytes):
-            now = time.monotonic()
-            self._packets.inc()
-            samples = self._decode(message)
-            cancelled = bool(getattr(self._decode, "cancels", False))
-            self._live.push(AudioBlock(self._at, samples, now, cancelled=cancelled))
-            self._at += len(samples)
-            return
-        control = self._control(message)
-        if control is None:
-            self._unknown.inc()
-            self._live.spend(self.NOTE_S, time.monotonic())
-        elif isinstance(control, End):
-            self._live.finish()
-        elif self._live.spend(self.NOTE_S, time.monotonic()):
-            self._note(control)
-
-    def _note(self, control: Mark | Transcript | Observed) -> None:
-        if isinstance(control, Mark):
-            self._live.mark(control.note)
-            return
-        where = (control.channel, control.start_ms, control.end_ms)
-        if isinstance(control, Transcript):
-            self._live.hear(control.text, *where)
-        else:
-            self._live.observe(control.source, control.labels, control.confidence, *where)
-
-    def _control(self, message: str) -> Control | None:
-        """What a message says; none if its type is not known. Raises `Refused` for no JSON."""
-        kind = checked(lambda: KIND.validate_json(message)).type
-        if kind == "start":
-            raise Refused("bad_request", "a second start message", 422)
-        return parsed(CONTROLS[kind], message) if kind in CONTROLS else None
-
-    @property
-    def crowded(self) -> bool:
-        """Whether much sound came at once and waits to be read: the next message should wait."""
-        return self._live.crowded
 
 
 async def _both_ways(

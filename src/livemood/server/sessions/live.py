@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
+from typing import TYPE_CHECKING
 
 from livemood.audio import AudioBlock
 from livemood.engine import HubSession, Reason, Stretch
@@ -12,13 +13,15 @@ from livemood.errors import UsageError
 from livemood.model import Baseline
 from livemood.server.monitor.log import Entry, EventLog
 from livemood.server.refused import Refused
-from livemood.server.sessions.moving.continuation import Continuation
 from livemood.server.sessions.numbers import NumbersOnly
 from livemood.server.sessions.pace import Pace, Rate
 from livemood.server.spec import SessionRecord, ended_fields
 from livemood.server.storage.interface import SoundTrack
 from livemood.timeline.events import AnyEvent, Emotion, Load, Marker, SessionEnded
 from livemood.timeline.moods import Moods
+
+if TYPE_CHECKING:
+    from livemood.server.sessions.moving.continuation import Continuation
 
 
 class OpenSession:
@@ -135,7 +138,7 @@ class LiveSession:
         channels: int,
         ahead_s: float,
         recording: SoundTrack | None,
-        going_on: Continuation | None = None,
+        going_on: "Continuation | None" = None,
     ) -> None:
         self._session, self._going_on = session, going_on
         self._rate, self._channels = rate, channels
