@@ -6,8 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import soundfile as sf
 from own_servers import Postgres, pg_ctl
 
+from livemood.engine import analyze_file
 from livemood.model import load_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,6 +91,23 @@ def model():
     loaded = load_model("default", "cpu")
     loaded.warm_up()
     return loaded
+
+
+@pytest.fixture(scope="session")
+def demo_timeline(demo_file, model):
+    """The timeline of the bundled conversation. Only read from it."""
+    timeline, failure = analyze_file(demo_file, model)
+    assert failure is None
+    return timeline
+
+
+@pytest.fixture(scope="session")
+def short_file(demo_file, tmp_path_factory):
+    """The first 12 s of the bundled conversation, in which both speak: quicker to read."""
+    path = tmp_path_factory.mktemp("short") / "short.flac"
+    sound, rate = sf.read(demo_file, dtype="float32", frames=12 * 48_000)
+    sf.write(path, sound, rate)
+    return path
 
 
 @pytest.fixture(scope="session")

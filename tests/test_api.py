@@ -12,9 +12,9 @@ import livemood
 from livemood.timeline.events import without_wall_clock
 
 
-def test_listen_yields_events_and_analyze_the_same(demo_file):
-    heard = list(livemood.listen(demo_file, speed=None))
-    timeline = livemood.analyze(demo_file)
+def test_listen_yields_events_and_analyze_the_same(short_file):
+    heard = list(livemood.listen(short_file, speed=None))
+    timeline = livemood.analyze(short_file)
     assert [without_wall_clock(e) for e in heard] == [
         without_wall_clock(e) for e in timeline.events
     ]
@@ -91,13 +91,13 @@ def test_a_file_fails_alike_whichever_way_it_is_read(tmp_path):
         assert kinds[0] is kinds[1]
 
 
-async def test_connect_is_an_async_iterator_of_a_running_monitor(demo_file):
+async def test_connect_is_an_async_iterator_of_a_running_monitor(short_file):
     from livemood.engine import MonitorSettings, run
     from livemood.server import ServerThread
     from livemood.sources import FileSource
 
     with ServerThread(0) as server:
-        source = FileSource(demo_file, speed=8.0)
+        source = FileSource(short_file, speed=8.0)
         settings, model = MonitorSettings(budget_s=60.0), livemood.load_model()
         running = asyncio.to_thread(run, source, model, settings, [server.publish])
         session = asyncio.ensure_future(running)
@@ -107,11 +107,11 @@ async def test_connect_is_an_async_iterator_of_a_running_monitor(demo_file):
     assert events[-1].type == "session.ended"
 
 
-def test_a_reading_leaves_nothing_in_the_home_folder_and_sends_nothing(demo_file, tmp_path):
+def test_a_reading_leaves_nothing_in_the_home_folder_and_sends_nothing(short_file, tmp_path):
     """ONNX Runtime would leave telemetry there, to be uploaded."""
     home = {name: str(tmp_path) for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
     env = {n: v for n, v in os.environ.items() if n != "ORT_DISABLE_TELEMETRY"} | home
-    code = f"import livemood; print(livemood.analyze({str(demo_file)!r}).segments(0)[0].label)"
+    code = f"import livemood; print(livemood.analyze({str(short_file)!r}).segments(0)[0].label)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
     )

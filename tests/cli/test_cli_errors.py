@@ -13,9 +13,11 @@ import pytest
 import soundfile as sf
 from started import command, livemood
 
+from livemood.cli.main import main
 from livemood.timeline.events import parse_event
 
 USAGE, FAILURE = 2, 1
+CONTAINERS = ("w64", "aiff", "ogg")
 
 
 def test_a_window_beyond_what_the_model_reads_is_refused_at_every_door(demo_file, tmp_path):
@@ -91,13 +93,26 @@ def wrong(tmp_path_factory, demo_file):
         ("watch ws://127.0.0.1:9", FAILURE, "livemood listen"),
     ],
 )
-def test_bad_input_is_one_clear_line(wrong, arguments, code, says):
-    done = livemood(*arguments.split(), cwd=wrong)
-    assert done.returncode == code, done.stderr
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+def test_bad_input_is_one_clear_line(wrong, monkeypatch, capfd, arguments, code, says):
+    """In this process, since so many start no other: the next test does that."""
+    monkeypatch.chdir(wrong)
+    monkeypatch.setattr("livemood.client.FIRST_PATIENCE_S", 0.3)
+    monkeypatch.setattr(sys, "argv", ["livemood", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capfd.readouterr()
+    assert (ended.value.code, out) == (code, ""), err
+    (line,) = err.splitlines()
     assert line.startswith("livemood: ")
     assert says in line
+
+
+def test_a_process_ends_with_the_line_and_the_code(wrong):
+    for arguments, code in (("analyze missing.wav", FAILURE), ("watch ftp://127.0.0.1", USAGE)):
+        done = livemood(*arguments.split(), cwd=wrong)
+        assert (done.returncode, done.stdout) == (code, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("livemood: ")
 
 
 @pytest.mark.parametrize("arguments", ["analyze", "listen --port 99999", "nonsense", "listen --x"])
@@ -107,7 +122,9 @@ def test_wrong_usage_exits_with_2(arguments):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("kind", ["flac", "wav", "w64", "aiff", "ogg"])
+@pytest.mark.parametrize(
+    "kind", ["flac", "wav", *(pytest.param(k, marks=pytest.mark.slow) for k in CONTAINERS)]
+)
 def test_a_truncated_file_gives_what_was_read_and_says_so(wrong, kind):
     done = livemood("analyze", f"truncated.{kind}", "--format", "json", cwd=wrong)
     assert done.returncode == FAILURE

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-pytest.importorskip("audformat", reason="needs the extra data")
+pytest.importorskip("praatio", reason="needs the extra data")
 
 RATE = 16000
 

@@ -1,7 +1,6 @@
 """Features beside an independent implementation, and on sound whose periods are known."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from data_command import data
 from synthetic_speech import utterance
@@ -82,6 +81,8 @@ def test_rhythm_counts_syllables_and_pauses():
 @pytest.mark.corpora
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_features_of_a_corpus(ending, corpora, tmp_path):
+    import pandas as pd
+
     table = corpora / "emovo" / "metadata.csv"
     few = tmp_path / "few.csv"
     lines = table.read_text("utf-8").splitlines()

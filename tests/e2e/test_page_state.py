@@ -273,3 +273,30 @@ def test_a_note_at_the_right_edge_stands_before_its_pole(browser, server):
     assert (left, right) == ("⚑ on hold", "⚑ a new order begins")
     assert left_x > 100
     assert right_x + 7 * len(right) < 900
+
+
+def test_a_panel_stays_as_tall_as_it_is(browser, server, hour):
+    """What is painted beside the label takes the panel's height, and never gives it one."""
+    # Here the painting is 134.4 pixels wide: as a canvas of 134 it would ask for more height.
+    metrics = {"width": 1920, "height": 1080, "deviceScaleFactor": 1, "mobile": False}
+    cdp = browser.driver.execute_cdp_cmd
+    cdp("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        show(browser, server, until_ms(hour, 20_000))
+        heights = browser.later(
+            """
+            const { stage, store, now } = livemoodPage;
+            const [{ root, swatch }] = stage.panels;
+            const heights = [];
+            for (const label of [...store.labels, ...store.labels]) {
+                stage.panels[0].channel.emotion.label = label;
+                swatch.dataset.look = "";
+                stage.draw(now(), true);
+                heights.push(root.offsetHeight);
+            }
+            return heights;
+            """
+        )
+        assert len(set(heights)) == 1, heights
+    finally:
+        cdp("Emulation.clearDeviceMetricsOverride", {})

@@ -79,7 +79,9 @@ def test_windows_end_where_the_last_block_ends_and_each_brings_something_new(usu
     assert all(a < b for a, b in pairwise(ends))
 
 
-@pytest.mark.parametrize("block", [100, 1600, 7000])
+@pytest.mark.parametrize(
+    "block", [7000, *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 1600))]
+)
 def test_the_sizes_of_blocks_do_not_matter(encoder, talk, usual, block):
     assert told(events_of(encoder, talk, block=block)) == told(usual)
 
@@ -145,7 +147,7 @@ def test_what_is_no_speech_has_no_emotion(encoder, talk, folder, tmp_path):
     assert {e.label for e in emotions(events_of(encoder, talk))} != {"uncertain"}
 
 
-@pytest.mark.parametrize("hop", [0.25, 0.1, 0.3])
+@pytest.mark.parametrize("hop", [0.25, 0.1, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_a_hop_must_be_a_whole_number_of_blocks(encoder, talk, hop):
     wanted = MonitorSettings.read({"window": {"hop_s": hop}})
     with pytest.raises(UsageError, match=r"blocks of 0\.24 s"):

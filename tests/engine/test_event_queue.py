@@ -4,13 +4,12 @@ import threading
 
 import pytest
 
-from livemood.engine import analyze_file
 from livemood.engine.event_queue import EventQueue
 
 
 @pytest.fixture(scope="module")
-def events(model, demo_file):
-    return analyze_file(demo_file, model)[0].events
+def events(demo_timeline):
+    return demo_timeline.events
 
 
 def drained(queue):

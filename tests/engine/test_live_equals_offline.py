@@ -20,7 +20,11 @@ QUIET = settings(
 )
 
 
-@pytest.fixture(scope="module", params=[8000, 16000, 44100, 48000])
+SLOW = pytest.mark.slow
+RATES = [pytest.param(8000, marks=SLOW), 16000, pytest.param(44100, marks=SLOW), 48000]
+
+
+@pytest.fixture(scope="module", params=RATES)
 def conversation(request, corpora, clip, tmp_path_factory):
     """Three clips of real speech with a pause, at several rates."""
     import soxr
@@ -93,7 +97,7 @@ def test_listening_at_full_speed_equals_analysis(conversation, model):
     assert [without_wall_clock(event) for event in events] == offline(conversation, model)
 
 
-@pytest.mark.parametrize("block_s", [0.0007, 0.02, 0.21])
+@pytest.mark.parametrize("block_s", [0.0007, 0.21, pytest.param(0.02, marks=SLOW)])
 def test_listening_as_time_passes_equals_analysis(corpora, clip, model, block_s):
     # The budget is generous: what a busy machine makes late must not fail this test. It is
     # part of the settings that the first event names, so that event is compared without.

@@ -1,5 +1,6 @@
 """`livemood mcp` as an assistant's program starts it, with the SDK's own client."""
 
+import importlib.util
 import json
 import sys
 from contextlib import asynccontextmanager
@@ -17,7 +18,8 @@ from livemood.server.storage.tokens import Tokens
 from livemood.timeline import Timeline
 from livemood.timeline.alert_rules import AlertRule
 
-mcp = pytest.importorskip("mcp")
+if importlib.util.find_spec("mcp") is None:
+    pytest.skip("needs the extra mcp", allow_module_level=True)
 NAMES = ("Clinic", "Caller")
 RULE = AlertRule(name="silence", silent=True, for_s=1.0)
 
@@ -44,6 +46,8 @@ def monitor(demo):
 @asynccontextmanager
 async def assistant(url, token=None):
     """The SDK's client, with `livemood mcp` as a program of its own."""
+    import mcp
+
     environment = {"LIVEMOOD_TOKEN": token} if token else {}
     arguments = ["-m", "livemood", "mcp", "--server", url]
     started = mcp.StdioServerParameters(

@@ -49,9 +49,9 @@ def test_a_source_a_sink_and_a_model_work_together(livemood_command, tmp_path):
     assert path.read_text().split() == [*(e.type for e in events), "closed"]
 
 
-def test_analyze_takes_a_plugin_as_well(livemood_command, demo_file):
+def test_analyze_takes_a_plugin_as_well(livemood_command, short_file):
     done = livemood_command(
-        "analyze", demo_file, "--vad", "mine", "--model", "ramp", "--format", "json"
+        "analyze", short_file, "--vad", "mine", "--model", "ramp", "--format", "json"
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"]["name"] == "Ramp"
@@ -86,20 +86,20 @@ def test_what_cannot_be_used_is_a_livemood_error(with_plugins, given, message):
     assert "\n" not in str(failed.value)
 
 
-def test_python_finds_them_as_well(with_plugins, demo_file):
+def test_python_finds_them_as_well(with_plugins, short_file):
     events = list(livemood.listen(source="tone:2", vad="mine", model="ramp"))
     readings = [e for e in events if e.type == "emotion"]
     confident = [e.raw_probabilities["excited"] for e in readings]
     assert confident == sorted(confident)
     assert confident[0] > 0
-    timeline = livemood.analyze(demo_file, vad="mine", model="loudness")
+    timeline = livemood.analyze(short_file, vad="mine", model="loudness")
     assert timeline.labels == ("calm", "excited")
 
 
-def test_a_detector_is_made_once_for_each_channel(with_plugins, demo_file):
+def test_a_detector_is_made_once_for_each_channel(with_plugins, short_file):
     import livemood_test_plugins as plugins
 
     before = plugins.Loud.made
-    timeline = livemood.analyze(demo_file, vad=plugins.Loud)
+    timeline = livemood.analyze(short_file, vad=plugins.Loud)
     assert plugins.Loud.made - before == len(timeline.channels) == 2
     assert timeline.started.settings.vad == "Loud"

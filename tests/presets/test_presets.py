@@ -49,7 +49,9 @@ def call(corpora, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+)
 def test_a_shipped_preset_is_allowed_by_the_policy_and_starts(name, demo_file, tmp_path):
     preset = load_preset(name)
     policy = load_policy()

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livemood.engine import analyze_file
 from livemood.errors import LivemoodError
 from livemood.report import LANGUAGES, make_report
 from livemood.report.chart import rows
@@ -23,10 +22,8 @@ from livemood.timeline.voice import Voice
 
 
 @pytest.fixture(scope="module")
-def timeline(model, demo_file):
-    found, failure = analyze_file(demo_file, model)
-    assert failure is None
-    return found
+def timeline(demo_timeline):
+    return demo_timeline
 
 
 def changed(timeline, extra=(), cut=None, **start):

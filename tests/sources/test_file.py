@@ -55,7 +55,9 @@ def test_stopping_ends_the_sound(demo_file):
     assert 0 < heard < 48000
 
 
-@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(
+    "keep", [0.5, *(pytest.param(k, marks=pytest.mark.slow) for k in (0.1, 0.9))]
+)
 def test_a_truncated_file_is_read_as_far_as_it_goes(demo_file, tmp_path, keep):
     sound, rate = sf.read(demo_file, dtype="float32")
     sf.write(tmp_path / "whole.flac", sound, rate)

@@ -2,12 +2,8 @@
 
 import pytest
 
-from livemood.engine import analyze_file
-
 
 @pytest.fixture(scope="module")
-def timeline(demo_file, model):
+def timeline(demo_timeline):
     """The timeline of the bundled conversation."""
-    made, failure = analyze_file(demo_file, model)
-    assert failure is None
-    return made
+    return demo_timeline

@@ -43,7 +43,7 @@ SECONDS = st.floats(0, 5)
 WINDOWS = st.lists(st.tuples(distributions(), SECONDS, SECONDS), min_size=1, max_size=40)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(distributions(zeros=False), WINDOWS)
 def test_probabilities_sum_to_one_whatever_the_readings(priors, windows):
     s = smoother(priors)
@@ -54,7 +54,7 @@ def test_probabilities_sum_to_one_whatever_the_readings(priors, windows):
         assert out.label in (*LABELS, UNCERTAIN)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(WINDOWS, st.floats(0.3, 0.6), st.floats(0.5, 1), st.floats(0, 0.3))
 def test_the_label_follows_the_rules_of_hysteresis(windows, enter, share, margin):
     leave = enter * share
@@ -77,7 +77,7 @@ def test_the_label_follows_the_rules_of_hysteresis(windows, enter, share, margin
         before = out.label
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.sampled_from(LABELS), distributions(zeros=False), st.floats(0.1, 1))
 def test_constant_evidence_leads_to_its_label_from_any_start(label, start, hop):
     s = smoother()
@@ -164,7 +164,7 @@ def test_between_two_emotions_it_abstains():
     assert out.label == UNCERTAIN
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(distributions(zeros=False), st.sampled_from(LABELS))
 def test_a_long_silence_leaves_nothing_but_the_priors(priors, label):
     s = smoother(priors, dwells_s={"sad": 9.0})
@@ -174,7 +174,7 @@ def test_a_long_silence_leaves_nothing_but_the_priors(priors, label):
     assert out.probabilities == pytest.approx(priors, abs=1e-6)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(distributions(zeros=False), st.sampled_from(LABELS), st.floats(0, 60), st.floats(0.1, 20))
 def test_while_nothing_is_heard_belief_only_moves_towards_the_priors(priors, label, silence, dwell):
     s = smoother(priors, dwell_s=dwell)
@@ -185,7 +185,7 @@ def test_while_nothing_is_heard_belief_only_moves_towards_the_priors(priors, lab
     assert (after <= high + 1e-9).all()
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(distributions(zeros=False), distributions(), st.floats(0.01, 5), st.floats(0.1, 20))
 def test_two_half_hops_without_evidence_are_one_whole_hop(priors, raw, hop, dwell):
     whole, halves = smoother(priors, dwell_s=dwell), smoother(priors, dwell_s=dwell)
@@ -197,7 +197,7 @@ def test_two_half_hops_without_evidence_are_one_whole_hop(priors, raw, hop, dwel
     assert twice.probabilities == pytest.approx(once.probabilities)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(distributions(), st.integers(1, 10))
 def test_windows_count_by_the_new_sound_they_bring_and_not_by_their_number(raw, parts):
     once, often = smoother(evidence_s=1.0), smoother(evidence_s=1.0)

@@ -81,7 +81,7 @@ def test_a_segment_does_not_outlive_the_speech_it_was_in():
     assert (closed.start_ms, closed.end_ms) == (5_000, 6_000)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(speeches())
 def test_segments_cover_each_speech_without_a_hole_and_change_label_at_each_seam(talks):
     s = Segmenter()
@@ -101,7 +101,7 @@ def test_segments_cover_each_speech_without_a_hole_and_change_label_at_each_seam
                 assert getattr(segment, name) == pytest.approx(mean, abs=1e-4)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(speeches())
 def test_shares_are_those_of_the_time_read_and_sum_to_one(talks):
     parts = [p for talk in talks for p in talk]
@@ -121,7 +121,7 @@ def test_shares_are_those_of_the_time_read_and_sum_to_one(talks):
     assert sum(summary.mean_probabilities.values()) == pytest.approx(1, abs=5e-4)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(speeches(), st.integers(0, 40_000))
 def test_the_last_thirty_seconds_count_each_stretch_with_its_part_inside(talks, later):
     parts = [p for talk in talks for p in talk]
@@ -163,7 +163,7 @@ def test_transitions_count_only_within_a_speech():
     assert found == {("sad", "happy"): 2, ("happy", "neutral"): 1}
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(speeches())
 def test_the_number_of_transitions_is_the_number_of_seams_within_speeches(talks):
     summary = summarizer(*[p for talk in talks for p in talk]).session(0)

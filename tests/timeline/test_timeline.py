@@ -11,11 +11,6 @@ from livemood.timeline.export import to_json, to_jsonl
 from livemood.timeline.parse import read_timeline
 
 
-@pytest.fixture(scope="module")
-def timeline(demo_file):
-    return livemood.analyze(demo_file)
-
-
 def test_readings_as_a_table(timeline):
     pandas = pytest.importorskip("pandas")
     table = timeline.to_dataframe()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
-pytest.importorskip("sklearn", reason="needs the extra train")
+pytest.importorskip("safetensors", reason="needs the extra train")
 
 import csv  # noqa: E402
 

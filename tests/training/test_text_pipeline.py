@@ -12,7 +12,7 @@ from livemood.cli.main import app
 from livemood.errors import UsageError
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
-pytest.importorskip("transformers", reason="needs the extra train")
+pytest.importorskip("tokenizers", reason="needs the extra train")
 
 from small_text_model import LABELS, make_recipe, recipe_text, write_encoder  # noqa: E402
 

@@ -8,28 +8,28 @@ from started import livemood
 
 
 @pytest.fixture(scope="module")
-def folder(demo_file, tmp_path_factory):
+def folder(short_file, tmp_path_factory):
     out = tmp_path_factory.mktemp("timelines")
     for form in ("json", "jsonl"):
-        assert livemood("analyze", demo_file, "--format", form, "--out", out).returncode == 0
+        assert livemood("analyze", short_file, "--format", form, "--out", out).returncode == 0
     return out
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])
 def test_of_a_timeline(folder, tmp_path, form):
     out = tmp_path / "r.html"
-    done = livemood("report", folder / f"demo.opus.{form}", "-o", out, "--language", "zh")
+    done = livemood("report", folder / f"short.flac.{form}", "-o", out, "--language", "zh")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     text = out.read_text("utf-8")
     assert text.startswith("<!doctype html>")
-    assert "demo.opus" in text
+    assert "short.flac" in text
     assert "愤怒" in text
 
 
 def test_wrong_requests_are_one_line(folder, tmp_path):
     out = tmp_path / "r.html"
     torn = tmp_path / "torn.jsonl"
-    torn.write_text((folder / "demo.opus.jsonl").read_text("utf-8")[:-50], "utf-8")
+    torn.write_text((folder / "short.flac.jsonl").read_text("utf-8")[:-50], "utf-8")
     sound = tmp_path / "sound.json"
     shutil.copy(sys.executable, sound)
     wrong = [
@@ -39,7 +39,7 @@ def test_wrong_requests_are_one_line(folder, tmp_path):
         (("0123456789abcdef", "--data", tmp_path / "none"), "no session"),
         (("0123456789abcdef", "--server", "ftp://x"), "http://"),
         (("0123456789abcdef", "--server", "http://127.0.0.1:1"), "no server answers"),
-        ((folder / "demo.opus.json", "--language", "xx"), "en, zh"),
+        ((folder / "short.flac.json", "--language", "xx"), "en, zh"),
     ]
     for arguments, why in wrong:
         done = livemood("report", *arguments, "-o", out)

@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-import livemood
 from livemood.cli.terminal.repaint import Repainter
 from livemood.cli.terminal.state import ViewState
 from livemood.cli.terminal.view import LiveView, PlainView
@@ -240,10 +239,10 @@ def until(events, kind):
 
 
 @pytest.fixture(scope="module")
-def events(demo_file):
+def events(demo_timeline):
     return [
         e.model_copy(update={"channels": 1}) if e.type == "session.started" else e
-        for e in livemood.analyze(demo_file).events
+        for e in demo_timeline.events
     ]
 
 

@@ -27,7 +27,7 @@ def test_every_sink_gets_every_event_and_is_closed(demo_file):
     assert kept.closed == 1
 
 
-def test_a_sink_that_hangs_holds_up_nobody_and_is_told_what_it_lost(demo_file):
+def test_a_sink_that_hangs_holds_up_nobody_and_is_told_what_it_lost(demo_timeline):
     go_on, slow, quick = threading.Event(), [], []
 
     def hang(event):
@@ -35,7 +35,7 @@ def test_a_sink_that_hangs_holds_up_nobody_and_is_told_what_it_lost(demo_file):
         slow.append(event)
 
     sink = SinkThread(hang, live=True, limit=20)
-    for event in livemood.analyze(demo_file).events:
+    for event in demo_timeline.events:
         sink.put(event)
         quick.append(event)
     go_on.set()

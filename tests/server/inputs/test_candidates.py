@@ -60,6 +60,8 @@ def test_what_was_parsed_is_checked():
             check_candidates(named, host)
 
 
-@pytest.mark.parametrize("module", ["whip", "twilio", "stream"])
+@pytest.mark.parametrize(
+    "module", ["whip", *(pytest.param(m, marks=pytest.mark.slow) for m in ("twilio", "stream"))]
+)
 def test_inputs_can_be_imported_first(module):
     subprocess.run([sys.executable, "-c", f"import livemood.server.inputs.{module}"], check=True)

@@ -12,18 +12,15 @@ from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livemood.client import connect
-from livemood.engine import analyze_file
 from livemood.errors import LivemoodError, UsageError
 from livemood.server import ServerThread
 from livemood.timeline.events import parse_event
 
 
 @pytest.fixture(scope="module")
-def events(model, demo_file):
+def events(demo_timeline):
     """The events of the demo conversation."""
-    timeline, failure = analyze_file(demo_file, model)
-    assert failure is None
-    return timeline.events
+    return demo_timeline.events
 
 
 def endless(events):

@@ -8,7 +8,6 @@ import pytest
 from talking import START, client, received, send_all, socket, stream, until
 
 from livemood.client import connect
-from livemood.engine import analyze_file
 from livemood.errors import LivemoodError
 from livemood.server.refused import Refused
 from livemood.server.sessions.live import OpenSession
@@ -188,16 +187,15 @@ async def test_the_client_asks_again_what_cannot_be_read_now(serving, speech, mo
 
 
 @pytest.mark.slow
-async def test_a_watcher_that_stops_reading_harms_nobody(serving, demo_file, model):
+async def test_a_watcher_that_stops_reading_harms_nobody(serving, demo_timeline):
     """Events of a long session, made as fast as they can be; one watcher never reads."""
-    timeline, _ = analyze_file(demo_file, model)
     large = {f"label {n}": 0.5 for n in range(150)}  # fills whatever the kernel's buffers hold
     body = [
         e.model_copy(update={"raw_probabilities": large})
-        for e in timeline.events
+        for e in demo_timeline.events
         if e.type == "emotion"
     ]
-    boundary = next(e for e in timeline.events if e.type == "segment")
+    boundary = next(e for e in demo_timeline.events if e.type == "segment")
     with serving() as service, client(service) as http:
         made = http.post(
             "/v1/sessions", json={"kind": "rtp", "purpose": "personal", "informed": True}

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
-sklearn = pytest.importorskip("sklearn", reason="needs the extra train")
+pytest.importorskip("safetensors", reason="needs the extra train")
 
-from sklearn.linear_model import LogisticRegression  # noqa: E402
 
 from livemood.training.adapt.boosting import boosted_weights  # noqa: E402
 from livemood.training.adapt.contrastive import contrastive_loss  # noqa: E402
@@ -25,6 +24,8 @@ from livemood.training.adapt.pseudo_labels import confident  # noqa: E402
 
 def test_importance_weights_help_a_model_that_is_too_simple_under_covariate_shift():
     """The boundary bends: a line fits the target only where the target is (Shimodaira 2000)."""
+    from sklearn.linear_model import LogisticRegression
+
     rng = np.random.default_rng(1)
 
     def drawn(centre):
@@ -59,6 +60,8 @@ def test_principal_components_are_of_both_domains():
 
 
 def test_boosting_drops_clips_that_contradict_the_target():
+    from sklearn.linear_model import LogisticRegression
+
     rng = np.random.default_rng(4)
     here = rng.normal(size=(400, 2))
     there, held = rng.normal(size=(24, 2)), rng.normal(size=(500, 2))
@@ -77,6 +80,8 @@ def test_boosting_drops_clips_that_contradict_the_target():
 
 
 def test_coral_undoes_a_change_of_scale_and_of_place():
+    from sklearn.linear_model import LogisticRegression
+
     torch.manual_seed(5)
     mixing = torch.tensor([[3.0, 1.0], [0.0, 0.5]])
     source, target = torch.randn(500, 2), torch.randn(500, 2) @ mixing + 4

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
-pytest.importorskip("sklearn", reason="needs the extra train")
+pytest.importorskip("safetensors", reason="needs the extra train")
 
 from livemood.errors import UsageError  # noqa: E402
 from livemood.training.adapt.trainer import AdaptedVoiceTrainer, Target  # noqa: E402

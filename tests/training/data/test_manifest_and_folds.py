@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-pytest.importorskip("sklearn", reason="needs the extra train")
+pytest.importorskip("safetensors", reason="needs the extra train")
 
 from livemood.errors import UsageError
 from livemood.training.data.cache import SoundCache

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="needs the extra train")
+pytest.importorskip("safetensors", reason="needs the extra train")
 
 from pathlib import Path
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
-pytest.importorskip("sklearn", reason="needs the extra train")
+pytest.importorskip("safetensors", reason="needs the extra train")
 
 from pydantic import ValidationError  # noqa: E402
 from tiny_recipe import LABELS, SMALL, recipe  # noqa: E402
@@ -79,8 +79,15 @@ def test_every_strategy_gives_a_model(name, where, few, tmp_path):
     assert json.loads((tmp_path / "run" / "versions.json").read_text())["torch"]
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
-@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize(
+    ("cell", "layers"),
+    [
+        ("gru", 1),
+        ("lstm", 3),
+        pytest.param("gru", 3, marks=pytest.mark.slow),
+        pytest.param("lstm", 1, marks=pytest.mark.slow),
+    ],
+)
 def test_states_of_any_recurrent_layer_can_be_gone_on_from(cell, layers, tmp_path):
     torch.manual_seed(1)
     part = NetworkSection(**SMALL, cell=cell, recurrent_layers=layers)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
-pytest.importorskip("sklearn", reason="needs the extra train")
+pytest.importorskip("safetensors", reason="needs the extra train")
 
 from tiny_recipe import LABELS, recipe  # noqa: E402
 

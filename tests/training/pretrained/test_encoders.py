@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
-pytest.importorskip("torchvision", reason="needs the extra train")
-pytest.importorskip("sklearn", reason="needs the extra train")
+pytest.importorskip("safetensors", reason="needs the extra train")
 
 from torchaudio.models import wav2vec2_model, wavlm_model  # noqa: E402
 

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score, roc_curve
 
 from livemood.model import load_model
 from livemood.training.data.clips import Clip
@@ -67,6 +66,8 @@ def measure_model(folder: Path, clips: Sequence[Clip], seed: int) -> dict[str, A
 
 def by_class(truth: Truth, probabilities: Probs, labels: Sequence[str]) -> dict[str, Any]:
     """Precision, recall, F1 and the number of examples of each class."""
+    from sklearn.metrics import precision_recall_fscore_support
+
     predicted = probabilities.argmax(axis=1)
     values = precision_recall_fscore_support(
         truth, predicted, labels=range(len(labels)), zero_division=0.0
@@ -130,6 +131,8 @@ def _core(
     labels: Sequence[str],
     seed: int,
 ) -> dict[str, Any]:
+    from sklearn.metrics import f1_score
+
     predicted, confusion = probabilities.argmax(axis=1), confusion_matrix(truth, probabilities)
     present = np.unique(truth)
     uar_95, accuracy_95 = interval(truth, probabilities, speakers, seed)
@@ -151,6 +154,8 @@ def _core(
 
 def _auc(truth: Truth, probabilities: Probs, labels: Sequence[str]) -> float | None:
     """Mean over the classes that occur of the area under the curve of one against the rest."""
+    from sklearn.metrics import roc_auc_score
+
     areas = [
         roc_auc_score(truth == i, probabilities[:, i])
         for i in range(len(labels))
@@ -160,6 +165,8 @@ def _auc(truth: Truth, probabilities: Probs, labels: Sequence[str]) -> float | N
 
 
 def _roc(truth: Truth, probabilities: Probs, labels: Sequence[str]) -> dict[str, Any]:
+    from sklearn.metrics import roc_auc_score, roc_curve
+
     curves = {}
     for i, label in enumerate(labels):
         if not 0 < (truth == i).sum() < len(truth):

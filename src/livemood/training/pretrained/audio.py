@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torchaudio.compliance.kaldi import get_mel_banks
 from torchaudio.transforms import MelSpectrogram
-from torchvision.models.mobilenetv3 import InvertedResidual, MobileNetV3, _mobilenet_v3_conf
 
 from livemood.training.pretrained.base import PretrainedEncoder
 
@@ -73,6 +72,13 @@ class EfficientAt(PretrainedEncoder):
 
     def __init__(self) -> None:
         super().__init__()
+        # Here, since torchvision takes a second to import, and few use it.
+        from torchvision.models.mobilenetv3 import (
+            InvertedResidual,
+            MobileNetV3,
+            _mobilenet_v3_conf,
+        )
+
         settings, last = _mobilenet_v3_conf("mobilenet_v3_large", width_mult=0.4)
         network = MobileNetV3(
             settings,

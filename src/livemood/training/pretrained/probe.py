@@ -9,10 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from livemood.audio.resample import resample
 from livemood.errors import ModelError
@@ -151,6 +147,11 @@ def probe_soft_labels(
 
 
 def _probe(rows: NDArray[Any], labels: NDArray[Any]) -> Any:  # noqa: ANN401 - no types there
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     made = make_pipeline(
         StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=300)
     )

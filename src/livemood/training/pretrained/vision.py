@@ -4,8 +4,6 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import get_model
-from torchvision.models.feature_extraction import create_feature_extractor
 
 from livemood.training.pretrained.audio import EPS, _Mel
 from livemood.training.pretrained.base import PretrainedEncoder
@@ -32,6 +30,10 @@ class ImageEncoder(PretrainedEncoder):
 
     def __init__(self, name: str, weights: str | None) -> None:
         super().__init__()
+        # Here, since torchvision takes a second to import, and few use it.
+        from torchvision.models import get_model
+        from torchvision.models.feature_extraction import create_feature_extractor
+
         more = {"init_weights": True} if name == "inception_v3" and weights is None else {}
         network: nn.Module = get_model(name, weights=weights, **more)
         nodes = NODES[name]
