@@ -61,7 +61,8 @@ class Model:
         self._votes = np.empty((most, self.grid.slots, network.interface.width), np.float32)
         self._weights = np.empty((most, self.grid.slots), np.float32)
         self._nothing = np.empty(0, np.float32)
-        self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
+        places = {**CIRCUMPLEX, **manifest.places}
+        self._coordinates = [places.get(label, (0.0, 0.0)) for label in manifest.labels]
         settings = manifest.baseline
         self._neutral = manifest.labels.index(settings.neutral) if settings else 0
         least = settings.least_window_s if settings else 0.0
