@@ -11,7 +11,7 @@ from livemood.engine import HubSession, Reason, Stretch
 from livemood.errors import UsageError
 from livemood.model import Baseline
 from livemood.server.monitor.log import Entry, EventLog
-from livemood.server.refused import Refused
+from livemood.server.refused import Refused, not_live
 from livemood.server.sessions.numbers import NumbersOnly
 from livemood.server.sessions.pace import Pace, Rate
 from livemood.server.spec import SessionRecord, ended_fields
@@ -61,6 +61,13 @@ class OpenSession:
         self.log.append(Entry(event.seq, text, isinstance(event, Emotion)))
         if isinstance(event, SessionEnded):
             self.log.close()
+
+    @property
+    def running(self) -> "LiveSession":
+        """What its sound goes into. Raises `Refused` before sound has come, and at its end."""
+        if self.live is None or self.live.closing:
+            raise not_live()
+        return self.live
 
     @property
     def free(self) -> bool:
@@ -255,8 +262,10 @@ class LiveSession:
             raise Refused(
                 "bad_request", f"end_ms lies ahead: the sound is at {self.arrived_ms} ms", 422
             )
-        if not self._words.take(time.monotonic()):
-            raise Refused("too_many_words", "words come too often: send whole sentences", 429, 1)
+        with self._marking:
+            if not self._words.take(time.monotonic()):
+                why = "words come too often: send whole sentences"
+                raise Refused("too_many_words", why, 429, 1)
         try:
             take()
         except UsageError as error:
