@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from livemood.timeline import Timeline, parse_event
 from livemood.timeline.events import Emotion, Segment, SessionEnded, SessionStarted
-from livemood.timeline.export import EXPORTS, to_csv, to_emotionml, to_json, to_jsonl, to_vtt
+from livemood.timeline.export import (
+    EXPORTS,
+    export,
+    to_csv,
+    to_emotionml,
+    to_json,
+    to_jsonl,
+    to_vtt,
+)
 
 
 def test_there_is_an_export_for_each_format_and_no_other():
@@ -81,6 +89,23 @@ def test_a_session_that_was_cut_short_still_has_all_its_channels(timeline):
     channels = json.loads(to_json(cut))["channels"]
     assert [c["summary"]["shares"] for c in channels] == [{}, {}]
     assert [len(c["segments"]) for c in channels] == [len(timeline.segments(c)) for c in (0, 1)]
+
+
+def test_json_has_one_event_a_line_as_it_went_over_the_wire(timeline):
+    lines = [line.rstrip(",") for line in to_json(timeline).split("\n")]
+    assert {event.model_dump_json() for event in timeline.events} <= set(lines)
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_an_export_of_stored_lines_is_that_of_their_timeline(timeline, form):
+    lines = to_jsonl(timeline).splitlines(keepends=True)
+    assert "".join(export(form, lines)) == EXPORTS[form](timeline)
+
+
+def test_the_json_text_says_what_the_json_object_says(timeline):
+    for events in (timeline.events, timeline.events[:-1], timeline.events[:40], []):
+        part = Timeline(events)
+        assert json.loads(to_json(part)) == part.to_json()
 
 
 # JSON lines

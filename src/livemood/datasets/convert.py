@@ -72,7 +72,14 @@ def read_dataset(
         raise LivemoodError(f"cannot read {error.filename or source}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{source} is not UTF-8 text: is it {form}?") from None
-    names = label_map or {}
+    return renamed(items, label_map or {})
+
+
+def renamed(items: Sequence[Item], names: Mapping[str, str]) -> list[Item]:
+    """The items, labels renamed by `names`, those of `-` left out.
+
+    Raises `UsageError` for a name that no item has.
+    """
     if unknown := set(names) - {item.label for item in items}:
         raise UsageError(f"--map {min(unknown)}: no item has that label")
     kept = [item for item in items if names.get(item.label) != DROPPED]

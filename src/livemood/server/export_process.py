@@ -5,36 +5,40 @@ own process others would wait for it. Events come in as JSON Lines on standard i
 for goes to standard output.
 """
 
+import io
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from livemood.server.priority import give_way
 from livemood.timeline.events import parse_event
-from livemood.timeline.export import EXPORTS
+from livemood.timeline.export import export
 from livemood.timeline.timeline import Timeline
 
 REPORT = "report"
-PIECE = 65_536
 
 
-def written(form: str, language: str, retention_days: float | None, timeline: Timeline) -> str:
-    """The timeline in a format of `EXPORTS`, or its report."""
+def written(
+    form: str, language: str, retention_days: float | None, lines: Iterable[str]
+) -> Iterator[str]:
+    """The timeline of `lines` in a format of `EXPORTS`, or its report, in pieces."""
     if form != REPORT:
-        return EXPORTS[form](timeline)
+        yield from export(form, lines)
+        return
     from livemood.report import make_report
 
-    return make_report(timeline, language, retention_days=retention_days)
+    timeline = Timeline(map(parse_event, lines))
+    yield make_report(timeline, language, retention_days=retention_days)
 
 
 def main() -> None:
     """Arguments: the format, or `report` with its language and the days it is kept."""
     form, language, days = [*sys.argv[1:], "en", ""][:3]
     give_way()
-    timeline = Timeline(parse_event(line) for line in sys.stdin.buffer)
-    text = written(form, language, float(days) if days else None, timeline)
+    lines = io.TextIOWrapper(sys.stdin.buffer, "utf-8", newline="\n")
     with suppress(BrokenPipeError):
-        for at in range(0, len(text), PIECE):
-            sys.stdout.buffer.write(text[at : at + PIECE].encode())
+        for piece in written(form, language, float(days) if days else None, lines):
+            sys.stdout.buffer.write(piece.encode())
         sys.stdout.buffer.flush()
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA: Final = "livemood.timeline/1"
+SEGMENT_FIELDS: Final = ("start_ms", "end_ms", "label", "confidence", "valence", "arousal")
+"""What the JSON object says of a segment."""
 _COLUMNS: Final = (
     *("channel", "participant", "start_ms", "end_ms", "label", "confidence"),
     *("valence", "arousal", "latency_ms"),
@@ -132,7 +134,7 @@ class Timeline:
 
     def _channel(self, channel: int) -> dict[str, Any]:
         summary = self.summary(channel)
-        keys = {"start_ms", "end_ms", "label", "confidence", "valence", "arousal"}
+        keys = set(SEGMENT_FIELDS)
         whole: dict[str, Any] = {"shares": {}}
         if summary:
             whole = summary.session.model_dump(mode="json")

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from livemood.cli.research.options import label_map, wing
+from livemood.cli.research.weak import weak
 from livemood.errors import LivemoodError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -25,8 +26,8 @@ Manifest = Annotated[Path, typer.Argument(help="The manifest: a CSV file.")]
 
 @app.callback()
 def root() -> None:
-    """Datasets: convert them, compare raters, look for faults, clean, compute features (extra
-    `data`).
+    """Datasets: convert them, compare raters, label by words, look for faults, clean, compute
+    features (extra `data`).
     """  # noqa: D205 - one sentence
 
 
@@ -159,6 +160,9 @@ def guide(
     typer.echo(
         f"{found.name}: {len(found.labels)} labels" + (f"; {check} keeps to it" if check else "")
     )
+
+
+app.command("weak")(weak)
 
 
 @contextmanager

@@ -115,6 +115,13 @@ def evaluate(
     attack_snr: Annotated[
         str, typer.Option(help="How far the attack lies below the clip, in dB.")
     ] = "50,40,30,20",
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            help="Also which bands labels hang on: integrated-gradients or occlusion.",
+            show_default=False,
+        ),
+    ] = None,
     encoders: Encoders = None,
     vad: Annotated[str, typer.Option(help="Of the live path: webrtc or silero.")] = "webrtc",
     seed: Annotated[int, typer.Option(help="Of intervals, conditions and conversations.")] = 1,
@@ -128,6 +135,7 @@ def evaluate(
             held_out_of,
             noise_bank,
             read_attack,
+            read_explanation,
             read_smoothing,
         )
 
@@ -145,6 +153,7 @@ def evaluate(
         streaming=conversations if streaming else 0,
         smoothing=read_smoothing(dict(map(pair, smoothing.split(",")))) if smoothing else None,
         attack=read_attack(attack, attack_on, attack_snr) if attack else None,
+        explain=read_explanation(explain) if explain else None,
         encoders=encoders,
         vad=vad,
         seed=seed,

@@ -17,9 +17,8 @@ from livemood.server.monitor.demo import Demo
 from livemood.server.monitor.log import EventLog, Subscription
 from livemood.server.monitor.metrics import EventMetrics
 from livemood.server.monitor.page import about, page_routes, report_of
-from livemood.timeline import Timeline, parse_event
 from livemood.timeline.events import client_notice
-from livemood.timeline.export import EXPORTS, MEDIA
+from livemood.timeline.export import EXPORTS, MEDIA, export
 
 SUBPROTOCOL = "livemood.v1"
 LOOPBACK = ["127.0.0.1", "localhost", "::1", "[::1]"]
@@ -140,7 +139,7 @@ class App:
 
 
 def _written(texts: list[str], form: str) -> str:
-    return EXPORTS[form](Timeline(map(parse_event, texts)))
+    return "".join(export(form, texts))
 
 
 async def _until_gone(socket: WebSocket) -> None:

@@ -1,19 +1,29 @@
 """A timeline as text in the formats that other programs read."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from livemood.timeline.events import parse_event
+from livemood.timeline.export.document import document
 from livemood.timeline.export.emotionml import to_emotionml
 from livemood.timeline.export.tables import to_csv, to_vtt
 from livemood.timeline.timeline import Timeline
 
-__all__ = ["EXPORTS", "MEDIA", "to_csv", "to_emotionml", "to_json", "to_jsonl", "to_vtt"]
+__all__ = [
+    "EXPORTS",
+    "MEDIA",
+    "export",
+    "to_csv",
+    "to_emotionml",
+    "to_json",
+    "to_jsonl",
+    "to_vtt",
+]
 
 
 def to_json(timeline: Timeline) -> str:
-    """One indented JSON object."""
-    return json.dumps(timeline.to_json(), indent=2, ensure_ascii=False) + "\n"
+    """One JSON object, with one event a line."""
+    return "".join(document(event.model_dump_json() for event in timeline.events))
 
 
 def to_jsonl(timeline: Timeline) -> str:
@@ -37,3 +47,24 @@ MEDIA: Final[dict[str, str]] = {
     "emotionml": "application/emotionml+xml",
 }
 """Format name to media type."""
+_NEEDED: Final = {
+    "csv": ('"session.started"', '"emotion"'),
+    "vtt": ('"session.started"', '"segment"'),
+    "emotionml": ('"session.started"', '"segment"'),
+}
+"""Words of which one stands in each event that the format is made of."""
+
+
+def export(form: str, lines: Iterable[str]) -> Iterator[str]:
+    """The timeline of events that are JSON `lines`, in one of the formats, in pieces.
+
+    No event is read that the format does not need.
+    """
+    if form == "json":
+        yield from document(lines)
+    elif form == "jsonl":
+        yield from (line.strip() + "\n" for line in lines)
+    else:
+        needed = _NEEDED[form]
+        events = (line for line in lines if any(word in line for word in needed))
+        yield EXPORTS[form](Timeline(map(parse_event, events)))
