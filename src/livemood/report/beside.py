@@ -39,11 +39,11 @@ def beside_the_voice(subject: Subject, words: Words) -> list[Child]:
 
 def _line(event: AnyEvent, who: str, words: Words) -> list[Child]:
     assert isinstance(event, WordsEvent | Observation | Fused)  # noqa: S101 - as was looked for
+    affect: tuple[float | None, float | None] = (None, None)
     if isinstance(event, Fused):
         sources, affect = event.sources, (event.valence, event.arousal)
     else:
         sources = ("words",) if isinstance(event, WordsEvent) else (event.source,)
-        affect = (None, None)
     by = " + ".join(words.of("source_names", source) for source in sources)
     text = event.text if isinstance(event, WordsEvent) else None
     said: Child = by if text is None else f"{by} ({text})"
