@@ -267,7 +267,8 @@ class Sessions:
 
     def mark(self, session_id: str, note: str, at_ms: int | None, by: Principal) -> Marker:
         """Note something on the timeline of a live session; waits until it is there."""
-        noted = self.opened(session_id).running.mark(note, at_ms)
+        live = self.opened(session_id).running
+        noted = live.mark(note, at_ms)
         self.storage.audit.note(by.name, "mark", session_id)
         return live.as_told(noted.result(self.END_S))
 
