@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from livemood.model.manifest import TrainedOn, write_manifest
+from livemood.model.manifest import TrainedOn, digest_of, write_manifest
 from livemood.text.encoder import TextEncoder as TextModel
 from livemood.text.encoder import softmax
-from livemood.text.manifest import MODEL, TOKENIZER, TextManifest, digest_of
+from livemood.text.manifest import MODEL, TOKENIZER, TextManifest
 from livemood.training.data.sentences import Sentences, read_sentences
 from livemood.training.evaluation.metrics import calibration_error
 from livemood.training.evaluation.multilabel import f1, fit_thresholds, named, soft_temperature
