@@ -18,7 +18,7 @@ from livemood.toolkit.evaluate import evaluate  # noqa: E402
 from livemood.toolkit.parts import Wanted  # noqa: E402
 from livemood.training.data.clips import Clip  # noqa: E402
 from livemood.training.data.dataset import read_dataset  # noqa: E402
-from livemood.training.evaluation.dimensions import dimensions  # noqa: E402
+from livemood.training.evaluation.statistics import dimensions  # noqa: E402
 from livemood.training.pipeline.train import train_once  # noqa: E402
 from livemood.training.recipe.schema import Recipe, read_recipe  # noqa: E402
 from livemood.training.run_folder import Workspace  # noqa: E402

@@ -15,10 +15,9 @@ from livemood.toolkit.streaming import streaming_figures
 from livemood.toolkit.train import make_folder
 from livemood.training.augment.conditions import parse_condition
 from livemood.training.data.predictions import Probs, Truth, write_predictions
-from livemood.training.evaluation.dimensions import dimensions
 from livemood.training.evaluation.html_report import html_report
 from livemood.training.evaluation.predict import predict_clips
-from livemood.training.evaluation.statistics import figures
+from livemood.training.evaluation.statistics import dimensions, figures
 from livemood.training.run_folder import write_json
 
 SCHEMA = "livemood.evaluation/1"
