@@ -231,10 +231,10 @@ class LiveSession:
                 raise Refused("too_many_markers", "notes come too often: wait", 429, 1)
         return self._session.mark(note, at_ms)
 
-    def hear(self, text: str, channel: int, start_ms: int, end_ms: int) -> None:
+    def push_transcript(self, text: str, channel: int, start_ms: int, end_ms: int) -> None:
         """Take what was said. Raises `Refused` for what cannot be, or comes too often."""
         stretch = Stretch(channel, start_ms, end_ms)
-        self._take_words(stretch, partial(self._session.hear, text, stretch))
+        self._take_words(stretch, partial(self._session.push_transcript, text, stretch))
 
     def observe(
         self,

@@ -14,7 +14,7 @@ from livemood.sources.rtp.datagrams import AT_ONCE, receive
 from livemood.sources.rtp.formats.payload import STATIC, PayloadTypes, RtpFormat
 from livemood.sources.rtp.packet import MalformedPacket, RtpPacket, parse_packet
 from livemood.sources.rtp.redundancy import unwrap
-from livemood.sources.rtp.rtcp import INTERVAL_S, Told, is_rtcp, read_rtcp, receiver_report
+from livemood.sources.rtp.rtcp import INTERVAL_S, RtcpReports, is_rtcp, read_rtcp, receiver_report
 from livemood.sources.rtp.sender import Address, Sender, Take
 from livemood.sources.rtp.strangers import Strangers
 from livemood.sources.rtp.udp import LONGEST_PACKET, bind
@@ -241,7 +241,7 @@ class RtpPort:
                 sender.stream.unheard(kind, now)
 
     def _told(
-        self, told: Told, address: Address, through: socket.socket | None, now: float
+        self, told: RtcpReports, address: Address, through: socket.socket | None, now: float
     ) -> None:
         self.packets["control"] += 1
         for ssrc, ntp in told.reports.items():
