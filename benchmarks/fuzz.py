@@ -31,7 +31,7 @@ if "--atheris" in sys.argv:  # libFuzzer must see what is imported
 from livemood.server.refused import Refused
 
 # isort: split
-from livemood.server.inputs import stream as stream_input
+from livemood.server.inputs import stream_messages as stream_input
 from livemood.server.inputs import tracks
 from livemood.server.inputs.decoding import open_decoding
 from livemood.sources.rtp import STATIC, PayloadTypes, RtpFormat, RtpPort, parse_sdp
@@ -169,7 +169,7 @@ class Stream:
             message = data[1:].decode("utf-8", "replace")
         with suppress(Refused):
             if self._left <= 0 or self._decode is None:
-                start = stream_input._parsed(stream_input.START, message)
+                start = stream_input.parsed(stream_input.START, message)
                 self._decode, _ = open_decoding(start.encoding, start.rate, start.channels)
                 self._left = 200
             elif isinstance(message, bytes):
@@ -178,10 +178,10 @@ class Stream:
                 assert samples.ndim == 2
             else:
                 self._left -= 1
-                kind = stream_input._checked(lambda: stream_input.KIND.validate_json(message)).type
-                known = {"marker": stream_input.MARK, "end": stream_input.END}
+                kind = stream_input.checked(lambda: stream_input.KIND.validate_json(message)).type
+                known = stream_input.CONTROLS
                 if kind in known:
-                    stream_input._parsed(known[kind], message)
+                    stream_input.parsed(known[kind], message)
 
 
 class Twilio:

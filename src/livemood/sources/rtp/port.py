@@ -43,8 +43,6 @@ class RtpPort:
 
     AT_ONCE: Final = 512
     """Most packets read before other ports, and deadlines, have their turn."""
-    STRANGERS: Final = 2048
-    """Most first packets remembered: those of all calls, should a server begin amid them."""
     TAKEOVER_S: Final = 0.5
     """A sender silent for so long may be replaced, or have moved to another address."""
     GRACE_S: Final = 1.0
