@@ -16,7 +16,7 @@ from pydantic import (
 
 from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
-from livemood.model.labels import UNCERTAIN
+from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
 from livemood.speech.vad import SAMPLE_RATE
 
 MANIFEST = "manifest.json"
@@ -158,6 +158,12 @@ class Manifest(BaseModel):
         if self.baseline and len(self.baseline.unknown) not in (0, len(self.labels)):
             raise ValueError("baseline.unknown must give each label its value, or none")
         return self
+
+    @property
+    def coordinates(self) -> list[tuple[float, float]]:
+        """Valence and arousal of each label; the origin for one that nobody placed."""
+        known = {**CIRCUMPLEX, **self.places}
+        return [known.get(label, (0.0, 0.0)) for label in self.labels]
 
     def _check_network(self) -> None:
         network, rate = self.network, self.features.sample_rate
