@@ -253,7 +253,7 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         """
         own(session, by)
         live = sessions.opened(session).running
-        live.hear(said.text, said.channel, said.start_ms, said.end_ms)
+        live.push_transcript(said.text, said.channel, said.start_ms, said.end_ms)
         return Response(status_code=202)
 
     @router.post("/sessions/{session}/end", responses=answers(404, 409))

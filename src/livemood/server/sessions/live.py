@@ -265,14 +265,14 @@ class LiveSession:
                 raise Refused("too_many_markers", "notes come too often: wait", 429, 1)
         return self._session.mark(note, None if at_ms is None else max(0, at_ms - self._begins_ms))
 
-    def hear(self, text: str, channel: int, start_ms: int, end_ms: int) -> None:
+    def push_transcript(self, text: str, channel: int, start_ms: int, end_ms: int) -> None:
         """Take what was said. Raises `Refused` for what cannot be, or comes too often.
 
         Words from before a move count from where the sound went on.
         """
         self._check_ahead(end_ms)
         stretch = self._stretch(channel, start_ms, end_ms)
-        self._take_words(partial(self._session.hear, text, stretch))
+        self._take_words(partial(self._session.push_transcript, text, stretch))
 
     def observe(
         self,
