@@ -211,9 +211,12 @@ class Producer:
                 socket = await connect(url, max_size=None, additional_headers=self._headers)
                 await socket.send(start)
                 return socket
-            except InvalidHandshake as error:
-                raise ConnectError(f"{url} {_refusal(error)}") from None
-            except OSError as error:
+            except (InvalidHandshake, OSError) as error:
+                broken = isinstance(error, OSError) or isinstance(
+                    error.__cause__, EOFError | OSError
+                )
+                if not broken:
+                    raise ConnectError(f"{url} {_refusal(error)}") from None
                 if waited >= PATIENCE_S:
                     raise ConnectError(f"no server answers at {url} ({error})") from None
             await asyncio.sleep(wait)

@@ -12,7 +12,7 @@ from livemood.errors import UsageError
 from livemood.model.baseline import Baseline, VoiceBaseline
 from livemood.model.clip_windows import checked_clip, clip_windows
 from livemood.model.features import Frames, FrontEnd
-from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
+from livemood.model.labels import UNCERTAIN
 from livemood.model.manifest import Manifest
 from livemood.model.network import OnnxNetwork
 from livemood.model.network.pooling import Probabilities, sigmoid, softmax
@@ -61,7 +61,7 @@ class Model:
         self._votes = np.empty((most, self.grid.slots, network.interface.width), np.float32)
         self._weights = np.empty((most, self.grid.slots), np.float32)
         self._nothing = np.empty(0, np.float32)
-        self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
+        self._coordinates = manifest.coordinates
         settings = manifest.baseline
         self._neutral = manifest.labels.index(settings.neutral) if settings else 0
         least = settings.least_window_s if settings else 0.0
@@ -173,7 +173,7 @@ class Model:
             request.state.last = reading
             baseline = request.state.baseline
             if baseline is not None and request.state.steps >= self._least_steps:
-                self._hear(baseline, row, request.steps, reading)
+                self._update_baseline(baseline, row, request.steps, reading)
         return readings
 
     def _pool(self, states: Sequence[StreamingState]) -> tuple[Float32, list[float | None]]:
@@ -211,7 +211,9 @@ class Model:
             for row, p, b in zip(rows, not_speech, baselines, strict=True)
         ]
 
-    def _hear(self, baseline: VoiceBaseline, pooled: Float32, steps: int, reading: Reading) -> None:
+    def _update_baseline(
+        self, baseline: VoiceBaseline, pooled: Float32, steps: int, reading: Reading
+    ) -> None:
         """Add the new steps of a window to a voice's baseline, after the window was read."""
         neutral = float(reading.probabilities[self._neutral])
         seconds = steps * self.grid.step_s
@@ -287,7 +289,7 @@ class Model:
         label = likeliest if heard else UNCERTAIN
         return Prediction(label, by_label, valence, arousal, not_speech)
 
-    def hear(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None:
+    def enroll(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None:
         """Add how a voice sounds in `samples` to its baseline; they are as `predict` takes them.
 
         Sound with less than 0.3 s of speech adds nothing.
@@ -301,7 +303,7 @@ class Model:
         # Windows overlap by half, and the first is new as a whole.
         new = max(1, round(steps * (1 + len(windows)) / 2 / len(windows)))
         for reading, pooled in self.read_windows(windows, baseline):
-            self._hear(baseline, pooled, new, reading)
+            self._update_baseline(baseline, pooled, new, reading)
 
     def is_speech(self, not_speech: float | None) -> bool:
         """Whether a reading that is so probably no speech is one of speech all the same."""

@@ -148,7 +148,7 @@ async def test_a_node_that_is_stopped_sends_new_sessions_on_and_leaves_in_order(
     nats, postgresql, speech, tmp_path
 ):
     with Cluster(tmp_path, nats, postgresql.new()) as made:
-        a, b = made.node("a", "--set", "drain_timeout_s=3"), made.node("b")
+        a, b = made.node("a", "--set", "drain_timeout_s=10"), made.node("b")
         talker = Talker(a, speech)
         talking = asyncio.create_task(talker.run())
         await talker.begun.wait()

@@ -193,7 +193,7 @@ class TestRelayed:
         caller = Caller("token:1 Zoë", ("ingest", "watch"), "ab12", 1)
         name, value = caller.header()
         assert name == b"x-livemood-principal"
-        told = Caller.told(value)
+        told = Caller.from_header(value)
         assert told == replace(caller, relayed=True)
         assert is_relayed({KEY: told})
         assert not is_relayed({KEY: caller})

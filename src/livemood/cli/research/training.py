@@ -70,6 +70,13 @@ def search(
             show_default=False,
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="A Ray cluster that searches: auto, HOST:PORT, ray://HOST:PORT or local.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     threads: Threads = 1,
     sources: OldEncoders = None,
@@ -81,7 +88,7 @@ def search(
         from livemood.training.run_folder import Workspace
 
     typer.echo(
-        run(recipe, Workspace(corpora, cache, encoders, device), out, threads, jobs, storage)
+        run(recipe, Workspace(corpora, cache, encoders, device), out, threads, jobs, storage, ray)
     )
 
 

@@ -207,13 +207,13 @@ class SpeechSegmenter:
             if not self._gate.is_open:
                 fresh = min(fresh, self._next_reset)
             piece = max(1, -(-(fresh - self._position) // length)) * length
-            self._hear(self._detector.probabilities(sound[at : at + piece]), found)
+            self._take(self._detector.probabilities(sound[at : at + piece]), found)
             at += piece
         if self._gate.is_open:
             self._windows(self.windower.advance(self._gate.speech_known_until), found)
             self._next_reset = self._position + self._reset_after
 
-    def _hear(self, probabilities: Sequence[float], found: list[StreamItem]) -> None:
+    def _take(self, probabilities: Sequence[float], found: list[StreamItem]) -> None:
         """Take the decisions on frames among which at most the last one calls for a reset."""
         length, gate = self._detector.frame_length, self._gate
         self._evidence.push(probabilities)

@@ -76,7 +76,7 @@ class Access:
         """
         told = connection.scope.get(KEY)
         if isinstance(told, Caller):
-            return Principal.told(told)
+            return Principal.from_caller(told)
         by = self.known(_token(connection), connection)
         connection.scope[KEY] = by.caller
         return by

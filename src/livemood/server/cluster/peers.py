@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BEHIND_S: Final = 2.0
-"""How long what a watcher had from another node may take to be known here."""
+BEHIND_S: Final = 8.0
+"""How long what a watcher had from another node may take to be known here.
+
+If that node died, nobody knows it; but the end of the session comes once its lease has run out.
+"""
 
 
 class NodePeers(WorkerPeers):

@@ -57,7 +57,7 @@ class Taker:
             return
         where = (control.channel, control.start_ms, control.end_ms)
         if isinstance(control, Transcript):
-            self._live.hear(control.text, *where)
+            self._live.push_transcript(control.text, *where)
         else:
             self._live.observe(control.source, control.labels, control.confidence, *where)
 

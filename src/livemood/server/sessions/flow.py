@@ -155,7 +155,7 @@ class Flow:
         ahead_s = opened.live.ahead_s(time.monotonic())
         if isinstance(event, Emotion) and ahead_s < self.AHEAD_S:
             late = event.latency_ms.total / 1000 / self._settings.budget_s
-            self._admission.heard(opened.record.id, late)
+            self._admission.observe(opened.record.id, late)
 
     def keep_begun(self, opened: OpenSession) -> None:
         """The writer's thread: keep that a session's sound has begun, unless it has ended."""

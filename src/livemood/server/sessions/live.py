@@ -12,7 +12,7 @@ from livemood.engine import HubSession, Reason, Stretch
 from livemood.errors import UsageError
 from livemood.model import Baseline
 from livemood.server.monitor.log import Entry, EventLog
-from livemood.server.refused import Refused
+from livemood.server.refused import Refused, not_live
 from livemood.server.sessions.numbers import NumbersOnly
 from livemood.server.sessions.pace import Pace, Rate
 from livemood.server.spec import SessionRecord, ended_fields
@@ -75,6 +75,13 @@ class OpenSession:
         self.log.append(Entry(event.seq, text, isinstance(event, Emotion)))
         if isinstance(event, SessionEnded):
             self.log.close()
+
+    @property
+    def running(self) -> "LiveSession":
+        """What its sound goes into. Raises `Refused` before sound has come, and at its end."""
+        if self.live is None or self.live.closing:
+            raise not_live()
+        return self.live
 
     @property
     def free(self) -> bool:
@@ -258,14 +265,14 @@ class LiveSession:
                 raise Refused("too_many_markers", "notes come too often: wait", 429, 1)
         return self._session.mark(note, None if at_ms is None else max(0, at_ms - self._begins_ms))
 
-    def hear(self, text: str, channel: int, start_ms: int, end_ms: int) -> None:
+    def push_transcript(self, text: str, channel: int, start_ms: int, end_ms: int) -> None:
         """Take what was said. Raises `Refused` for what cannot be, or comes too often.
 
         Words from before a move count from where the sound went on.
         """
         self._check_ahead(end_ms)
         stretch = self._stretch(channel, start_ms, end_ms)
-        self._take_words(partial(self._session.hear, text, stretch))
+        self._take_words(partial(self._session.push_transcript, text, stretch))
 
     def observe(
         self,
@@ -293,8 +300,10 @@ class LiveSession:
             )
 
     def _take_words(self, take: Callable[[], None]) -> None:
-        if not self._words.take(time.monotonic()):
-            raise Refused("too_many_words", "words come too often: send whole sentences", 429, 1)
+        with self._marking:
+            if not self._words.take(time.monotonic()):
+                why = "words come too often: send whole sentences"
+                raise Refused("too_many_words", why, 429, 1)
         try:
             take()
         except UsageError as error:

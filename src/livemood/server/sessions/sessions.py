@@ -267,22 +267,21 @@ class Sessions:
 
     def mark(self, session_id: str, note: str, at_ms: int | None, by: Principal) -> Marker:
         """Note something on the timeline of a live session; waits until it is there."""
-        live = self._running(session_id).live
-        if live is None or live.closing:
-            raise not_live()
+        live = self.opened(session_id).running
         noted = live.mark(note, at_ms)
         self.storage.audit.note(by.name, "mark", session_id)
         return live.as_told(noted.result(self.END_S))
 
     def end(self, session_id: str, by: Principal) -> SessionRecord:
         """End a session in order; waits until it has ended."""
-        opened = self._running(session_id)
+        opened = self.opened(session_id)
         self.storage.audit.note(by.name, "end", session_id)
         self.finish(opened, "end")
         opened.settled.wait(self.END_S)
         return self.record(session_id)
 
-    def _running(self, session_id: str) -> OpenSession:
+    def opened(self, session_id: str) -> OpenSession:
+        """A session that waits, or runs. Raises `Refused` if it has ended, or there is none."""
         self.record(session_id)
         if (opened := self.open(session_id)) is None:
             raise not_live()

@@ -166,7 +166,7 @@ class Archive:
 
     def _erase_unknown(self) -> None:
         """Erase sound of sessions that were deleted at another server."""
-        for session in self.sessions.unknown(self.sound.kept()):
+        for session in self.sessions.unknown(self.sound.sessions()):
             try:
                 self.sound.erase(session)
             except OSError as error:
