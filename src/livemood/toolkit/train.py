@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from livemood.errors import LivemoodError, UsageError
 from livemood.training.data.dataset import Dataset, read_dataset
 from livemood.training.data.folds import Fold, make_folds
+from livemood.training.distributed.processes import joined
 from livemood.training.fit.trainer import Report
 from livemood.training.pipeline.summary import summary
 from livemood.training.pipeline.train import train_folds, train_once
@@ -29,14 +31,30 @@ def train(
     folds: str | None = None,
     only: str | None = None,
 ) -> str:
-    """Train by a recipe file, once or for each fold, and return a summary as text."""
-    made, data, parts, names = _prepared(recipe, overrides, seed, workspace, out, folds, only)
-    with progress(made.name, made.fit.epochs) as report:
-        figures: dict[str, Any] | None
-        if parts is not None:
-            figures = train_folds(made, data, parts, workspace, out, report, names)
-        else:
-            figures = train_once(made, data, workspace, out, report)
+    """Train by a recipe file, once or for each fold, and return a summary as text.
+
+    Where torchrun started several processes, each calls this and they train together. The first
+    reports and returns the summary, the others return nothing.
+    """
+    with joined(workspace.torch_device()) as processes:
+        workspace = replace(workspace, processes=processes)
+        with processes.first_alone():
+            made, data, parts, names = _prepared(
+                recipe, overrides, seed, workspace, out, folds, only
+            )
+            if made.network.kind == "streaming-encoder" and processes.count > 1:
+                raise UsageError(
+                    "a streaming-encoder is trained by one process: start without torchrun"
+                )
+        shown = progress(made.name, made.fit.epochs) if processes.first else nullcontext()
+        with shown as report:
+            figures: dict[str, Any] | None
+            if parts is not None:
+                figures = train_folds(made, data, parts, workspace, out, report, names)
+            else:
+                figures = train_once(made, data, workspace, out, report)
+    if not processes.first:
+        return ""
     if figures is None:
         return f"trained: {only}; without --only all folds are measured"
     return f"{summary(figures)}\nwritten: {out / 'figures.json'}"

@@ -31,10 +31,14 @@ def build(
 ) -> dict[str, Path]:
     """Train on `data`, export, quantize; the folders of the float32 and the int8 model.
 
+    Of several processes that train together the first does what follows the training; the others
+    return no folders.
     Raises `UsageError`, before anything is trained, if a card could not be written.
     """
     check_licences(recipe.corpora)
     trained = train(recipe, data, workspace, run, report)
+    if not workspace.processes.first:
+        return {}
     write_curves(run)
     examples = trained.examples
     scale = {"mean": examples.mean, "deviation": examples.deviation}
@@ -61,7 +65,8 @@ def train(
         )
     data = data.with_validation(fit.validation_share, recipe.seed)
     data.check_sounds(workspace.cache, recipe.features.sample_rate)
-    begin_run(run, recipe.model_dump_json(indent=2), device)
+    with workspace.processes.first_alone():
+        begin_run(run, recipe.model_dump_json(indent=2), device)
     sections = (recipe.features, recipe.augment, fit)
     with Preparation(*sections, workspace, data.train) as preparation:
         learnt = _training_data(recipe, data, workspace, preparation)
@@ -72,6 +77,7 @@ def train(
             teacher.check_frozen_blocks(network.encoder, fit.cached_blocks)
         parts = (learnt, fit, distill)
         more: dict[str, Any] = {"seed": recipe.seed, "run": run, "report": report}
+        more["processes"] = workspace.processes
         trainer = (
             DistillationTrainer(network, teacher, *parts, **more)
             if teacher

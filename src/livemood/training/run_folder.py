@@ -2,7 +2,7 @@
 
 import json
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import onnxruntime
 import torch
 
 from livemood.errors import UsageError
+from livemood.training.distributed.processes import Processes
 from livemood.training.network.checkpoint import CHECKPOINT, RECIPE, recipe_of
 from livemood.version import __version__
 
@@ -29,6 +30,8 @@ class Workspace:
     """auto, cpu or cuda."""
     workers: int = 0
     """Processes that change sound."""
+    processes: Processes = field(default_factory=Processes)
+    """Those that train together."""
 
     def torch_device(self) -> torch.device:
         """The device. Raises `UsageError` if it is not there."""

@@ -4,6 +4,7 @@ The training wing needs the extra `train` and takes seconds to load, so it is lo
 runs, and not to print its help.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,13 @@ CACHE = Path("runs/cache")
 
 @contextmanager
 def wing(command: str, extra: str = "train") -> Iterator[None]:
-    """What is imported inside may miss packages of an extra: that is said in one line."""
+    """What is imported inside may miss packages of an extra: that is said in one line.
+
+    Raises `UsageError` for any command but `train` that torchrun started several times: each
+    would write the same files.
+    """
+    if command != "train" and "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UsageError(f"livemood {command} runs as one process: start it without torchrun")
     try:
         yield
     except ModuleNotFoundError as error:

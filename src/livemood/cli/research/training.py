@@ -53,7 +53,8 @@ def train(
 
     use_threads(threads)
     workspace = Workspace(corpora, cache, encoders, device, workers)
-    typer.echo(run(recipe, overrides or [], seed, workspace, out, folds, only))
+    if said := run(recipe, overrides or [], seed, workspace, out, folds, only):
+        typer.echo(said)
 
 
 def search(

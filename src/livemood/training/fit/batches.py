@@ -3,7 +3,8 @@
 import itertools
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +43,12 @@ class Batch:
         """The same on another device."""
         parts = (self.features, self.targets, self.weights, self.label_mask, self.soft_labels)
         return Batch(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
+
+    def rows(self, which: slice) -> "Batch":
+        """Some of its examples."""
+        parts: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        some = {k: None if v is None else v[which] for k, v in parts.items()}
+        return replace(self, **some)
 
 
 class TrainingSet:

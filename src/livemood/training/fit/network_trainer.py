@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from livemood.training.distributed.processes import Processes
 from livemood.training.fit.batches import Batch, TrainingSet
 from livemood.training.fit.losses import network_loss
 from livemood.training.fit.optimizer import make_optimizer, set_trainable
@@ -56,10 +57,12 @@ class NetworkTrainer(Trainer):
         seed: int,
         run: Path,
         report: Report | None = None,
+        processes: Processes | None = None,
     ) -> None:
         """`run` is the folder of checkpoint and curve; training goes on from what is there."""
         optimizer = make_optimizer(fit, network)
-        super().__init__(network, optimizer, fit, seed=seed, run=run, report=report)
+        more = {"run": run, "report": report, "processes": processes}
+        super().__init__(network, optimizer, fit, seed=seed, **more)  # type: ignore[arg-type]
         self.data, self.distill = data, distill
 
     def begin_epoch(self, epoch: int) -> None:

@@ -6,6 +6,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from livemood.errors import ModelError, UsageError
+from livemood.training.distributed.processes import Processes
+from livemood.training.distributed.rows import SharedRows
 from livemood.training.fit.batches import Batch
 from livemood.training.network.checkpoint import CHECKPOINT, checkpoint_of
 from livemood.training.recipe.sections import FitSection
@@ -78,6 +81,10 @@ class Trainer(ABC):
 
     Everything random in an epoch follows from the seed and its number, so that a run that was cut
     short and goes on from its checkpoint ends as an unbroken one does.
+
+    Several processes draw the same batches. Each computes the loss of its share of the rows, and
+    gradients are summed. Not `DistributedDataParallel`: it knows nothing of what goes across rows
+    (`SharedRows`), and losses here do not come from `forward`. The first process alone writes.
     """
 
     def __init__(
@@ -89,8 +96,10 @@ class Trainer(ABC):
         seed: int,
         run: Path,
         report: Report | None = None,
+        processes: Processes | None = None,
     ) -> None:
         """`run` is the folder of checkpoint and curve. It goes on from what is there."""
+        self.processes = processes or Processes()
         self.network, self.fit, self.seed, self.run, self.report = network, fit, seed, run, report
         epochs = fit.epochs
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -105,6 +114,7 @@ class Trainer(ABC):
         self.state = TrainingState(network, ema, optimizer, schedule)
         if (run / CHECKPOINT).is_file():
             self.state.load(run)
+        self.processes.check_same(self.state.epoch, "the epoch that they go on from")
 
     @abstractmethod
     def batches(self, epoch: int) -> Iterator[tuple[int, Batch]]:
@@ -133,14 +143,16 @@ class Trainer(ABC):
             state.schedule.step()
             state.epoch += 1
             row: dict[str, Any] = {"epoch": state.epoch, **measured}
-            validation = self.validate(state.ema.module)
+            own = self.validate(state.ema.module) if self.processes.first else None
+            validation = self.processes.from_first(own)
             if validation is not None:
                 row["validation_uar"] = validation
             row["seconds"] = time.monotonic() - began
             state.curve.append(row)
             if validation is not None and not state.since_best:
                 state.best = {k: v.clone() for k, v in state.ema.state_dict().items()}
-            state.save(self.run)
+            if self.processes.first:
+                state.save(self.run)
             if self.report:
                 self.report(row | {"epochs": self.fit.epochs})
         if state.best:
@@ -152,18 +164,24 @@ class Trainer(ABC):
         torch.manual_seed(self.seed * 1000 + epoch)
         self.begin_epoch(epoch)
         device = next(self.network.parameters()).device
-        losses, hits, count, drawn = [], 0, 0, False
+        losses, hits, count, drawn = [], 0.0, 0.0, False
         for task, on_host in self.batches(epoch):
-            batch = on_host.to(device)
-            loss, logits = self.loss(batch, task)
-            self._step(loss)
+            rows = len(on_host.targets)
+            own = self.processes.share(rows)
+            batch = on_host.rows(own).to(device)
+            with self._across(rows):
+                loss, logits = self.loss(batch, task)
+                # Losses are means over rows: weighed so, those of all processes add up to theirs.
+                loss = loss * (len(batch.targets) / self._computed(rows))
+                self._step(loss)
             losses.append(loss.item())
-            if not task:
-                drawn = True
+            drawn = drawn or not task
+            if not task and (rows >= self.processes.count or self.processes.first):
                 labelled = batch.targets.sum(dim=1) > 0
                 right = logits.argmax(1) == batch.targets.argmax(1)
                 hits += int((right & labelled).sum())
                 count += int(labelled.sum())
+        *losses, hits, count = self._added([*losses, hits, count])
         if not drawn:
             raise UsageError(
                 "there is nothing to train on: a batch needs two clips, each with speech of at "
@@ -171,10 +189,35 @@ class Trainer(ABC):
             )
         return {"loss": float(np.mean(losses)), "accuracy": hits / count if count else None}
 
+    def _across(self, rows: int) -> AbstractContextManager[object]:
+        """What the rows of a batch share is shared by processes, if each has some of them."""
+        alone = self.processes.count == 1 or rows < self.processes.count
+        return nullcontext() if alone else SharedRows(self.processes, rows)
+
+    def _computed(self, rows: int) -> int:
+        """Rows of a batch that all processes compute: each has all of them if there are few."""
+        return rows * self.processes.count if rows < self.processes.count else rows
+
+    def _added(self, numbers: list[float]) -> list[float]:
+        """Each number summed over processes."""
+        out: list[float] = self.processes.sum(torch.tensor(numbers, dtype=torch.float64)).tolist()
+        return out
+
+    def _add_gradients(self) -> None:
+        """Sum gradients over processes, all at once."""
+        found = [p.grad for p in self.network.parameters() if p.grad is not None]
+        if self.processes.count == 1 or not found:
+            return
+        total = self.processes.sum(torch.cat([gradient.flatten() for gradient in found]))
+        parts = torch.split(total, [gradient.numel() for gradient in found])
+        for gradient, part in zip(found, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
     def _step(self, loss: Tensor) -> None:
         optimizer = self.state.optimizer
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._add_gradients()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
         optimizer.step()
         self.state.ema.update_parameters(self.network)

@@ -25,15 +25,18 @@ from livemood.training.run_folder import Workspace, write_json
 
 def train_once(
     recipe: Recipe, data: Dataset, workspace: Workspace, out: Path, report: Report | None = None
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Train, measure on held-out speakers, choose the precision: figures, also in `figures.json`.
 
     `out/model` is the model that was chosen. Without held-out speakers those of the validation
-    decide, and figures are theirs; with neither, int8 is chosen for its speed alone.
+    decide, and figures are theirs; with neither, int8 is chosen for its speed alone. Of several
+    processes that train together the first measures; the others return nothing.
     """
     if data.test:
         check_classes(data.train, data.test)
     folders = build_models(recipe, data, workspace, out, report)
+    if not workspace.processes.first:
+        return None
     tested = data.test or data.with_validation(recipe.fit.validation_share, recipe.seed).validation
     figures: dict[str, Any] = {"measured_on": "held-out" if data.test else "validation"}
     if tested:
@@ -80,14 +83,14 @@ def train_folds(
         part, run = data.without(fold.speakers), out / f"fold{fold.slug}"
         own, there = recipe.for_fold(fold.slug), workspace.for_fold(fold.slug)
         folders = build_models(own, part, there, run, report)
-        if only:
+        if only or not workspace.processes.first:
             continue
         for name, folder in folders.items():
             predictions[name].append(predict_clips(finish(folder, 1.0, {}), part.test))
         if recipe.network.bidirectional:
             found = predict_bidirectional(own.network, run, folders["float32"], part.test)
             predictions["bidirectional"].append(found)
-    if only:
+    if only or not workspace.processes.first:
         return None
     names = [fold.name for fold in folds]
     figures = crossvalidation_figures(predictions, recipe.labels, recipe.seed) | {"folds": names}
