@@ -117,6 +117,10 @@ def evaluate(
     ] = "50,40,30,20",
     encoders: Encoders = None,
     vad: Annotated[str, typer.Option(help="Of the live path: webrtc or silero.")] = "webrtc",
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Judge conversations only where webrtc or silero hears speech."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of intervals, conditions and conversations.")] = 1,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
 ) -> None:
@@ -147,6 +151,7 @@ def evaluate(
         attack=read_attack(attack, attack_on, attack_snr) if attack else None,
         encoders=encoders,
         vad=vad,
+        reference=reference,
         seed=seed,
         provider=provider,
     )
