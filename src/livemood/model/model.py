@@ -182,7 +182,8 @@ class Model:
         for row, state in enumerate(states):
             votes[row], weights[row] = state.votes, state.weights
         pooled = self._network.pool(votes, weights)
-        if not self._network.interface.has_not_speech:
+        # A network has the output whether or not it learnt from sounds that are no speech.
+        if self.manifest.not_speech is None or not self._network.interface.has_not_speech:
             return pooled, [None] * len(states)
         logits = [float(state.not_speech[state.weights > 0].mean()) for state in states]
         return pooled, [sigmoid(logit) for logit in logits]
