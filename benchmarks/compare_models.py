@@ -18,9 +18,8 @@ import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import soundfile as sf
 from common_recall import Recall
+from common_session import events_of
 
-from livemood.audio import AudioBlock
-from livemood.engine import MonitorSettings, SessionCore
 from livemood.model import load_model
 from livemood.training.augment.conditions import parse_condition
 from livemood.training.augment.degradation import NoiseBank
@@ -81,13 +80,7 @@ def predicted(model, sound: np.ndarray, rate: int) -> tuple[str, float]:
 
 def heard_live(model, sound: np.ndarray, rate: int) -> tuple[str, float]:
     """The label by a session, and how much speech it found, in seconds."""
-    events: list = []
-    about = {"source": "clip", "sample_rate": rate, "channels": 1, "live": False}
-    core = SessionCore(model, MonitorSettings(), sinks=[events.append], **about)
-    for start in range(0, len(sound), rate // 4):
-        core.push(AudioBlock(start, sound[start : start + rate // 4, None], 0.0))
-        core.process()
-    core.finish()
+    events = events_of(model, sound, rate)
     summary = events[-1].summary[0]
     means = summary.session.mean_probabilities
     return max(means, key=means.__getitem__, default="uncertain"), summary.speech_ms / 1000

@@ -16,10 +16,9 @@ import av
 import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import soundfile as sf
+from common_session import events_of
 from compare_models import corpora
 
-from livemood.audio import AudioBlock
-from livemood.engine import MonitorSettings, SessionCore
 from livemood.model import load_model
 
 CORPORA = ("librispeech", "ravdess", "emovo", "nemo", "emospeech-in", "tess", "ased")
@@ -78,21 +77,7 @@ def clips(corpus: str, count: int, seed: int) -> list[Path]:
 
 def said(model, sound: np.ndarray, rate: int) -> tuple[set[str], bool]:
     """The problems that were said of `sound`, and whether speech was found in it."""
-    events: list = []
-    core = SessionCore(
-        model,
-        MonitorSettings(),
-        source="clip",
-        sample_rate=rate,
-        channels=1,
-        live=False,
-        sinks=[events.append],
-    )
-    for start in range(0, len(sound), rate):
-        block = sound[start : start + rate, None].astype(np.float32)
-        core.push(AudioBlock(start, block, 0.0))
-        core.process()
-    core.finish()
+    events = events_of(model, sound, rate)
     problems = {p for event in events if event.type == "level" for p in event.problems}
     return problems, any(event.type == "emotion" for event in events)
 

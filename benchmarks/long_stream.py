@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import common  # first: it sets one thread before numpy is loaded
 import numpy as np
+from common_session import events_of
 
-from livemood.audio import AudioBlock
-from livemood.engine import MonitorSettings, SessionCore
+from livemood.engine import MonitorSettings
 from livemood.model import load_model
 
 MINUTE_S, AFTER_S, PAUSE_S = 60, 10.0, 7.2
@@ -24,23 +24,11 @@ TOLERANCE = 1e-3
 
 def readings(model, sound: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
     """Probabilities of each window, by where it lies, in ms."""
-    events: list = []
-    core = SessionCore(
-        model,
-        MonitorSettings(baseline=False),
-        source="stream",
-        sample_rate=common.RATE,
-        channels=1,
-        live=False,
-        sinks=[lambda e: events.append(e) if e.type == "emotion" else None],
-    )
-    for start in range(0, len(sound), common.RATE):
-        core.push(AudioBlock(start, sound[start : start + common.RATE, None], 0.0))
-        core.process()
-    core.finish()
+    events = events_of(model, sound, common.RATE, MonitorSettings(baseline=False))
     return {
         (e.start_ms, e.end_ms): np.array([e.raw_probabilities[label] for label in model.labels])
         for e in events
+        if e.type == "emotion"
     }
 
 

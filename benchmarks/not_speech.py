@@ -8,9 +8,8 @@ discriminator learnt from: other pitches, rhythms, instruments and keystrokes, b
 
 import common  # first: it sets one thread before numpy is loaded
 import numpy as np
+from common_session import events_of
 
-from livemood.audio import AudioBlock
-from livemood.engine import MonitorSettings, SessionCore
 from livemood.model import load_model
 
 RATE, SECONDS = common.RATE, 60
@@ -112,20 +111,7 @@ KINDS = {
 
 def heard(model, sound: np.ndarray) -> dict[str, float]:
     """Seconds that were given an emotion, and seconds of speech."""
-    events: list = []
-    core = SessionCore(
-        model,
-        MonitorSettings(),
-        source="sound",
-        sample_rate=RATE,
-        channels=1,
-        live=False,
-        sinks=[events.append],
-    )
-    for start in range(0, len(sound), RATE // 4):
-        core.push(AudioBlock(start, sound[start : start + RATE // 4, None], 0.0))
-        core.process()
-    core.finish()
+    events = events_of(model, sound, RATE)
     segments = [e for e in events if e.type == "segment" and e.label != "uncertain"]
     labelled = sum(e.end_ms - e.start_ms for e in segments)
     return {

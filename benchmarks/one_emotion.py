@@ -13,10 +13,10 @@ import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import soundfile as sf
 from baselines import clips_of, label_of
+from common_session import events_of
 from compare_models import HELD_OUT
 
-from livemood.audio import AudioBlock
-from livemood.engine import MonitorSettings, SessionCore
+from livemood.engine import MonitorSettings
 from livemood.model import load_model
 
 PAUSE_S = 0.5
@@ -38,20 +38,7 @@ def session(paths: list[str]) -> np.ndarray:
 
 def heard(model, sound: np.ndarray, *, baseline: bool) -> list[str]:
     """The likeliest label of each window."""
-    events: list = []
-    core = SessionCore(
-        model,
-        MonitorSettings(baseline=baseline),
-        source="session",
-        sample_rate=common.RATE,
-        channels=1,
-        live=False,
-        sinks=[events.append],
-    )
-    for start in range(0, len(sound), common.RATE // 4):
-        core.push(AudioBlock(start, sound[start : start + common.RATE // 4, None], 0.0))
-        core.process()
-    core.finish()
+    events = events_of(model, sound, common.RATE, MonitorSettings(baseline=baseline))
     readings = [e.raw_probabilities for e in events if e.type == "emotion"]
     return [max(p, key=p.__getitem__) for p in readings]
 

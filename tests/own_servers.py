@@ -83,15 +83,17 @@ def nats_server():
 class Nats:
     """A NATS server with JetStream, kept on disk. Use as a context manager."""
 
-    def __init__(self, token):
-        self.token, self.port = token, free_port()
+    def __init__(self, token, certificate=None):
+        """`certificate` is a pair of files: then it speaks TLS alone."""
+        self.token, self.port, self._certificate = token, free_port(), certificate
         self._folder = tempfile.mkdtemp(prefix="nats")
         self._process = None
 
     @property
     def url(self):
         """Its address, without what lets one in."""
-        return f"nats://127.0.0.1:{self.port}"
+        scheme = "tls" if self._certificate else "nats"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     def __enter__(self):
         self.start()
@@ -104,6 +106,8 @@ class Nats:
             f'listen: "127.0.0.1:{self.port}"\n'
             f'authorization {{ token: "{self.token}" }}\n'
             f'jetstream {{ store_dir: "{self._folder}/js" }}\n'
+            + ('tls {{ cert_file: "{}", key_file: "{}" }}\n'.format(*self._certificate or ("", "")))
+            * bool(self._certificate)
         )
         log = (Path(self._folder) / "log").open("a")
         program = nats_server()

@@ -41,10 +41,10 @@ def test_what_cannot_work_is_said_before_the_first_event(tmp_path):
 PUBLIC = """
 AnyEvent AudioBlock Busy ChannelSummary ConnectError DeviceError Emotion EmotionModel ErrorEvent
 Event Evidence FileError Fused Fusion Gap GateSettings LateFusion Level LivemoodError Load Marker
-Model ModelError MonitorSettings Observation PluginError Prediction ProtocolError Segment Session
-SessionEnded SessionStarted Sink SmootherSettings Source SourceError SpeechEnded SpeechStarted
-StreamingEmotionModel Summary Timeline UsageError VoiceActivityDetector WindowSettings Words
-__version__ analyze connect listen load_model parse_event
+Model ModelError MonitorSettings Observation PluginError Prediction Producer ProtocolError Segment
+Session SessionEnded SessionStarted Sink SmootherSettings Source SourceError SpeechEnded
+SpeechStarted StreamingEmotionModel Summary Timeline UsageError VoiceActivityDetector WindowSettings
+Words __version__ analyze connect listen load_model parse_event
 """
 """Removing one takes a major version: see docs/reference/compatibility.md."""
 

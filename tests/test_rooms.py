@@ -9,6 +9,7 @@ import livemood
 
 PACKAGE = Path(livemood.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
+REPO = Path(__file__).parents[1]
 ROOMS = sorted({module.parent for module in MODULES})
 
 
@@ -31,6 +32,12 @@ def test_no_module_is_long_or_imports_more_than_twelve_of_ours(module):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("livemood")
     }
     assert len(ours) <= 12
+
+
+@pytest.mark.parametrize("room", ["tests", "benchmarks", "scripts", "examples"])
+def test_no_script_or_test_is_long(room):
+    scripts = (REPO / room).rglob("*.py")
+    assert [path for path in scripts if len(path.read_text("utf-8").splitlines()) >= 340] == []
 
 
 def test_no_two_test_files_have_one_name():

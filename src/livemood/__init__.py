@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from livemood.model import Model, Prediction, load_model
+    from livemood.producer import Producer
     from livemood.speech import GateSettings, VoiceActivityDetector, WindowSettings
     from livemood.text.fusion import LateFusion
     from livemood.timeline import SmootherSettings, Timeline, parse_event
@@ -87,6 +88,7 @@ __all__ = [
     "Observation",
     "PluginError",
     "Prediction",
+    "Producer",
     "ProtocolError",
     "Segment",
     "Session",
@@ -146,6 +148,7 @@ _HOMES = {
     "Observation": "livemood.timeline.events",
     "PluginError": "livemood.errors",
     "Prediction": "livemood.model",
+    "Producer": "livemood.producer",
     "ProtocolError": "livemood.errors",
     "Segment": "livemood.timeline.events",
     "Session": "livemood.engine.push",

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit, urlunsplit
@@ -37,13 +37,18 @@ FIRST_PATIENCE_S = 2.0
 
 
 async def connect(
-    url: str, after: int = 0, patience_s: float = 30.0, token: str | None = None
+    url: str | Sequence[str],
+    after: int = 0,
+    patience_s: float = 30.0,
+    token: str | None = None,
 ) -> AsyncIterator[AnyEvent]:
     """The events of the monitor at `url`, from the one after `after` on, each once and in order.
 
     `url` is `ws://HOST:PORT`, with or without the path `/v1/timeline`; of a server of many sessions
     `ws://HOST:PORT?session=ID`, with a `token` where one is asked for. The address of the page in
     the browser, `http://HOST:PORT` or `http://HOST:PORT/sessions/ID`, will do.
+
+    Of servers that know each other give all: if one does not answer, the next is asked.
 
     A connection that breaks is made again, and what was missed is fetched; if the monitor was
     restarted meanwhile, its new session is told from its beginning. A server that was killed may
@@ -88,6 +93,8 @@ async def connect(
             failure = ConnectError(f"{feed.base} {_refusal(error)}")
             if not _may_change(error):
                 raise failure from None
+            if _is_cut_off(error) and not feed.session:
+                patience = min(patience_s, FIRST_PATIENCE_S)
         except (OSError, ConnectionClosed, TimeoutError) as error:
             why = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
             failure = ConnectError(
@@ -98,6 +105,7 @@ async def connect(
             wait = _Wait()  # it was connected, and nobody spoke
         if wait.total >= patience:
             raise failure
+        feed.turn()
         await asyncio.sleep(wait.next())
 
 
@@ -116,9 +124,18 @@ class _Wait:
 class _Feed:
     """How far a session has been told, whatever connections it took."""
 
-    def __init__(self, url: str, after: int) -> None:
-        self.base, self.session = _address(url)
+    def __init__(self, url: str | Sequence[str], after: int) -> None:
+        urls = [url] if isinstance(url, str) else list(url)
+        if not urls:
+            raise UsageError("give an address like ws://127.0.0.1:8765")
+        self._bases = [_address(each)[0] for each in urls]
+        self.base, self.session = _address(urls[0])
         self._seen = after
+
+    def turn(self) -> None:
+        """Ask the next one."""
+        self._bases.append(self._bases.pop(0))
+        self.base = self._bases[0]
 
     @property
     def address(self) -> str:
@@ -159,7 +176,12 @@ async def _raise_refusal(socket: "ClientConnection", event: ErrorEvent, base: st
 def _may_change(error: Exception) -> bool:
     """Whether the same question may be answered otherwise in a moment."""
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return isinstance(error, _LaterError) or status in BUSY
+    return isinstance(error, _LaterError) or status in BUSY or _is_cut_off(error)
+
+
+def _is_cut_off(error: Exception) -> bool:
+    """Whether the connection broke before a word was said, as when a server is killed just then."""
+    return isinstance(error.__cause__, EOFError | OSError)
 
 
 def _refusal(error: Exception) -> str:

@@ -294,7 +294,7 @@ def test_words_that_are_not_read_in_time_are_counted_and_hold_up_no_other_sessio
             sinks=[events.append],
             words=words,
         )
-        ending.hear("so happy", Stretch(0, 0, 1000))
+        ending.push_transcript("so happy", Stretch(0, 0, 1000))
         assert slow.asked.wait(60)
         ending.finish()
         ended = ending.ended.wait(9.0)

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from livemood.errors import LivemoodError
 from livemood.report import LANGUAGES, make_report
 from livemood.report.chart import rows
+from livemood.report.words import Words
 from livemood.timeline import Timeline
-from livemood.timeline.events import Gap, Marker
+from livemood.timeline.events import Fused, Gap, Marker, Observation
+from livemood.timeline.events import Words as WordsEvent
 from livemood.timeline.export import to_json, to_jsonl
 from livemood.timeline.parse import read_timeline
 from livemood.timeline.voice import Voice
@@ -257,3 +259,29 @@ def test_it_says_how_often_a_voice_was_unlike_its_usual(timeline):
     assert "Voice unlike its usual" in text
     assert "louder 50 %, higher 25 %" in text
     assert "unlike its usual" not in Document(make_report(timeline)).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_words_say_stands_apart_from_the_voice_and_joined_with_it(timeline, language):
+    of = {"channel": 0, "start_ms": 1000, "end_ms": 3000, "probabilities": {"happy": 0.8}}
+    words = of | {"label": "happy", "confidence": 0.81, "text": "<b>great</b>"}
+    seen = of | {"label": "sad", "confidence": 0.6, "source": "camera"}
+    joined = of | {"label": "angry", "confidence": 0.93, "valence": -0.5, "arousal": 0.4}
+    joined |= {"sources": ("voice", "words", "camera")}
+    extra = [(WordsEvent, words), (Observation, seen), (Fused, joined)]
+    html = make_report(changed(timeline, extra), language)
+    text = Document(html).text
+    names = {"en": ("voice", "words", "happy", "angry"), "zh": ("声音", "话语", "高兴", "愤怒")}
+    voice, said, happy, angry = names[language]
+    assert f"0:01 0:03 {said} (<b>great</b>) H {happy} 81 %" in text
+    assert "<b>" not in html
+    assert f"{voice} + {said} + camera A {angry} 93 % −0.50 +0.40" in text
+    heading = Words(language)("report_beside")
+    assert heading in text
+    assert heading not in Document(make_report(timeline, language)).text
+
+
+def test_of_many_sentences_the_report_shows_the_first_and_counts_the_others(timeline):
+    of = {"channel": 0, "label": "happy", "confidence": 0.81, "probabilities": {"happy": 0.8}}
+    extra = [(WordsEvent, of | {"start_ms": 100 * n, "end_ms": 100 * n + 50}) for n in range(75)]
+    assert "15 more" in Document(make_report(changed(timeline, extra))).text

@@ -24,6 +24,7 @@ ROUTES = [
     ("GET", "/v1/sessions/{}/report"),
     ("GET", "/v1/sessions/{}/sound"),
     ("POST", "/v1/sessions/{}/markers"),
+    ("POST", "/v1/sessions/{}/transcript"),
     ("POST", "/v1/sessions/{}/end"),
     ("DELETE", "/v1/sessions/{}"),
     ("GET", "/v1/baselines"),

@@ -78,9 +78,31 @@ def test_an_attack_costs_more_than_random_signs_of_the_same_power(manifest, tmp_
     assert "20.0 dB below" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_the_bands_that_a_label_hangs_on_cost_more_than_random_ones(manifest, tmp_path, capsys):
+    pytest.importorskip("captum", reason="needs the extra train")
+    out = tmp_path / "out"
+    code = call(
+        *("--manifest", manifest, "--map", "calm=neutral", "--model", "small", "--out", out),
+        *("--explain", "integrated-gradients"),
+    )
+    assert code == 0
+    found = json.loads((out / "evaluation.json").read_text())["explanation"]
+    [row] = [row for row in found["deletion"] if row["share"] == 0.2]
+    assert row["ranked"]["same_label"] < row["random"]["same_label"] - 20
+    assert "shown" not in found
+    assert "Which bands labels hang on" in (out / "report.html").read_text("utf-8")
+    assert "random bands" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--map", "calm=-", "--explain", "magic"], "no explanation is called 'magic'"),
+        (
+            ["--map", "calm=-", "--explain", "occlusion", "--folds", "column"],
+            "an explanation is of one model",
+        ),
         (["--map", "calm=-", "--attack", "magic"], "no attack is called 'magic': use fgsm or pgd"),
         (["--map", "calm=-", "--attack", "pgd", "--attack-on", "text"], "use sound or features"),
         (["--map", "calm=-", "--attack", "pgd", "--attack-snr", "loud"], "numbers of dB"),

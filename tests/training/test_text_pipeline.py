@@ -82,7 +82,7 @@ def test_shares_are_undone_in_the_outputs(tmp_path):
     recipe = read_text_recipe(path)
     from livemood.training.pipeline.text import drawn_shares
 
-    sentences = read_sentences(recipe, corpora, "train")
+    sentences = read_sentences(recipe.corpora, recipe.labels, recipe.label_map, corpora, "train")
     drawn = drawn_shares(recipe, sentences)
     assert set(drawn[sentences.held[:, 0]]) == {0.25}
     assert set(drawn[~sentences.held[:, 0]]) == {1.0}
@@ -111,11 +111,12 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, wrong):
 
 @pytest.mark.parametrize("line", ["no label at all", "text\tx\tid", "text\t7\tid", "text\t-1\tid"])
 def test_a_line_that_is_no_row_is_named(tmp_path, line):
-    recipe, corpora, _ = make_recipe(tmp_path)
+    path, corpora, _ = make_recipe(tmp_path)
+    recipe = read_text_recipe(path)
     table = corpora / "made" / "dev.tsv"
     table.write_text(table.read_text() + line + "\n")
     with pytest.raises(UsageError, match=r"dev\.tsv, line 71: expected text"):
-        read_sentences(read_text_recipe(recipe), corpora, "dev")
+        read_sentences(recipe.corpora, recipe.labels, recipe.label_map, corpora, "dev")
 
 
 def test_another_kind_of_encoder_is_refused(tmp_path):

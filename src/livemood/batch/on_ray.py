@@ -31,14 +31,15 @@ def read_on_ray(
     that it was reading: they are read anew elsewhere. Raises `LivemoodError` where the cluster
     cannot be reached, or its machines lack livemood.
     """
-    ray = _connect(address, jobs)
+    ray = connect(address, jobs)
     try:
         yield from _outcomes(ray, files, reader)
     finally:
         ray.shutdown()
 
 
-def _connect(address: str, jobs: int | None) -> Any:  # noqa: ANN401 - the module
+def connect(address: str, jobs: int | None) -> Any:  # noqa: ANN401 - the module
+    """Ray, connected to a cluster, or to one started here. Raises `LivemoodError`."""
     # Ray reports how it is used to its makers unless it is told not to.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -75,7 +76,7 @@ def _outcomes(ray: Any, files: list[ArchiveFile], reader: FileReader) -> Iterato
     shared = ray.put(reader)
     waiting, held = list(reversed(files)), dict[Any, ArchiveFile]()
     while waiting or held:
-        while waiting and len(held) < max(FEWEST, AHEAD * _processors(ray)):
+        while waiting and len(held) < max(FEWEST, AHEAD * processors(ray)):
             file = waiting.pop()
             held[read.remote(shared, file, __version__)] = file
         ready, _ = ray.wait(list(held), num_returns=1)
@@ -87,28 +88,38 @@ def _outcome(ray: Any, reference: Any, file: ArchiveFile) -> Outcome:  # noqa: A
     try:
         found: Outcome = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        cause = error.cause
-        if isinstance(cause, LivemoodError):
-            raise cause from None
-        raise LivemoodError(
-            "a machine of the Ray cluster cannot run livemood: install the same version on each "
-            f"({type(cause).__name__}: {cause})"
-        ) from None
+        raise described(error.cause) from None
     except ray.exceptions.RayError as error:
         lost = f"lost with the machine or process that read it, {RETRIES + 1} times"
         return Outcome(file, failure=f"{file.path}: {lost} ({type(error).__name__})")
     return found
 
 
-def _processors(ray: Any) -> int:  # noqa: ANN401
+def described(cause: Exception) -> LivemoodError:
+    """What was raised on a machine of the cluster, in one line."""
+    if isinstance(cause, LivemoodError):
+        return cause
+    return LivemoodError(
+        "a machine of the Ray cluster cannot run livemood: install the same version on each "
+        f"({type(cause).__name__}: {cause})"
+    )
+
+
+def processors(ray: Any) -> int:  # noqa: ANN401
+    """How many the cluster has."""
     return int(ray.cluster_resources().get("CPU", 0))
 
 
 def _read(reader: FileReader, file: ArchiveFile, version: str) -> Outcome:
     """What a machine of the cluster does."""
+    check_version(version)
+    return reader(file)
+
+
+def check_version(version: str) -> None:
+    """Raise `LivemoodError` unless this machine has the version of the one that asks."""
     if version != __version__:
         raise LivemoodError(
             f"a machine of the Ray cluster has livemood {__version__}, this one {version}: "
             "install the same version on each"
         )
-    return reader(file)

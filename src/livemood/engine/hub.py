@@ -85,10 +85,10 @@ class HubSession:
         self._tell()
         return future
 
-    def hear(self, text: str, stretch: Stretch) -> None:
+    def push_transcript(self, text: str, stretch: Stretch) -> None:
         """Take what was said. Never waits; nothing after `finish`. Raises `UsageError`."""
         if self._ending is None:
-            self._core.hear(text, stretch)
+            self._core.push_transcript(text, stretch)
 
     def observe(
         self, source: str, probabilities: Mapping[str, float], confidence: float, stretch: Stretch

@@ -179,7 +179,7 @@ class Session:
         Raises `UsageError` without `fusion`, or for text or times that cannot be.
         """
         self._check_open()
-        self._core.hear(text, Stretch(channel, start_ms, end_ms))
+        self._core.push_transcript(text, Stretch(channel, start_ms, end_ms))
         return self._settled()
 
     def push_observation(

@@ -184,12 +184,12 @@ class SessionCore:
             self.words.settle(self._emit)
         self._alerts.advance(self.now_ms)
 
-    def hear(self, text: str, stretch: Stretch) -> None:
+    def push_transcript(self, text: str, stretch: Stretch) -> None:
         """Take what was said; any thread may call it where sound is live. Never waits then.
 
         Raises `UsageError` for what cannot be, or if the session takes no words.
         """
-        self._takes_words().hear(text, stretch)
+        self._takes_words().push_transcript(text, stretch)
 
     def observe(
         self, source: str, probabilities: Mapping[str, float], confidence: float, stretch: Stretch

@@ -190,19 +190,27 @@ def read_manifest(folder: Path) -> Manifest:
             ) from None
         where = " ".join(".".join(str(part) for part in first["loc"]).split()) or MANIFEST
         raise ModelError(f"the model at {folder} is damaged: {where}: {first['msg']}") from None
-    file = folder / manifest.file
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
+    check_file(folder, manifest.file, manifest.sha256)
+    return manifest
+
+
+def check_file(folder: Path, name: str, sha256: str, kind: str = "model") -> None:
+    """Raise `ModelError` unless `folder` holds the file that its manifest describes."""
+    if digest_of(folder / name, kind) != sha256:
         raise ModelError(
-            f"the model at {folder} has no {manifest.file}: install it again"
-        ) from None
-    if digest != manifest.sha256:
-        raise ModelError(
-            f"the model at {folder} is damaged: {manifest.file} is not the file its manifest "
+            f"the {kind} at {folder} is damaged: {name} is not the file its manifest "
             "describes (SHA-256 differs); install it again"
         )
-    return manifest
+
+
+def digest_of(file: Path, kind: str = "model") -> str:
+    """SHA-256 of a model's file, in hexadecimal. Raises `ModelError` if it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        raise ModelError(
+            f"the {kind} at {file.parent} has no {file.name}: install it again"
+        ) from None
 
 
 def write_manifest(manifest: BaseModel, folder: Path) -> None:

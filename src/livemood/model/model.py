@@ -173,7 +173,7 @@ class Model:
             request.state.last = reading
             baseline = request.state.baseline
             if baseline is not None and request.state.steps >= self._least_steps:
-                self._hear(baseline, row, request.steps, reading)
+                self._update_baseline(baseline, row, request.steps, reading)
         return readings
 
     def _pool(self, states: Sequence[StreamingState]) -> tuple[Float32, list[float | None]]:
@@ -212,7 +212,9 @@ class Model:
             for row, p, b in zip(rows, not_speech, baselines, strict=True)
         ]
 
-    def _hear(self, baseline: VoiceBaseline, pooled: Float32, steps: int, reading: Reading) -> None:
+    def _update_baseline(
+        self, baseline: VoiceBaseline, pooled: Float32, steps: int, reading: Reading
+    ) -> None:
         """Add the new steps of a window to a voice's baseline, after the window was read."""
         neutral = float(reading.probabilities[self._neutral])
         seconds = steps * self.grid.step_s
@@ -288,7 +290,7 @@ class Model:
         label = likeliest if heard else UNCERTAIN
         return Prediction(label, by_label, valence, arousal, not_speech)
 
-    def hear(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None:
+    def enroll(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None:
         """Add how a voice sounds in `samples` to its baseline; they are as `predict` takes them.
 
         Sound with less than 0.3 s of speech adds nothing.
@@ -302,7 +304,7 @@ class Model:
         # Windows overlap by half, and the first is new as a whole.
         new = max(1, round(steps * (1 + len(windows)) / 2 / len(windows)))
         for reading, pooled in self.read_windows(windows, baseline):
-            self._hear(baseline, pooled, new, reading)
+            self._update_baseline(baseline, pooled, new, reading)
 
     def is_speech(self, not_speech: float | None) -> bool:
         """Whether a reading that is so probably no speech is one of speech all the same."""

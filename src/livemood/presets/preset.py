@@ -14,7 +14,9 @@ from livemood.timeline.alert_rules import AlertRules
 FOLDER: Final = Path(__file__).parent
 NAMES: Final = ("call-center", "telehealth", "entertainment", "research")
 """The presets that livemood ships."""
-Section = Literal["summary", "timeline", "transitions", "longest", "markers", "quality", "limits"]
+Section = Literal[
+    "summary", "timeline", "words", "transitions", "longest", "markers", "quality", "limits"
+]
 """Parts of a report."""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from livemood.model.labels import UNCERTAIN
+from livemood.report.beside import beside_the_voice
 from livemood.report.chart import draw_row, rows, textures
 from livemood.report.markup import Child, Element, el, policy, to_html
 from livemood.report.parts import chip, comparison, facts, label_of, lead, scrolled, shares, table
@@ -269,6 +270,7 @@ def _limits(subject: Subject, words: Words) -> list[Child]:
 SECTIONS: Final[dict[str, Callable[[Subject, Words], list[Child]]]] = {
     "summary": _summary,
     "timeline": _timeline,
+    "words": beside_the_voice,
     "transitions": _transitions,
     "longest": _longest,
     "markers": _markers,

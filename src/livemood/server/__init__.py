@@ -1,4 +1,4 @@
-"""The doors: HTTP and WebSocket. `monitor` serves one session, `serve` many."""
+"""HTTP and WebSocket. `monitor` serves one session, `serve` many."""
 
 from livemood.server.monitor.demo import Demo
 from livemood.server.monitor.log import EventLog

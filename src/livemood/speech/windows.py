@@ -16,6 +16,9 @@ class WindowSettings(BaseModel):
     """From the end of one window to the end of the next."""
     first_s: float = Field(default=1.0, gt=0, le=30)
     """Speech before the first window; windows grow from here to the full length."""
+    least_speech: float = Field(default=0.3, ge=0, le=1)
+    """Mean probability of speech in a window's frames, by the voice activity detector, below which
+    it is not read and its label is `uncertain`: keystrokes and knocks open the gate, too."""
 
     @model_validator(mode="after")
     def _check(self) -> "WindowSettings":

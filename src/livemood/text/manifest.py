@@ -1,6 +1,5 @@
 """A text model's manifest: what it is, what made it, how good it was measured to be."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -8,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from livemood.errors import ModelError
 from livemood.model.labels import UNCERTAIN
-from livemood.model.manifest import MANIFEST, Label, TrainedOn
+from livemood.model.manifest import MANIFEST, Label, TrainedOn, check_file
 
 MODEL: Final = "model.onnx"
 TOKENIZER: Final = "tokenizer.json"
@@ -86,17 +85,5 @@ def read_text_manifest(folder: Path) -> TextManifest:
             f"the text model at {folder} is damaged: {where}: {first['msg']}"
         ) from None
     for name, digest in ((MODEL, manifest.sha256), (TOKENIZER, manifest.tokenizer_sha256)):
-        if digest != digest_of(folder / name):
-            raise ModelError(
-                f"the text model at {folder} is damaged: {name} is not the file its manifest "
-                "describes (SHA-256 differs); install it again"
-            )
+        check_file(folder, name, digest, "text model")
     return manifest
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file. Raises `ModelError` if it is not there."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        raise ModelError(f"the text model at {path.parent} has no {path.name}") from None

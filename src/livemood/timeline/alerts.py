@@ -77,7 +77,7 @@ class AlertWatch:
         for run in self._runs:
             if run.channel == channel and not (run.rule.silent or run.rule.overtalk):
                 found += run.read(event, voice)
-        voice.hear(event)
+        voice.push(event)
         return found + self.advance(event.end_ms)
 
     def _quiet_since(self, channel: int | None) -> int | None:
@@ -113,7 +113,7 @@ class _Voice:
         """How much of the event's window was not read before."""
         return max(0, event.end_ms - max(self.last_ms, event.start_ms))
 
-    def hear(self, event: Emotion) -> None:
+    def push(self, event: Emotion) -> None:
         new = self.new_ms(event)
         self.weight_ms += new
         share = new / self.weight_ms if self.weight_ms else 0.0

@@ -118,7 +118,7 @@ class Emotion(Event):
     probabilities: dict[str, float]
     """Smoothed."""
     raw_probabilities: dict[str, float]
-    """Of this window alone, calibrated."""
+    """Of this window alone, calibrated. All alike if it was not read, as hardly any was speech."""
     valence: float
     arousal: float
     latency_ms: Latency

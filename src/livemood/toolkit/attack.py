@@ -1,4 +1,4 @@
-"""`livemood evaluate --attack`: a model under adversarial perturbations."""
+"""What `livemood evaluate` asks of a model's gradient: `--attack` and `--explain`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from livemood.model.registry import find_model
 from livemood.training.data.clips import Clip
 from livemood.training.data.predictions import Probs
 from livemood.training.evaluation.differentiable import open_differentiable
+from livemood.training.evaluation.explanation import Explanation, explain
 from livemood.training.evaluation.robustness import Attack, robustness
 
 
@@ -30,3 +31,13 @@ def attacked(
 
     copy = open_differentiable(find_model(name), encoders)
     return robustness(copy, predict, clips, attack, seed)
+
+
+def explained(
+    name: str, encoders: Path | None, clips: Sequence[Clip], how: Explanation, seed: int
+) -> dict[str, Any]:
+    """Which bands the labels of the model called `name` hang on, by its copy in torch.
+
+    Raises `UsageError` if what the copy is made of is missing.
+    """
+    return explain(open_differentiable(find_model(name), encoders), clips, how, seed)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from livemood.errors import UsageError
-from livemood.toolkit.attack import attacked
+from livemood.toolkit.attack import attacked, explained
 from livemood.toolkit.conversations import conversations
 from livemood.toolkit.parts import Part, Wanted, models_and_clips
 from livemood.toolkit.streaming import streaming_figures
@@ -34,8 +34,9 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
 
     Raises `UsageError` for manifests, folds or conditions that are wrong.
     """
-    if wanted.attack and wanted.folds:
-        raise UsageError("an attack is on one model: leave --folds out")
+    if (wanted.attack or wanted.explain) and wanted.folds:
+        what = "an attack is on" if wanted.attack else "an explanation is of"
+        raise UsageError(f"{what} one model: leave --folds out")
     conditions = [parse_condition(name, wanted.noise) for name in wanted.conditions]
     models, clips = models_and_clips(wanted)
     make_folder(out)
@@ -74,8 +75,13 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
         result["attack"] = attacked(
             wanted.model, wanted.encoders, model, clips, wanted.attack, wanted.seed
         )
+    pictures: list[dict[str, Any]] = []
+    if wanted.explain:
+        found = explained(wanted.model, wanted.encoders, clips, wanted.explain, wanted.seed)
+        pictures = found.pop("shown")
+        result["explanation"] = found
     write_json(out / "evaluation.json", result)
-    (out / "report.html").write_text(html_report(result), "utf-8")
+    (out / "report.html").write_text(html_report(result, pictures), "utf-8")
     write_predictions(out / "predictions.csv", model.labels, rows)
     return result
 
@@ -123,6 +129,13 @@ def summary(result: dict[str, Any]) -> str:
             lines.append(
                 f"  {row['snr_db']:5.1f} dB below         UAR {row['uar']:5.1f}, "
                 f"random signs {random:5.1f}"
+            )
+    if told := result.get("explanation"):
+        lines.append(f"bands removed by {told['method']}, {told['clips']} clips:")
+        for row in told["deletion"]:
+            lines.append(
+                f"  {row['share']:5.0%} of them        accuracy {row['ranked']['accuracy']:5.1f}, "
+                f"random bands {row['random']['accuracy']:5.1f}"
             )
     if streaming := result.get("streaming"):
         lines.append(streaming["what"])

@@ -15,6 +15,7 @@ from livemood.training.augment.degradation import NoiseBank
 from livemood.training.data.clips import Clip
 from livemood.training.data.folds import make_folds
 from livemood.training.data.manifest import read_manifest
+from livemood.training.evaluation import explanation
 from livemood.training.evaluation.robustness import DOMAINS, METHODS, Attack
 from livemood.training.recipe.schema import read_recipe
 
@@ -40,8 +41,9 @@ class Wanted:
     """The detector whose speech alone is judged in conversations; none for all of a clip."""
     talk: ConversationSettings = field(default_factory=ConversationSettings)
     attack: Attack | None = None
+    explain: explanation.Explanation | None = None
     encoders: Path | None = None
-    """Where Whisper's weights lie, to attack a streaming encoder."""
+    """Where Whisper's weights lie, to attack or to explain a streaming encoder."""
     seed: int = 1
     provider: str = "cpu"
 
@@ -108,6 +110,13 @@ def read_attack(method: str, domain: str, snrs: str) -> Attack:
     if not found or not all(-20 <= snr <= 100 for snr in found):
         raise UsageError(f"--attack-snr takes numbers of dB from -20 to 100, as 40,30: not {snrs}")
     return Attack(method, domain, found)  # type: ignore[arg-type]
+
+
+def read_explanation(method: str) -> explanation.Explanation:
+    """The explanation that an option names. Raises `UsageError` for one that there is not."""
+    if method not in (known := explanation.METHODS):
+        raise UsageError(f"no explanation is called {method!r}: use {' or '.join(known)}")
+    return explanation.Explanation(method)  # type: ignore[arg-type]
 
 
 def read_smoothing(values: Mapping[str, str]) -> SmootherSettings:

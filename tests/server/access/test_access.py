@@ -49,6 +49,9 @@ def kept(serving, speech):
     return prepare
 
 
+BODIES = {"sessions": SPEC, "transcript": {"text": "x", "start_ms": 0, "end_ms": 1}}
+
+
 async def test_without_a_good_token_there_is_nothing(serving, kept, speech):
     with serving(limits={"failed_logins": 1000}) as service:
         session, tokens = await kept(service)
@@ -62,7 +65,7 @@ async def test_without_a_good_token_there_is_nothing(serving, kept, speech):
             token = tokens.get(name)
             with client(service, token) as http:
                 for method, path in ROUTES:
-                    body = SPEC if path.endswith("sessions") else {"note": "x"}
+                    body = BODIES.get(path.rpartition("/")[2], {"note": "x"})
                     answer = http.request(
                         method,
                         path.format(session),

@@ -48,9 +48,14 @@ class Cluster:
     def __init__(self, folder, nats, database):
         self.folder, self.nats, self.database = folder, nats, database
         self.nodes, self.secret = [], SECRET + token_hex()  # one NATS serves many of them
-        tables = PostgresDatabase(database, "test")
-        self.token = RememberedTokens(tables).create(("ingest", "watch", "manage"))
+        self.token = self.new_token("ingest", "watch", "manage")
+
+    def new_token(self, *scopes):
+        """A token that all nodes know."""
+        tables = PostgresDatabase(self.database, "test")
+        token = RememberedTokens(tables).create(scopes)
         tables.close()
+        return token
 
     def __enter__(self):
         return self

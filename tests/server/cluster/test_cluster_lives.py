@@ -5,11 +5,14 @@ import json
 import signal
 import subprocess
 
+import nats as nats_client
 import pytest
 from nodes import Cluster, cluster
 from own_servers import Nats, Postgres
 from talking import SPEC, START, client, code, received, socket, until
 
+import livemood
+from livemood.server.cluster.sealing import Seals
 from livemood.timeline.events import parse_event
 
 pytestmark = pytest.mark.slow  # three nodes, NATS and PostgreSQL
@@ -145,7 +148,7 @@ async def test_a_node_that_is_stopped_sends_new_sessions_on_and_leaves_in_order(
     nats, postgresql, speech, tmp_path
 ):
     with Cluster(tmp_path, nats, postgresql.new()) as made:
-        a, b = made.node("a", "--set", "drain_timeout_s=3"), made.node("b")
+        a, b = made.node("a", "--set", "drain_timeout_s=10"), made.node("b")
         talker = Talker(a, speech)
         talking = asyncio.create_task(talker.run())
         await talker.begun.wait()
@@ -156,12 +159,66 @@ async def test_a_node_that_is_stopped_sends_new_sessions_on_and_leaves_in_order(
         assert (answer.status_code, answer.headers["Location"]) == (307, f"{b.url}/v1/sessions")
         await talking
         events = await watched
+        # Its producer does not go on with it elsewhere, as `test_moving.py` does.
         assert events[-1].reason == "interrupted"
-        assert texts(events) == texts(talker.events)
+        assert texts(events)[:-1] == texts(talker.events)
         assert await asyncio.to_thread(a.process.wait) == 0
-        assert b.get(f"/v1/sessions/{talker.session}").json()["reason"] == "interrupted"
-        assert b.get("/healthz").json() == {"status": "ok", "sessions": 0}
+        path = f"/v1/sessions/{talker.session}"
+        await until(lambda: b.get(path).json()["reason"] == "interrupted")
+        await until(lambda: b.get("/healthz").json() == {"status": "ok", "sessions": 0})
         assert not list((a.data / "timelines").iterdir())
+
+
+async def confirmed(made, session):
+    """What NATS has of a session, as text."""
+    connection = await nats_client.connect(made.nats.url, token=made.nats.token)
+    seals, subject = Seals(made.secret), f"livemood_events.{session}"
+    subscription = await connection.jetstream().subscribe(subject, ordered_consumer=True)
+    said = []
+    while not said or '"type":"session.ended"' not in said[-1]:
+        message = await subscription.next_msg(timeout=30)
+        said += seals.open(subject, message.data).decode().split("\n")
+    await connection.close()
+    return said
+
+
+@pytest.mark.timeout(900)
+async def test_ten_nodes_are_killed_and_nothing_that_nats_has_is_lost(
+    nats, postgresql, speech, tmp_path
+):
+    with cluster(tmp_path, nats, postgresql, "a", "b", "c") as made:
+        living = list(made.nodes)
+        for n in range(10):
+            doomed, other, third = living
+            talkers = [Talker(doomed, speech), Talker(doomed, speech), Talker(other, speech)]
+            talking = [asyncio.create_task(talker.run()) for talker in talkers]
+            for talker in talkers:
+                await talker.begun.wait()
+            strict = [asyncio.create_task(watch(third, t.session)) for t in talkers]
+            moving = [asyncio.create_task(watch_any(living, t.session)) for t in talkers]
+            fresh = asyncio.create_task(asyncio.to_thread(made.node, f"new-{n}"))
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(doomed.kill)
+            for talker, seen in zip(talkers[:2], await asyncio.gather(*strict[:2]), strict=True):
+                assert seen[-1].reason == "interrupted"
+                assert texts(seen)[:-1] == texts(talker.events)[: len(seen) - 1]
+                assert texts(seen) == await confirmed(made, talker.session)
+                path = f"/v1/sessions/{talker.session}"
+                await until(lambda p=path, t=third: t.get(p).json()["state"] == "ended")
+                kept = third.get(f"{path}/timeline?format=jsonl").text.splitlines()
+                assert kept == texts(seen)
+            talkers[2].stop.set()
+            await asyncio.gather(*talking)
+            assert texts(await strict[2]) == texts(talkers[2].events)
+            for seen in await asyncio.gather(*moving):  # they came by themselves
+                assert seen[-1].type == "session.ended"
+            living = [other, third, await fresh]
+
+
+async def watch_any(nodes, session):
+    """A watcher who goes to the next node if one does not answer."""
+    addresses = [f"{node.url}?session={session}".replace("http", "ws", 1) for node in nodes]
+    return [event async for event in livemood.connect(addresses, token=nodes[0].token)]
 
 
 def test_a_nats_that_does_not_answer_or_does_not_let_one_in_is_one_line(nats, postgresql, tmp_path):

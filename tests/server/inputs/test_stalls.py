@@ -55,6 +55,8 @@ async def test_sessions_outlive_a_server_that_was_stopped_for_ten_seconds(tmp_pa
         line = server.stderr.readline()
         url = line.split()[-1].replace("http", "ws", 1) + "/v1/stream"
 
+        in_the_middle = [asyncio.Event() for _ in range(2)]
+
         async def talk(number):
             async with connect(url, max_size=None) as ws:
                 await ws.send(json.dumps(START))
@@ -63,12 +65,15 @@ async def test_sessions_outlive_a_server_that_was_stopped_for_ten_seconds(tmp_pa
                 sound = np.resize(speech, 16000 * 16)
                 for n in range(160):
                     await ws.send(sound[n * 1600 : (n + 1) * 1600].tobytes())
+                    if n == 20:
+                        in_the_middle[number].set()
                     await asyncio.sleep(max(0.0, began + n / 10 - time.monotonic()))
                 await ws.send('{"type": "end"}')
                 return await reading
 
         talking = [asyncio.create_task(talk(n)) for n in range(2)]
-        await asyncio.sleep(2)
+        for each in in_the_middle:
+            await each.wait()
         os.kill(server.pid, signal.SIGSTOP)
         await asyncio.sleep(10)
         os.kill(server.pid, signal.SIGCONT)

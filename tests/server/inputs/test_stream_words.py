@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from talking import START, client, received, socket
@@ -86,3 +86,58 @@ async def test_a_server_that_reads_no_words_says_so(shared, speech):
     (error,) = (e for e in events if e.type == "error")
     assert error.code == "bad_request"
     assert "takes no words" in error.message
+
+
+@asynccontextmanager
+async def opened(service, speech):
+    """A stream whose voice is being read, and the session's id."""
+    async with socket(service, "/v1/stream") as ws:
+        await ws.send(json.dumps(START))
+        session = parse_event(await ws.recv()).session
+        for at in range(0, len(speech), 3200):
+            await ws.send(speech[at : at + 3200].tobytes())
+        while parse_event(await ws.recv()).type != "emotion":
+            pass
+        yield ws, session
+
+
+SPOKEN = {key: value for key, value in HAPPY.items() if key != "type"}
+
+
+async def test_words_are_handed_in_by_rest_too(serving, speech, text_model):
+    """Whoever recognises the speech need not be who sends the sound."""
+    with serving(words=str(text_model)) as service, client(service) as http:
+        async with opened(service, speech) as (ws, session):
+            path = f"/v1/sessions/{session}/transcript"
+            answer = await asyncio.to_thread(http.post, path, json=SPOKEN)
+            assert (answer.status_code, answer.content) == (202, b"")
+            refusals = {
+                "no channel 3": SPOKEN | {"channel": 3},
+                "lies ahead": SPOKEN | {"end_ms": 900_000},
+                "text: ": SPOKEN | {"text": ""},
+                "loud: ": SPOKEN | {"loud": True},
+            }
+            for says, wrong in refusals.items():
+                refused = await asyncio.to_thread(http.post, path, json=wrong)
+                assert refused.status_code == 422
+                assert says in refused.json()["error"]["message"]
+            await ws.send('{"type": "end"}')
+            events = await received(ws)
+        late = http.post(path, json=SPOKEN)
+        nowhere = http.post("/v1/sessions/nowhere/transcript", json=SPOKEN)
+    (words,) = (e for e in events if e.type == "words")
+    assert (words.label, words.text, words.start_ms, words.end_ms) == ("happy", None, 0, 3500)
+    (fused,) = (e for e in events if e.type == "fused")
+    assert set(fused.sources) == {"voice", "words"}
+    assert events[-1].reason == "end"
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "not_live")
+    assert nowhere.status_code == 404
+
+
+async def test_words_by_rest_are_refused_where_none_are_read(shared, speech):
+    with shared() as service, client(service) as http:
+        async with opened(service, speech) as (_, session):
+            path = f"/v1/sessions/{session}/transcript"
+            answer = await asyncio.to_thread(http.post, path, json=SPOKEN)
+        assert answer.status_code == 422
+        assert "takes no words" in answer.json()["error"]["message"]

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 
+from talking import until
+
 from livemood.server.sessions.delivery import Delivery
 
 
@@ -28,7 +30,7 @@ async def test_every_call_arrives_once_and_in_order():
     assert got[0] == ("early", 0)
     for name in "abc":
         assert [n for who, n in got if who == name] == list(range(2000))
-    await asyncio.sleep(3 * Delivery.AGAIN_S)
+    await until(lambda: not delivery._woken)  # the loop looks no more
     late = asyncio.Event()
     threading.Thread(target=delivery.call, args=(late.set,)).start()
     await asyncio.wait_for(late.wait(), 20)

@@ -219,16 +219,16 @@ def test_sessions_that_end_make_room_at_once():
 def test_late_windows_leave_no_room_until_they_are_in_time_again():
     admission = Admission(busiest=0.7, guess=0.001)
     for _ in range(500):
-        admission.heard("a", 0.4)
+        admission.observe("a", 0.4)
     assert not admission.wait_s(1, 0.3, 0.0)
     for n in range(100):
-        admission.heard("a", 1.5 if n % 20 == 0 else 0.4)
+        admission.observe("a", 1.5 if n % 20 == 0 else 0.4)
     assert admission.wait_s(1, 0.3, 0.0)
     for _ in range(200):
-        admission.heard("a", 0.4)
+        admission.observe("a", 0.4)
     assert not admission.wait_s(1, 0.3, 0.0)
     for _ in range(50):
-        admission.heard("a", 3.0)
+        admission.observe("a", 3.0)
     assert admission.wait_s(1, 0.0, 0.0)
     for second in range(20):  # everybody has gone
         admission.measure(0.0, second)
@@ -239,13 +239,13 @@ def test_one_late_session_among_many_closes_nothing():
     admission = Admission(busiest=0.7, guess=0.001)
     for _ in range(300):
         for other in range(9):
-            admission.heard(f"in time {other}", 0.2)
+            admission.observe(f"in time {other}", 0.2)
         for _ in range(20):  # it may send as much as it likes: it counts as one
-            admission.heard("late", 5.0)
+            admission.observe("late", 5.0)
     assert not admission.wait_s(1, 0.1, 0.0)
     for other in range(2):
         for _ in range(10):
-            admission.heard(f"in time {other}", 5.0)
+            admission.observe(f"in time {other}", 5.0)
     assert admission.wait_s(1, 0.1, 0.0), "but three of ten say that the machine is late"
     admission.closed("late", 1, 0.0)
     admission.closed("in time 0", 1, 0.0)

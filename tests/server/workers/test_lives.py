@@ -91,6 +91,23 @@ def metric(server, name):
 
 
 @pytest.mark.slow
+async def test_a_worker_that_hangs_is_killed_and_another_takes_its_place(tmp_path, speech):
+    with many(tmp_path / "data", "--set", "hang_timeout_s=6") as server:
+        first, second = server.workers
+        talkers, tasks = await talking(server, speech, 1)
+        first.suspend()  # SIGSTOP
+        await until(lambda: server.process.poll() is None and first not in server.workers)
+        await until(lambda: len(server.workers) == 2)
+        lost = next(t for t in talkers if t.worker == first.pid)
+        await until(lambda: records(server)[lost.session]["reason"] == "interrupted")
+        assert second in server.workers
+        kept = next(t for t in talkers if t.worker == second.pid)
+        kept.stop.set()
+        await asyncio.gather(*tasks)
+        assert kept.events[-1].reason == "end"
+
+
+@pytest.mark.slow
 async def test_a_worker_that_is_killed_costs_its_own_sessions_alone(tmp_path, speech):
     with many(tmp_path / "data") as server:
         first, second = server.workers

@@ -15,6 +15,7 @@ from livemood.server.serve.settings import ServeSettings, read_settings
 from livemood.server.storage.folder import Keeper
 from livemood.server.workers.ports import share_of
 from livemood.server.workers.relay import session_of
+from livemood.server.workers.supervisor import Silences
 
 IDLE = Share(0, load=0.0, cost=0.01, channels=0)
 
@@ -192,7 +193,7 @@ class TestRelayed:
         caller = Caller("token:1 Zoë", ("ingest", "watch"), "ab12", 1)
         name, value = caller.header()
         assert name == b"x-livemood-principal"
-        told = Caller.told(value)
+        told = Caller.from_header(value)
         assert told == replace(caller, relayed=True)
         assert is_relayed({KEY: told})
         assert not is_relayed({KEY: caller})
@@ -206,3 +207,10 @@ class TestRelayed:
         ]
         caller = Caller("local", (), None, None)
         assert forwarded({"headers": headers}, caller) == [(b"host", b"localhost"), caller.header()]
+
+
+def test_a_worker_is_silent_for_as_long_as_its_beat_stays_the_same():
+    silences = Silences(3.0)
+    assert not any(silences.look(7, beat) for beat in (1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0))
+    assert [silences.look(7, 3.0) for _ in range(3)] == [False, True, True]
+    assert not silences.look(8, None)

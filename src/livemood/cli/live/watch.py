@@ -12,9 +12,13 @@ from livemood.cli.terminal.view import open_view
 
 
 def watch(
-    url: Annotated[
-        str,
-        typer.Argument(help="ws://HOST:PORT, on a server of many ?session=ID; or its page."),
+    urls: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="URL...",
+            help="ws://HOST:PORT, on a server of many ?session=ID; or its page. Of servers that "
+            "know each other give several: the next is asked if one does not answer.",
+        ),
     ],
     after: Annotated[int, typer.Option(min=0, help="Only events after this number.")] = 0,
     as_json: options.AsJson = False,
@@ -26,14 +30,14 @@ def watch(
     """Follow a running session. Reconnects, and fetches what it missed."""
     # Ctrl-C ends this view alone; the monitor goes on.
     with suppress(KeyboardInterrupt), Printer() if as_json else open_view() as output:
-        asyncio.run(_watch(url, after, output, token))
+        asyncio.run(_watch(urls, after, output, token))
 
 
-async def _watch(url: str, after: int, output: SessionOutput, token: str | None) -> None:
+async def _watch(urls: list[str], after: int, output: SessionOutput, token: str | None) -> None:
     from livemood.client import connect
 
     came = False
-    async for event in connect(url, after, token=token):
+    async for event in connect(urls, after, token=token):
         came = True
         output.show(event)
     if not came:

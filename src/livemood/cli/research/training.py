@@ -70,6 +70,13 @@ def search(
             show_default=False,
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="A Ray cluster that searches: auto, HOST:PORT, ray://HOST:PORT or local.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     threads: Threads = 1,
     sources: OldEncoders = None,
@@ -81,7 +88,7 @@ def search(
         from livemood.training.run_folder import Workspace
 
     typer.echo(
-        run(recipe, Workspace(corpora, cache, encoders, device), out, threads, jobs, storage)
+        run(recipe, Workspace(corpora, cache, encoders, device), out, threads, jobs, storage, ray)
     )
 
 
@@ -115,6 +122,13 @@ def evaluate(
     attack_snr: Annotated[
         str, typer.Option(help="How far the attack lies below the clip, in dB.")
     ] = "50,40,30,20",
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            help="Also which bands labels hang on: integrated-gradients or occlusion.",
+            show_default=False,
+        ),
+    ] = None,
     encoders: Encoders = None,
     vad: Annotated[str, typer.Option(help="Of the live path: webrtc or silero.")] = "webrtc",
     reference: Annotated[
@@ -132,6 +146,7 @@ def evaluate(
             held_out_of,
             noise_bank,
             read_attack,
+            read_explanation,
             read_smoothing,
         )
 
@@ -149,6 +164,7 @@ def evaluate(
         streaming=conversations if streaming else 0,
         smoothing=read_smoothing(dict(map(pair, smoothing.split(",")))) if smoothing else None,
         attack=read_attack(attack, attack_on, attack_snr) if attack else None,
+        explain=read_explanation(explain) if explain else None,
         encoders=encoders,
         vad=vad,
         reference=reference,

@@ -72,6 +72,8 @@ class Channel:
         """Take the channel's part of a block, never waiting; whether it is time to listen."""
         self._speech_segmenter = SpeechSegmenter(self._intake, model, detector, settings, baseline)
         self._budget = LatencyBudget(settings.budget_s) if live else None
+        even = np.full(len(model.labels), 1 / len(model.labels))
+        self._unread = Reading(even, is_speech=False)
         self._smoother = Smoother(model.labels, model.priors, settings.smoother)
         self._segmenter = Segmenter()
         self._summarizer = Summarizer(model.labels)
@@ -147,7 +149,7 @@ class Channel:
 
     def _item(self, item: StreamItem, given_up: int = 0) -> Inference:
         if isinstance(item, WindowReady):
-            yield from self._window(item.span, given_up)
+            yield from self._window(item, given_up)
         elif isinstance(item, GateOpened):
             self._read_until = item.start
             self._continues = False
@@ -178,19 +180,21 @@ class Channel:
         self._lost_samples += len(lost.span)
         self._emit(Gap, lost.span, cause=lost.cause, samples=len(lost.span))
 
-    def _window(self, window: Span, given_up: int) -> Inference:
+    def _window(self, ready: WindowReady, given_up: int) -> Inference:
         began = time.monotonic()
-        known = window.end
-        window = self._model.window_of(window)
+        known = ready.span.end
+        window = self._model.window_of(ready.span)
         if window.end <= max(self._last_window, window.start):  # nothing new is read of it
             return
-        try:
-            request = self._speech_segmenter.request(window)
-        except Overrun:  # the reader was held up for longer than the ring lasts
-            if self._budget:
-                self._budget.superseded += 1
-            return
-        raw = yield request
+        raw = self._unread
+        if ready.speech >= self._settings.window.least_speech:
+            try:
+                request = self._speech_segmenter.request(window)
+            except Overrun:  # the reader was held up for longer than the ring lasts
+                if self._budget:
+                    self._budget.superseded += 1
+                return
+            raw = yield request
         since = window.end - self._last_window
         new = window.end - max(self._read_until, window.start)
         reading = (

@@ -153,7 +153,7 @@ class Intake:
             finite = math.isfinite(float(np.dot(sound, sound)))
         if finite and len(sound) <= self._source_rate:
             self._measure(self._next, sound, cancelled)
-            self._hear(sound)
+            self._append(sound)
             self._next = end
             return
         for start, samples in _numbers(sound, self._next):
@@ -162,7 +162,7 @@ class Intake:
             self._measure(start, samples, cancelled)
             piece = max(1, self._source_rate)  # so that no write overruns the ring by itself
             for at in range(0, len(samples), piece):
-                self._hear(samples[at : at + piece])
+                self._append(samples[at : at + piece])
             self._next = start + len(samples)
         if end > self._next:
             self._fill(end, "not_finite")
@@ -174,7 +174,7 @@ class Intake:
             for piece in self._meter.push(start, samples, cancelled=cancelled):
                 self.measured.append(replace(piece, end=round(piece.end * ratio)))
 
-    def _hear(self, samples: Samples) -> None:
+    def _append(self, samples: Samples) -> None:
         """Write sound that follows on, at the ring's rate and without a constant offset."""
         self.ring.write(self._resampler.push(self._dc.push(samples)))
 

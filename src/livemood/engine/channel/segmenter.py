@@ -22,6 +22,7 @@ from livemood.speech import (
     VoiceActivityDetector,
     Windower,
 )
+from livemood.speech.evidence import SpeechEvidence
 from livemood.speech.gate import GateEvent
 from livemood.timeline.voice import Voice
 
@@ -31,6 +32,8 @@ class WindowReady:
     """All sound of a window is in the ring."""
 
     span: Span
+    speech: float
+    """Mean probability of speech of its frames, from where the speech begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,9 @@ class SpeechSegmenter:
         self._refresh: Callable[[], None] = getattr(detector, "refresh", detector.reset)
         self._gate = SpeechGate(settings.gate, self._detector.frame_length, self._rate)
         self.windower = Windower(settings.window, self._rate)
+        # A window is complete when up to `AT_ONCE` more has been heard.
+        remembered = round(settings.window.length_s * self._rate) + 2 * self.AT_ONCE
+        self._evidence = SpeechEvidence(self._detector.frame_length, remembered)
         self._concealed = round(settings.longest_concealed_gap_s * self._rate)
         self._reset_after = round(settings.gate.reset_s * self._rate)
         # The first window of speech comes where it pauses, at the earliest: heard no later than
@@ -201,15 +207,16 @@ class SpeechSegmenter:
             if not self._gate.is_open:
                 fresh = min(fresh, self._next_reset)
             piece = max(1, -(-(fresh - self._position) // length)) * length
-            self._hear(self._detector.probabilities(sound[at : at + piece]), found)
+            self._take(self._detector.probabilities(sound[at : at + piece]), found)
             at += piece
         if self._gate.is_open:
             self._windows(self.windower.advance(self._gate.speech_known_until), found)
             self._next_reset = self._position + self._reset_after
 
-    def _hear(self, probabilities: Sequence[float], found: list[StreamItem]) -> None:
+    def _take(self, probabilities: Sequence[float], found: list[StreamItem]) -> None:
         """Take the decisions on frames among which at most the last one calls for a reset."""
         length, gate = self._detector.frame_length, self._gate
+        self._evidence.push(probabilities)
         if gate.push_alike(probabilities):
             self._position += len(probabilities) * length
         else:
@@ -240,7 +247,9 @@ class SpeechSegmenter:
         found.append(event)
 
     def _windows(self, spans: list[Span], found: list[StreamItem]) -> None:
-        found += [WindowReady(span) for span in spans]
+        for span in spans:
+            spoken = Span(min(max(span.start, self._gate.speech_start), span.end), span.end)
+            found.append(WindowReady(span, self._evidence.share(spoken)))
 
     def _close(self, found: list[StreamItem], position: int | None = None) -> None:
         """Close the gate; with `position`, nothing before it counts from now on."""
@@ -267,5 +276,6 @@ class SpeechSegmenter:
         self._close(found, position)
         self._refresh()
         self.windower.restart(position)
+        self._evidence.restart(position)
         self._position = position
         self._next_reset = position + self._reset_after

@@ -98,7 +98,7 @@ class WordFuser:
         self.on_news: Callable[[], object] | None = None
         """Called, by any thread, when there is something to settle; it must not block."""
 
-    def hear(self, text: str, stretch: Stretch) -> None:
+    def push_transcript(self, text: str, stretch: Stretch) -> None:
         """Take what was said. Raises `UsageError` for what cannot be."""
         self._check(stretch)
         if not isinstance(text, str) or not text.strip():
@@ -204,7 +204,7 @@ class WordFuser:
         def done(text: str | None) -> None:
             try:
                 if text:
-                    self.hear(text[:LONGEST_TEXT], stretch)
+                    self.push_transcript(text[:LONGEST_TEXT], stretch)
             finally:
                 with self._changed:
                     self._dropped += text is None and not self._over

@@ -37,6 +37,11 @@ def mel_filters(
     return triangles.astype(np.float32)
 
 
+def band_centres(mels: int, low_hz: float, high_hz: float, scale: Scale) -> Float64:
+    """Where the bands are highest, in Hz, shape (mels,)."""
+    return _edges(mels, low_hz, high_hz, scale)[1:-1]
+
+
 def _edges(mels: int, low_hz: float, high_hz: float, scale: Scale) -> Float64:
     """The mels + 2 edges of the bands in Hz, evenly spaced on the scale."""
     if scale == "htk":

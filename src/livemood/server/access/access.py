@@ -76,7 +76,7 @@ class Access:
         """
         told = connection.scope.get(KEY)
         if isinstance(told, Caller):
-            return Principal.told(told)
+            return Principal.from_caller(told)
         by = self.known(_token(connection), connection)
         connection.scope[KEY] = by.caller
         return by
@@ -135,7 +135,7 @@ def _token(connection: HTTPConnection) -> str | None:
     return None
 
 
-class Doorkeeper:
+class TrustedHosts:
     """ASGI middleware: refuses other host names and pages of other origins.
 
     A page elsewhere that has its own name lead here (DNS rebinding) asks by that name; so as long

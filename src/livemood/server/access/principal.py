@@ -27,7 +27,7 @@ class Principal:
         return cls(name, frozenset(token.scopes), token.session, token.number)
 
     @classmethod
-    def told(cls, caller: Caller) -> Self:
+    def from_caller(cls, caller: Caller) -> Self:
         """Whoever a worker says that it let in."""
         scopes = frozenset(scope for scope in SCOPES if scope in caller.scopes)
         return cls(caller.name, scopes, caller.session, caller.token)

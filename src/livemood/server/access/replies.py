@@ -68,7 +68,7 @@ async def refuse_socket(refused: Refused, socket: WebSocket) -> None:
         pass
 
 
-class Unkept:
+class NoStore:
     """ASGI middleware: nobody is to keep what the API answers, or to guess what it is."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -9,13 +9,13 @@ from concurrent.futures import TimeoutError as LateError
 from contextlib import suppress
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from livemood.server.cluster.told import Held, Lease, Moved
 from livemood.server.cluster.wire import LEASES, LOST, SESSIONS, Wire
 from livemood.server.peers.interface import Entry, Holding
 from livemood.server.peers.placement import Share
 from livemood.server.peers.registry import Owned
-from livemood.server.spec import Kind
 
 log = logging.getLogger(__name__)
 
@@ -25,34 +25,6 @@ DEAD_S: Final = 4.5
 CONFIRM_S: Final = 1.0
 RENEW_BEATS: Final = 3600
 """So often everything is said again, before NATS forgets it."""
-
-
-class Lease(BaseModel):
-    """What a node says of itself, every second."""
-
-    node: int
-    name: str
-    """By which the database knows it."""
-    beat: int
-    """Counts up."""
-    address: str
-    """Where other nodes ask it: a URL."""
-    url: str
-    """Where clients do."""
-    load: float
-    cost: float
-    ready: bool
-    """Whether it takes sessions."""
-
-
-class Held(BaseModel):
-    """A session that waits or is live."""
-
-    node: int
-    creator: str
-    kind: Kind
-    parties: int
-    waiting: bool
 
 
 class Board:
@@ -118,6 +90,8 @@ class Board:
                 return
             if held.node == self.node or mine:  # what this node knows of its own is newer
                 return
+            if known is not None and known.moved is not None:
+                self._heard.pop(known.node, None)
             self._sessions[key] = held
             self._heard.setdefault(held.node, self._wire.loop.time())
 
@@ -229,7 +203,36 @@ class Board:
 
     def take_over(self, session: str, held: Held) -> None:
         """A session of another node, which left it, is this node's."""
-        self._change(session, held.model_copy(update={"node": self.node}), wait=True)
+        self._change(session, held.model_copy(update={"node": self.node, "moved": None}), wait=True)
+
+    def let_go(self, session: str, moved: Moved) -> bool:
+        """Leave a live session to whoever goes on with it; false if others cannot be told now."""
+        with self._lock:
+            held = self._sessions.get(session)
+        if held is None or held.node != self.node:
+            return False
+        fields = {"node": secrets.randbits(48) | 1, "moved": moved}
+        left = held.model_copy(update=fields)
+        said = self._wire.put(SESSIONS, session, left.model_dump_json().encode())
+        try:
+            if not self._wire.run(said).result(CONFIRM_S):
+                return False
+        except LateError:
+            return False
+        with self._lock:
+            self._sessions[session] = left
+            self._unconfirmed.discard(session)
+            self._heard[left.node] = self._wire.loop.time()
+        return True
+
+    def left(self, session: str) -> Held | None:
+        """A session that a node has left, as NATS has it; none if nobody left it. Blocks."""
+        try:
+            value = self._wire.run(self._wire.get(SESSIONS, session)).result(CONFIRM_S)
+            held = None if value is None else Held.model_validate_json(value)
+        except (*LOST, LateError, ValidationError):
+            return None
+        return None if held is None or held.moved is None else held
 
     def held_now(self, session: str) -> Held | None:
         """What is known of a session; NATS is asked if nothing is. Not for the wire's thread."""

@@ -37,7 +37,10 @@ class Node:
             self._watching = Watching(self._wire, settings.data / "watched")
             undo.pop_all()
         self._outgoing = Outgoing(self._wire, self._read, self._board.leave, self._gone)
-        self.peers = NodePeers(self._board, self._wire, self.links, self._watching, self._outgoing)
+        resumes = seals.resumes()
+        self.peers = NodePeers(
+            self._board, self._wire, self.links, self._watching, self._outgoing, resumes
+        )
         self._sessions: Sessions | None = None
 
     @property

@@ -116,6 +116,23 @@ class Outgoing:
         while self._lines and time.monotonic() < deadline:
             time.sleep(GATHER_S)
 
+    def settle(self, session: str, last: int, timeout_s: float) -> int | None:
+        """Wait until NATS has event `last`, after which nothing comes from here; its number there.
+
+        None if it does not get there in time; then all goes on as before.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            with self._lock:
+                line = self._lines.get(session)
+                if line is None:
+                    return None
+                if line.sent >= last and not line.busy:
+                    del self._lines[session]
+                    return line.at
+            time.sleep(GATHER_S / 4)
+        return None
+
     def resume(self, session: str, sent: int, at: int) -> None:
         """The session goes on here after event `sent`, which is number `at` of the stream."""
         with self._lock:

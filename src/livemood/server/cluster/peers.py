@@ -11,9 +11,9 @@ from starlette.websockets import WebSocket
 from livemood.errors import LivemoodError
 from livemood.server.cluster.board import Board
 from livemood.server.cluster.links import NodeLinks
-from livemood.server.cluster.outgoing import Outgoing
+from livemood.server.cluster.moves import Moves
 from livemood.server.cluster.watching import KNOWN_S, Watched, Watching
-from livemood.server.peers.interface import Followed
+from livemood.server.peers.interface import Followed, Left
 from livemood.server.peers.relayed import is_relayed
 from livemood.server.peers.worker_peers import LOOK_S, WorkerPeers
 from livemood.server.refused import Refused
@@ -22,13 +22,18 @@ from livemood.server.sessions.sessions import Sessions
 from livemood.timeline.events import client_notice
 
 if TYPE_CHECKING:
+    from livemood.server.cluster.outgoing import Outgoing
+    from livemood.server.cluster.sealing import Resumes
     from livemood.server.cluster.wire import Wire
-    from livemood.server.spec import Kind
+    from livemood.server.spec import Kind, SessionRecord
 
 log = logging.getLogger(__name__)
 
-BEHIND_S: Final = 2.0
-"""How long what a watcher had from another node may take to be known here."""
+BEHIND_S: Final = 8.0
+"""How long what a watcher had from another node may take to be known here.
+
+If that node died, nobody knows it; but the end of the session comes once its lease has run out.
+"""
 
 
 class NodePeers(WorkerPeers):
@@ -37,9 +42,16 @@ class NodePeers(WorkerPeers):
     gone_s = 15.0
 
     def __init__(
-        self, board: Board, wire: "Wire", links: NodeLinks, watching: Watching, outgoing: Outgoing
+        self,
+        board: Board,
+        wire: "Wire",
+        links: NodeLinks,
+        watching: Watching,
+        outgoing: "Outgoing",
+        resumes: "Resumes",
     ) -> None:
         super().__init__(board.node, board, links)
+        self._moves = Moves(board, wire, outgoing, resumes)
         self._board, self._wire, self._watching = board, wire, watching
         self._outgoing = outgoing
         self._sessions: Sessions | None = None
@@ -77,6 +89,19 @@ class NodePeers(WorkerPeers):
             return None
         self._board.take_over(session, held)
         return held.parties
+
+    @property
+    def can_move(self) -> bool:
+        """Whether NATS answers, and there is another node that takes sessions."""
+        return self._wire.connected and any(lease.ready for lease in self._board.others())
+
+    def hand_on(self, record: "SessionRecord", last: int, end_ms: int) -> str | None:
+        """Leave a live session to who brings the token; none if others cannot be told. Blocks."""
+        return self._moves.hand_on(record, last, end_ms)
+
+    def left(self, record: "SessionRecord", token: str) -> Left:
+        """What another node has left of a session. Blocks. Raises `Refused`."""
+        return self._moves.left(record, token)
 
     def said(self, session: str, seq: int, text: str) -> None:
         """A session of this node said something."""

@@ -1,6 +1,7 @@
 """What nodes say to each other, so that only those who have the cluster's secret read or say it."""
 
 import hmac
+import json
 import os
 import secrets
 import time
@@ -63,6 +64,10 @@ class Seals:
         """What signs requests, and knows signed ones again."""
         return Signer(_derived(self._secret, "request"))
 
+    def resumes(self) -> "Resumes":
+        """What makes tokens by which a session goes on at another node."""
+        return Resumes(_derived(self._secret, "resume"))
+
 
 class Signer:
     """Signs requests between nodes. Any thread may call `sign`; one alone calls `check`."""
@@ -101,6 +106,37 @@ class Signer:
         parts = [said, str(to), method, target]
         parts += [sha256(content).hexdigest() for content in (principal, body)]
         return hmac.new(self._key, "\n".join(parts).encode("utf-8", "replace"), sha256).hexdigest()
+
+
+class Resumes:
+    """Makes and reads tokens by which a producer goes on with its session at another node.
+
+    A token holds once, since with it the next event is said that follows number `at` of the stream;
+    for half a minute; for one session of one creator and one purpose.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def make(self, session: str, creator: str, purpose: str, at: int, now: float) -> str:
+        """A token made at `now`, Unix seconds."""
+        said = f"{at}.{int(now)}"
+        return f"{said}.{self._digest(said, session, creator, purpose)}"
+
+    def read(self, token: str, session: str, creator: str, purpose: str, now: float) -> int:
+        """The number that it holds for. Raises `UnsealedError` unless it holds for all of that."""
+        said, _, digest = token.rpartition(".")
+        right = self._digest(said, session, creator, purpose)
+        if not hmac.compare_digest(right.encode(), digest.encode("utf-8", "replace")):
+            raise UnsealedError("the token is for another session, or from elsewhere")
+        at, _, made = said.partition(".")
+        if abs(now - int(made)) > APART_S:
+            raise UnsealedError("the token has expired")
+        return int(at)
+
+    def _digest(self, said: str, session: str, creator: str, purpose: str) -> str:
+        parts = json.dumps([said, session, creator, purpose])
+        return hmac.new(self._key, parts.encode(), sha256).hexdigest()
 
 
 def _derived(secret: bytes, use: str) -> bytes:

@@ -5,7 +5,8 @@ import logging
 from typing import Final
 
 from livemood.server.cluster.board import Board
-from livemood.server.cluster.outgoing import packed, unpacked
+from livemood.server.cluster.moves import all_said
+from livemood.server.cluster.outgoing import packed
 from livemood.server.cluster.wire import LOST, OvertakenError, Wire
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import SessionRecord
@@ -45,7 +46,7 @@ class Survivors:
 
     async def _end(self, session: str) -> bool:
         record = await asyncio.to_thread(self._storage.sessions.get, session)
-        at, rows = await self._heard(session)
+        at, rows = await all_said(self._wire, session)
         done = record is None or record.state == "ended"
         if record is not None:
             missing = await asyncio.to_thread(self._missing, record, rows)
@@ -55,18 +56,6 @@ class Survivors:
                 await asyncio.to_thread(self._keep, record, [*rows, *missing])
         self._board.leave(session)
         return not done
-
-    async def _heard(self, session: str) -> tuple[int, list[Row]]:
-        """All that NATS has of a session, and its number there."""
-        until, _ = await self._wire.last(session)
-        rows = list[Row]()
-        if until:
-            async for at, content in self._wire.said(session, 1):
-                rows += unpacked(content)
-                if at >= until:
-                    return at, rows
-            raise TimeoutError
-        return 0, rows
 
     def _missing(self, record: SessionRecord, rows: list[Row]) -> list[Row]:
         """What is to be said yet: what the database has beyond NATS, or the end."""

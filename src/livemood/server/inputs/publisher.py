@@ -79,8 +79,8 @@ class Publisher:
         self._live: LiveSession | None = None
         self._listening: asyncio.Task[None] | None = None
         self._closing = False
-        self._peer.on("track", self._heard)
-        self._peer.on("connectionstatechange", self._changed)
+        self._peer.on("track", self._on_track)
+        self._peer.on("connectionstatechange", self._on_state_change)
         self._watch = asyncio.ensure_future(self._look_after())
 
     @property
@@ -134,11 +134,11 @@ class Publisher:
         finally:
             self._gone(self)
 
-    def _heard(self, track: "MediaStreamTrack") -> None:
+    def _on_track(self, track: "MediaStreamTrack") -> None:
         if track.kind == "audio" and self._listening is None:
             self._listening = asyncio.ensure_future(self._listen(track))
 
-    async def _changed(self) -> None:
+    async def _on_state_change(self) -> None:
         if self._peer.connectionState in ("failed", "closed"):
             await self.close("interrupted")
 

@@ -7,7 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from livemood.server.refused import Refused
 from livemood.server.spec import Kind, SessionRecord
+from livemood.server.storage.timelines import Row
 
 Holding = tuple[str, int]
 """Of a session: its creator, and the channels that it waits for."""
@@ -31,6 +33,20 @@ class Followed:
     """Number of the last event that it got."""
     ended: bool
     """Whether that is all; otherwise the session is to be looked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A live session that another node has left, for this one to go on with."""
+
+    rows: list[Row]
+    """All of its events."""
+    end_ms: int
+    """Up to where its sound was heard."""
+    heard: float
+    """When that was, Unix seconds."""
+    begin: Callable[[list[Row]], None]
+    """Say what comes next: from then on it is this node's. Blocks. Raises `Refused`."""
 
 
 class Peers:
@@ -86,6 +102,27 @@ class Peers:
 
     def said(self, session: str, seq: int, text: str) -> None:
         """A session of this process said something, in the order of its numbers."""
+
+    # A live session that goes on at another node
+
+    @property
+    def can_move(self) -> bool:
+        """Whether there is another node that a live session could go on at."""
+        return False
+
+    def hand_on(self, record: SessionRecord, last: int, end_ms: int) -> str | None:
+        """Leave a live session, whose last event is number `last`, to who brings its token.
+
+        `end_ms` is up to where it was heard. Returns the token; none if others cannot be told. May
+        block.
+        """
+        del record, last, end_ms
+        return None
+
+    def left(self, record: SessionRecord, token: str) -> Left:
+        """What another node has left of a session. Blocks. Raises `Refused`."""
+        del record, token
+        raise Refused("bad_resume", "sessions do not go on here that began elsewhere", 409)
 
     @property
     def failing(self) -> str | None:

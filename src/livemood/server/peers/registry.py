@@ -195,6 +195,10 @@ class Registry:
         )
         return [Share(*row) for row in rows]
 
+    def beats(self) -> dict[int, float]:
+        """When each worker last said that it lives, on the monotonic clock."""
+        return {int(n): float(beat) for n, beat in self._rows("SELECT n, beat FROM workers")}
+
     def forget(self, worker: int) -> None:
         """A worker is gone, with all that it had."""
         with self._transaction() as db:

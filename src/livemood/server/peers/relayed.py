@@ -54,7 +54,7 @@ class Caller:
         return PRINCIPAL.encode(), json.dumps(said).encode("ascii")
 
     @classmethod
-    def told(cls, header: bytes) -> Self:
+    def from_header(cls, header: bytes) -> Self:
         """Who another worker says they are."""
         said: dict[str, Any] = json.loads(header)
         return cls(

@@ -12,7 +12,7 @@ from livemood.server.access.connections import Connections
 from livemood.server.inputs.routes import inputs, whip_installed
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.monitor.page import page_routes
-from livemood.server.serve.doors import doors
+from livemood.server.serve.middleware import middleware
 from livemood.server.serve.operations import answer_errors, operations
 from livemood.server.serve.rest import Features, rest_routes
 from livemood.server.serve.settings import ServeSettings
@@ -33,7 +33,7 @@ def build_app(
     on_start: Callable[[], None] = lambda: None,
     inner: Sequence[Middleware] = (),
 ) -> FastAPI:
-    """Everything behind the doors; `inner` stands right in front of the routes."""
+    """Everything behind the middleware; `inner` stands right in front of the routes."""
     taken = inputs(sessions, access, connections, settings.model)
 
     @asynccontextmanager
@@ -50,7 +50,7 @@ def build_app(
         docs_url=None,  # these two would fetch scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        middleware=doors(settings, access, sessions.metrics.refused, inner),
+        middleware=middleware(settings, access, sessions.metrics.refused, inner),
     )
     answer_errors(app, sessions)
     features = Features(

@@ -17,7 +17,7 @@ from livemood.server.refused import Refused
 from livemood.server.serve.exports import MEDIA, Exports
 from livemood.server.serve.kept import kept_routes
 from livemood.server.sessions.sessions import Sessions
-from livemood.server.spec import SessionRecord, SessionSpec, State
+from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, State
 from livemood.timeline.events import Marker
 from livemood.version import __version__
 
@@ -41,6 +41,18 @@ class Note(BaseModel):
     note: str = Field(min_length=1, max_length=1000)
     at_ms: int | None = Field(None, ge=0, le=LONGEST_MS)
     """Where, in ms since the stream began; by default where the sound is now."""
+
+
+class Said(BaseModel):
+    """What was said, and when; see the guide on words."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(min_length=1, max_length=2000)
+    start_ms: int = Field(ge=0, le=LONGEST_MS)
+    end_ms: int = Field(gt=0, le=LONGEST_MS)
+    """In ms since the stream began; at most 10 s ahead of the sound."""
+    channel: int = Field(0, ge=0, le=MOST_CHANNELS - 1)
 
 
 class Features(BaseModel):
@@ -232,6 +244,17 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         """Note something on the timeline of a live session."""
         own(session, by)
         return sessions.mark(session, note.note, note.at_ms, by)
+
+    @router.post("/sessions/{session}/transcript", status_code=202, responses=answers(404, 409))
+    def hear(session: SessionId, said: Said, by: By) -> Response:
+        """Read what was said in a live session; `words` and `fused` events say what it gave.
+
+        Needs a server that reads words. Nothing of the text is kept unless the session keeps words.
+        """
+        own(session, by)
+        live = sessions.opened(session).running
+        live.push_transcript(said.text, said.channel, said.start_ms, said.end_ms)
+        return Response(status_code=202)
 
     @router.post("/sessions/{session}/end", responses=answers(404, 409))
     def end(session: SessionId, by: By) -> SessionRecord:

@@ -16,6 +16,7 @@ from livemood.server.serve.registry import open_sessions
 from livemood.server.serve.settings import ServeSettings
 from livemood.server.serve.web import Membership, open_listener, web_server
 from livemood.server.sessions.housekeeping import Housekeeper
+from livemood.server.sessions.moving.leaving import end_all, forget_left, hand_on_all
 from livemood.text.fusion import OpenWords, open_words
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ class Service:
         """`membership` is for one of several processes at one address; none if it is alone."""
         self.settings, self._membership = settings, membership
         self._words: OpenWords | None = None
+        self._left: list[str] = []
+        """Sessions that went on at other nodes."""
         with ExitStack() as undo:
             self.sessions = open_sessions(
                 settings,
@@ -119,18 +122,20 @@ class Service:
     def drain(self, hurry: threading.Event) -> None:
         """Refuse new sessions, and wait until those that run have ended by themselves.
 
-        Returns after the setting `drain_timeout_s` at the latest, or once `hurry` is set. Meanwhile
-        `/readyz` says no, and everything else is served as before.
+        After the setting `drain_timeout_s` those that can go on at another node are left to it.
+        Once `hurry` is set nothing is waited for. Meanwhile `/readyz` says no, and everything else
+        is served as before.
         """
         self.sessions.refuse_new()
         deadline = time.monotonic() + self.settings.drain_timeout_s
         while self.sessions.running() and time.monotonic() < deadline:
             if hurry.wait(LOOK_EVERY_S):
                 return
+        self._left += hand_on_all(self.sessions, hurry)
 
     def __exit__(self, *_: object) -> None:
         """End every session, let clients fetch the last events, then stop."""
-        self.sessions.close()
+        end_all(self.sessions)
         if self._membership:
             self._membership.leave()
         self.rtp.__exit__()
@@ -141,6 +146,7 @@ class Service:
             self._words.close()
         if self.sessions.flow.notifier:
             self.sessions.flow.notifier.__exit__()
+        forget_left(self.sessions, self._left)
         self.storage.close()
 
     def _clients(self) -> int:

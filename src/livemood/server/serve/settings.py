@@ -76,6 +76,8 @@ class ServeSettings(BaseSettings):
     """The load above which no more sessions are taken."""
     drain_timeout_s: float = Field(20.0, ge=0)
     """How long running sessions may go on after SIGTERM, while new ones are refused."""
+    hang_timeout_s: float = Field(30.0, ge=3)
+    """A worker of several that says nothing for so long is killed, and started anew."""
     limits: Limits = Limits()
     rtp: RtpSettings = RtpSettings()
 

@@ -56,7 +56,7 @@ class Admission:
         late = sum(share > self.MOST_LATE for share in self._late.values())
         return late / len(self._late) if self._late else 0.0
 
-    def heard(self, session: str, latency: float) -> None:
+    def observe(self, session: str, latency: float) -> None:
         """A window was read, this late in parts of the budget.
 
         Not to be told of sound that came ahead of real time: that is late by itself.

@@ -107,18 +107,33 @@ class Flow:
         except Busy as error:
             raise busy(error.retry_after_s) from None
         except UsageError as error:
-            raise Refused("bad_rate", str(error), 422) from None
+            code = "bad_rate" if opened.going_on is None else "other_model"
+            raise Refused(code, str(error), 422) from None
         except StorageError as error:
             raise Refused("storage_failed", f"rules cannot be read: {error}", 503, 30) from None
         keep = record.keep_sound
         recording = self._storage.sound.open(record.id, rate, record.channels) if keep else None
-        return LiveSession(session, rate, record.channels, self._ahead_s, recording)
+        return LiveSession(
+            session, rate, record.channels, self._ahead_s, recording, opened.going_on
+        )
 
     def _take(self, opened: OpenSession, done: Done, event: AnyEvent) -> None:
         """The sink of every live session; called by the hub's thread."""
+        if opened.void:
+            return
         if opened.live is not None:
             opened.live.counts(time.monotonic())
-        self.take(opened, done, event, event.model_dump_json())
+        told = opened.going_on.push(event) if opened.going_on else event
+        if told is None:
+            return
+        if (
+            isinstance(told, SessionEnded)
+            and opened.leaving is not None
+            and opened.leaving.set_running_or_notify_cancel()
+        ):
+            opened.leaving.set_result(told)
+            return
+        self.take(opened, done, told, told.model_dump_json())
 
     def take(self, opened: OpenSession, done: Done, event: AnyEvent, text: str) -> None:
         """Take the next event of a session, and as `text`, on its ways. Never waits."""
@@ -140,7 +155,7 @@ class Flow:
         ahead_s = opened.live.ahead_s(time.monotonic())
         if isinstance(event, Emotion) and ahead_s < self.AHEAD_S:
             late = event.latency_ms.total / 1000 / self._settings.budget_s
-            self._admission.heard(opened.record.id, late)
+            self._admission.observe(opened.record.id, late)
 
     def keep_begun(self, opened: OpenSession) -> None:
         """The writer's thread: keep that a session's sound has begun, unless it has ended."""

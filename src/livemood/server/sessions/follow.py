@@ -19,7 +19,7 @@ QUEUE = 256
 """Events that a client may fall behind before it loses `emotion` events."""
 
 
-class Kept(Protocol):
+class EventStore(Protocol):
     """Where events are that memory does not hold any more."""
 
     def flush(self) -> object:
@@ -70,7 +70,7 @@ async def _send_ended(
         after = await _rewound(socket, sessions, session, after, last)
     log = EventLog(1)
     log.session = session
-    await _send_kept(socket, sessions, log, after, last, _Storage(sessions))
+    await _send_stored(socket, sessions, log, after, last, _Storage(sessions))
 
 
 async def _rewound(
@@ -84,21 +84,21 @@ async def _rewound(
     """
     reason = (await sessions.pools.history.run(sessions.record, session)).reason
     if reason in ("interrupted", "unused"):
-        kept = max(0, last - 1)
-        notice = client_notice("rewound", "the newest events were not kept", after - kept)
+        behind = max(0, last - 1)
+        notice = client_notice("rewound", "the newest events were not kept", after - behind)
         await socket.send_text(notice.model_dump_json())
-        return kept
+        return behind
     if after > last:
         raise Refused("bad_request", f"after={after} lies ahead: the last is {last}", 400)
     return after
 
 
-async def _send_kept(
-    socket: WebSocket, sessions: Sessions, log: EventLog, after: int, until: int, kept: Kept
+async def _send_stored(
+    socket: WebSocket, sessions: Sessions, log: EventLog, after: int, until: int, store: EventStore
 ) -> int:
     """Send what is on disk up to number `until`; the number of the last one sent."""
     while after < until:
-        rows = await sessions.pools.history.run(kept.read, log.session or "", after, CHUNK)
+        rows = await sessions.pools.history.run(store.read, log.session or "", after, CHUNK)
         if not rows:
             break
         for _, text in rows:
@@ -109,32 +109,40 @@ async def _send_kept(
 
 
 async def send_live(
-    socket: WebSocket, sessions: Sessions, log: EventLog, after: int, kept: Kept | None = None
+    socket: WebSocket,
+    sessions: Sessions,
+    log: EventLog,
+    after: int,
+    store: EventStore | None = None,
 ) -> int:
     """Send the events of a log, to the session's end; the number of the last one.
 
-    `kept` has what the log does not hold any more; by default the server's storage.
+    `store` has what the log does not hold any more; by default the server's storage.
 
     Raises `Refused` for a number that lies ahead, and `WebSocketDisconnect`.
     """
     if after > log.last_seq:
         raise Refused("bad_request", f"after={after} lies ahead: the last is {log.last_seq}", 400)
     if after + 1 < log.first_seq:
-        if kept is not None:
-            await sessions.pools.history.run(kept.flush)
-        older = kept or _Storage(sessions)
-        after = await _send_kept(socket, sessions, log, after, log.first_seq - 1, older)
-    return await follow(socket, sessions, log, after, kept)
+        if store is not None:
+            await sessions.pools.history.run(store.flush)
+        older = store or _Storage(sessions)
+        after = await _send_stored(socket, sessions, log, after, log.first_seq - 1, older)
+    return await follow(socket, sessions, log, after, store)
 
 
 async def follow(
-    socket: WebSocket, sessions: Sessions, log: EventLog, after: int, kept: Kept | None = None
+    socket: WebSocket,
+    sessions: Sessions,
+    log: EventLog,
+    after: int,
+    store: EventStore | None = None,
 ) -> int:
     """Send the events of a session as they come, to its end; the number of the last one.
 
     Raises `WebSocketDisconnect`.
     """
-    kept = kept or _Storage(sessions)
+    store = store or _Storage(sessions)
     subscription = Subscription(log, after, QUEUE)
     news = asyncio.Event()
     log.add_listener(news.set)
@@ -142,7 +150,7 @@ async def follow(
         while True:
             news.clear()
             dropped = subscription.dropped
-            messages = await _left_behind(sessions, log, subscription, kept)
+            messages = await _left_behind(sessions, log, subscription, store)
             messages += subscription.take()
             sessions.metrics.dropped.inc(subscription.dropped - dropped)
             for message in messages:
@@ -157,15 +165,15 @@ async def follow(
 
 
 async def _left_behind(
-    sessions: Sessions, log: EventLog, subscription: Subscription, kept: Kept
+    sessions: Sessions, log: EventLog, subscription: Subscription, store: EventStore
 ) -> list[str]:
     """What a client missed that memory does not hold any more: from disk, less emotions."""
     messages = list[str]()
     if subscription.lost:
-        await sessions.pools.history.run(kept.flush)
+        await sessions.pools.history.run(store.flush)
     while subscription.lost:
         rows = await sessions.pools.history.run(
-            kept.read, log.session or "", subscription.had, CHUNK
+            store.read, log.session or "", subscription.had, CHUNK
         )
         if not rows:  # they could not be written: the client is told by what follows
             break

@@ -5,19 +5,23 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
+from typing import TYPE_CHECKING
 
 from livemood.audio import AudioBlock
 from livemood.engine import HubSession, Reason, Stretch
 from livemood.errors import UsageError
 from livemood.model import Baseline
 from livemood.server.monitor.log import Entry, EventLog
-from livemood.server.refused import Refused
+from livemood.server.refused import Refused, not_live
 from livemood.server.sessions.numbers import NumbersOnly
 from livemood.server.sessions.pace import Pace, Rate
 from livemood.server.spec import SessionRecord, ended_fields
 from livemood.server.storage.interface import SoundTrack
 from livemood.timeline.events import AnyEvent, Emotion, Load, Marker, SessionEnded
 from livemood.timeline.moods import Moods
+
+if TYPE_CHECKING:
+    from livemood.server.sessions.moving.continuation import Continuation
 
 
 class OpenSession:
@@ -48,6 +52,16 @@ class OpenSession:
         """Of the voices on its channels, where they are to be kept."""
         self.cut = False
         """Whether it was ended because the server is being stopped."""
+        self.going_on: Continuation | None = None
+        """Makes what the engine says a part of the session; none where it began here."""
+        self.void = False
+        """Whether another node has it after all: nothing that is said here counts."""
+        self.leaving: Future[SessionEnded] | None = None
+        """Takes its end, which is not told: it is to go on at another node."""
+        self.resume: str | None = None
+        """By which its producer goes on with it elsewhere, once it has been left."""
+        self.left_ms = 0
+        """Up to where its sound was heard here, then."""
         self.settled = threading.Event()
         """Set once everything of the session is on disk, its end included."""
         self._behind: dict[int | None, bool] = {}
@@ -57,10 +71,17 @@ class OpenSession:
     def take(self, event: AnyEvent, text: str) -> None:
         """Take the next event, serialised."""
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
-        self._note(event)
+        self.note(event)
         self.log.append(Entry(event.seq, text, isinstance(event, Emotion)))
         if isinstance(event, SessionEnded):
             self.log.close()
+
+    @property
+    def running(self) -> "LiveSession":
+        """What its sound goes into. Raises `Refused` before sound has come, and at its end."""
+        if self.live is None or self.live.closing:
+            raise not_live()
+        return self.live
 
     @property
     def free(self) -> bool:
@@ -83,7 +104,8 @@ class OpenSession:
             return self.record
         return self.now.model_copy(update={"moods": self._moods.now(self.record.channels)})
 
-    def _note(self, event: AnyEvent) -> None:
+    def note(self, event: AnyEvent) -> None:
+        """Take what an event says of the session now."""
         self._heard_ms = max(self._heard_ms, event.end_ms)
         self._moods.push(event)
         if isinstance(event, Emotion) and event.channel is not None:
@@ -123,8 +145,9 @@ class LiveSession:
         channels: int,
         ahead_s: float,
         recording: SoundTrack | None,
+        going_on: "Continuation | None" = None,
     ) -> None:
-        self._session = session
+        self._session, self._going_on = session, going_on
         self._rate, self._channels = rate, channels
         self._pace = Pace(ahead_s)
         self._numbers = NumbersOnly(channels)
@@ -181,7 +204,18 @@ class LiveSession:
     @property
     def arrived_ms(self) -> int:
         """Where the sound is now, in ms since it began."""
-        return self._arrived * 1000 // self._rate
+        return self._begins_ms + self._arrived * 1000 // self._rate
+
+    @property
+    def _begins_ms(self) -> int:
+        """Where the sound that came here begins: elsewhere than at 0 if it began elsewhere."""
+        return self._going_on.begins_ms if self._going_on else 0
+
+    def as_told(self, marker: Marker) -> Marker:
+        """A marker of the engine as watchers get it."""
+        told = self._going_on.moved(marker) if self._going_on else marker
+        assert isinstance(told, Marker)  # noqa: S101 - only its numbers differ
+        return told
 
     def ahead_s(self, now: float) -> float:
         """Seconds of sound that came at once of late: windows in it are late by themselves."""
@@ -229,12 +263,16 @@ class LiveSession:
         with self._marking:
             if not self._marks.take(time.monotonic()):
                 raise Refused("too_many_markers", "notes come too often: wait", 429, 1)
-        return self._session.mark(note, at_ms)
+        return self._session.mark(note, None if at_ms is None else max(0, at_ms - self._begins_ms))
 
-    def hear(self, text: str, channel: int, start_ms: int, end_ms: int) -> None:
-        """Take what was said. Raises `Refused` for what cannot be, or comes too often."""
-        stretch = Stretch(channel, start_ms, end_ms)
-        self._take_words(stretch, partial(self._session.hear, text, stretch))
+    def push_transcript(self, text: str, channel: int, start_ms: int, end_ms: int) -> None:
+        """Take what was said. Raises `Refused` for what cannot be, or comes too often.
+
+        Words from before a move count from where the sound went on.
+        """
+        self._check_ahead(end_ms)
+        stretch = self._stretch(channel, start_ms, end_ms)
+        self._take_words(partial(self._session.push_transcript, text, stretch))
 
     def observe(
         self,
@@ -246,17 +284,26 @@ class LiveSession:
         end_ms: int,
     ) -> None:
         """Take what another observer says, in the same way."""
-        stretch = Stretch(channel, start_ms, end_ms)
-        take = partial(self._session.observe, source, labels, confidence, stretch)
-        self._take_words(stretch, take)
+        self._check_ahead(end_ms)
+        stretch = self._stretch(channel, start_ms, end_ms)
+        self._take_words(partial(self._session.observe, source, labels, confidence, stretch))
 
-    def _take_words(self, stretch: Stretch, take: Callable[[], None]) -> None:
-        if stretch.end_ms > self.arrived_ms + self.MARK_AHEAD_MS:
+    def _stretch(self, channel: int, start_ms: int, end_ms: int) -> Stretch:
+        if not (begins := self._begins_ms) or end_ms <= start_ms:  # the latter is refused later
+            return Stretch(channel, start_ms, end_ms)
+        return Stretch(channel, max(0, start_ms - begins), max(1, end_ms - begins))
+
+    def _check_ahead(self, end_ms: int) -> None:
+        if end_ms > self.arrived_ms + self.MARK_AHEAD_MS:
             raise Refused(
                 "bad_request", f"end_ms lies ahead: the sound is at {self.arrived_ms} ms", 422
             )
-        if not self._words.take(time.monotonic()):
-            raise Refused("too_many_words", "words come too often: send whole sentences", 429, 1)
+
+    def _take_words(self, take: Callable[[], None]) -> None:
+        with self._marking:
+            if not self._words.take(time.monotonic()):
+                why = "words come too often: send whole sentences"
+                raise Refused("too_many_words", why, 429, 1)
         try:
             take()
         except UsageError as error:

@@ -164,7 +164,7 @@ class _Reading:
                 if self._end is None:
                     await self._made_end()
                 if self._end is not None:
-                    self._sessions.take_recorded(self.opened, *self._end)
+                    self._sessions.take(self.opened, *self._end)
 
     async def _events(self) -> None:
         process = self._process = await _started(self._task())
@@ -200,7 +200,7 @@ class _Reading:
         if isinstance(event, SessionEnded):
             self._end = (event, text)
         else:
-            self._sessions.take_recorded(self.opened, event, text)
+            self._sessions.take(self.opened, event, text)
 
     async def _made_end(self) -> None:
         """The process ended without saying so: say it for it."""

@@ -1,6 +1,5 @@
 """All sessions: created, started, ended; kept, found, deleted."""
 
-import logging
 import secrets
 import threading
 import time
@@ -24,8 +23,6 @@ from livemood.timeline.events import AnyEvent, Marker, utc_now
 if TYPE_CHECKING:
     from livemood.server.access.policy import Policy
 
-log = logging.getLogger(__name__)
-
 
 class Sessions:
     """The sessions of a server. Every method may be called by any thread, unless it says so.
@@ -47,12 +44,12 @@ class Sessions:
         peers: Peers | None = None,
     ) -> None:
         self.hub, self.storage, self.policy, self.limits = hub, storage, policy, limits
-        self._flow = Flow(hub, storage, settings, admission, policy, limits.ahead_s)
-        self.metrics, self.delivery = self._flow.metrics, self._flow.delivery
+        self.flow = Flow(hub, storage, settings, admission, policy, limits.ahead_s)
+        self.metrics, self.delivery = self.flow.metrics, self.flow.delivery
         self.admission = admission
         self.peers = peers or Peers()
         """Other processes that serve the same address."""
-        self._flow.said = self.peers.said
+        self.flow.said = self.peers.said
         self.load: Callable[[], float] = lambda: hub.load
         """The load that admission goes by, from 0 to 1."""
         self.holds: Callable[[str], bool] = lambda _: True
@@ -61,12 +58,8 @@ class Sessions:
         self.default_retention_days = 30.0
         self._lock = threading.RLock()
         self._open: dict[str, OpenSession] = {}
-        self._stopping = False
-
-    @property
-    def flow(self) -> Flow:
-        """What takes the events of live sessions."""
-        return self._flow
+        self.stopping = False
+        """Whether new sessions are refused because the server is being stopped."""
 
     # Before there is sound
 
@@ -77,9 +70,9 @@ class Sessions:
         """
         try:
             self.policy.check(spec)
-            self._flow.voices.check(spec)
-            self._flow.rules.check(spec)
-            self._flow.check_participants(spec, parties)
+            self.flow.voices.check(spec)
+            self.flow.rules.check(spec)
+            self.flow.check_participants(spec, parties)
             opened = self._reserve(spec, by, parties or max(1, len(spec.participants)))
         except Refused as refused:
             # What is no purpose of the policy is anybody's words: it may name a person.
@@ -122,7 +115,7 @@ class Sessions:
 
     def check_room(self, channels: int) -> None:
         """Raise `Refused` unless so many channels more may be taken now."""
-        if self._stopping:
+        if self.stopping:
             raise Refused("stopping", "the server is being stopped", 503, 10)
         if self.storage.failing:
             raise Refused("storage_failed", "events cannot be kept: look at the log", 503, 30)
@@ -153,11 +146,11 @@ class Sessions:
                     422,
                 )
             promised = self.admission.promised(session_id, time.monotonic())
-            if channels > promised or self._stopping:
+            if channels > promised or self.stopping:
                 self.check_room(channels - promised)
             opened.record = waiting.model_copy(update=begun_fields(source, channels))
             try:
-                opened.live = self._flow.listen(opened, sample_rate, self._forget)
+                opened.live = self.flow.listen(opened, sample_rate, self._forget)
             except BaseException:
                 opened.record = waiting
                 raise
@@ -166,25 +159,25 @@ class Sessions:
             self.admission.opened(channels, opened.since)
             self.peers.began(session_id, channels)
             # Under the lock: the end of the session must not be kept before its beginning.
-            self.storage.writer.then(partial(self._flow.keep_begun, opened))
+            self.storage.writer.then(partial(self.flow.keep_begun, opened))
         return opened.live
 
     def start_recording(self, opened: OpenSession, *, source: str, channels: int) -> None:
         """An uploaded recording begins to be read. Raises `Refused` if it is not wanted any more.
 
-        Its events go to `take_recorded`.
+        Its events go to `take`.
         """
         with self._lock:
             waiting = opened.record
-            if waiting.state != "waiting" or self._stopping:
+            if waiting.state != "waiting" or self.stopping:
                 raise not_live()
             opened.record = waiting.model_copy(update=begun_fields(source, channels))
             self.peers.began(opened.record.id, channels)
-            self.storage.writer.then(partial(self._flow.keep_begun, opened))
+            self.storage.writer.then(partial(self.flow.keep_begun, opened))
 
-    def take_recorded(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
-        """Take the next event of a recording, and as text; after its last one it is settled."""
-        self._flow.take(opened, self._forget, event, text)
+    def take(self, opened: OpenSession, event: AnyEvent, text: str) -> None:
+        """Take the next event, and as text, where it is not the engine here that says it."""
+        self.flow.take(opened, self._forget, event, text)
 
     def _forget(self, opened: OpenSession) -> None:
         with self._lock:
@@ -222,6 +215,31 @@ class Sessions:
         self.delivery.call(opened.log.close, False)
         return True
 
+    def go_on(self, opened: OpenSession, rate: int, claim: Callable[[], None]) -> LiveSession:
+        """A live session that another node has left goes on here. Raises `Refused`.
+
+        `claim` makes it this node's, once the engine listens.
+        """
+        record = opened.record
+        with self._lock:
+            self.limits.check(self._holdings(), record.created_by, 0)
+            self.check_room(record.channels)
+            opened.live = self.flow.listen(opened, rate, self._forget)
+            claim()
+            self._open[record.id] = opened
+            self.admission.opened(record.channels, opened.since)
+            self.storage.writer.then(partial(self.flow.keep_begun, opened))
+        return opened.live
+
+    def left(self, opened: OpenSession, token: str) -> None:
+        """Whoever has `token` goes on with the session at another node: it is none of this one."""
+        opened.resume, opened.moved = token, True
+        with self._lock:
+            del self._open[opened.record.id]
+            self.admission.closed(opened.record.id, opened.record.channels, opened.since)
+        self.delivery.call(opened.log.close, False)
+        opened.settled.set()
+
     def measure(self, load: float, now: float) -> None:
         """Take the load of the last seconds, from 0 to 1, for what may still be let in."""
         with self._lock:
@@ -249,22 +267,21 @@ class Sessions:
 
     def mark(self, session_id: str, note: str, at_ms: int | None, by: Principal) -> Marker:
         """Note something on the timeline of a live session; waits until it is there."""
-        live = self._running(session_id).live
-        if live is None or live.closing:
-            raise not_live()
+        live = self.opened(session_id).running
         noted = live.mark(note, at_ms)
         self.storage.audit.note(by.name, "mark", session_id)
-        return noted.result(self.END_S)
+        return live.as_told(noted.result(self.END_S))
 
     def end(self, session_id: str, by: Principal) -> SessionRecord:
         """End a session in order; waits until it has ended."""
-        opened = self._running(session_id)
+        opened = self.opened(session_id)
         self.storage.audit.note(by.name, "end", session_id)
         self.finish(opened, "end")
         opened.settled.wait(self.END_S)
         return self.record(session_id)
 
-    def _running(self, session_id: str) -> OpenSession:
+    def opened(self, session_id: str) -> OpenSession:
+        """A session that waits, or runs. Raises `Refused` if it has ended, or there is none."""
         self.record(session_id)
         if (opened := self.open(session_id)) is None:
             raise not_live()
@@ -309,31 +326,11 @@ class Sessions:
                 raise Refused("busy", "the session does not end: try again", 503, 5)
         self.storage.delete([session_id], by.name, "delete")
 
-    @property
-    def stopping(self) -> bool:
-        """Whether new sessions are refused because the server is being stopped."""
-        return self._stopping
-
     def refuse_new(self) -> None:
         """From now on no session is created or started; those that run go on."""
         with self._lock:
-            self._stopping = True
+            self.stopping = True
 
     def running(self) -> int:
         """Sessions whose sound comes now."""
         return sum(opened.record.state == "live" for opened in self.all_open())
-
-    def close(self) -> None:
-        """End every session in order; new ones are refused. Waits until all is written."""
-        self.refuse_new()
-        opened = self.all_open()
-        for session in opened:
-            session.cut = session.live is not None and not session.live.closing
-            try:
-                self.finish(session, "interrupted")
-            except StorageError:
-                log.exception("the end of a session cannot be kept")
-                session.settled.set()
-        deadline = time.monotonic() + self.END_S
-        for session in opened:
-            session.settled.wait(max(0.0, deadline - time.monotonic()))

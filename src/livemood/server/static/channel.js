@@ -1,3 +1,4 @@
+import { BESIDE, besideOf } from "./beside.js";
 import { History } from "./history.js";
 
 /** Readings are kept as they came for so long; before that, averaged. */
@@ -22,6 +23,10 @@ export class Channel {
     /** Stretches of speech, `{start, end}`; `end` is null while somebody speaks. */
     this.speech = [];
     this.gaps = [];
+    /** What was read beside the voice: see `besideOf`. */
+    this.beside = [];
+    /** Counts those, so that whoever shows them knows of news. */
+    this.told = 0;
     /** The newest reading. */
     this.emotion = null;
     /** Where the label that is said now began. */
@@ -41,6 +46,8 @@ export class Channel {
       segments: this.segments,
       speech: this.speech,
       gaps: this.gaps,
+      beside: this.beside,
+      told: this.told,
       since: this.since,
       speaking: this.speaking,
       level: this.level,
@@ -64,6 +71,9 @@ export class Channel {
       else keep(this.speech, { start: event.start_ms, end: event.end_ms });
     } else if (event.type === "level") {
       this.level = { problems: event.problems ?? [], db: event.speech_db ?? event.peak_db ?? null };
+    } else if (BESIDE.includes(event.type)) {
+      keep(this.beside, besideOf(event));
+      this.told += 1;
     } else if (event.type === "gap") {
       keep(this.gaps, { start: event.start_ms, end: event.end_ms, cause: event.cause });
     }

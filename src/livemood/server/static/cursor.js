@@ -1,4 +1,5 @@
 /** What there is at a moment of the timeline: the reading next to it, and its words. */
+import { besideAt } from "./beside.js";
 import { firstAt } from "./series.js";
 import { amount, labelName, percent, signed, t } from "./text.js";
 
@@ -40,6 +41,10 @@ function around(channel, ms) {
 export function described(channel, ms) {
   const gap = channel.shown.gaps.find((g) => g.start <= ms && ms <= g.end);
   if (gap) return t("gap", { cause: t(`gap_causes.${gap.cause}`) });
+  return [ofVoice(channel, ms), ...besideAt(channel.beside, ms)].join(" · ");
+}
+
+function ofVoice(channel, ms) {
   const at = valuesAt(channel, ms);
   if (!at) return t("nothing_here");
   const { labels } = channel;

@@ -1,7 +1,19 @@
+import { newest } from "./beside.js";
 import { el, fillTo, say, set } from "./dom.js";
 import { paintSwatch } from "./palette.js";
 import { stateOf } from "./state.js";
-import { clock, held, labelName, percent, signed, t, voiceWords, whole, word } from "./text.js";
+import {
+  clock,
+  currentLanguage,
+  held,
+  labelName,
+  percent,
+  signed,
+  t,
+  voiceWords,
+  whole,
+  word,
+} from "./text.js";
 
 const ARROWS = { rising: "↗", falling: "↘", steady: "→" };
 /** The level that an empty meter stands for, in dB below full scale. */
@@ -24,6 +36,7 @@ export class Panel {
     this.sure = el("span", { class: "sure" });
     this.affect = el("span", { class: "affect" });
     this.voice = el("span", { class: "voice" });
+    this.beside = el("p", { class: "beside", hidden: true });
     this.reason = el("p", { class: "reason", hidden: true });
     this.meter = el("span", { class: "fill" });
     this.db = el("span", { class: "db" });
@@ -40,6 +53,7 @@ export class Panel {
         el("div", { class: "who" }, this.title, this.speech),
         el("p", { class: "said" }, this.label, " ", el("span", { class: "held" }, this.since, " ", this.arrow)),
         el("p", { class: "values" }, this.confidence, this.sure, this.affect, this.voice),
+        this.beside,
         this.reason,
         this.level,
       ),
@@ -65,8 +79,19 @@ export class Panel {
     say(this.voice, state.kind === "speaking" ? voiceWords(state.said.voice?.words ?? []) : "");
     set(this.voice, "title", t("voice_long"));
     paintSwatch(this.swatch, label);
+    this.#beside();
     this.#alert(store);
     this.#level(state.kind !== "ended" && connected ? channel.level : null);
+  }
+
+  /** What was read of words, and together with them, and of which time. */
+  #beside() {
+    const { beside, told } = this.channel;
+    const key = `${told} ${currentLanguage()}`;
+    if (this.beside.dataset.told === key) return;
+    this.beside.dataset.told = key;
+    this.beside.hidden = !beside.length;
+    say(this.beside, newest(beside));
   }
 
   /** Why an alert about this person holds. */

@@ -1,3 +1,4 @@
+import { sourcesOf } from "./beside.js";
 import { $, el } from "./dom.js";
 import { clock, labelName, percent, signed, t, whole } from "./text.js";
 
@@ -5,7 +6,7 @@ import { clock, labelName, percent, signed, t, whole } from "./text.js";
 const ROWS = 100;
 const HEADS = ["who", "from", "to", "label", "confidence", "valence", "arousal"];
 
-/** The timeline as a table of text: segments, silences, markers and gaps, newest first. */
+/** The timeline as text: segments, words, silences, markers and gaps, newest first. */
 export class Table {
   /** @param {HTMLDetailsElement} details With the table and the button that shows more of it. */
   constructor(details, touched) {
@@ -27,12 +28,13 @@ export class Table {
       this.session = store.session;
       this.most = ROWS;
     }
-    const news = store.channels.map((c) => `${c.closed}/${c.gaps.length}/${c.speech.length}`);
+    const news = store.channels.map((c) => `${c.closed}/${c.told}/${c.gaps.length}/${c.speech.length}`);
     const ends = `${store.markers.length} ${Boolean(store.ended)} ${language} ${this.most}`;
     const state = `${store.session} ${news.join(" ")} ${ends}`;
     if (!this.details.open || state === this.shown) return;
     this.shown = state;
-    const rows = [...segments(store, who), ...silences(store, who), ...marks(store), ...gaps(store, who)];
+    const read = [...segments(store, who), ...beside(store, who)];
+    const rows = [...read, ...silences(store, who), ...marks(store), ...gaps(store, who)];
     rows.sort((a, b) => b.at - a.at);
     const shown = Math.min(this.most, rows.length);
     const count = { shown: whole(shown), all: whole(rows.length) };
@@ -53,6 +55,22 @@ function* segments(store, who) {
         return row(who(channel.number), s.start, s.end, [labelName(s.label), ...values]);
       };
       yield { at: s.start, element };
+    }
+  }
+}
+
+/** What was read of words, by other observers, and of all together. */
+function* beside(store, who) {
+  for (const channel of store.channels) {
+    for (const reading of channel.beside) {
+      const { start, end, label, confidence, valence, arousal, text } = reading;
+      const element = () => {
+        const name = t("person_at", { who: sourcesOf(reading), what: labelName(label) });
+        const said = text ? `${name} (${text})` : name;
+        const affect = valence === undefined ? ["", ""] : [signed(valence), signed(arousal)];
+        return row(who(channel.number), start, end, [said, percent(confidence), ...affect]);
+      };
+      yield { at: start, element };
     }
   }
 }

@@ -86,10 +86,14 @@ class Archive:
         for record in unfinished:
             self.sessions.update(end_interrupted(record, self.events))
             self.events.close(record.id)
-        self.events.tidy(lambda session: self.sessions.get(session) is not None)
+        self.events.tidy(self._has)
         if unfinished:
             self.audit.note(SYSTEM, "recover", sessions=len(unfinished))
         return len(unfinished)
+
+    def _has(self, session: str) -> bool:
+        """Whether there is a record of a session, and it is this server's: it may have moved on."""
+        return self.sessions.get(session) is not None and self.sessions.home(session) is None
 
     def read(self, session: str, after: int = 0, limit: int = -1) -> list[tuple[int, str]]:
         """Events on disk, by number. Raises `Refused` if they are being deleted."""
@@ -162,7 +166,7 @@ class Archive:
 
     def _erase_unknown(self) -> None:
         """Erase sound of sessions that were deleted at another server."""
-        for session in self.sessions.unknown(self.sound.kept()):
+        for session in self.sessions.unknown(self.sound.sessions()):
             try:
                 self.sound.erase(session)
             except OSError as error:

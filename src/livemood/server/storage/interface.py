@@ -71,6 +71,9 @@ class EventStore(Protocol):
     def close(self, session: str) -> None:
         """Nothing more will be written of the session. Raises `StorageError`."""
 
+    def forget(self, session: str) -> None:
+        """Leave nothing here of a session that went on elsewhere. By the writer's thread."""
+
     def keep(self, session: str, rows: Sequence[Row]) -> None:
         """Keep a whole timeline of an ended session, unless there is one. Raises `StorageError`."""
 

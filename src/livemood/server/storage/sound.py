@@ -172,7 +172,7 @@ class Recorder:
         """Where a session's sound is kept."""
         return self._folder / f"{session}.opus"
 
-    def kept(self) -> list[str]:
+    def sessions(self) -> list[str]:
         """Sessions of which there is sound."""
         return [path.stem for path in self._folder.glob("*.opus")]
 

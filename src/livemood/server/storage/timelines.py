@@ -83,6 +83,11 @@ class Timelines:
         for ending in ("-wal", "-shm", DAMAGED, ""):
             erase(path.with_name(path.name + ending))
 
+    def forget(self, session: str) -> None:
+        """It went on at another server, which has all of it: leave nothing of it in a file here."""
+        Timelines.close(self, session)
+        Timelines.erase(self, session)
+
     def tidy(self, known: Callable[[str], bool]) -> None:
         """Look after what an earlier server left; `known` says of which sessions there is a record.
 

@@ -50,7 +50,7 @@ class InternalApp:
             refused = Refused("bad_token", "this socket is for the server's own workers", 401)
             await refuse(refused, scope, receive, send)
         elif scope["path"].startswith("/v1/"):
-            scope[KEY] = Caller.told(headers[PRINCIPAL.encode()])
+            scope[KEY] = Caller.from_header(headers[PRINCIPAL.encode()])
             await self._app(scope, receive, send)
         else:
             await self._own(scope, receive, send)

@@ -36,6 +36,7 @@ MOST_FAILURES: Final = 5
 """Starts of one worker in a row that failed, after which the server ends."""
 FIRST_RETRY_S: Final = 0.2
 LOOK_S: Final = 0.1
+BEAT_S: Final = 1.0
 STOP_S: Final = 30.0
 """How long a worker may take to end its sessions and to write what is left."""
 RUNTIME: Final = "workers"
@@ -96,6 +97,7 @@ class _Supervisor:
             loop.add_signal_handler(number, self._told, number)
         started = [asyncio.Event() for _ in range(self._workers)]
         keeping: list[asyncio.Task[None]] = []
+        watching = loop.create_task(self._kill_hanging())
         try:
             for n in range(self._workers):
                 keeping.append(loop.create_task(self._keep(n, started)))
@@ -108,6 +110,7 @@ class _Supervisor:
             await self._drain()
             self._say("stopping: sessions are ended and written")
         finally:
+            watching.cancel()
             await self._stop(keeping)
 
     @property
@@ -203,6 +206,18 @@ class _Supervisor:
             env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(self._runtime / METRICS)},
         )
 
+    async def _kill_hanging(self) -> None:
+        """Kill workers that live and say nothing; `_keep` starts others in their place."""
+        silences = Silences(self._settings.hang_timeout_s)
+        while True:
+            await asyncio.sleep(BEAT_S)
+            beats = await asyncio.to_thread(self._registry.beats)
+            for n, process in list(self._running.items()):
+                serves = process.pid in self._serving and process.returncode is None
+                if serves and silences.look(process.pid, beats.get(n)):
+                    log.error("a worker hangs: it is killed")
+                    process.kill()
+
     def _after(self, n: int, pid: int) -> int:
         """Worker `n` died: end its sessions, and forget what it had; how many those were."""
         ended = self._recovery.end_of(self._registry.of(n))
@@ -248,6 +263,24 @@ class _Supervisor:
                 serving = process.pid in self._serving
                 with suppress(ProcessLookupError):
                     process.send_signal(number if serving else signal.SIGKILL)
+
+
+class Silences:
+    """For how long workers have said nothing. Pure: time passes by being looked at each `BEAT_S`.
+
+    So time in which the supervisor itself stood still, with the whole machine say, does not count.
+    """
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._last: dict[int, tuple[float | None, float]] = {}
+
+    def look(self, pid: int, beat: float | None) -> bool:
+        """Whether the process, which last said something at `beat`, has been silent too long."""
+        before, silent_s = self._last.get(pid, (beat, 0.0))
+        silent_s = silent_s + BEAT_S if beat == before else 0.0
+        self._last[pid] = beat, silent_s
+        return silent_s > self._longest_s
 
 
 class _NotStartedError(LivemoodError):

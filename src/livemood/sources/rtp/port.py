@@ -14,7 +14,7 @@ from livemood.sources.rtp.datagrams import AT_ONCE, receive
 from livemood.sources.rtp.formats.payload import STATIC, PayloadTypes, RtpFormat
 from livemood.sources.rtp.packet import MalformedPacket, RtpPacket, parse_packet
 from livemood.sources.rtp.redundancy import unwrap
-from livemood.sources.rtp.rtcp import INTERVAL_S, Told, is_rtcp, read_rtcp, receiver_report
+from livemood.sources.rtp.rtcp import INTERVAL_S, RtcpReports, is_rtcp, read_rtcp, receiver_report
 from livemood.sources.rtp.sender import Address, Sender, Take
 from livemood.sources.rtp.strangers import Strangers
 from livemood.sources.rtp.udp import LONGEST_PACKET, bind
@@ -43,8 +43,6 @@ class RtpPort:
 
     AT_ONCE: Final = 512
     """Most packets read before other ports, and deadlines, have their turn."""
-    STRANGERS: Final = 2048
-    """Most first packets remembered: those of all calls, should a server begin amid them."""
     TAKEOVER_S: Final = 0.5
     """A sender silent for so long may be replaced, or have moved to another address."""
     GRACE_S: Final = 1.0
@@ -241,7 +239,7 @@ class RtpPort:
                 sender.stream.unheard(kind, now)
 
     def _told(
-        self, told: Told, address: Address, through: socket.socket | None, now: float
+        self, told: RtcpReports, address: Address, through: socket.socket | None, now: float
     ) -> None:
         self.packets["control"] += 1
         for ssrc, ntp in told.reports.items():

@@ -18,7 +18,7 @@ def is_rtcp(data: bytes) -> bool:
 
 
 @dataclass(slots=True)
-class Told:
+class RtcpReports:
     """The parts of a compound packet that livemood uses."""
 
     leaving: list[int] = field(default_factory=list)
@@ -27,19 +27,19 @@ class Told:
     """The middle 32 bits of the NTP time of each sender report, by sender."""
 
 
-def read_rtcp(data: bytes) -> Told:
+def read_rtcp(data: bytes) -> RtcpReports:
     """Reads `data` as far as possible. Never raises."""
-    told, at = Told(), 0
+    found, at = RtcpReports(), 0
     while at + 4 <= len(data) and data[at] >> 6 == 2:
         count, kind = data[at] & 0x1F, data[at + 1]
         end = at + 4 + 4 * int.from_bytes(data[at + 2 : at + 4])
         if kind == _SENDER and at + 16 <= min(end, len(data)):
-            told.reports[_word(data, at + 4)] = int.from_bytes(data[at + 10 : at + 14])
+            found.reports[_word(data, at + 4)] = int.from_bytes(data[at + 10 : at + 14])
         elif kind == _GOODBYE:
             last = min(end, at + 4 + 4 * count, len(data)) - 3
-            told.leaving += [_word(data, i) for i in range(at + 4, last, 4)]
+            found.leaving += [_word(data, i) for i in range(at + 4, last, 4)]
         at = end
-    return told
+    return found
 
 
 def _word(data: bytes, at: int) -> int:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livemood.errors import UsageError
-from livemood.training.recipe.text import SentenceCorpus, TextRecipe
+from livemood.training.recipe.text import SentenceCorpus
 
 Targets = NDArray[np.float32]
+Part = Literal["train", "dev", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,21 @@ class Sentences:
 
 
 def read_sentences(
-    recipe: TextRecipe, corpora: Path, part: Literal["train", "dev", "test"]
+    chosen: Sequence[SentenceCorpus],
+    labels: Sequence[str],
+    label_map: Mapping[str, str],
+    corpora: Path,
+    part: Part,
 ) -> Sentences:
-    """One part of all corpora of a recipe. Raises `UsageError` for a table that cannot be read."""
+    """One part of the chosen corpora, which lie in the folder `corpora`.
+
+    Raises `UsageError` for a table that cannot be read.
+    """
     texts: list[str] = []
     rows: list[NDArray[np.bool_]] = []
-    for corpus in recipe.corpora:
+    for corpus in chosen:
         path = corpora / corpus.name / getattr(corpus, part)
-        place = _places(corpus, recipe.labels, recipe.label_map)
+        place = _places(corpus, labels, label_map)
         try:
             lines = path.read_text("utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
@@ -52,7 +60,7 @@ def read_sentences(
             raise UsageError(f"the table {path} cannot be read: {reason}") from None
         for number, line in enumerate(lines, 1):
             if line.strip():
-                text, row = _row(line, place, len(recipe.labels), f"{path}, line {number}")
+                text, row = _row(line, place, len(labels), f"{path}, line {number}")
                 texts.append(text)
                 rows.append(row)
     if not texts:

@@ -8,6 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from livemood.training.evaluation.html_explanation import explanation_section
+
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em;
   color: #1d2733 } h1, h2 { line-height: 1.2 } h2 { margin-top: 2em }
@@ -31,8 +33,11 @@ COLUMNS = {
 }
 
 
-def html_report(evaluation: Mapping[str, Any]) -> str:
-    """The page for what `livemood evaluate` measured; see docs/guides/training.md for its JSON."""
+def html_report(evaluation: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The page for what `livemood evaluate` measured; see docs/guides/training.md for its JSON.
+
+    `pictures` are the clips that `explain` shows.
+    """
     model = evaluation["model"]
     title = f"{model['name']} {model['version']} ({model['precision']})"
     body = [
@@ -45,6 +50,8 @@ def html_report(evaluation: Mapping[str, Any]) -> str:
         body += _condition(name, values, evaluation["labels"])
     if attack := evaluation.get("attack"):
         body += _attack(attack)
+    if explanation := evaluation.get("explanation"):
+        body += explanation_section(explanation, pictures)
     if streaming := evaluation.get("streaming"):
         body += _streaming(streaming)
     return (

@@ -1,6 +1,5 @@
 """The folders of a model: network, manifest, from the recipe and what was measured."""
 
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from livemood.errors import UsageError
 from livemood.model import Model, load_model
 from livemood.model.features import FeatureSettings, Frames
 from livemood.model.labels import CIRCUMPLEX
-from livemood.model.manifest import Manifest, Network, TrainedOn, Window, write_manifest
+from livemood.model.manifest import Manifest, Network, TrainedOn, Window, digest_of, write_manifest
 from livemood.training.export.int8 import quantize
 from livemood.training.export.onnx import export_onnx
 from livemood.training.network.base import EmotionNetwork
@@ -65,7 +64,7 @@ def export_models(
         log.warning("no circumplex coordinates for %s: they count as neutral", sorted(unplaced))
     for name, file in files.items():
         told = _described(network, features, fit, info, {"onnx_parity": parity, **metrics})
-        digest = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "precision": name}
+        digest = {"sha256": digest_of(file), "precision": name}
         write_manifest(Manifest.model_validate(told | digest), folders[name])
     return folders
 

@@ -111,8 +111,8 @@ class Streaming(nn.Module):
         self.register_buffer("places", places.view(TURN_BLOCKS, BLOCK_STEPS, -1).clone())
 
     @property
-    def kept(self) -> list[str]:
-        """Names of what is kept of each block."""
+    def caches(self) -> list[str]:
+        """Names of the keys and values that each block keeps."""
         return [f"{kind}{n}" for n in range(len(self.blocks)) for kind in ("keys", "values")]
 
     def forward(
@@ -165,7 +165,7 @@ class Streaming(nn.Module):
             torch.zeros(batch, KEPT),
             torch.zeros(batch),
             torch.zeros(batch, self.units),
-            *(torch.zeros(ring) for _ in self.kept),
+            *(torch.zeros(ring) for _ in self.caches),
         )
 
 
@@ -175,7 +175,13 @@ def export_streaming(model: StreamingEncoderModel, path: Path) -> float:
     Raises `ModelError` if that exceeds the tolerance, at any of several lengths.
     """
     streaming = Streaming(model.eval()).eval()
-    names = ["features", "age", "block", "state_recurrent", *(f"kept_{k}" for k in streaming.kept)]
+    names = [
+        "features",
+        "age",
+        "block",
+        "state_recurrent",
+        *(f"kept_{k}" for k in streaming.caches),
+    ]
     outputs = ["votes", "scores", "not_speech", *(f"new_{name}" for name in names[3:])]
     axes = {name: {0: "batch"} for name in (*names, *outputs)}
     axes |= {name: {1: "batch"} for name in ("votes", "scores", "not_speech")}
@@ -262,7 +268,7 @@ class StreamRunner:
             kept["block"] = np.full(batch, first + number, np.float32)
             got = dict(zip(self._outputs, self._session.run(None, kept), strict=True))
             yield dict(kept), got
-            kept = _kept_on(kept, got, slice(number % PAST_BLOCKS * BLOCK_STEPS, None))
+            kept = _next_state(kept, got, slice(number % PAST_BLOCKS * BLOCK_STEPS, None))
 
     def votes(self, features: NDArray[np.float32], first: int = 0) -> NDArray[np.float32]:
         """What all steps say, (batch, steps, width)."""
@@ -270,7 +276,7 @@ class StreamRunner:
         return np.concatenate(found, 1)
 
 
-def _kept_on(kept: Feed, got: Feed, place: slice) -> Feed:
+def _next_state(kept: Feed, got: Feed, place: slice) -> Feed:
     """What the next block goes on from: rings with this block's keys and values in their place."""
     out, place = dict(kept), slice(place.start, place.start + BLOCK_STEPS)
     out["age"] = np.where(kept["age"] > 0, kept["age"] + 1, 0).astype(np.float32)

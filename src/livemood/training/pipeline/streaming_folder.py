@@ -1,6 +1,5 @@
 """The folders of a streaming encoder: network in float32 and int8, each with its manifest."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from livemood.model.manifest import BaselineSettings, Manifest, NotSpeech, write_manifest
+from livemood.model.manifest import BaselineSettings, Manifest, NotSpeech, digest_of, write_manifest
 from livemood.training.data.clips import Clip
 from livemood.training.export.model_folder import described
 from livemood.training.export.streaming_encoder import (
@@ -56,7 +55,7 @@ def export_streaming_models(
     told = _told(recipe, {"onnx_parity": parity, **metrics})
     told["parameters"] = sum(p.numel() for p in model.parameters())
     for name, file in files.items():
-        digest = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "precision": name}
+        digest = {"sha256": digest_of(file), "precision": name}
         write_manifest(Manifest.model_validate(told | digest), folders[name])
     return folders
 

@@ -1,18 +1,18 @@
 """From a recipe to a text encoder."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from livemood.model.manifest import TrainedOn, write_manifest
+from livemood.model.manifest import TrainedOn, digest_of, write_manifest
 from livemood.text.encoder import TextEncoder as TextModel
 from livemood.text.encoder import softmax
-from livemood.text.manifest import MODEL, TOKENIZER, TextManifest, digest_of
-from livemood.training.data.sentences import Sentences, read_sentences
+from livemood.text.manifest import MODEL, TOKENIZER, TextManifest
+from livemood.training.data.sentences import Part, Sentences, read_sentences
 from livemood.training.evaluation.metrics import calibration_error
 from livemood.training.evaluation.multilabel import f1, fit_thresholds, named, soft_temperature
 from livemood.training.export.text_encoder import write_text_files
@@ -21,6 +21,8 @@ from livemood.training.fit.trainer import Report
 from livemood.training.network.text_encoder import TextEncoder, load_encoder, pretrained_folder
 from livemood.training.recipe.text import TextRecipe
 from livemood.training.run_folder import Workspace, begin_run, write_json
+
+HELD_OUT: Final[tuple[Part, ...]] = ("dev", "test")
 
 
 def train_text(
@@ -34,11 +36,15 @@ def train_text(
     return export_text(recipe, workspace, network, out)
 
 
+def _sentences(recipe: TextRecipe, workspace: Workspace, part: Part) -> Sentences:
+    return read_sentences(recipe.corpora, recipe.labels, recipe.label_map, workspace.corpora, part)
+
+
 def export_text(
     recipe: TextRecipe, workspace: Workspace, network: TextEncoder, out: Path
 ) -> dict[str, Any]:
     """Of a network that is finetuned, the rest of it."""
-    train = read_sentences(recipe, workspace.corpora, "train")
+    train = _sentences(recipe, workspace, "train")
     drawn = drawn_shares(recipe, train)[:, np.newaxis]
     priors = train.targets.mean(axis=0)
     learnt = (train.targets * drawn).sum(axis=0) / drawn.sum()
@@ -50,7 +56,7 @@ def export_text(
     figures: dict[str, Any] = {"recipe": recipe.name, "seed": recipe.seed, "models": {}}
     figures["largest_difference_from_torch"] = difference
     parameters = sum(p.numel() for p in network.parameters())
-    parts = [read_sentences(recipe, workspace.corpora, part) for part in ("dev", "test")]
+    parts = [_sentences(recipe, workspace, part) for part in HELD_OUT]
     for precision, name in (("float32", "model-float32"), ("int8", "model")):
         own = _finish(recipe, out / name, precision, parameters, priors, *parts)
         figures["models"][precision] = own
@@ -170,7 +176,7 @@ def fit_text_encoder(
     recipe: TextRecipe, workspace: Workspace, out: Path, report: Report | None = None
 ) -> TextEncoder:
     """Finetune the recipe's encoder; a run that was cut short goes on."""
-    train = read_sentences(recipe, workspace.corpora, "train")
+    train = _sentences(recipe, workspace, "train")
     folder = pretrained_folder(recipe.network.pretrained, workspace.encoders)
     begin_run(out, recipe.model_dump_json(), torch.device("cpu"))
     encoder, width = load_encoder(folder)

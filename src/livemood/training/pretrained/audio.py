@@ -97,7 +97,7 @@ class EfficientAt(PretrainedEncoder):
             nn.Linear(512, 527),
         )
         banks, _ = get_mel_banks(128, 1024, 32000.0, 0.0, 15000.0, 100.0, -500.0, 1.0)
-        self._banks = _Kept(nn.functional.pad(banks, (0, 1)))
+        self._banks = _Constant(nn.functional.pad(banks, (0, 1)))
 
     def stem(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The lower blocks; those at which the maps shrink or widen, as means over mel bands."""
@@ -218,7 +218,7 @@ class _Mel:
         return torch.log(mel + offset)
 
 
-class _Kept:
+class _Constant:
     """A constant tensor that is no part of a state."""
 
     def __init__(self, value: Tensor) -> None:

@@ -10,7 +10,7 @@ import psycopg
 
 from livemood.errors import LivemoodError
 from livemood.server.storage.clock import Seen
-from livemood.server.storage.postgresql.line import AWAY, Connection, Line, Reconnecting, said
+from livemood.server.storage.postgresql.line import AWAY, Connection, Line, Reconnecting, message_of
 from livemood.server.storage.postgresql.schema import prepare
 
 CONNECT_S: Final = 3
@@ -43,7 +43,7 @@ class PostgresDatabase:
             lines = Line(self._connect), Line(self._connect)
         except psycopg.Error as error:
             raise LivemoodError(
-                f"the database cannot be used: {said(error)}: check --database, and that the "
+                f"the database cannot be used: {message_of(error)}: check --database, and that the "
                 "password is in PGPASSWORD or ~/.pgpass"
             ) from None
         self._writing, self._reading = lines

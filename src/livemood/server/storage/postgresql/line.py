@@ -45,7 +45,7 @@ class Line:
             except psycopg.Error as error:
                 if connection.closed or isinstance(error, psycopg.OperationalError):
                     self._drop(connection)
-                raise StorageError(said(error)) from error
+                raise StorageError(message_of(error)) from error
 
     def _drop(self, connection: Connection) -> None:
         self._connection = None
@@ -117,7 +117,7 @@ class Reconnecting:
                 said_so = False
 
 
-def said(error: psycopg.Error) -> str:
+def message_of(error: psycopg.Error) -> str:
     """The first line of what PostgreSQL says; further ones may quote values."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

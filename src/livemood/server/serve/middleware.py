@@ -6,14 +6,14 @@ from prometheus_client import Counter
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from livemood.server.access.access import Access, Doorkeeper
-from livemood.server.access.replies import Unkept
+from livemood.server.access.access import Access, TrustedHosts
+from livemood.server.access.replies import NoStore
 from livemood.server.access.slow import BodyLimit
 from livemood.server.inputs.recordings import PATH as RECORDINGS
 from livemood.server.serve.settings import ServeSettings
 
 
-def doors(
+def middleware(
     settings: ServeSettings, access: Access, refused: Counter, inner: Sequence[Middleware] = ()
 ) -> list[Middleware]:
     """Host names and origins, then headers, then a body that comes in time; the outermost first.
@@ -23,7 +23,7 @@ def doors(
     limits = settings.limits
     return [
         Middleware(
-            Doorkeeper,
+            TrustedHosts,
             access=access,
             refused=refused,
             hosts=(settings.host, *settings.hosts) if settings.hosts else (),
@@ -36,7 +36,7 @@ def doors(
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Location"],
         ),
-        Middleware(Unkept),
+        Middleware(NoStore),
         Middleware(
             BodyLimit,
             most_bytes=limits.message_bytes,
