@@ -230,7 +230,7 @@ TUNED: dict[str, list[dict[str, Any]]] = {
     "importance": [{"largest_weight": w} for w in (2.0, 5.0)],
     "deep-coral": [{"weight": w} for w in (0.3, 1.0, 3.0)],
     "mmd": [{"weight": w} for w in (0.3, 1.0, 3.0)],
-    "adversarial": [{"weight": w} for w in (0.1, 0.3, 1.0)],
+    "adversarial": [{"weight": w} for w in (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)],
     "self-training": [{"weight": 1.0, "confidence": c} for c in (0.5, 0.7, 0.9)],
     "contrastive": [{"weight": w} for w in (0.1, 0.3, 1.0)],
 }

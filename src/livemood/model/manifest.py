@@ -16,12 +16,13 @@ from pydantic import (
 
 from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
-from livemood.model.labels import UNCERTAIN
+from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
 from livemood.speech.vad import SAMPLE_RATE
 
 MANIFEST = "manifest.json"
 
 
+Coordinate = Annotated[float, Field(ge=-1, le=1)]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 """A plain word: labels go into XML, WebVTT and column names."""
 
@@ -133,6 +134,8 @@ class Manifest(BaseModel):
     """Share of each label that the probabilities were calibrated for; sums to 1."""
     valence_arousal: Literal["derived"] = "derived"
     """Derived: the probability-weighted mean of published circumplex coordinates."""
+    places: dict[Label, tuple[Coordinate, Coordinate]] = Field(default_factory=dict)
+    """Valence and arousal, in [-1, 1], of labels that stand elsewhere or have no published ones."""
     trained_on: tuple[TrainedOn, ...]
     licence: str
     metrics: dict[str, Any]
@@ -143,6 +146,8 @@ class Manifest(BaseModel):
             raise ValueError(f"labels must differ from each other and from {UNCERTAIN!r}")
         if len(self.priors) != len(self.labels) or abs(sum(self.priors) - 1) > 1e-3:
             raise ValueError("priors must give each label its share, summing to 1")
+        if unknown := set(self.places) - set(self.labels):
+            raise ValueError(f"places has {min(unknown)!r}, which is not one of labels")
         if self.features.sample_rate != SAMPLE_RATE:
             raise ValueError(f"the features must take sound of {SAMPLE_RATE} samples a second")
         if self.window.longest_s < self.window.shortest_s:
@@ -153,6 +158,12 @@ class Manifest(BaseModel):
         if self.baseline and len(self.baseline.unknown) not in (0, len(self.labels)):
             raise ValueError("baseline.unknown must give each label its value, or none")
         return self
+
+    @property
+    def coordinates(self) -> list[tuple[float, float]]:
+        """Valence and arousal of each label; the origin for one that nobody placed."""
+        known = {**CIRCUMPLEX, **self.places}
+        return [known.get(label, (0.0, 0.0)) for label in self.labels]
 
     def _check_network(self) -> None:
         network, rate = self.network, self.features.sample_rate

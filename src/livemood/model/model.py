@@ -12,7 +12,7 @@ from livemood.errors import UsageError
 from livemood.model.baseline import Baseline, VoiceBaseline
 from livemood.model.clip_windows import checked_clip, clip_windows
 from livemood.model.features import Frames, FrontEnd
-from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
+from livemood.model.labels import UNCERTAIN
 from livemood.model.manifest import Manifest
 from livemood.model.network import OnnxNetwork
 from livemood.model.network.pooling import Probabilities, sigmoid, softmax
@@ -61,7 +61,7 @@ class Model:
         self._votes = np.empty((most, self.grid.slots, network.interface.width), np.float32)
         self._weights = np.empty((most, self.grid.slots), np.float32)
         self._nothing = np.empty(0, np.float32)
-        self._coordinates = [CIRCUMPLEX.get(label, (0.0, 0.0)) for label in manifest.labels]
+        self._coordinates = manifest.coordinates
         settings = manifest.baseline
         self._neutral = manifest.labels.index(settings.neutral) if settings else 0
         least = settings.least_window_s if settings else 0.0

@@ -17,7 +17,7 @@ from livemood.training.augment.conditions import parse_condition
 from livemood.training.data.predictions import Probs, Truth, write_predictions
 from livemood.training.evaluation.html_report import html_report
 from livemood.training.evaluation.predict import predict_clips
-from livemood.training.evaluation.statistics import figures
+from livemood.training.evaluation.statistics import dimensions, figures
 from livemood.training.run_folder import write_json
 
 SCHEMA = "livemood.evaluation/1"
@@ -60,6 +60,8 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
         ]
         truth, probabilities = (np.concatenate(x) for x in zip(*parts, strict=True))
         values = figures(truth, probabilities, clips, model.labels, wanted.seed)
+        if rated := dimensions(clips, probabilities, model.affect):
+            values["dimensions"] = rated
         if wanted.folds:
             values |= _by_fold(models, parts, wanted.seed)
         result["conditions"][condition.name] = values
@@ -114,6 +116,11 @@ def summary(result: dict[str, Any]) -> str:
                 f"{what:24} UAR {v['uar']:5.1f} ({around}), accuracy {v['accuracy']:5.1f}, "
                 f"macro F1 {v['macro_f1']:5.1f}, calibration error {v['calibration_error']:4.1f}, "
                 f"{v['clips']} clips of {v['speakers']} speakers"
+            )
+        for dimension, v in values.get("dimensions", {}).items():
+            lines.append(
+                f"  {dimension:22} CCC {v['ccc']}, mean absolute error {v['mae']}, "
+                f"{v['clips']} rated clips"
             )
         if "uar_mean_of_folds" in values:
             mean, deviation = values["uar_mean_of_folds"], values["uar_deviation_of_folds"]

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from livemood.training.evaluation.metrics import ccc
+
 Values = NDArray[np.float64]
 
 NONE: Final = float("nan")
@@ -28,15 +30,6 @@ def alpha(values: Values) -> float:
     every = used[np.isfinite(used)]
     observed = np.sum(np.nanvar(used, axis=1) * number**2 / (number - 1)) / len(every)
     return float(1 - observed / every.var(ddof=1))
-
-
-def ccc(first: Values, second: Values) -> float:
-    """Lin's concordance correlation coefficient (1989) of two series, with n in the variances."""
-    spread = first.var() + second.var() + (first.mean() - second.mean()) ** 2
-    if len(first) < 2 or not spread:
-        return NONE
-    together = np.mean((first - first.mean()) * (second - second.mean()))
-    return float(2 * together / spread)
 
 
 def pairwise_ccc(values: Values, shared: int = 10) -> list[float]:

@@ -71,11 +71,19 @@ def _condition(name: str, values: Mapping[str, Any], labels: Sequence[str]) -> l
         f"<h2>Condition: {escape(name)}</h2>",
         _table(["", *COLUMNS.values()], {k: [v[c] for c in COLUMNS] for k, v in rows.items()}),
         _table(["class", "precision", "recall", "F1", "examples"], classes),
+        _dimensions(values.get("dimensions", {})),
         _confusion(values["confusion"], labels),
         _curves(values["roc"]),
         _reliability(values["reliability"]),
         _groups(rows),
     ]
+
+
+def _dimensions(values: Mapping[str, Any]) -> str:
+    if not values:
+        return ""
+    rows = {name: [str(v["clips"]), str(v["ccc"]), str(v["mae"])] for name, v in values.items()}
+    return _table(["against ratings", "clips", "CCC", "mean absolute error"], rows)
 
 
 def _attack(attack: Mapping[str, Any]) -> list[str]:

@@ -27,6 +27,18 @@ def uar(confusion: NDArray[np.intp]) -> float:
     return float((np.diag(confusion)[counts > 0] / counts[counts > 0]).mean())
 
 
+def ccc(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Lin's concordance correlation coefficient (1989) of two series, with n in the variances.
+
+    NaN for fewer than two values, or where both are constant and the same.
+    """
+    spread = first.var() + second.var() + (first.mean() - second.mean()) ** 2
+    if len(first) < 2 or not spread:
+        return float("nan")
+    together = np.mean((first - first.mean()) * (second - second.mean()))
+    return float(2 * together / spread)
+
+
 def calibration_error(truth: Truth, probabilities: Probs, bins: int = 15) -> float:
     """Expected calibration error with bins of equal width (Guo et al. 2017), in [0, 1]."""
     confidence = probabilities.max(axis=1)

@@ -1,6 +1,6 @@
 """All figures of predictions: overall, by class, by group, with intervals by speaker."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from livemood.training.data.predictions import Probs, Truth
 from livemood.training.evaluation.metrics import (
     accuracy,
     calibration_error,
+    ccc,
     confusion_matrix,
     uar,
     uar_among_its_labels,
@@ -21,6 +22,10 @@ from livemood.training.evaluation.predict import predict_clips
 
 GROUPS: Final = ("corpus", "gender", "language", "intensity")
 RESAMPLES: Final = 1000
+FEWEST: Final = 3
+"""Rated clips that a figure of valence or arousal needs."""
+Affect = Callable[[Sequence[float]], tuple[float, float]]
+"""From probabilities of labels to valence and arousal."""
 
 
 def figures(
@@ -179,3 +184,28 @@ def _roc(truth: Truth, probabilities: Probs, labels: Sequence[str]) -> dict[str,
             "true_positive": [round(float(x), 4) for x in right[thin]],
         }
     return curves
+
+
+def dimensions(clips: Sequence[Clip], probabilities: Probs, affect: Affect) -> dict[str, Any]:
+    """CCC and mean absolute error of valence and of arousal, of the clips that were rated.
+
+    Both lie in [-1, 1]. A dimension that fewer than three clips have a rating of is left out.
+    """
+    read = np.array([affect(row) for row in probabilities.tolist()]).reshape(-1, 2)
+    found: dict[str, Any] = {}
+    for column, name in enumerate(("valence", "arousal")):
+        rated = [n for n, clip in enumerate(clips) if getattr(clip, name) is not None]
+        if len(rated) < FEWEST:
+            continue
+        truth = np.array([getattr(clips[n], name) for n in rated], np.float64)
+        own = read[rated, column]
+        found[name] = {
+            "clips": len(rated),
+            "ccc": _rounded(ccc(truth, own)),
+            "mae": _rounded(float(np.abs(truth - own).mean())),
+        }
+    return found
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if np.isfinite(value) else None

@@ -60,8 +60,6 @@ def export_models(
     parity = export_onnx(cast(DcRnn, network), features.mels, files["float32"])
     log.info("exported; ONNX differs from torch by %.2g at most", parity)
     quantize(files["float32"], files["int8"], calibration)
-    if unplaced := set(info.labels) - set(CIRCUMPLEX):
-        log.warning("no circumplex coordinates for %s: they count as neutral", sorted(unplaced))
     for name, file in files.items():
         told = _described(network, features, fit, info, {"onnx_parity": parity, **metrics})
         digest = {"sha256": digest_of(file), "precision": name}
@@ -92,11 +90,14 @@ def described(
     info: ModelInfo, fit: FitSection, features: FeatureSettings, metrics: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the manifests of models say, but for their network."""
+    if unplaced := sorted(set(info.labels) - set(CIRCUMPLEX) - set(info.places)):
+        log.warning("no valence and arousal for %s: they count as neutral", ", ".join(unplaced))
     return {
         "schema": "livemood.model/1",
         "name": info.name,
         "version": info.version,
         "labels": info.labels,
+        "places": dict(info.places),
         "features": features.model_dump(),
         "window": Window(shortest_s=fit.shortest_s, longest_s=fit.longest_s).model_dump(),
         "temperature": 1.0,

@@ -155,6 +155,11 @@ Trained on
 
 **Licence of the weights: {recipe.licence}.**
 
+## How it was made
+
+By the recipe `{recipe.name}`, run whole with seed {recipe.seed}: {recipe.fit.epochs} epochs of
+{recipe.fit.sentences} sentences.
+
 ## On sentences it never saw
 
 The corpus's own test part, {figures["sentences"]} sentences; several labels may hold. Thresholds

@@ -3,9 +3,9 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -24,6 +24,7 @@ from livemood.training.recipe.sections import (
 )
 from livemood.training.recipe.voices import VoicesSection
 
+Coordinate = Annotated[float, Field(ge=-1, le=1)]
 AnyRecipe = TypeVar("AnyRecipe", bound=Section)
 
 
@@ -53,6 +54,8 @@ class ModelInfo:
     pretrained: str | None = None
     taught_by: tuple[str, ...] = ()
     """Teachers, and tables of soft labels."""
+    places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Valence and arousal of labels that are not on the published circumplex."""
 
     @property
     def held_out(self) -> list[str]:
@@ -71,6 +74,9 @@ class Recipe(Section):
     """All that is random follows from it."""
     labels: tuple[str, ...]
     """The order of the network's outputs."""
+    places: dict[str, tuple[Coordinate, Coordinate]] = Field(default_factory=dict)
+    """Valence and arousal of labels, each from -1 to 1, where there are no published ones or you
+    want others: `Q1 = [0.6, 0.6]`. They go into the manifest, and events follow them."""
     label_map: dict[str, str] = Field(default_factory=dict)
     """Labels of the corpora that go by another name here."""
     corpora: tuple[CorpusSection, ...]
@@ -120,6 +126,7 @@ class Recipe(Section):
             self.limits,
             self.network.pretrained,
             (*self.distill.all_teachers, *table),
+            self.places,
         )
 
     @property
@@ -151,6 +158,8 @@ class Recipe(Section):
             raise ValueError("labels must be at least two different names")
         if unknown := set(self.label_map.values()) - set(self.labels):
             raise ValueError(f"label_map leads to labels that are not listed: {sorted(unknown)}")
+        if unknown := set(self.places) - set(self.labels):
+            raise ValueError(f"places has {min(unknown)!r}, which is not one of labels")
         if self.fit.patience and not self.fit.validation_share:
             raise ValueError("patience needs validation speakers: set fit.validation_share")
         if self.fit.frozen_blocks and not self.network.pretrained:
