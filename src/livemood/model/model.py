@@ -42,8 +42,7 @@ class Prediction:
     arousal: float
     """Calm to excited, in [-1, 1]."""
     not_speech: float | None = None
-    """Probability that it is no speech but laughter, music, a bark; None if the model cannot
-    tell."""
+    """Probability that it is laughter, music, a bark; None if the model cannot tell."""
 
 
 class Model:
