@@ -44,6 +44,7 @@ def main() -> None:
         session = kept(data, args.hours)
         with common_serve.serve(data, "--model", args.model) as server:
             crowd = asyncio.run(crowded(server, session, args))
+            print(crowd, flush=True)
             stalls = asyncio.run(stalled(server, args))
     failed = [name for name, most in AIMS.items() if crowd[name] > most]
     least = 1 if args.quick else 24  # who asks for exports, each once
@@ -268,7 +269,8 @@ async def stalled(server, args) -> dict:
         async with server.websocket("/v1/stream") as ws:
             await ws.send(json.dumps(START))
             reading = asyncio.create_task(last(ws))
-            await in_real_time(ws, plain[: 4 * common.RATE])
+            with suppress(WebSocketException):  # refused: then it is not heard whole
+                await in_real_time(ws, plain[: 4 * common.RATE])
             if name.startswith("stopped"):
                 os.kill(server.process.pid, signal.SIGSTOP)
             await asyncio.sleep(seconds)
@@ -287,11 +289,12 @@ async def stalled(server, args) -> dict:
 
 
 async def last(ws) -> dict | None:
-    """The event `session.ended`."""
-    async for message in ws:
-        event = json.loads(message)
-        if event["type"] == "session.ended":
-            return event
+    """The event `session.ended`, if it comes."""
+    with suppress(WebSocketException):
+        async for message in ws:
+            event = json.loads(message)
+            if event["type"] == "session.ended":
+                return event
     return None
 
 
