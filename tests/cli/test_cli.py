@@ -163,19 +163,25 @@ def test_a_missed_budget_is_said_and_the_hop_stretched(demo_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_watcher_sees_what_the_monitor_says(demo_file):
+def test_a_watcher_sees_what_the_monitor_says(demo_file, tmp_path):
     listener = subprocess.Popen(
         [*command(), "listen", "--file", str(demo_file), "--speed", "4", "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    url = listener.stdout.readline().split()[-1]
-    watcher = livemood("watch", url.removesuffix("/v1/timeline"), "--json")
-    assert watcher.returncode == 0
-    events = [parse_event(line) for line in watcher.stdout.splitlines()]
-    assert [event.seq for event in events] == list(range(1, len(events) + 1))
-    assert events[-1].type == "session.ended"
+    url, page = (listener.stdout.readline().split()[-1] for _ in range(2))
+    assert page.startswith("http://")
+    watchers = []
+    for name, address in (("socket", url.removesuffix("/v1/timeline")), ("page", page)):
+        with (tmp_path / name).open("w") as file:
+            watch = [*command(), "watch", address, "--json"]
+            watchers.append(subprocess.Popen(watch, stdout=file))
+    assert [watcher.wait(120) for watcher in watchers] == [0, 0]
+    for name in ("socket", "page"):
+        events = [parse_event(line) for line in (tmp_path / name).read_text().splitlines()]
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        assert events[-1].type == "session.ended"
     assert listener.wait(30) == 0
 
 

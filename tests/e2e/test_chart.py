@@ -192,3 +192,74 @@ def test_in_a_long_view_marks_do_not_lie_over_one_another(browser, server, synth
     assert min(b - a for a, b in itertools.pairwise(flags)) > 12
     # Software rendering takes very long to fill one path of many boxes.
     assert most <= 1
+
+
+COUNT_FRAMES = """
+// The clock stands still: how far a view moves is what the test says.
+let at = performance.now();
+performance.now = () => at;
+const { stage, store, take } = livemoodPage;
+const { timeline } = stage;
+const wiped = [];
+const { clearRect } = timeline.pen;
+timeline.pen.clearRect = function (...box) {
+    wiped.push([frame, box[1], box[3]]);
+    return clearRect.apply(this, box);
+};
+let frame = 0;
+const { draw } = stage;
+stage.draw = (...about) => { frame += 1; return draw.apply(stage, about); };
+/** The parts of the timeline that are wiped in the next six frames: [frame, top, height]. */
+const frames = async (act = () => {}) => {
+    act();
+    [frame, wiped.length] = [0, 0];
+    for (let n = 0; n < 6; n++) {
+        document.querySelector("#table-details").dispatchEvent(new Event("toggle"));
+        await new Promise(requestAnimationFrame);
+    }
+    return [...wiped];
+};
+await frames();
+const seen = { parts: timeline.lanes.map(({ part }) => [part.top, part.height]) };
+"""
+
+
+@pytest.mark.slow
+def test_a_lane_is_drawn_when_it_would_look_another_and_one_a_frame(browser, server, synthetic):
+    """With the whole session in view, and at the same pixels as when all are drawn at once."""
+    *early, _ = [e.model_dump(mode="json") for e in synthetic(1200)]
+    readings = {e["channel"]: e for e in early if e["type"] == "emotion"}
+    news = [readings[n] | {"end_ms": early[-1]["end_ms"]} for n in (0, 1)]
+    show(browser, server, early)
+    browser.driver.execute_script("document.querySelectorAll('[name=range]')[4].click()")
+    seen = browser.later(
+        COUNT_FRAMES
+        + """
+        let { seq } = store;
+        const told = (event) => take({ ...event, seq: ++seq });
+        seen.idle = await frames();
+        seen.one = await frames(() => told(args[0][1]));
+        seen.both = await frames(() => args[0].forEach(told));
+        seen.level = await frames(() => told({ ...args[0][0], type: "level", speech_db: -20 }));
+        const [start, end] = timeline.range;
+        seen.pixel = await frames(() => (at += (2 * (end - start)) / timeline.width));
+        seen.picture = timeline.canvas.toDataURL();
+        seen.cursor = await frames(() => (livemoodPage.view.cursorMs = 600_000));
+        seen.left = await frames(() => (livemoodPage.view.cursorMs = null));
+        seen.same = seen.picture === timeline.canvas.toDataURL();
+        return seen;
+        """,
+        news,
+    )
+    first, second = seen["parts"]
+    height = first[1] + second[1]
+    assert first[0] == 0
+    assert second[0] == first[1]
+    assert seen["idle"] == seen["level"] == []
+    assert [part for _, *part in seen["one"]] == [second]
+    for case in ("both", "pixel"):
+        assert sorted(part for _, *part in seen[case]) == sorted([first, second])
+        assert len({frame for frame, *_ in seen[case]}) == 2, "each in a frame of its own"
+    for case in ("cursor", "left"):
+        assert [part for _, *part in seen[case]] == [[0, height]]
+    assert seen["same"], "drawn alone, a lane looks another"

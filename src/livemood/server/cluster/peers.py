@@ -103,8 +103,8 @@ class NodePeers(WorkerPeers):
         """What another node has left of a session. Blocks. Raises `Refused`."""
         return self._moves.left(record, token)
 
-    def said(self, session: str, seq: int, text: str) -> None:
-        """A session of this node said something."""
+    def publish(self, session: str, seq: int, text: str) -> None:
+        """Tell others of an event of a session of this node."""
         self._outgoing.put(session, seq, text)
 
     def leave(self, session: str) -> None:

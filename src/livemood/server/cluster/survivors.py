@@ -5,7 +5,7 @@ import logging
 from typing import Final
 
 from livemood.server.cluster.board import Board
-from livemood.server.cluster.moves import all_said
+from livemood.server.cluster.moves import all_published
 from livemood.server.cluster.outgoing import packed
 from livemood.server.cluster.wire import LOST, OvertakenError, Wire
 from livemood.server.sessions.sessions import Sessions
@@ -46,7 +46,7 @@ class Survivors:
 
     async def _end(self, session: str) -> bool:
         record = await asyncio.to_thread(self._storage.sessions.get, session)
-        at, rows = await all_said(self._wire, session)
+        at, rows = await all_published(self._wire, session)
         done = record is None or record.state == "ended"
         if record is not None:
             missing = await asyncio.to_thread(self._missing, record, rows)

@@ -120,7 +120,7 @@ class Watching:
                     until, _ = await self._wire.last(session)
                 if next_at > until:
                     tell(watched.reached.set)
-                async for at, content in self._wire.said(session, next_at):
+                async for at, content in self._wire.published(session, next_at):
                     rows = [row for row in unpacked(content) if row[0] > had]
                     if rows and rows[0][0] != had + 1 and had:  # something was passed over
                         break

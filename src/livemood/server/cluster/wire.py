@@ -291,8 +291,8 @@ class Wire:
         except LOST as error:
             log.warning("a deleted session stays in NATS until it is a day old: %s", error)
 
-    async def said(self, session: str, first: int) -> AsyncIterator[tuple[int, bytes]]:
-        """What was and is said of a session, with its numbers in the stream, from `first` on.
+    async def published(self, session: str, first: int) -> AsyncIterator[tuple[int, bytes]]:
+        """What was and is published of a session, with its numbers in the stream, from `first` on.
 
         It ends where the connection does. Raises what is in `LOST`.
         """

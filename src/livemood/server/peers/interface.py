@@ -100,8 +100,8 @@ class Peers:
         """Sessions of others that wait or are live."""
         return 0
 
-    def said(self, session: str, seq: int, text: str) -> None:
-        """A session of this process said something, in the order of its numbers."""
+    def publish(self, session: str, seq: int, text: str) -> None:
+        """Tell others of an event of a session of this process, in the order of its numbers."""
 
     # A live session that goes on at another node
 

@@ -12,7 +12,7 @@ from livemood.server.access.principal import Principal
 from livemood.server.access.replies import answers
 from livemood.server.refused import Refused
 from livemood.server.sessions.sessions import Sessions
-from livemood.server.storage.alert_rules import KeptRule
+from livemood.server.storage.alert_rules import StoredRule
 from livemood.timeline.alert_rules import AlertRule
 
 
@@ -27,7 +27,7 @@ class TriedReceiver(BaseModel):
 class RulePage(BaseModel):
     """The rules that were given by REST, the oldest first, and those of the server's settings."""
 
-    rules: list[KeptRule]
+    rules: list[StoredRule]
     settings: list[AlertRule]
 
 
@@ -48,7 +48,7 @@ def alert_routes(sessions: Sessions, access: Access) -> APIRouter:
         return RulePage(rules=storage.alert_rules.find(), settings=list(rules.fixed))
 
     @router.post("", status_code=201, responses=answers(409))
-    def add(rule: AlertRule, by: By) -> KeptRule:
+    def add(rule: AlertRule, by: By) -> StoredRule:
         """Keep a rule; it holds in the sessions whose sound begins from now on."""
         by.require("manage")
         return rules.add(rule, by.id, by.name)

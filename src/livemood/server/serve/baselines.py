@@ -10,14 +10,14 @@ from livemood.server.access.access import Access
 from livemood.server.access.principal import Principal
 from livemood.server.access.replies import answers
 from livemood.server.refused import Refused
-from livemood.server.storage.baselines import KeptBaseline
+from livemood.server.storage.baselines import StoredBaseline
 from livemood.server.storage.interface import Storage
 
 
 class BaselinePage(BaseModel):
     """Every baseline that is kept, newest first; none says how the voice sounds."""
 
-    baselines: list[KeptBaseline]
+    baselines: list[StoredBaseline]
 
 
 def baseline_routes(storage: Storage, access: Access) -> APIRouter:

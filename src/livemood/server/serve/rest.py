@@ -15,7 +15,7 @@ from livemood.server.inputs.call import RtpPlace, RtpWish
 from livemood.server.inputs.rtp import RtpInput
 from livemood.server.refused import Refused
 from livemood.server.serve.exports import MEDIA, Exports
-from livemood.server.serve.kept import kept_routes
+from livemood.server.serve.stored import stored_routes
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import MOST_CHANNELS, SessionRecord, SessionSpec, State
 from livemood.timeline.events import Marker
@@ -43,7 +43,7 @@ class Note(BaseModel):
     """Where, in ms since the stream began; by default where the sound is now."""
 
 
-class Said(BaseModel):
+class Transcript(BaseModel):
     """What was said, and when; see the guide on words."""
 
     model_config = ConfigDict(extra="forbid")
@@ -246,14 +246,14 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         return sessions.mark(session, note.note, note.at_ms, by)
 
     @router.post("/sessions/{session}/transcript", status_code=202, responses=answers(404, 409))
-    def hear(session: SessionId, said: Said, by: By) -> Response:
+    def push_transcript(session: SessionId, spoken: Transcript, by: By) -> Response:
         """Read what was said in a live session; `words` and `fused` events say what it gave.
 
         Needs a server that reads words. Nothing of the text is kept unless the session keeps words.
         """
         own(session, by)
         live = sessions.opened(session).running
-        live.push_transcript(said.text, said.channel, said.start_ms, said.end_ms)
+        live.push_transcript(spoken.text, spoken.channel, spoken.start_ms, spoken.end_ms)
         return Response(status_code=202)
 
     @router.post("/sessions/{session}/end", responses=answers(404, 409))
@@ -269,5 +269,5 @@ def rest_routes(sessions: Sessions, access: Access, features: Features, rtp: Rtp
         sessions.delete(session, by)
         return Response(status_code=204)
 
-    router.include_router(kept_routes(sessions, access))
+    router.include_router(stored_routes(sessions, access))
     return router

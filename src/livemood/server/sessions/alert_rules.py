@@ -7,7 +7,7 @@ from livemood.errors import UsageError
 from livemood.server.access.policy import Policy
 from livemood.server.refused import Refused
 from livemood.server.spec import SessionRecord, SessionSpec
-from livemood.server.storage.alert_rules import KeptRule
+from livemood.server.storage.alert_rules import StoredRule
 from livemood.server.storage.interface import Storage
 from livemood.timeline.alert_rules import AlertRule, AlertRules
 
@@ -47,7 +47,7 @@ class SessionRules:
                 found.setdefault(rule.name, rule)
         return tuple(found.values())[:MOST]
 
-    def add(self, rule: AlertRule, created_by: str, who: str) -> KeptRule:
+    def add(self, rule: AlertRule, created_by: str, who: str) -> StoredRule:
         """Keep a rule for the sessions that begin from now on. Raises `Refused`."""
         self._check_labels([rule])
         for purpose in sorted(rule.purposes):

@@ -50,7 +50,7 @@ class Flow:
         self.metrics = ServiceMetrics()
         self.delivery = Delivery()
         self.voices = Voices(hub, storage, wanted=settings.baseline)
-        self.said: Callable[[str, int, str], None] = lambda *_: None
+        self.publish: Callable[[str, int, str], None] = lambda *_: None
         """Told of all that sessions say, with its numbers. Never waits."""
         self.words: WordsThread | None = None
         """What reads words of all sessions; none if they take none."""
@@ -139,7 +139,7 @@ class Flow:
         """Take the next event of a session, and as `text`, on its ways. Never waits."""
         assert event.seq is not None  # noqa: S101 - what a monitor emits is numbered
         self._storage.writer.put(opened.record.id, event.seq, text)
-        self.said(opened.record.id, event.seq, text)
+        self.publish(opened.record.id, event.seq, text)
         self.delivery.call(self._deliver, opened, event, text)
         if self.notifier:
             self.notifier(event)

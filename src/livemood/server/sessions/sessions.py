@@ -49,7 +49,7 @@ class Sessions:
         self.admission = admission
         self.peers = peers or Peers()
         """Other processes that serve the same address."""
-        self.flow.said = self.peers.said
+        self.flow.publish = self.peers.publish
         self.load: Callable[[], float] = lambda: hub.load
         """The load that admission goes by, from 0 to 1."""
         self.holds: Callable[[str], bool] = lambda _: True

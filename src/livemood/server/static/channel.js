@@ -4,6 +4,8 @@ import { History } from "./history.js";
 /** Readings are kept as they came for so long; before that, averaged. */
 export const RAW_MS = 130_000;
 const MOST = 3000;
+/** What a timeline draws of a channel. */
+const DRAWN = ["emotion", "segment", "speech.started", "speech.ended", "gap"];
 
 /** What the page knows of one channel; bounded, however long the session. */
 export class Channel {
@@ -38,6 +40,8 @@ export class Channel {
     this.fresh = true;
     /** Counts segments, so that whoever shows them knows of news. */
     this.closed = 0;
+    /** Counts all that a timeline draws, for the same reason. */
+    this.news = 0;
   }
 
   /** The same channel once the labels are known: until then nothing was read. */
@@ -53,10 +57,12 @@ export class Channel {
       level: this.level,
       fresh: this.fresh,
       closed: this.closed,
+      news: this.news,
     });
   }
 
   take(event) {
+    if (DRAWN.includes(event.type)) this.news += 1;
     if (event.type === "emotion") this.#read(event);
     else if (event.type === "segment") this.#close(event);
     else if (event.type === "speech.started") {

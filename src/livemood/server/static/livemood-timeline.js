@@ -118,7 +118,7 @@ export class LivemoodTimeline extends HTMLElement {
     say(this.note, state === "refused" && why ? why : t("note"));
     if (!this.#timeline) return;
     set(this.canvas, "aria-label", t("timeline_of", { who: shown.map((c) => who(c.number)).join(", ") }));
-    this.#timeline.draw(store, this.view, now, themeColours(this), who);
+    if (this.#timeline.draw(store, this.view, now, themeColours(this), who)) this.#watching.touched();
     this.pointing.draw(this.#timeline, { ...marked(store), channels: shown }, now, who);
   }
 

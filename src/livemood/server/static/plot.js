@@ -46,14 +46,19 @@ export class Plot {
     return gutter + ((ms - start) / (end - start)) * (right - gutter);
   }
 
-  /** A clean canvas for `view` at `now`. */
-  begin(view, now, colours) {
+  /** A clean canvas for `view` at `now`; or a clean part of it, and nothing is drawn outside that. */
+  begin(view, now, colours, part = { top: 0, height: this.height }) {
     const { pen } = this;
     this.range = view.range(now);
     this.until = Math.min(this.range[1], view.endMs ?? now);
     this.colours = colours;
     pen.setTransform(this.scale, 0, 0, this.scale, 0, 0);
-    pen.clearRect(0, 0, this.width, this.height);
+    if (part.height < this.height) {
+      pen.beginPath();
+      pen.rect(0, part.top, this.width, part.height);
+      pen.clip();
+    }
+    pen.clearRect(0, part.top, this.width, part.height);
     this.font(this.layout.size);
     pen.textBaseline = "middle";
   }

@@ -9,7 +9,7 @@ import { talkOf } from "./talk.js";
 import { Timeline } from "./timeline.js";
 import { length, percent, t } from "./text.js";
 
-/** Draws a store. Panels and timeline at each frame; of the stacked probabilities, one a frame. */
+/** Draws a store. Panels at each frame; of the timeline's lanes and the stacked probabilities, one. */
 export class Stage {
   /**
    * @param {import("./store.js").Store} store
@@ -56,10 +56,11 @@ export class Stage {
     this.#talk(now);
     this.key.draw(channels);
     if (!this.timeline) return false;
-    this.timeline.draw(store, view, now, this.colours, this.who);
+    const lanes = this.timeline.draw(store, view, now, this.colours, this.who);
     pointing.draw(this.timeline, store, now, this.who);
     set(this.canvas, "aria-label", t("timeline_of", { who: channels.map((c) => this.who(c.number)).join(", ") }));
-    return this.details.open && this.#drawNext(now, connected);
+    const stacks = this.details.open && this.#drawNext(now, connected);
+    return lanes || stacks;
   }
 
   #drawNext(now, connected) {

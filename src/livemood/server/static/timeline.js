@@ -2,7 +2,7 @@ import { drawAffect, drawKey } from "./affect.js";
 import { drawCursor, drawGaps, drawMarkers, drawRibbon, drawSpeech } from "./marks.js";
 import { Plot } from "./plot.js";
 import { Points } from "./points.js";
-import { t } from "./text.js";
+import { currentLanguage, t } from "./text.js";
 
 /** A channel's part of the timeline: its name, its ribbon of segments, speech, and its trend. */
 class Lane {
@@ -10,6 +10,8 @@ class Lane {
     this.timeline = timeline;
     this.channel = channel;
     this.points = new Points(channel.labels);
+    /** What was drawn last: begin and end in ms, and of how many news. */
+    this.drawn = { start: NaN, until: NaN, news: 0 };
   }
 
   // What draws on a plot draws on a lane of it.
@@ -27,6 +29,13 @@ class Lane {
 
   font(size, weight) {
     this.timeline.font(size, weight);
+  }
+
+  /** Whether it would look another than it does: something came, or a pixel's worth of time went by. */
+  stale({ start, until, news }, perPixel) {
+    const { drawn } = this;
+    const still = Math.abs(start - drawn.start) < perPixel && Math.abs(until - drawn.until) < perPixel;
+    return !still || news !== drawn.news;
   }
 
   /** Take the room from `top` on. */
@@ -88,11 +97,15 @@ export class Timeline extends Plot {
   constructor(canvas, channels) {
     super(canvas);
     this.lanes = channels.map((channel) => new Lane(this, channel));
+    /** Lanes that are to be drawn, the one that waited longest first. */
+    this.waiting = new Set();
     this.resize();
   }
 
   resize() {
     super.resize();
+    /** What was drawn last and is no lane's own; resizing has wiped all away. */
+    this.looks = [];
     const { size } = this.layout;
     const head = 1.7 * size;
     const foot = 3.1 * size;
@@ -101,22 +114,58 @@ export class Timeline extends Plot {
       markers: { top: 0, height: head - 3 },
       axis: { top: this.height - foot, height: foot },
     };
-    this.lanes.forEach((lane, i) => lane.fit(head + i * high, high));
+    // The first lane's part has the flags as well, the last one's the axis.
+    const last = this.lanes.length - 1;
+    const edge = (i) => Math.round(head + i * high);
+    this.lanes.forEach((lane, i) => {
+      lane.fit(head + i * high, high);
+      const top = i ? edge(i) : 0;
+      lane.part = { top, height: (i < last ? edge(i + 1) : this.height) - top };
+    });
   }
 
-  /** @param {import("./store.js").Store} store @param {import("./view.js").View} view */
+  /**
+   * Draw what would look another; whether more is to be drawn at the next frame. What changes all lanes
+   * at once, a cursor say, is drawn at once. Else a frame draws one lane, so that many cost no more.
+   * @param {import("./store.js").Store} store @param {import("./view.js").View} view
+   */
   draw(store, view, now, colours, who) {
+    const { lanes, layout, waiting } = this;
+    const [start, end] = view.range(now);
+    const perPixel = (end - start) / (layout.right - layout.gutter);
+    // A paused view shows what was known then.
+    const next = ({ channel }) => ({ start, until: view.endMs ?? now, news: view.live ? channel.news : 0 });
+    const names = lanes.map(({ channel }) => who(channel.number));
+    const flagged = [store.markers.at(-1), store.alerts.at(-1)];
+    const shown = [view.spanMs, view.endMs, view.cursorMs, currentLanguage()];
+    const looks = [...shown, ...names, ...flagged, ...Object.values(colours)];
+    const all = looks.length !== this.looks.length || looks.some((one, i) => one !== this.looks[i]);
+    this.looks = looks;
+    for (const lane of lanes) if (all || lane.stale(next(lane), perPixel)) waiting.add(lane);
+    const due = all ? lanes : [...waiting].slice(0, 1);
+    for (const lane of due) {
+      lane.drawn = next(lane);
+      waiting.delete(lane);
+    }
+    if (due.length) this.#draw(due, all ? undefined : due[0].part, store, view, now, colours, who);
+    return waiting.size > 0;
+  }
+
+  /** Draw lanes, with what lies over and beneath them, within a part of the canvas. */
+  #draw(due, part, store, view, now, colours, who) {
     const { pen, bands, layout, lanes } = this;
-    this.begin(view, now, colours);
+    pen.save();
+    this.begin(view, now, colours, part);
     const { axis } = bands;
     this.grid(bands.markers.height, axis.top + 4, axis.top + 1.1 * layout.size);
     pen.textAlign = "center";
     pen.fillText(t("axis"), (layout.gutter + layout.right) / 2, axis.top + 2.4 * layout.size);
-    for (const lane of lanes) lane.draw(who(lane.channel.number), Math.min(now, this.until));
-    if (lanes.length) drawKey(lanes[0]);
+    for (const lane of due) lane.draw(who(lane.channel.number), Math.min(now, this.until));
+    if (due[0] === lanes[0]) drawKey(lanes[0]);
     this.clip();
     drawMarkers(this, flags(store));
     drawCursor(this, view.cursorMs, bands.markers.height, axis.top);
+    pen.restore();
     pen.restore();
   }
 }

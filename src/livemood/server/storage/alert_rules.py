@@ -8,7 +8,7 @@ from livemood.timeline.alert_rules import AlertRule
 from livemood.timeline.events import utc_now
 
 
-class KeptRule(BaseModel):
+class StoredRule(BaseModel):
     """A rule, and who gave it."""
 
     rule: AlertRule
@@ -24,9 +24,9 @@ class AlertRuleTable:
     def __init__(self, database: MainDatabase, audit: Audit) -> None:
         self._db, self._audit = database, audit
 
-    def add(self, rule: AlertRule, created_by: str, who: str) -> KeptRule | None:
+    def add(self, rule: AlertRule, created_by: str, who: str) -> StoredRule | None:
         """Keep a rule, and say so in the audit log; none if there is one of that name."""
-        kept = KeptRule(rule=rule, created=utc_now(), created_by=created_by)
+        kept = StoredRule(rule=rule, created=utc_now(), created_by=created_by)
         with self._db.transaction() as db:
             new = db.execute(
                 "INSERT INTO alert_rules (name, rule) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -36,10 +36,10 @@ class AlertRuleTable:
                 self._audit.note_within(db, who, "alert.add", rule=rule.name)
         return kept if new else None
 
-    def find(self) -> list[KeptRule]:
+    def find(self) -> list[StoredRule]:
         """All that are kept, the oldest first."""
         rows = self._db.rows("SELECT rule FROM alert_rules ORDER BY n")
-        return [KeptRule.model_validate_json(text) for (text,) in rows]
+        return [StoredRule.model_validate_json(text) for (text,) in rows]
 
     def delete(self, name: str, who: str) -> bool:
         """Delete a rule, and say so in the audit log; false if there is none of that name."""

@@ -17,7 +17,7 @@ from livemood.timeline.events import utc_now
 DAY_S = 86_400.0
 
 
-class KeptBaseline(BaseModel):
+class StoredBaseline(BaseModel):
     """What is told of a baseline that is kept."""
 
     n: int
@@ -75,14 +75,14 @@ class Baselines:
             )
             self._audit.note_within(db, record.created_by, "baseline.keep", record.id)
 
-    def find(self) -> list[KeptBaseline]:
+    def find(self) -> list[StoredBaseline]:
         """All that are kept, without their content; newest first."""
         names = ("n", "name", "purpose", "created_by", "consent", "session", "updated")
         rows = self._db.rows(
             "SELECT n, name, purpose, owner, consent, session, updated FROM baselines "
             "ORDER BY n DESC"
         )
-        return [KeptBaseline(**dict(zip(names, row, strict=True))) for row in rows]
+        return [StoredBaseline(**dict(zip(names, row, strict=True))) for row in rows]
 
     def delete(self, number: int, who: str) -> bool:
         """Delete one, and say so in the audit log; false if there is none of that number."""

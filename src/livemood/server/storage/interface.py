@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from livemood.audio import AudioBlock
 from livemood.server.spec import SessionRecord, State
-from livemood.server.storage.alert_rules import KeptRule
-from livemood.server.storage.baselines import KeptBaseline
+from livemood.server.storage.alert_rules import StoredRule
+from livemood.server.storage.baselines import StoredBaseline
 from livemood.server.storage.database import StorageError
 from livemood.server.storage.timelines import Row
 from livemood.server.storage.tokens import TokenInfo
@@ -117,7 +117,7 @@ class BaselineStore(Protocol):
     def keep(self, record: SessionRecord, name: str, content: str) -> None:
         """Keep it, in place of what was kept before; its retention begins now."""
 
-    def find(self) -> list[KeptBaseline]:
+    def find(self) -> list[StoredBaseline]:
         """All that are kept, without their content; newest first."""
 
     def delete(self, number: int, who: str) -> bool:
@@ -127,10 +127,10 @@ class BaselineStore(Protocol):
 class AlertRuleStore(Protocol):
     """Alert rules that were given by REST. Every method may raise `StorageError`."""
 
-    def add(self, rule: AlertRule, created_by: str, who: str) -> KeptRule | None:
+    def add(self, rule: AlertRule, created_by: str, who: str) -> StoredRule | None:
         """Keep a rule, and say so in the audit log; none if there is one of that name."""
 
-    def find(self) -> list[KeptRule]:
+    def find(self) -> list[StoredRule]:
         """All that are kept, the oldest first."""
 
     def delete(self, name: str, who: str) -> bool:

@@ -32,7 +32,7 @@ class AuditPage(BaseModel):
     lines: list[AuditLine]
 
 
-def kept_routes(sessions: Sessions, access: Access) -> APIRouter:
+def stored_routes(sessions: Sessions, access: Access) -> APIRouter:
     """The routes."""
     router = APIRouter()
     storage = sessions.storage
