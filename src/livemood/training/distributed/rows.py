@@ -25,7 +25,7 @@ class SharedRows(TorchFunctionMode):
 
     def __init__(self, processes: Processes, rows: int) -> None:
         """`rows` is how many the whole batch has: no fewer than there are processes."""
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._processes, self._rows, self._own = processes, rows, processes.share(rows)
         self._changed: dict[Any, Callable[..., Tensor]] = {
             functional.dropout: self._dropout,
@@ -43,7 +43,8 @@ class SharedRows(TorchFunctionMode):
     ) -> Any:  # noqa: ANN401 - what any function of torch gives
         """The function in its place, if it goes across rows."""
         del types
-        return self._changed.get(func, func)(*args, **(kwargs or {}))
+        found: Any = self._changed.get(func, func)
+        return found(*args, **(kwargs or {}))
 
     def _dropout(
         self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False

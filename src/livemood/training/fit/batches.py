@@ -48,7 +48,7 @@ class Batch:
         """Some of its examples."""
         parts: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         some = {k: None if v is None else v[which] for k, v in parts.items()}
-        return replace(self, **some)
+        return replace(self, **some)  # type: ignore[arg-type]
 
 
 class TrainingSet:
