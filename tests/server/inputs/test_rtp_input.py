@@ -37,7 +37,7 @@ def test_a_call_reads_as_its_sound(shared, model, coded):
     expected = []
     monitor = SessionCore(
         model,
-        service.sessions._flow._settings,
+        service.sessions.flow._settings,
         source="",
         sample_rate=8000,
         channels=1,

@@ -217,7 +217,7 @@ async def test_a_watcher_that_stops_reading_harms_nobody(serving, demo_timeline)
                 for event in [*body[:31], boundary]:
                     seq += 1
                     made = event.model_copy(update={"session": session, "seq": seq})
-                    service.sessions._flow._take(opened, service.sessions._forget, made)
+                    service.sessions.flow._take(opened, service.sessions._forget, made)
                 for _ in range(32):
                     last = parse_event(await quick.recv())
                 assert last.seq == seq
