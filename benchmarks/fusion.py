@@ -46,7 +46,9 @@ def voices(model, every: int) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndar
 
 def sentences(encoder, recipe: Path, part: str, each: int, seed: int):
     """Probabilities of some sentences with one label of each kind, and those labels."""
-    table = read_sentences(read_text_recipe(recipe), compare_models.corpora(), part)
+    read = read_text_recipe(recipe)
+    where = compare_models.corpora()
+    table = read_sentences(read.corpora, read.labels, read.label_map, where, part)
     alone = np.flatnonzero(table.held.sum(axis=1) == 1)
     kinds = table.held[alone].argmax(axis=1)
     draw = np.random.default_rng(seed)

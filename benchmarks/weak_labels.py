@@ -52,7 +52,9 @@ def table(every: int) -> dict[str, list[dict[str, str]]]:
 
 def sentences(recipe: Path) -> dict[str, list[str]]:
     """Sentences of the test part with one label, by label."""
-    test = read_sentences(read_text_recipe(recipe), compare_models.corpora(), "test")
+    read = read_text_recipe(recipe)
+    where = compare_models.corpora()
+    test = read_sentences(read.corpora, read.labels, read.label_map, where, "test")
     alone = test.held.sum(axis=1) == 1
     return {
         label: [test.texts[i] for i in np.flatnonzero(alone & test.held[:, k])]

@@ -231,7 +231,7 @@ def test_a_microphone_that_gives_nothing_is_said_to(browser):
 def test_a_refusal_is_said_in_the_language_of_the_page_and_nobody_else_is_asked(
     browser, network, service, monkeypatch
 ):
-    monkeypatch.setattr(service.sessions, "_stopping", True)
+    monkeypatch.setattr(service.sessions, "stopping", True)
     browser.requests()
     browser.driver.refresh()
     browser.until("document.querySelectorAll('#speak-form option').length > 3")

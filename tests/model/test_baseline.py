@@ -149,7 +149,7 @@ def test_a_baseline_changes_readings_and_predicting_does_not_change_it(model):
     assert known.seconds == 0
     plain = model.predict(clip, RATE)
     assert model.predict(clip, RATE, baseline=known).probabilities == plain.probabilities
-    known.enroll(speech(20, 2), RATE)
+    known.hear(speech(20, 2), RATE)
     assert 0.5 < known.seconds < 21
     before = known.voice.mean.copy()
     related = model.predict(clip, RATE, baseline=known)
@@ -160,7 +160,7 @@ def test_a_baseline_changes_readings_and_predicting_does_not_change_it(model):
 
 def test_what_is_saved_is_read_back(model, tmp_path):
     known = model.baseline()
-    known.enroll(speech(10, 2), RATE)
+    known.hear(speech(10, 2), RATE)
     path = tmp_path / "me.baseline"
     known.save(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -230,7 +230,7 @@ def test_what_is_added_for_an_unknown_voice_fades_as_it_becomes_known(folder, mo
 
     assert odds(biased) - odds(model) == pytest.approx(4.0, abs=0.05)
     known = model.baseline()
-    known.enroll(speech(20, 2), RATE)
+    known.hear(speech(20, 2), RATE)
     same = biased.baseline().from_json(known.to_json())
     left = 4.0 * (1 - known.voice.share)
     assert 0 < left < 3.8

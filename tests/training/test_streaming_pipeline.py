@@ -113,7 +113,7 @@ def test_training_gives_models_that_load_and_predict(folders, clips):
             assert 0 <= read.not_speech <= 1
         said[name] = np.array(rows)
         known = model.baseline()
-        known.enroll(*sf.read(clips[0].path, dtype="float32"))
+        known.hear(*sf.read(clips[0].path, dtype="float32"))
         assert known.seconds > 0
     assert np.abs(said["float32"] - said["int8"]).max() < 0.1
 

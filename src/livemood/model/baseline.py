@@ -119,14 +119,14 @@ class _Model(Protocol):
     @property
     def manifest(self) -> Manifest: ...
 
-    def enroll(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None: ...
+    def hear(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None: ...
 
 
 class Baseline:
     """How one voice usually sounds, as a model hears it. Made by `Model.baseline`.
 
         b = model.baseline()
-        b.enroll(samples, rate)           # some 20 s of ordinary speech
+        b.hear(samples, rate)           # some 20 s of ordinary speech
         model.predict(clip, rate, baseline=b)
         b.save("me.baseline")           # model.baseline("me.baseline") reads it again
 
@@ -144,12 +144,12 @@ class Baseline:
         """Seconds of speech that it rests on, less where that did not sound neutral."""
         return self.voice.seconds
 
-    def enroll(self, samples: ArrayLike, sample_rate: int) -> None:
+    def hear(self, samples: ArrayLike, sample_rate: int) -> None:
         """Add speech of this voice: mono, in [-1, 1], shape (n,), of any length and rate.
 
         Raises `UsageError` if it is something else.
         """
-        self._model.enroll(self.voice, samples, sample_rate)
+        self._model.hear(self.voice, samples, sample_rate)
 
     def voice_for(self, model: _Model) -> VoiceBaseline:
         """The running mean, for use by `model`. Raises `ModelError` if it is another model's."""

@@ -289,7 +289,7 @@ class Model:
         label = likeliest if heard else UNCERTAIN
         return Prediction(label, by_label, valence, arousal, not_speech)
 
-    def enroll(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None:
+    def hear(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None:
         """Add how a voice sounds in `samples` to its baseline; they are as `predict` takes them.
 
         Sound with less than 0.3 s of speech adds nothing.

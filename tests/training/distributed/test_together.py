@@ -94,6 +94,10 @@ def weights(run):
     return torch.load(run / "checkpoint.pt", weights_only=True)["ema"]
 
 
+CLOSE = 5e-3
+"""Of weights: a few of AdamW's steps, which are whole ones where a gradient is rounding alone."""
+
+
 def compare(one, other):
     """The largest difference of a loss, and of a weight."""
     rows = list(zip(curve(one), curve(other), strict=True))
@@ -123,7 +127,7 @@ def test_two_processes_train_what_one_does(few, tmp_path, overrides, record_prop
     loss, weight = compare(tmp_path / "1", tmp_path / "2")
     record_property("differences", f"loss {loss:.1e}, weight {weight:.1e}")
     assert loss < 1e-3
-    assert weight < 1e-3
+    assert weight < CLOSE
     names = [sorted(path.name for path in (tmp_path / n).iterdir()) for n in ("1", "2")]
     assert names[0] == names[1]
 
@@ -133,7 +137,9 @@ def test_more_processes_than_a_batch_has_rows(few, tmp_path):
         more = changes("fit.batch_size=2", "fit.epochs=1")
         done = started(few, processes, tmp_path / str(processes), *more)
         assert done.returncode == 0, done.stderr
-    assert max(compare(tmp_path / "1", tmp_path / "3")) < 1e-3
+    loss, weight = compare(tmp_path / "1", tmp_path / "3")
+    assert loss < 1e-3
+    assert weight < CLOSE
 
 
 def test_folds_are_trained_by_two_and_measured_by_the_first(few, tmp_path):
@@ -142,8 +148,10 @@ def test_folds_are_trained_by_two_and_measured_by_the_first(few, tmp_path):
         done = started(few, processes, tmp_path / str(processes), *more)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("written: ") == 1
-    for fold in ("fold1", "fold2"):
-        assert max(compare(tmp_path / "1" / fold, tmp_path / "2" / fold)) < 1e-3
+    for fold in ("fold01", "fold02"):
+        loss, weight = compare(tmp_path / "1" / fold, tmp_path / "2" / fold)
+        assert loss < 1e-3
+        assert weight < CLOSE
 
 
 def test_two_go_on_where_one_was_and_a_killed_one_ends_both_with_a_line(few, tmp_path):
