@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -166,8 +167,9 @@ def test_two_go_on_where_one_was_and_a_killed_one_ends_both_with_a_line(few, tmp
     os.kill(ranks["1"], signal.SIGKILL)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 1
-    assert "livemood: another process of this training ended" in said
-    assert "Traceback" not in said.split("livemood: another process")[0]
+    # Who notices first says so: the process that is left, or torchrun, which then ends it.
+    assert "livemood: another process of this training ended" in said or "Signal 9" in said
+    assert not re.search(r'File ".*livemood', said)
     before = len(curve(run))
     # One process goes on, by the same recipe; the first epochs are not computed anew.
     process = subprocess.Popen(
