@@ -39,7 +39,7 @@ def session(paths: list[str]) -> np.ndarray:
 def heard(model, sound: np.ndarray, *, baseline: bool) -> list[str]:
     """The likeliest label of each window."""
     events = events_of(model, sound, common.RATE, MonitorSettings(baseline=baseline))
-    readings = [e.raw_probabilities for e in events if e.type == "emotion"]
+    readings = [e.raw_probabilities for e in events if e.type == "emotion" and not e.unread]
     return [max(p, key=p.__getitem__) for p in readings]
 
 

@@ -90,10 +90,10 @@ async def connect(
                     return
             failure = ConnectError(f"{feed.base} closes every connection")
         except (InvalidHandshake, _LaterError) as error:
-            failure = ConnectError(f"{feed.base} {_refusal(error)}")
+            failure = ConnectError(f"{feed.base} {refusal(error)}")
             if not _may_change(error):
                 raise failure from None
-            if _is_cut_off(error) and not feed.session:
+            if is_cut_off(error) and not feed.session:
                 patience = min(patience_s, FIRST_PATIENCE_S)
         except (OSError, ConnectionClosed, TimeoutError) as error:
             why = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
@@ -176,15 +176,15 @@ async def _raise_refusal(socket: "ClientConnection", event: ErrorEvent, base: st
 def _may_change(error: Exception) -> bool:
     """Whether the same question may be answered otherwise in a moment."""
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return isinstance(error, _LaterError) or status in BUSY or _is_cut_off(error)
+    return isinstance(error, _LaterError) or status in BUSY or is_cut_off(error)
 
 
-def _is_cut_off(error: Exception) -> bool:
+def is_cut_off(error: Exception) -> bool:
     """Whether the connection broke before a word was said, as when a server is killed just then."""
     return isinstance(error.__cause__, EOFError | OSError)
 
 
-def _refusal(error: Exception) -> str:
+def refusal(error: Exception) -> str:
     """What a server says instead of opening a WebSocket, or before it closes it."""
     if isinstance(error, _LaterError):
         return f"refused: {error}"

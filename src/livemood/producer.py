@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from livemood.audio import to_samples
+from livemood.client import is_cut_off, refusal
 from livemood.errors import ConnectError, ProtocolError, UsageError
 from livemood.timeline.events import AnyEvent, ErrorEvent, SessionEnded
 from livemood.timeline.lenient import parse_known_event
@@ -63,6 +64,7 @@ class Producer:
         self._sent: deque[tuple[int, bytes]] = deque()
         self._at = 0
         self._finished = False
+        self._over: Exception | None = None
         self._came: asyncio.Queue[AnyEvent | Exception | None] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
         self.session: str | None = None
@@ -95,8 +97,11 @@ class Producer:
     async def push(self, block: NDArray[Any]) -> None:
         """Send the next block of sound: float32 in [-1, 1] or int16, (n,) or (n, channels).
 
-        Send it as it is captured. Raises `UsageError` for another array, or after `finish`.
+        Send it as it is captured. Raises `UsageError` for another array, or after `finish`, and
+        `ConnectError` once the session is over, whoever ended it.
         """
+        if self._over is not None:
+            raise self._over
         if self._finished:
             raise UsageError("the sound is finished: make a new producer for more")
         samples = to_samples(block, self._channels)
@@ -144,8 +149,10 @@ class Producer:
             while (told := await self._until_told()) is not None:
                 async with self._open:
                     await self._follow(told)
+            self._over = ConnectError(f"the session at {self._url} has ended")
             await self._came.put(None)
         except (ConnectError, ProtocolError) as error:
+            self._over = error
             await self._came.put(error)
 
     async def _until_told(self) -> dict[str, Any] | None:
@@ -212,11 +219,8 @@ class Producer:
                 await socket.send(start)
                 return socket
             except (InvalidHandshake, OSError) as error:
-                broken = isinstance(error, OSError) or isinstance(
-                    error.__cause__, EOFError | OSError
-                )
-                if not broken:
-                    raise ConnectError(f"{url} {_refusal(error)}") from None
+                if not (isinstance(error, OSError) or is_cut_off(error)):
+                    raise ConnectError(f"{url} {refusal(error)}") from None
                 if waited >= PATIENCE_S:
                     raise ConnectError(f"no server answers at {url} ({error})") from None
             await asyncio.sleep(wait)
@@ -228,14 +232,6 @@ def _parsed(text: str | bytes) -> AnyEvent | None:
         return parse_known_event(text)
     except ValidationError:
         raise ProtocolError("the server sent a message that is no livemood event") from None
-
-
-def _refusal(error: Exception) -> str:
-    try:
-        answer = json.loads(error.response.body)  # type: ignore[attr-defined]
-        return f"refused: {answer['error']['message']}"
-    except (AttributeError, ValueError, TypeError, KeyError):
-        return f"is no livemood server: {error}"
 
 
 def _address(url: str) -> str:

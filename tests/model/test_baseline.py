@@ -52,7 +52,7 @@ def test_one_that_grows_waits_and_one_that_is_enrolled_counts_at_once():
     one.push(window(1, -1), 4.0, neutral=1.0)
     assert one.share == 0.5
     assert one.shift() == pytest.approx(np.array([0.5, -0.5]) * SPEAKERS.deviation)
-    one.enrol()
+    one.enroll()
     assert one.share == pytest.approx(8 / 12)
     assert one.shift() == pytest.approx(np.array([8, -8]) / 12 * SPEAKERS.deviation)
     saved = voice(shrink_s=4.0, wait_s=4.0)

@@ -18,7 +18,14 @@ from livemood.toolkit.conversations import (
     conversations,
     with_reference,
 )
-from livemood.toolkit.streaming import Shown, judge, shown, stream, streaming_figures
+from livemood.toolkit.streaming import (
+    Shown,
+    StreamedConversation,
+    judge,
+    shown,
+    stream,
+    streaming_figures,
+)
 from livemood.training.augment.degradation import NoiseBank
 from livemood.training.data.manifest import read_manifest
 
@@ -81,6 +88,20 @@ def test_without_smoothing_each_reading_speaks_for_itself(heard, model):
             assert said.label == "uncertain"
             continue
         assert event.raw_probabilities[said.label] == max(event.raw_probabilities.values())
+
+
+def test_a_window_that_was_not_read_has_no_label(heard, model):
+    """Its probabilities are all alike; the first label is not what it sounds like."""
+    even = dict.fromkeys(model.labels, 0.1429)
+    unread = [
+        e.model_copy(update={"raw_probabilities": even, "unread": True})
+        if isinstance(e, Emotion)
+        else e
+        for e in heard.events
+    ]
+    for smoothing in (None, SmootherSettings()):
+        said = shown(StreamedConversation(heard.conversation, tuple(unread)), model, smoothing)
+        assert {s.label for s in said} == {"uncertain"}
 
 
 SPOKEN = (Spoken(1000, 3000, "a"), Spoken(4000, 6000, "a"), Spoken(7000, 9000, "b"))

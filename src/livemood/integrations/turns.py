@@ -106,7 +106,8 @@ class TurnTracker:
         if isinstance(event, Emotion) and event.channel == self._channel:
             new_ms = event.end_ms - max(self._read_until_ms, event.start_ms)
             self._read_until_ms = event.end_ms
-            self._readings.append((max(0, new_ms), event))
+            if not event.unread:
+                self._readings.append((max(0, new_ms), event))
 
     def extend(self, events: Sequence[AnyEvent]) -> None:
         """Take several events."""

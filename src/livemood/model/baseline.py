@@ -86,7 +86,7 @@ class VoiceBaseline:
         self.seconds = min(total, s.longest_s)
         self._shift = None
 
-    def enrol(self) -> None:
+    def enroll(self) -> None:
         """Count at once from now on."""
         self.enrolled, self._shift = True, None
 
@@ -95,7 +95,7 @@ class VoiceBaseline:
         self.mean[:] = mean
         self._anchor = self.mean.copy()
         self.seconds = min(seconds, self._settings.longest_s)
-        self.enrol()
+        self.enroll()
 
 
 class _File(BaseModel):

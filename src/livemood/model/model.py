@@ -298,7 +298,7 @@ class Model:
         windows, speech = self._windows(sound, sample_rate)
         if speech < LEAST_SPEECH_S:
             return
-        baseline.enrol()
+        baseline.enroll()
         steps = self.grid.steps_in(len(windows[0]))
         # Windows overlap by half, and the first is new as a whole.
         new = max(1, round(steps * (1 + len(windows)) / 2 / len(windows)))

@@ -118,7 +118,7 @@ class Emotion(Event):
     probabilities: dict[str, float]
     """Smoothed."""
     raw_probabilities: dict[str, float]
-    """Of this window alone, calibrated. All alike if it was not read, as hardly any was speech."""
+    """Of this window alone, calibrated. All alike if it is `unread`."""
     valence: float
     arousal: float
     latency_ms: Latency
@@ -134,6 +134,9 @@ class Emotion(Event):
     cannot tell."""
     level: tuple[LevelProblem, ...] | None = Field(None, exclude_if=is_none)
     """What is wrong with the sound: trust the label less. Left out if nothing is."""
+    unread: bool | None = Field(None, exclude_if=is_none)
+    """Set if the window was not read, since hardly any of it was speech. Its raw probabilities are
+    then all alike and say nothing; the label is `uncertain`."""
 
 
 class Words(Event):

@@ -89,7 +89,7 @@ def shown(
             raw = [event.raw_probabilities[label] for label in model.labels]
             since = (event.end_ms - last) / 1000
             new = (event.end_ms - max(read_until, event.start_ms)) / 1000
-            if not model.is_speech(event.not_speech):
+            if event.unread or not model.is_speech(event.not_speech):
                 label = smoother.abstain(since).label if smoother else UNCERTAIN
             elif smoother:
                 label = smoother.update(raw, since, new).label

@@ -101,4 +101,5 @@ def test_a_window_that_is_not_read_comes_all_the_same_without_a_label(clip, smal
     both = [[e for e in events if e.type == "emotion"] for events in (as_usual, refused)]
     assert [(e.start_ms, e.end_ms) for e in both[0]] == [(e.start_ms, e.end_ms) for e in both[1]]
     assert {e.label for e in both[1]} == {"uncertain"}
+    assert all(e.unread for e in both[1])
     assert {p for e in both[1] for p in e.raw_probabilities.values()} == {round(1 / 7, 4)}

@@ -83,10 +83,10 @@ async def test_all_nodes_are_replaced_one_by_one_and_no_session_ends(
         fresh = []
         watched = []
         for n, node in enumerate(first):
+            fresh.append(await asyncio.to_thread(made.node, f"new-{n}", *drain))
             if not n:  # their watchers begin elsewhere, and go where somebody answers
                 places = [*first, *fresh]
                 watched = [asyncio.create_task(watch(places, s.session)) for s in speakers]
-            fresh.append(await asyncio.to_thread(made.node, f"new-{n}", *drain))
             moved = [s for s in speakers if s.node is node]
             node.process.send_signal(signal.SIGTERM)
             await until(lambda m=moved: all(moves(s.events) for s in m))
@@ -97,6 +97,8 @@ async def test_all_nodes_are_replaced_one_by_one_and_no_session_ends(
         for speaker in speakers:
             speaker.stop.set()
         await asyncio.gather(*talking)
+        for speaker, events in zip(speakers, await asyncio.gather(*watched), strict=True):
+            assert texts(events) == texts(speaker.events)
         for speaker, events in zip(speakers, await asyncio.gather(*late), strict=True):
             assert speaker.events[-1].reason == "end"
             assert numbers(speaker.events) == list(range(1, len(speaker.events) + 1))

@@ -252,6 +252,7 @@ class Channel:
             baseline_s=None if raw.baseline_s is None else round(raw.baseline_s, 1),
             voice=self._speech_segmenter.voice(window, raw),
             not_speech=None if raw.not_speech is None else round(raw.not_speech, 4),
+            unread=True if raw is self._unread else None,
             level=self._level.problems or None,
         )
 

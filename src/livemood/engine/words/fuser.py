@@ -173,7 +173,11 @@ class WordFuser:
 
     def note(self, event: Event) -> None:
         """Take an event of the session: readings of the voice are kept to be joined."""
-        if isinstance(event, Emotion) and (event.not_speech or 0.0) < NOT_SPEECH:
+        if (
+            isinstance(event, Emotion)
+            and not event.unread
+            and (event.not_speech or 0.0) < NOT_SPEECH
+        ):
             assert event.channel is not None  # noqa: S101 - a reading is of a channel
             self._voices[event.channel].append(_Voice(event.end_ms, event.raw_probabilities))
         if self._recogniser is not None and event.channel not in (None, *self._ignored):

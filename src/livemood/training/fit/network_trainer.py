@@ -61,8 +61,9 @@ class NetworkTrainer(Trainer):
     ) -> None:
         """`run` is the folder of checkpoint and curve; training goes on from what is there."""
         optimizer = make_optimizer(fit, network)
-        more = {"run": run, "report": report, "processes": processes}
-        super().__init__(network, optimizer, fit, seed=seed, **more)  # type: ignore[arg-type]
+        super().__init__(
+            network, optimizer, fit, seed=seed, run=run, report=report, processes=processes
+        )
         self.data, self.distill = data, distill
 
     def begin_epoch(self, epoch: int) -> None:
