@@ -30,12 +30,20 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "server" / "cluster")]
 
 RATE, BLOCK = 16000, 1600
 SEQ = re.compile(r'"seq":(\d+)')
+OWNER = "owner_cpu_s_per_s", "owner_bytes_sent_per_s"
+COSTS = *OWNER, "other_nodes_cpu_s_per_s", "watchers_cpu_s_per_s"
 
 
 def used(process):
     """Processor seconds."""
     times = process.cpu_times()
     return times.user + times.system
+
+
+def used_by_the_rest(others):
+    """Processor seconds of the nodes that serve watchers, and of this process, which plays them."""
+    nodes = sum(used(psutil.Process(node.process.pid)) for node in others)
+    return {"other_nodes": nodes, "watchers": used(psutil.Process())}
 
 
 def sent(process):
@@ -131,6 +139,7 @@ async def stretch(nodes, session, watchers, seconds, blocks):
     if watchers:
         await asyncio.wait_for(all_there.wait(), 120)
     cpu, before, first = used(process), sent(process), blocks.value
+    rest = used_by_the_rest(others)
     await asyncio.sleep(seconds)
     while (blocks.value - first) * BLOCK < seconds * RATE:  # the same sound in each stretch
         await asyncio.sleep(0.01)
@@ -141,6 +150,10 @@ async def stretch(nodes, session, watchers, seconds, blocks):
         "sound_s": round(sound_s, 2),
         "owner_cpu_s_per_s": (used(process) - cpu) / sound_s,
         "owner_bytes_sent_per_s": bytes_sent / sound_s,
+        **{
+            f"{name}_cpu_s_per_s": round((now - rest[name]) / sound_s, 4)
+            for name, now in used_by_the_rest(others).items()
+        },
     }
     stop.set()
     await asyncio.gather(*running)
@@ -194,7 +207,7 @@ def main():
     of = {
         many: {
             name: mean(r[name] for r in results if bool(r["watchers"]) == many)
-            for name in ("owner_cpu_s_per_s", "owner_bytes_sent_per_s")
+            for name in COSTS
         }
         for many in (False, True)
     }
@@ -203,7 +216,7 @@ def main():
         "stretches": results,
         "without_watchers": of[False],
         "with_watchers": of[True],
-        "ratio": {name: of[True][name] / of[False][name] for name in of[True]},
+        "ratio": {name: of[True][name] / of[False][name] for name in OWNER},
         "events_wrong": sum(r.get("wrong", 0) for r in results),
     }
     common.report("watchers", {**result, **around}, quick=args.quick)
