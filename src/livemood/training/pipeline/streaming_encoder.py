@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from livemood.training.adapt.trainer import AdaptedVoiceTrainer, Target
+from livemood.training.adapt.domains import Target
+from livemood.training.adapt.trainer import AdaptedVoiceTrainer
 from livemood.training.data.dataset import Dataset
 from livemood.training.data.not_speech import not_speech_clips
 from livemood.training.fit.curves import training_minutes, write_curves
