@@ -46,7 +46,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "deep-coral": {"weight": 0.3},
     "mmd": {"weight": 1.0},
     "adversarial": {"weight": 3.0},
-    "pretraining": {"weight": 1.0},
+    "pretraining": {"weight": 3.0},
     "coral": {},
     "target-statistics": {},
     "self-training": {"weight": 1.0},

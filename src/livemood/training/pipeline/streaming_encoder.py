@@ -55,6 +55,7 @@ def build_streaming_encoder(
         recipe.network.dropout,
         recipe.network.step_projection or 256,
         recipe.network.recurrent,
+        len(recipe.ratings.learn),
     )
     longest = int(recipe.fit.longest_s / STEP_S / VOTES) * VOTES
     target = data.unlabelled
@@ -65,6 +66,7 @@ def build_streaming_encoder(
         recipe.fit,
         recipe.voices,
         recipe.augment.mixup,
+        ratings=recipe.ratings,
         adapt=recipe.adapt,
         target=Target(target, StepSet.of(target, 0, source)) if target else None,
         longest=longest,
