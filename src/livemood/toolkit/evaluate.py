@@ -138,12 +138,10 @@ def summary(result: dict[str, Any]) -> str:
                 f"random signs {random:5.1f}"
             )
     if told := result.get("explanation"):
-        lines.append(f"bands removed by {told['method']}, {told['clips']} clips:")
+        lines.append(f"accuracy with bands removed, {told['clips']} clips:")
         for row in told["deletion"]:
-            lines.append(
-                f"  {row['share']:5.0%} of them        accuracy {row['ranked']['accuracy']:5.1f}, "
-                f"random bands {row['random']['accuracy']:5.1f}"
-            )
+            curves = ", ".join(f"{k} {v['accuracy']:.1f}" for k, v in row.items() if k != "share")
+            lines.append(f"  {row['share']:5.0%} of them        {curves}")
     if streaming := result.get("streaming"):
         lines.append(streaming["what"])
         for name, v in streaming["test"].items():
