@@ -321,7 +321,7 @@ for (const event of events.slice(9)) {
 for (const { timeline } of [added, anew]) timeline.canvas.remove();
 return [most, widths.sort((a, b) => a - b), width];
 """
-"""Draw a session into two canvases: what comes is added to one, the other is drawn anew at times."""
+"""Draw a session on two canvases: what comes is added to one, the other is drawn anew at times."""
 
 
 @pytest.mark.parametrize("span", [None, pytest.param(600_000, marks=pytest.mark.slow)])
