@@ -198,8 +198,8 @@ function drawFlag(chart, { x, next, note, alert }, free) {
   const [right, left] = [x + room < Math.min(next, chart.layout.right), x - room > free];
   const text = right || left ? `${sign} ${short}` : sign;
   const width = widthOf(chart, text) + 6;
-  // At the right edge a note stands before its pole.
-  const from = right || !left ? x : x - width;
+  // At the right edge it stands before its pole, even over the end of the note before.
+  const from = right || (!left && x + width <= chart.layout.right) ? x : x - width;
   pen.textAlign = "left";
   pen.fillStyle = colours.surface;
   pen.fillRect(from + 1, top, width - 1, height);

@@ -2,7 +2,7 @@ import { drawAffect, drawKey } from "./affect.js";
 import { drawCursor, drawGaps, drawMarkers, drawRibbon, drawSpeech } from "./marks.js";
 import { Plot } from "./plot.js";
 import { Points } from "./points.js";
-import { currentLanguage, t } from "./text.js";
+import { alertWords, currentLanguage, t } from "./text.js";
 
 /** Lines have some width, and a mark may be wider than what it stands for. */
 const ROOM_PX = 6;
@@ -209,7 +209,7 @@ export class Timeline extends Plot {
 
 /** Notes of people, and alerts as they were raised, in the order of time. */
 function flags({ markers, alerts }) {
-  const raised = alerts.filter(({ state }) => state === "raised");
-  const all = [...markers, ...raised.map(({ at, reason }) => ({ at, note: reason, alert: true }))];
+  const flag = ({ at, reason, found }) => ({ at, note: alertWords(reason, found), alert: true });
+  const all = [...markers, ...alerts.filter(({ state }) => state === "raised").map(flag)];
   return all.sort((a, b) => a.at - b.at);
 }
