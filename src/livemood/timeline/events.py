@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from livemood.timeline.event_parts import (
+    AlertFound,
     ChannelSummary,
     Latency,
     LevelProblem,
@@ -24,6 +25,7 @@ __all__ = [
     "EVENT",
     "WALL_CLOCK_FIELDS",
     "Alert",
+    "AlertFound",
     "AnyEvent",
     "ChannelSummary",
     "Emotion",
@@ -259,7 +261,9 @@ class Alert(Event):
     number: int
     """Counts the alerts of this rule and channel, from 1: with them, it names an alert for good."""
     reason: str
-    """One plain line for a person."""
+    """One plain line for a person, in English."""
+    found: AlertFound | None = Field(None, exclude_if=is_none)
+    """The same in parts, for other languages."""
 
 
 class ErrorEvent(Event):
