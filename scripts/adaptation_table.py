@@ -22,14 +22,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from livemood.training.adapt.domains import Target
 from livemood.training.adapt.probe import probe_accuracy
 from livemood.training.adapt.trainer import AdaptedVoiceTrainer
 from livemood.training.data.clips import Clip
 from livemood.training.data.dataset import read_dataset
 from livemood.training.evaluation.metrics import confusion_matrix, uar, uar_among_its_labels
 from livemood.training.fit.frozen_steps import FrozenSteps, StepSet
-from livemood.training.fit.voice_trainer import VoiceData, statistics_of
+from livemood.training.fit.voice_trainer import Target, VoiceData, statistics_of
 from livemood.training.network.streaming_encoder import VoiceHead, pretrained_encoder
 from livemood.training.recipe.adapt import AdaptSection
 from livemood.training.recipe.schema import Recipe, read_recipe

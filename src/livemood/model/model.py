@@ -9,13 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from livemood.audio.block import Samples, Span
 from livemood.errors import UsageError
 from livemood.model.baseline import Baseline, VoiceBaseline
-from livemood.model.clip_windows import checked_clip, clip_windows
+from livemood.model.clip_windows import Prediction, checked_clip, clip_windows
 from livemood.model.features import Frames, FrontEnd
 from livemood.model.labels import UNCERTAIN
 from livemood.model.manifest import Manifest
 from livemood.model.network import OnnxNetwork
 from livemood.model.network.pooling import Probabilities, sigmoid, softmax
-from livemood.model.prediction import Prediction
 from livemood.model.streaming.grid import StepGrid
 from livemood.model.streaming.reader import StepReader
 from livemood.model.streaming.streaming_state import InferenceRequest, Reading, StreamingState

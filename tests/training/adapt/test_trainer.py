@@ -10,12 +10,11 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("safetensors", reason="needs the extra train")
 
 from livemood.errors import UsageError  # noqa: E402
-from livemood.training.adapt.domains import Target  # noqa: E402
 from livemood.training.adapt.trainer import TRAINED_WITH, AdaptedVoiceTrainer  # noqa: E402
 from livemood.training.data.clips import Clip  # noqa: E402
 from livemood.training.evaluation.perturbation import fgsm  # noqa: E402
 from livemood.training.fit.frozen_steps import StepSet  # noqa: E402
-from livemood.training.fit.voice_trainer import VoiceData, statistics_of  # noqa: E402
+from livemood.training.fit.voice_trainer import Target, VoiceData, statistics_of  # noqa: E402
 from livemood.training.network.streaming_encoder import VoiceHead  # noqa: E402
 from livemood.training.recipe.adapt import AdaptSection  # noqa: E402
 from livemood.training.recipe.sections import FitSection  # noqa: E402

@@ -1,21 +1,11 @@
 """Which domain each clip belongs to: its corpus, its language or its speaker."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torch import Tensor, tensor
 
 from livemood.errors import UsageError
 from livemood.training.data.clips import Clip
-from livemood.training.fit.frozen_steps import StepSet
-
-
-@dataclass(frozen=True)
-class Target:
-    """Unlabelled speech of the domain that is adapted to."""
-
-    clips: Sequence[Clip]
-    steps: StepSet
 
 
 def domain_names(clips: Sequence[Clip], over: str) -> list[str]:

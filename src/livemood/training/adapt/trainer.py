@@ -10,12 +10,18 @@ from torch.nn import functional
 from livemood.training.adapt.aligned_steps import aligned
 from livemood.training.adapt.contrastive import contrastive_loss
 from livemood.training.adapt.distances import DISTANCES
-from livemood.training.adapt.domains import Target, domain_numbers
+from livemood.training.adapt.domains import domain_numbers
 from livemood.training.adapt.gradient_reversal import DomainClassifier, ramp
 from livemood.training.adapt.masked_prediction import MaskedPrediction, hidden
 from livemood.training.adapt.pseudo_labels import confident
 from livemood.training.adapt.weights import instance_weights
-from livemood.training.fit.voice_trainer import StepBatch, VoiceData, VoiceTrainer, statistics_of
+from livemood.training.fit.voice_trainer import (
+    StepBatch,
+    Target,
+    VoiceData,
+    VoiceTrainer,
+    statistics_of,
+)
 from livemood.training.network.streaming_encoder import VoiceHead
 from livemood.training.recipe.adapt import AdaptSection
 

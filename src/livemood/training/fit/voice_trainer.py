@@ -53,6 +53,14 @@ class VoiceData:
     validation_steps: StepSet | None = None
 
 
+@dataclass(frozen=True)
+class Target:
+    """Unlabelled speech of a domain that a head is adapted to."""
+
+    clips: Sequence[Clip]
+    steps: StepSet
+
+
 class VoiceTrainer(Trainer):
     """Trains a `VoiceHead` on steps of a frozen encoder.
 

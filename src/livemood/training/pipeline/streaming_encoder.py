@@ -4,14 +4,13 @@ from pathlib import Path
 
 import torch
 
-from livemood.training.adapt.domains import Target
 from livemood.training.adapt.trainer import AdaptedVoiceTrainer
 from livemood.training.data.dataset import Dataset
 from livemood.training.data.not_speech import not_speech_clips
 from livemood.training.fit.curves import training_minutes, write_curves
 from livemood.training.fit.frozen_steps import StepSet
 from livemood.training.fit.trainer import Report
-from livemood.training.fit.voice_trainer import VoiceData, teach_not_speech
+from livemood.training.fit.voice_trainer import Target, VoiceData, teach_not_speech
 from livemood.training.network.streaming_encoder import (
     HEAD,
     VOTES,
