@@ -14,6 +14,8 @@ from pydantic.fields import FieldInfo
 
 from livemood.timeline.events import (
     EVENT,
+    Alert,
+    AlertFound,
     ChannelSummary,
     Emotion,
     ErrorEvent,
@@ -51,10 +53,11 @@ EVENTS = [
     Level,
     Load,
     Marker,
+    Alert,
     ErrorEvent,
     SessionEnded,
 ]
-PARTS = [ModelInfo, SessionSettings, Latency, ChannelSummary, Summary, Transition]
+PARTS = [ModelInfo, SessionSettings, Latency, ChannelSummary, Summary, Transition, AlertFound]
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
 

@@ -27,6 +27,7 @@ from livemood.server import ServerThread
 from livemood.server.serve import Service
 from livemood.server.serve.settings import ServeSettings
 from livemood.timeline import Timeline
+from livemood.timeline.events import Alert, AlertFound, Fused, SpeechEnded, Words
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = {390: 844, 1280: 800, 1920: 1080}
@@ -94,10 +95,25 @@ def monitor(channels=2):
     shown = [e for e in events[:-1] if e.end_ms <= 175_000 and (e.channel or 0) < channels]
     shown[0] = shown[0].model_copy(update={"channels": channels, "participants": NAMES[:channels]})
     with ServerThread(0) as server:
-        numbered = [e.model_copy(update={"seq": n}) for n, e in enumerate(shown, 1)]
+        beside = list(words_of(shown))
+        numbered = [e.model_copy(update={"seq": n}) for n, e in enumerate([*shown, *beside], 1)]
         for event in [*numbered, behind(numbered)]:
             server.publish(event)
         yield server
+
+
+def words_of(shown):
+    """What words say of the last turn of the first voice, and an alert about that voice."""
+    ended = [e for e in shown if isinstance(e, SpeechEnded) and e.channel == 0][-1]
+    of = {"session": ended.session, "channel": 0, "seq": 0, "time": shown[-1].time}
+    span = {"start_ms": ended.start_ms, "end_ms": ended.end_ms}
+    likely = {"label": "angry", "confidence": 0.78, "probabilities": {"angry": 0.78}}
+    yield Words(**of, **span, **likely)
+    sources = ("voice", "words")
+    yield Fused(**of, **span, **likely, valence=-0.41, arousal=0.36, sources=sources)
+    found = AlertFound(label="angry", share=0.6, within_s=30)
+    about = {"rule": "angry", "state": "raised", "number": 1, "reason": found.words()}
+    yield Alert(**of, **span, **about, found=found)
 
 
 @contextmanager

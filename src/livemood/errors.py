@@ -15,24 +15,59 @@ Catch `LivemoodError` to catch them all. The command line prints the message wit
 and exits with `exit_code`.
 """
 
-from typing import TYPE_CHECKING
+import typing
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
+
+FEW_NAMES = 12
+"""So many names fit a line."""
 
 
-def first_fault(error: "ValidationError", of: str) -> str:
+def first_fault(error: "ValidationError", of: str, model: "type[BaseModel]") -> str:
     """What is wrong with settings that somebody wrote, in one line: where, then what.
 
     A name that does not exist comes first: what is missing may be meant by it. `of` is what they
-    are, where a fault is of no single name.
+    are, where a fault is of no single name, and `model` their type.
     """
     faults = error.errors()
     first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     where = ".".join(map(str, first["loc"])) or of
-    said = {"extra_forbidden": "there is no such name", "missing": "it is missing"}
+    if first["type"] == "extra_forbidden":
+        *above, wrong = first["loc"]
+        return f"{where}: there is no such name{_hint(str(wrong), _names(model, above))}"
+    said = {"missing": "it is missing"}
     text = said.get(first["type"], first["msg"].removeprefix("Value error, "))
     return f"{where}: {text[:1].lower()}{text[1:]}"
+
+
+def _hint(wrong: str, names: list[str]) -> str:
+    if close := get_close_matches(wrong, names, n=1):
+        return f": do you mean {close[0]}?"
+    return f": there are {', '.join(names)}" if 0 < len(names) <= FEW_NAMES else ""
+
+
+def _names(model: "type[BaseModel]", above: list[int | str]) -> list[str]:
+    """The names that there are at a place of settings."""
+    for part in above:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = next(_models(field.annotation), None) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(annotation: Any) -> "Iterator[type[BaseModel]]":  # noqa: ANN401 - any annotation
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        yield typing.cast("type[BaseModel]", annotation)
+    for inner in typing.get_args(annotation):
+        yield from _models(inner)
 
 
 class LivemoodError(Exception):

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from data_command import data
 from synthetic_speech import dataset
@@ -11,7 +12,9 @@ from livemood.errors import LivemoodError
 
 
 def checked(manifest, out, *arguments):
-    """What the check found, as its JSON."""
+    """What the check found, as its JSON; without a map of embeddings, if nothing is said of it."""
+    if "--embeddings" not in arguments:
+        arguments = (*arguments, "--embeddings", "none")
     data("check", manifest, "--out", out, *arguments)
     found = json.loads((out / "quality.json").read_text())
     page = (out / "quality.html").read_text("utf-8")
@@ -44,10 +47,39 @@ def subset(table, out, keep):
 def test_nothing_is_found_in_a_clean_set(tmp_path):
     found = checked(dataset(tmp_path / "set"), tmp_path / "out", "--strict")
     assert found["findings"] == []
+    assert "embeddings" not in found
     assert {p["what"] for p in found["probes"]} == {
         "level", "noise floor", "duration", "codec", "silence", "sentence", "speaker",
     }  # fmt: skip
     assert found["labels"] == {"angry": 30, "happy": 30, "sad": 30}
+
+
+@pytest.mark.slow
+def test_what_the_model_hears_is_mapped_the_same_each_time_and_voices_lie_together(tmp_path):
+    pytest.importorskip("umap", reason="needs the extra data")
+    from livemood.datasets.quality.embeddings import mapped
+
+    table = dataset(tmp_path / "set", speakers=4)
+    one = checked(table, tmp_path / "a", "--embeddings", "default")["embeddings"]
+    assert one["model"].startswith("default ")
+    assert len(one["umap"]) == len(one["pca"]) == len(one["speaker"]) == len(one["label"]) == 60
+    page = (tmp_path / "a" / "quality.html").read_text("utf-8")
+    assert "UMAP by label" in page
+    assert "UMAP by speaker" in page
+    assert "UMAP by corpus" not in page  # the table names none
+    # The made labels sound alike; the made voices do not.
+    assert of_same_name(one["umap"], one["speaker"]) > 0.6
+    assert of_same_name(one["umap"], one["label"]) < 0.5
+    values = np.random.default_rng(1).normal(size=(40, 12))
+    assert mapped(values) == mapped(values)
+    assert mapped(values)["umap"] != mapped(values, seed=2)["umap"]
+
+
+def of_same_name(places, names):
+    """How often an item's nearest neighbour on a map has the same name."""
+    at, names = np.array(places), np.array(names)
+    apart = np.square(at[:, None] - at).sum(-1) + 1e9 * np.eye(len(at))
+    return float(np.mean(names[apart.argmin(1)] == names))
 
 
 @pytest.mark.slow

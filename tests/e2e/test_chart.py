@@ -263,3 +263,73 @@ def test_a_lane_is_drawn_when_it_would_look_another_and_one_a_frame(browser, ser
     for case in ("cursor", "left"):
         assert [part for _, *part in seen[case]] == [[0, height]]
     assert seen["same"], "drawn alone, a lane looks another"
+
+
+ADD_AND_COMPARE = """
+const [events, asked] = args;
+const { Store } = await import("/static/store.js");
+const { Timeline } = await import("/static/timeline.js");
+const { View } = await import("/static/view.js");
+const { colours } = livemoodPage.stage;
+const page = () => {
+    const canvas = document.createElement("canvas");
+    canvas.style = "position: fixed; left: 0; top: 0; width: 700px; height: 300px";
+    document.body.append(canvas);
+    const store = new Store();
+    for (const event of events.slice(0, 9)) store.take(event, 0);
+    const view = Object.assign(new View(), { spanMs: asked ?? Infinity });
+    return { store, view, timeline: new Timeline(canvas, store.channels) };
+};
+const draw = ({ timeline, store, view }, now) => {
+    while (timeline.draw(store, view, now, colours, (n) => `speaker ${n}`));
+};
+const pixels = ({ timeline: { pen, canvas } }) =>
+    pen.getImageData(0, 0, canvas.width, canvas.height).data;
+const [added, anew] = [page(), page()];
+const widths = [];
+const { pen, width } = added.timeline;
+const { clearRect } = pen;
+pen.clearRect = (...box) => {
+    widths.push(box[2]);
+    clearRect.apply(pen, box);
+};
+/** How many pixels look another: the edges of some lines depend on where drawing began. */
+const others = (one, other) => {
+    let count = 0;
+    for (let i = 3; i < one.length; i += 4) {
+        const far = (c) => Math.abs(one[i - c] * one[i] - other[i - c] * other[i]) / 255;
+        count += Math.max(far(1), far(2), far(3), Math.abs(one[i] - other[i])) > 40;
+    }
+    return count;
+};
+let shown = 0;
+let most = 0;
+for (const event of events.slice(9)) {
+    // The clock goes on while what was said is still on its way.
+    if (event.end_ms < 15_000) draw(added, event.end_ms);
+    for (const each of [added, anew]) each.store.take(event, 0);
+    const { endMs } = added.store;
+    const young = endMs < 15_000;
+    if (endMs < shown + (young ? 250 : 1000)) continue;
+    shown = endMs;
+    draw(added, endMs);
+    if (endMs % 61_000 >= (young ? 15_000 : 1000)) continue;
+    anew.timeline.resize();
+    draw(anew, endMs);
+    most = Math.max(most, others(pixels(added), pixels(anew)));
+}
+for (const { timeline } of [added, anew]) timeline.canvas.remove();
+return [most, widths.sort((a, b) => a - b), width];
+"""
+"""Draw a session on two canvases: what comes is added to one, the other is drawn anew at times."""
+
+
+@pytest.mark.parametrize("span", [None, pytest.param(600_000, marks=pytest.mark.slow)])
+def test_in_a_long_view_what_comes_is_added_to_what_was_drawn(browser, server, synthetic, span):
+    """It looks as if all had been drawn anew, and little of it is drawn."""
+    *events, _ = [e.model_dump(mode="json") for e in synthetic(660, both=True)]
+    show(browser, server, events[:60])
+    most, widths, whole = browser.later(ADD_AND_COMPARE, events, span)
+    assert len(widths) > 300
+    assert most <= 24
+    assert widths[len(widths) // 2] < whole / 4

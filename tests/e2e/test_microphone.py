@@ -1,11 +1,13 @@
 """A real microphone: PulseAudio's null sink, spoken into with paplay."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,7 +71,7 @@ def test_what_is_spoken_into_the_microphone_is_read_as_analyze_reads_it(
     events = until(process, "speech.ended")
     process.send_signal(signal.SIGINT)
     events += until(process, "session.ended")
-    assert process.wait(20) == 0
+    assert process.wait(20) == 0, process.stderr.read()
     heard = [event for event in events if event.type == "emotion"]
     assert len(heard) >= 3
     analyzed = subprocess.run(
@@ -201,6 +203,27 @@ def test_an_unplugged_microphone_is_waited_for_and_heard_again(microphone, clip)
     assert ended[-1].end_ms < passed + 1000  # the clock did not stand still, nor run ahead
     assert ended[-1].start_ms > ended[0].end_ms + lost - 1
     assert events[-1].reason == "interrupted"
+
+
+@pytest.mark.slow
+def test_a_sound_server_that_hangs_holds_nobody_up(microphone, clip):
+    # The driver would wait for it for ever, in the call that closes the device.
+    process, _ = listening(microphone)
+    subprocess.run(["paplay", "-d", "mic", str(clip(CLIPS[0]))], env=microphone, check=True)
+    until(process, "speech.ended")
+    server = int((Path(microphone["XDG_RUNTIME_DIR"]) / "pulse" / "pid").read_text())
+    os.kill(server, signal.SIGSTOP)
+    try:
+        waiting = process.stderr.readlines(1)
+        process.send_signal(signal.SIGINT)
+        ended = until(process, "session.ended")[-1]
+        assert process.wait(60) == 0
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert ended.reason == "interrupted"
+    said = "".join([*waiting, process.stderr.read()])
+    assert "does not answer" in said
+    assert "stopped delivering sound" in said
 
 
 def test_an_unknown_device_is_one_clear_line(microphone):

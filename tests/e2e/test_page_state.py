@@ -204,8 +204,8 @@ def test_levels_alerts_and_overtalk_are_said_where_they_belong(browser, server, 
     browser.until(f"!{hidden}")
     said = browser.text(f"{panel} .level")
     assert "Too quiet: hardly above the noise · Line noise" in said
-    assert "-52 dB" in said
-    assert browser.text(f"{panel} .reason") == "angry for 20 s"
+    assert "−52 dB" in said
+    assert browser.text(f"{panel} .reason") == "0:40 angry for 20 s"
     assert browser.text("#alerts") == "0:40 Brook: angry for 20 s"
     assert browser.js("return document.querySelector(\"[data-channel='0'] .reason\").hidden")
     for event in (
@@ -217,6 +217,38 @@ def test_levels_alerts_and_overtalk_are_said_where_they_belong(browser, server, 
     assert browser.js(f'return document.querySelector("{panel} .reason").hidden')
     # The timeline keeps both moments.
     assert browser.js("return livemoodPage.store.alerts.length") == 2
+
+
+@pytest.mark.parametrize(
+    ("found", "english", "chinese"),
+    [
+        ({"label": "angry"}, "sounds angry", "听起来愤怒"),
+        (
+            {"label": "angry", "valence": -0.5, "share": 0.6, "within_s": 30},
+            "sounds angry, valence −0.50: 60% of the last 30 s of speech",
+            "听起来愤怒，效价 −0.50：占最近 30 秒说话时间的 60%",
+        ),
+        ({"silent": True}, "nobody speaks", "没有人说话"),
+        (None, "as the server said", "as the server said"),
+    ],
+)
+def test_why_an_alert_was_raised_is_said_in_both_languages(
+    browser, server, found, english, chinese
+):
+    browser.open(server.page)
+    said = browser.later(
+        """
+        const { alertWords, speak } = await import("/static/text.js");
+        const words = ["en", "zh"].map((language) => {
+            speak(language);
+            return alertWords("as the server said", args[0] ?? undefined);
+        });
+        speak("en");
+        return words;
+        """,
+        found,
+    )
+    assert said == [english, chinese]
 
 
 def test_how_long_is_said_without_riddles(browser, server):

@@ -274,3 +274,27 @@ def test_the_head_is_low_and_all_fits_the_width(browser, server, hour, width, he
         assert browser.js("return document.documentElement.scrollWidth <= innerWidth")
     finally:
         cdp("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_what_a_finger_presses_is_large_enough_for_it(browser, server, hour):
+    """44 pixels, as the guidelines for phones say."""
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    cdp = browser.driver.execute_cdp_cmd
+    cdp("Emulation.setDeviceMetricsOverride", metrics)
+    cdp("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        show(browser, server, until_ms(hour, 20_000))
+        assert browser.js("return matchMedia('(pointer: coarse)').matches")
+        pressed = ":is(main, header) :is(button, select, summary, label, a)"
+        heights = browser.js(
+            "return [...document.querySelectorAll(arguments[0])]"
+            ".filter((one) => one.offsetParent)"
+            ".map((one) => [one.textContent, one.getBoundingClientRect().height])",
+            pressed,
+        )
+        assert len(heights) > 8
+        assert [name for name, height in heights if height < 44] == []
+        assert browser.js("return document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        cdp("Emulation.setTouchEmulationEnabled", {"enabled": False})
+        cdp("Emulation.clearDeviceMetricsOverride", {})

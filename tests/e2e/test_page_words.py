@@ -49,5 +49,5 @@ def test_what_words_say_stands_apart_from_the_voice_and_joined_with_it(
         ".map((row) => [...row.cells].slice(1).map((cell) => cell.innerText))"
     )
     assert ["0:02.0", "0:04.0", f"{words}{colon}{happy} (<b>great</b>)", "81%", "", ""] in rows
-    valence = ["93%", "-0.50", "+0.40"]
+    valence = ["93%", "−0.50", "+0.40"]
     assert ["0:02.0", "0:04.0", f"{voice} + {words}{colon}{angry}", *valence] in rows

@@ -29,7 +29,13 @@ def test_rules_come_from_a_file(tmp_path):
         ("[[alerts]\n", "are not TOML"),
         ('[[alerts]]\nname = "a"\n', "alerts.0: give conditions"),
         ('[[alerts]]\nname = "a"\nlabels = ["sad"]\n' * 2, "two rules have the name 'a'"),
-        ('[[alert]]\nname = "a"\n', "alert: there is no such name"),
+        ('[[alert]]\nname = "a"\n', "alert: there is no such name: do you mean alerts\\?"),
+        ("[[rules]]\n", "there is no such name: there are alerts, webhooks, mqtt, apprise"),
+        (
+            "[[alerts]]\nvalence = {belo = 1}\n",
+            r"alerts.0.valence.belo: .* do you mean below\?",
+        ),
+        ('[[webhooks]]\nurl = "htp:/x"\nsecret = {env = "S"}\n', "url: it must begin with http://"),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path, text, words):

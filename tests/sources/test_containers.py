@@ -162,6 +162,14 @@ def test_a_wav_is_read_to_its_end_whatever_its_header_says(wav, tmp_path, size):
     assert abs(len(sound) - sf.info(wav).frames) <= 4
 
 
+def test_an_mp4_that_lost_its_index_at_the_end_is_called_cut_off(files, tmp_path):
+    data = files("m4a").read_bytes()
+    (tmp_path / "x.m4a").write_bytes(data[: len(data) // 2])
+    with pytest.raises(SourceError, match=r"x\.m4a is cut off: its index") as refused:
+        heard(tmp_path / "x.m4a")
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("size", [0, 1000, 2**64 - 1])
 def test_so_is_a_wav_of_64_bits(files, wav, tmp_path, size):
     data = bytearray(files("rf64.wav").read_bytes())

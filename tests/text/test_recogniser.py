@@ -105,6 +105,8 @@ def test_a_process_that_dies_costs_the_words_alone(text_model, weights, kids):
 def test_weights_that_are_none_are_refused(tmp_path):
     with pytest.raises(ModelError, match=r"no model\.bin"):
         RecogniserProcess(tmp_path)
+    with pytest.raises(ModelError, match="no such folder"):
+        RecogniserProcess(tmp_path / "none")
     pytest.importorskip("faster_whisper", reason="needs the extra whisper")
     (tmp_path / "model.bin").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="cannot be loaded") as refused:

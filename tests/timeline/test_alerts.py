@@ -66,6 +66,7 @@ def test_what_it_says_of_the_alert_can_be_read():
     w = watch({"labels": ["angry"], "valence": {"below": -0.2}}, channels=2)
     (alert,) = w.push(emotion(5000, channel=1))
     assert alert.reason == "sounds angry, valence -0.50"
+    assert alert.found.model_dump() == {"label": "angry", "valence": -0.5}
     assert (alert.rule, alert.channel, alert.number, alert.since_ms) == ("r", 1, 1, 5000)
 
 

@@ -39,7 +39,7 @@ def train(*arguments):
     return CliRunner().invoke(app, ["train-text", *map(str, arguments)])
 
 
-@pytest.mark.parametrize("kind", ["bert", "xlnet"])
+@pytest.mark.parametrize("kind", [pytest.param("bert", marks=pytest.mark.slow), "xlnet"])
 def test_a_small_encoder_learns_and_reads_alike_in_int8(tmp_path, kind):
     recipe, corpora, encoders = make_recipe(tmp_path, kind)
     out = tmp_path / "run"

@@ -57,6 +57,7 @@ class SessionAlerts:
                     "state": change.state,
                     "number": change.number,
                     "reason": change.reason,
+                    "found": change.found,
                     "channel": change.channel,
                     "start_ms": change.since_ms,
                     "end_ms": change.at_ms,

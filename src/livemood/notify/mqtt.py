@@ -79,7 +79,7 @@ class MqttTarget:
             self._client.loop_start()
             self._started = True
         if not self._connected.wait(TIMEOUT_S):
-            raise DeliveryError("no connection to the broker")
+            raise DeliveryError("no connection to the broker at {}:{}".format(*self._where))
 
     def _on_connect(self, *args: Any) -> None:  # noqa: ANN401 - the library's signature
         if not args[3].is_failure:

@@ -1,11 +1,19 @@
 """Whom alerts go to: the tables of a TOML file. Secrets come from files or the environment."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from livemood.errors import UsageError, first_fault
 from livemood.notify.targets import DeliveryError, Target
@@ -51,9 +59,16 @@ class WebhookSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name = "webhook"
-    url: str = Field(pattern=r"^https?://[^\s]+$")
+    url: str
     secret: Secret
     """The signing secret: base64, with or without `whsec_` before it."""
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://\S+", url):
+            raise ValueError("it must begin with http:// or https://, and hold no space")
+        return url
 
     def target(self) -> Target:
         """The target, ready to deliver."""
@@ -152,4 +167,6 @@ def load_notify_settings(path: str | Path) -> NotifySettings:
     except (UnicodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the alert rules {path} are not TOML: {error}") from None
     except ValidationError as error:
-        raise UsageError(f"the alert rules {path}: {first_fault(error, 'alerts')}") from None
+        raise UsageError(
+            f"the alert rules {path}: {first_fault(error, 'alerts', NotifySettings)}"
+        ) from None

@@ -245,11 +245,24 @@ def _open(file: BinaryIO, name: str, raw: RawFormat | None) -> "InputContainer":
             io_open=_refuse,
         )
     except (av.FFmpegError, OSError, ValueError) as error:
+        if raw is None and _lacks_index(file):
+            raise FileError(
+                f"{name} is cut off: its index, which lies at its end, is missing: copy it again"
+            ) from None
         raise FileError(
             f"{name} is not sound that can be read ({reason(error)}): "
             "give WAV, FLAC, MP3, Ogg, Opus, M4A or another common sound or video file"
         ) from None
     return cast("InputContainer", container)
+
+
+def _lacks_index(file: BinaryIO) -> bool:
+    """Whether it begins as an MP4 or QuickTime file; one with an index would have been opened."""
+    try:
+        file.seek(0)
+        return file.read(12)[4:8] == b"ftyp"
+    except (OSError, ValueError):
+        return False
 
 
 def _refuse(*_: object) -> NoReturn:

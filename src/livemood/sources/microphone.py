@@ -1,5 +1,6 @@
 """Microphones through PortAudio, which is looked for only when one is opened."""
 
+import atexit
 import contextlib
 import ctypes
 import ctypes.util
@@ -8,7 +9,8 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -133,8 +135,12 @@ class Microphone:
     """
 
     BLOCK_S = 0.01
-    SILENT_S = 2.0
-    """A device that delivers nothing for so long is taken for unplugged."""
+    SILENT_S = 5.0
+    """A device that delivers nothing for so long is taken for unplugged: headsets and busy sound
+    servers stand still for two seconds and go on."""
+    OPENING_S = 10.0
+    CLOSING_S = 2.0
+    """A driver that does not open a device for so long, or does not let go of it, hangs."""
     live = True
     channels = 1
 
@@ -157,7 +163,7 @@ class Microphone:
     def blocks(self) -> Iterator[AudioBlock]:
         """Sound until `stop`. Raises `DeviceError` when the device goes away."""
         try:
-            with _held(self), self._open():
+            with self._opened():
                 for block in self._queued():
                     mono = self._mixed(block.samples)
                     yield block._replace(samples=mono, cancelled=self._downmix.cancels)
@@ -167,9 +173,70 @@ class Microphone:
                 "using it, or is it unplugged?"
             ) from None
 
-    def _open(self) -> Any:  # noqa: ANN401 - a PortAudio stream
-        with _opening:
-            return self._connect()
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Hold the device open, and let go of it. Neither waits for a driver that hangs."""
+        stream = self._bounded(self._begin, self.OPENING_S, self._close)
+        try:
+            yield
+        finally:
+            try:
+                self._bounded(lambda: self._close(stream), self.CLOSING_S)
+            except DeviceError as error:
+                log.warning("%s; it is left behind", error)
+
+    def _bounded(
+        self,
+        call: Callable[[], Any],
+        seconds: float,
+        undo: Callable[[Any], None] = lambda _: None,
+    ) -> Any:  # noqa: ANN401
+        """What `call` returns. Raises `DeviceError` if that takes longer; `undo` gets it then."""
+        done: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                result = call()
+            except BaseException as error:
+                with contextlib.suppress(InvalidStateError):
+                    done.set_exception(error)
+                return
+            try:
+                done.set_result(result)
+            except InvalidStateError:
+                undo(result)
+
+        threading.Thread(target=work, name="livemood-driver", daemon=True).start()
+        try:
+            return done.result(seconds)
+        except TimeoutError:
+            if not done.cancel():
+                return done.result()
+            # PortAudio would wait for the driver once more as the program ends.
+            atexit.unregister(self._sd._exit_handler)
+            raise DeviceError(
+                f"microphone {self.name!r}: the sound system does not answer"
+            ) from None
+
+    def _begin(self) -> Any:  # noqa: ANN401 - a PortAudio stream
+        """Open and start the stream."""
+        with _opened_lock:
+            _opened.add(id(self))
+        try:
+            with _opening:
+                stream = self._connect()
+            stream.start()
+        except BaseException:
+            with _opened_lock:
+                _opened.discard(id(self))
+            raise
+        return stream
+
+    def _close(self, stream: Any) -> None:  # noqa: ANN401 - a PortAudio stream
+        stream.abort()
+        stream.close()
+        with _opened_lock:
+            _opened.discard(id(self))
 
     def _connect(self) -> Any:  # noqa: ANN401 - a PortAudio stream
         """Two channels where the device has them: its driver might mix them to nothing."""
@@ -251,17 +318,6 @@ class Microphone:
         # If it is full, whoever reads is not waiting, and looks at the event next.
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
-
-
-@contextlib.contextmanager
-def _held(device: Microphone) -> Iterator[None]:
-    with _opened_lock:
-        _opened.add(id(device))
-    try:
-        yield
-    finally:
-        with _opened_lock:
-            _opened.discard(id(device))
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -72,7 +73,10 @@ def _fetched(url: str) -> BinaryIO:
         with urllib.request.urlopen(url, timeout=FETCH_S) as answer:  # noqa: S310 - http(s) alone
             return spooled(answer)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise FileError(f"{url} cannot be fetched: {error}") from None
+        # What urllib says of a server that does not answer has the reason within.
+        why = error.reason if type(error) is urllib.error.URLError else error
+        why = getattr(why, "strerror", None) or why
+        raise FileError(f"{url} cannot be fetched: {why}") from None
 
 
 def spooled(stream: BinaryIO) -> BinaryIO:

@@ -46,7 +46,8 @@ class RecogniserProcess:
         Raises `ModelError` if it cannot be loaded, `UsageError` if the extra `whisper` is missing.
         """
         if not (folder / "model.bin").is_file():
-            raise ModelError(f"no Whisper model at {folder}: there is no model.bin")
+            lacks = "model.bin in it" if folder.is_dir() else "such folder"
+            raise ModelError(f"no Whisper model at {folder}: there is no {lacks}")
         self._jobs: queue.Queue[_Job | None] = queue.Queue(WAITING + 1)
         self._child = subprocess.Popen(  # noqa: S603 - livemood's own module
             [sys.executable, "-m", "livemood.text.recogniser_process", str(folder), language],

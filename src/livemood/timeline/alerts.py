@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from livemood.timeline.alert_rules import AlertRule
-from livemood.timeline.events import Emotion, Event, Gap, SpeechEnded, SpeechStarted
+from livemood.timeline.events import AlertFound, Emotion, Event, Gap, SpeechEnded, SpeechStarted
 
 MIN_BASELINE_MS = 10_000
 """Speech that a channel must have said before a change against it means anything."""
@@ -25,8 +25,13 @@ class AlertChange:
     since_ms: int
     """Since when the conditions have held (raised), or held no longer (cleared)."""
     at_ms: int
-    reason: str
-    """One plain line for a person."""
+    found: AlertFound
+    """Why."""
+
+    @property
+    def reason(self) -> str:
+        """One plain line for a person."""
+        return self.found.words()
 
 
 class AlertWatch:
@@ -136,7 +141,7 @@ class _Run:
     raised: bool = False
     number: int = 0
     quiet_until_ms: int = -1
-    reason: str = ""
+    found: AlertFound = field(default_factory=AlertFound)
     readings: deque[tuple[int, int, bool]] = field(default_factory=deque)
     """For `share`: end, new speech in ms, and whether the conditions held."""
 
@@ -151,13 +156,13 @@ class _Run:
             yield from self._update(False, now, now)
         self.last_read_ms = now
         if holds:
-            self.reason = self._reason(event)
+            self.found = self._found(event)
         yield from self._update(holds, now, now)
 
     def hold(self, holds: bool, now_ms: int, since_ms: int) -> Iterator[AlertChange]:
         """Take whether the conditions hold now, for silence and overtalk."""
         if holds:
-            self.reason = "nobody speaks" if self.rule.silent else "people talk over each other"
+            self.found = AlertFound(silent=self.rule.silent, overtalk=not self.rule.silent)
         yield from self._update(holds, now_ms, since_ms)
 
     def pass_time(self, now_ms: int) -> Iterator[AlertChange]:
@@ -227,20 +232,16 @@ class _Run:
         self, state: Literal["raised", "cleared"], since_ms: int, at_ms: int
     ) -> AlertChange:
         return AlertChange(
-            self.rule.name, state, self.channel, self.number, since_ms, at_ms, self.reason
+            self.rule.name, state, self.channel, self.number, since_ms, at_ms, self.found
         )
 
-    def _reason(self, event: Emotion) -> str:
-        rule, parts = self.rule, []
-        if rule.labels:
-            parts.append(f"sounds {event.label}")
-        for name, wanted, value in (
-            ("valence", rule.valence or rule.valence_change, event.valence),
-            ("arousal", rule.arousal or rule.arousal_change, event.arousal),
-        ):
-            if wanted:
-                parts.append(f"{name} {value:+.2f}")
-        text = ", ".join(parts)
-        if rule.share is not None:
-            return f"{text}: {rule.share:.0%} of the last {rule.within_s:g} s of speech"
-        return text
+    def _found(self, event: Emotion) -> AlertFound:
+        rule = self.rule
+        valence, arousal = rule.valence or rule.valence_change, rule.arousal or rule.arousal_change
+        return AlertFound(
+            label=event.label if rule.labels else None,
+            valence=event.valence if valence else None,
+            arousal=event.arousal if arousal else None,
+            share=rule.share,
+            within_s=None if rule.share is None else rule.within_s,
+        )

@@ -30,6 +30,37 @@ opposite polarity; the louder one is heard.
 """
 
 
+class AlertFound(Part):
+    """What an alert rule found; what it did not look for is left out."""
+
+    label: str | None = Field(None, exclude_if=is_none)
+    """How the speaker sounded."""
+    valence: float | None = Field(None, exclude_if=is_none)
+    arousal: float | None = Field(None, exclude_if=is_none)
+    share: float | None = Field(None, exclude_if=is_none)
+    """Which share of the speech of the last `within_s` it takes at least."""
+    within_s: float | None = Field(None, exclude_if=is_none)
+    silent: bool = Field(False, exclude_if=is_empty)
+    """Nobody spoke."""
+    overtalk: bool = Field(False, exclude_if=is_empty)
+    """People talked over each other."""
+
+    def words(self) -> str:
+        """The same in one plain line."""
+        if self.silent:
+            return "nobody speaks"
+        if self.overtalk:
+            return "people talk over each other"
+        parts = [f"sounds {self.label}"] if self.label is not None else []
+        for name, value in (("valence", self.valence), ("arousal", self.arousal)):
+            if value is not None:
+                parts.append(f"{name} {value:+.2f}")
+        text = ", ".join(parts)
+        if self.share is None:
+            return text
+        return f"{text}: {self.share:.0%} of the last {self.within_s:g} s of speech"
+
+
 class ModelInfo(Part):
     """The model that a session is read by."""
 
@@ -39,7 +70,8 @@ class ModelInfo(Part):
     provider: str
     labels: tuple[str, ...]
     valence_arousal: str
-    """`derived` when valence and arousal follow from the label probabilities."""
+    """`derived` when valence and arousal follow from the label probabilities, smoothed; `learnt`
+    when the network gives them, of each window alone."""
 
 
 class SessionSettings(Part):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from livemood.timeline.event_parts import (
+    AlertFound,
     ChannelSummary,
     Latency,
     LevelProblem,
@@ -24,6 +25,7 @@ __all__ = [
     "EVENT",
     "WALL_CLOCK_FIELDS",
     "Alert",
+    "AlertFound",
     "AnyEvent",
     "ChannelSummary",
     "Emotion",
@@ -121,6 +123,8 @@ class Emotion(Event):
     """Of this window alone, calibrated. All alike if it is `unread`."""
     valence: float
     arousal: float
+    dominance: float | None = Field(None, exclude_if=is_none)
+    """Left out unless the model learnt it from ratings."""
     latency_ms: Latency
     behind: bool
     """Whether the latency budget is being missed."""
@@ -257,7 +261,9 @@ class Alert(Event):
     number: int
     """Counts the alerts of this rule and channel, from 1: with them, it names an alert for good."""
     reason: str
-    """One plain line for a person."""
+    """One plain line for a person, in English."""
+    found: AlertFound | None = Field(None, exclude_if=is_none)
+    """The same in parts, for other languages."""
 
 
 class ErrorEvent(Event):

@@ -54,14 +54,15 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
     }
     rows: list[tuple[str, Iterable[Any]]] = []
     for condition in conditions:
+        rated: list[tuple[float, ...]] = []
         parts = [
-            predict_clips(m, own, lambda s, key, c=condition: c(s, key, wanted.seed))  # type: ignore[misc]
+            predict_clips(m, own, lambda s, key, c=condition: c(s, key, wanted.seed), rated)  # type: ignore[misc]
             for m, own, _ in models
         ]
         truth, probabilities = (np.concatenate(x) for x in zip(*parts, strict=True))
         values = figures(truth, probabilities, clips, model.labels, wanted.seed)
-        if rated := dimensions(clips, probabilities, model.affect):
-            values["dimensions"] = rated
+        if compared := dimensions(clips, rated):
+            values["dimensions"] = compared
         if wanted.folds:
             values |= _by_fold(models, parts, wanted.seed)
         result["conditions"][condition.name] = values
@@ -138,12 +139,10 @@ def summary(result: dict[str, Any]) -> str:
                 f"random signs {random:5.1f}"
             )
     if told := result.get("explanation"):
-        lines.append(f"bands removed by {told['method']}, {told['clips']} clips:")
+        lines.append(f"accuracy with bands removed, {told['clips']} clips:")
         for row in told["deletion"]:
-            lines.append(
-                f"  {row['share']:5.0%} of them        accuracy {row['ranked']['accuracy']:5.1f}, "
-                f"random bands {row['random']['accuracy']:5.1f}"
-            )
+            curves = ", ".join(f"{k} {v['accuracy']:.1f}" for k, v in row.items() if k != "share")
+            lines.append(f"  {row['share']:5.0%} of them        {curves}")
     if streaming := result.get("streaming"):
         lines.append(streaming["what"])
         for name, v in streaming["test"].items():

@@ -112,11 +112,13 @@ def read_attack(method: str, domain: str, snrs: str) -> Attack:
     return Attack(method, domain, found)  # type: ignore[arg-type]
 
 
-def read_explanation(method: str) -> explanation.Explanation:
-    """The explanation that an option names. Raises `UsageError` for one that there is not."""
-    if method not in (known := explanation.METHODS):
-        raise UsageError(f"no explanation is called {method!r}: use {' or '.join(known)}")
-    return explanation.Explanation(method)  # type: ignore[arg-type]
+def read_explanation(methods: str) -> explanation.Explanation:
+    """The explanations that an option names, `A,B`. Raises `UsageError` for what there is not."""
+    names = tuple(dict.fromkeys(methods.split(",")))
+    for name in names:
+        if name not in (known := explanation.METHODS):
+            raise UsageError(f"no explanation is called {name!r}: use {' or '.join(known)}")
+    return explanation.Explanation(names)  # type: ignore[arg-type]
 
 
 def read_smoothing(values: Mapping[str, str]) -> SmootherSettings:

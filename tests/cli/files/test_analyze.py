@@ -126,7 +126,9 @@ def test_an_address_is_fetched_only_if_asked_for(folder):
         refused, fetched = analyze(url), analyze(url, "--urls", "--format", "json")
         missing = analyze(url + "x", "--urls")
         server.shutdown()
-    assert refused.returncode == missing.returncode == 1
+    closed = analyze(url, "--urls")
+    assert closed.stderr.endswith(b"a.wav cannot be fetched: Connection refused\n")
+    assert refused.returncode == missing.returncode == closed.returncode == 1
     assert b"--urls" in refused.stderr
     assert b"404" in missing.stderr
     whole = analyze("a.wav", "--format", "json", cwd=folder)

@@ -127,6 +127,7 @@ def test_a_speaker_in_two_folds_of_the_manifest_is_refused(folder):
         make_folds("column", read_manifest(table))
 
 
+@pytest.mark.slow  # reads whole corpora, and looks for each file
 def test_every_clip_is_tested_once_and_never_by_one_who_knows_its_speaker(corpora):
     ravdess = read_manifest(corpora / "ravdess" / "metadata.csv")
     nemo = read_manifest(corpora / "nemo" / "metadata.csv")

@@ -57,6 +57,19 @@ def test_integrated_gradients_add_up_to_what_the_label_gained(model):
     assert found.sum() == pytest.approx(float(gained), rel=0.02)
 
 
+def test_shap_repeats_by_its_seed_and_leaves_other_draws_alone(model):
+    features = torch.randn(1, 60, model.manifest.features.mels)
+    np.random.seed(5)  # noqa: NPY002 - the generator that captum uses
+    torch.manual_seed(5)
+    expected = np.random.random(), float(torch.rand(()))  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    torch.manual_seed(5)
+    one, two, other = (attribution(model, features, 1, "shap", seed) for seed in (1, 1, 2))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+    assert (np.random.random(), float(torch.rand(()))) == expected  # noqa: NPY002
+
+
 def test_removed_bands_stand_at_their_mean_and_others_as_they_were():
     features = torch.randn(1, 50, 8, generator=torch.Generator().manual_seed(3))
     out = silenced(features, [1, 5])
@@ -73,10 +86,14 @@ def test_removing_what_a_label_hangs_on_costs_more_than_removing_by_chance(model
         sound = np.random.default_rng(n).normal(0, 0.1, 16000).astype(np.float32)
         sf.write(tmp_path / f"{n}.wav", sound, 16000)
         clips.append(Clip(tmp_path / f"{n}.wav", "made", "ann", model.manifest.labels[1]))
-    found = explain(model, clips, Explanation("integrated-gradients"), 1)
+    found = explain(model, clips, Explanation(METHODS), 1)
     by_share = {row["share"]: row for row in found["deletion"]}
-    assert by_share[0.0]["ranked"]["accuracy"] == 100
-    assert by_share[0.1]["ranked"]["accuracy"] == 0  # six of sixty-four bands, those four first
+    assert {*by_share[0.1]} == {"share", "random", *METHODS}
+    for name in METHODS:
+        assert by_share[0.0][name]["accuracy"] == 100
+        assert by_share[0.4][name]["accuracy"] < by_share[0.4]["random"]["accuracy"]
+    for name in ("integrated-gradients", "shap"):  # six of sixty-four bands, those four first
+        assert by_share[0.1][name]["accuracy"] == 0
     assert by_share[0.2]["random"]["accuracy"] > 50
     assert len(found["bands_hz"]) == model.manifest.features.mels
     assert len(found["shown"]) == 2

@@ -128,6 +128,7 @@ def test_a_run_goes_on_from_another_with_its_batch_norms(where, few, tmp_path):
         load_initial_weights(network, 64, where.encoders)
 
 
+@pytest.mark.slow
 def test_versions_of_clips_are_made_once_and_drawn_from(where, few, tmp_path):
     """With frozen blocks what those give is kept; a second run finds it and makes nothing."""
     made = recipe(

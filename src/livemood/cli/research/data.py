@@ -272,6 +272,9 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if something is found.")
     ] = False,
+    embeddings: Annotated[
+        str, typer.Option(help="Map what this model hears by UMAP; none makes no map.")
+    ] = "default",
 ) -> None:
     """Look for what is wrong in a dataset before you train: leaks, duplicates, faulty sound."""
     with wing("data check", "data"):
@@ -279,10 +282,12 @@ def check(
         from livemood.datasets.quality.check import check as look
         from livemood.datasets.quality.check import sample
         from livemood.datasets.quality.page import quality_page
+        from livemood.model import load_model
 
         items = sample(read_items(manifest), most)
-        with progress(len(items)) as done:
-            found = look(items, done)
+        model = None if embeddings == "none" else load_model(embeddings)
+        with progress(len(items) * (1 if model is None else 2)) as done:
+            found = look(items, model, done)
         write_text(out / "quality.html", quality_page(found, str(manifest)))
         write_text(out / "quality.json", json.dumps(found, indent=1) + "\n")
     for finding in found["findings"]:

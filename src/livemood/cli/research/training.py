@@ -126,7 +126,7 @@ def evaluate(
     explain: Annotated[
         str | None,
         typer.Option(
-            help="Also which bands labels hang on: integrated-gradients or occlusion.",
+            help="Also which bands labels hang on: integrated-gradients, occlusion, shap; or A,B.",
             show_default=False,
         ),
     ] = None,

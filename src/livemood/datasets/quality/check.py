@@ -8,8 +8,10 @@ import numpy as np
 
 from livemood.datasets.item import Item
 from livemood.datasets.quality import probes
+from livemood.datasets.quality.embeddings import embedding_map
 from livemood.datasets.quality.facts import Facts, measure
 from livemood.errors import UsageError
+from livemood.model import Model
 
 SHORT_S = 0.3
 SILENT_DB = -60.0
@@ -33,10 +35,16 @@ def sample(items: Sequence[Item], most: int, seed: int = 1) -> list[Item]:
     return [items[place] for place in sorted(chosen)]
 
 
-def check(items: Sequence[Item], done: Callable[[int], None] | None = None) -> dict[str, Any]:
+def check(
+    items: Sequence[Item],
+    model: Model | None = None,
+    done: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
     """Look at the items. `findings` says in a line each what should be mended first.
 
-    Raises `UsageError` if fewer than two labels have items enough to be probed.
+    With `model` there is a map of what it hears in them, too. `done` is told of each item, once as
+    it is measured and once as the model reads it. Raises `UsageError` if fewer than two labels have
+    items enough to be probed.
     """
     facts = measure(items, done)
     numbers: dict[str, int] = defaultdict(int)
@@ -86,6 +94,10 @@ def check(items: Sequence[Item], done: Callable[[int], None] | None = None) -> d
         name: [getattr(f, name) for f in probed]
         for name in ("level_db", "noise_db", "duration_s", "lead_s", "bandwidth_hz")
     }
+    if model is not None:
+        found["embeddings"] = embedding_map(
+            [f.item for f in probed], model, done and (lambda n: done(len(facts) + n))
+        )
     found["findings"] = _findings(found)
     return found
 

@@ -7,6 +7,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from livemood.datasets.quality.embeddings import COLOURS
+
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em;
   color: #1d2733 } h1, h2 { line-height: 1.2 } h2 { margin-top: 2em }
@@ -15,6 +17,8 @@ table { border-collapse: collapse; margin: 1em 0 } th, td { padding: .25em .7em;
 p.note { color: #55616e } li.found { font-weight: 600 }
 """
 MOST_ROWS = 60
+MOST_NAMES = 30
+"""More are shown on a map without a legend."""
 TITLES = {
     "level_db": "Level, dBFS",
     "noise_db": "Noise floor, dBFS",
@@ -64,7 +68,8 @@ def quality_page(found: Mapping[str, Any], name: str) -> str:
         f"{voice['uar']:.1%} UAR on unseen speakers, where chance is {voice['chance']:.1%}.</p>",
         _confusion(voice["confusion"], voice["labels"]),
         _sizes(voice["effect_sizes"]),
-        _map(voice["map"], names),
+        _map(voice["map"], names, "Features of the voice, two principal components"),
+        *_embeddings(found.get("embeddings")),
     ]
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(name)}</title>"
@@ -115,10 +120,28 @@ def _sizes(sizes: Mapping[str, float]) -> str:
     return _plot(figure, "Share of variance that lies between labels (eta squared)", 440)
 
 
-def _map(points: Sequence[Sequence[float]], names: Sequence[str]) -> str:
+def _embeddings(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    lines = [
+        "<h2>What the model hears</h2>",
+        f"<p>Statistics that the model {escape(found['model'])} pools of each item, on a plane. "
+        "UMAP keeps neighbours together; what is far apart on it says little, nor do axes. Where "
+        "items lie by speaker or corpus and not by label, that is what a classifier hears "
+        "first.</p>",
+    ]
+    for colour in COLOURS:
+        if len(set(found[colour])) > 1:
+            names = [name or "(none)" for name in found[colour]]
+            lines.append(_map(found["umap"], names, f"UMAP by {colour}"))
+    return [*lines, _map(found["pca"], found["label"], "Two principal components by label")]
+
+
+def _map(points: Sequence[Sequence[float]], names: Sequence[str], title: str) -> str:
     figure = go.Figure()
     for label in sorted(set(names)):
         own = [p for p, n in zip(points, names, strict=True) if n == label]
         x, y = [p[0] for p in own], [p[1] for p in own]
         figure.add_scattergl(x=x, y=y, mode="markers", name=label, marker={"size": 5})
-    return _plot(figure, "Features of the voice, two principal components", 480)
+    figure.update_layout(showlegend=len(set(names)) <= MOST_NAMES)
+    return _plot(figure, title, 480)

@@ -140,6 +140,6 @@ def load_policy(path: Path | None = None) -> Policy:
     except (UnicodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the policy {path} is no TOML: {error}") from None
     except ValidationError as error:
-        raise UsageError(f"the policy {path}: {first_fault(error, 'policy')}") from None
+        raise UsageError(f"the policy {path}: {first_fault(error, 'policy', Policy)}") from None
     digest = hashlib.sha256(content).hexdigest()[:12]
     return policy.model_copy(update={"digest": digest})

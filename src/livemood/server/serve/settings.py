@@ -121,7 +121,7 @@ def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
     try:
         found = reader(**flags)
     except ValidationError as error:
-        raise UsageError(first_fault(error, "settings")) from None
+        raise UsageError(first_fault(error, "settings", ServeSettings)) from None
     except ValueError as error:  # the file is no TOML, or a variable no JSON
         raise UsageError(f"the settings cannot be read: {error}") from None
     assert isinstance(found, ServeSettings)  # noqa: S101 - a subclass of it

@@ -8,21 +8,28 @@ const LINES = [["valence", []], ["arousal", [6, 4]]];
 export function drawAffect(lane) {
   const { pen, series, colours, points, channel } = lane;
   const { top, height } = lane.bands.affect;
+  const left = lane.x(lane.from);
   for (const [i, [name, dash]] of LINES.entries()) {
     const at = channel.labels.length + i;
     pen.strokeStyle = colours[name];
     pen.lineWidth = 2;
     pen.setLineDash(dash);
-    pen.beginPath();
+    const y = (n) => top + (height * (1 - series.values[n * series.width + at])) / 2;
     for (const [from, to] of points.runs) {
-      for (let n = from; n < to; n++) {
-        const y = top + (height * (1 - series.values[n * series.width + at])) / 2;
-        if (n === from) pen.moveTo(points.xs[n], y);
-        else pen.lineTo(points.xs[n], y);
+      let n = from;
+      let passed = 0;
+      for (; n + 2 < to && points.xs[n + 2] < left; n++) {
+        passed += Math.hypot(points.xs[n + 1] - points.xs[n], y(n + 1) - y(n));
       }
+      // Dashes go on where those that stay as they are have ended.
+      pen.lineDashOffset = passed;
+      pen.beginPath();
+      pen.moveTo(points.xs[n], y(n));
+      while (++n < to) pen.lineTo(points.xs[n], y(n));
+      pen.stroke();
     }
-    pen.stroke();
   }
+  pen.lineDashOffset = 0;
   pen.setLineDash([]);
 }
 

@@ -28,13 +28,13 @@ export function told(reading) {
   return t("said", { who: sourcesOf(reading), label: labelName(label), confidence: percent(confidence) });
 }
 
-/** The newest of each source, of the time that was told of last: one line; "" where there is none. */
+/** The time that was told of last, and the newest of each source of it; [] where there is none. */
 export function newest(beside) {
   const last = beside.at(-1);
-  if (!last) return "";
+  if (!last) return [];
   const same = beside.filter(({ start, end }) => start === last.start && end === last.end);
   const each = new Map(same.map((reading) => [reading.sources.join(), told(reading)]));
-  return [`${clock(last.start)} – ${clock(last.end)}`, ...each.values()].join(" · ");
+  return [`${clock(last.start)} – ${clock(last.end)}`, ...each.values()];
 }
 
 /** What was read beside the voice of the time at `ms`, in words. */

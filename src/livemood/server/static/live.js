@@ -12,7 +12,7 @@ import { prepareSpeaking } from "./speaking.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
 import { Table } from "./table.js";
-import { clock, currentLanguage, onLanguage, reason, t, whole } from "./text.js";
+import { alertWords, clock, currentLanguage, onLanguage, reason, t, whole } from "./text.js";
 import { View } from "./view.js";
 
 const TICK_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 250;
@@ -104,7 +104,7 @@ function head() {
   say($("#help"), t(ended ? "timeline_help_ended" : "timeline_help"));
   list($("#notices"), store.notices.map(words));
   const alerts = ended ? [] : [...store.raised.values()];
-  list($("#alerts"), alerts.map(alertWords));
+  list($("#alerts"), alerts.map(alertLine));
 }
 
 function list(element, lines) {
@@ -113,7 +113,8 @@ function list(element, lines) {
   element.replaceChildren(...lines.map((line) => el("li", {}, line)));
 }
 
-function alertWords({ since, channel, reason: why }) {
+function alertLine({ since, channel, reason: its, found }) {
+  const why = alertWords(its, found);
   const person = typeof channel === "number" ? t("person_at", { who: who(channel), what: why }) : why;
   return t("alert_line", { time: clock(since), what: person });
 }

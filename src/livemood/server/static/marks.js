@@ -5,11 +5,11 @@ import { labelName, t } from "./text.js";
 
 /** Segments as boxes with their labels; the last one is still open. */
 export function drawRibbon(chart, channel, now) {
-  const [start, end] = chart.range;
+  const end = chart.range[1];
   const { segments, history } = channel;
   const kept = segments.length ? segments[0].start : Infinity;
-  if (start < kept && history.first < kept) drawOldRibbon(chart, channel, Math.min(kept, end));
-  for (let i = after(segments, start); i < segments.length && segments[i].start < end; i++) {
+  if (chart.from < kept && history.first < kept) drawOldRibbon(chart, channel, Math.min(kept, end));
+  for (let i = after(segments, chart.from); i < segments.length && segments[i].start < end; i++) {
     const segment = segments[i];
     box(chart, segment.start, segment.end, segment.label);
   }
@@ -23,7 +23,7 @@ function drawOldRibbon(chart, channel, until) {
   const { history, labels, speaking, since } = channel;
   const end = speaking ? Math.min(until, since) : until;
   const last = Math.min(history.length, Math.floor(end / history.bucketMs));
-  for (let i = Math.max(0, Math.floor(chart.range[0] / history.bucketMs)); i < last; i++) {
+  for (let i = Math.max(0, Math.floor(chart.from / history.bucketMs)); i < last; i++) {
     if (!history.counts[i]) continue;
     const label = labels[history.label(i)] ?? "uncertain";
     box(chart, i * history.bucketMs, (i + 1) * history.bucketMs, label);
@@ -93,7 +93,7 @@ export function drawSpeech(chart, channel, now) {
   pen.fillStyle = colours.muted;
   for (const speech of channel.speech) {
     const until = speech.end ?? now;
-    if (until < start || speech.start > end) continue;
+    if (until < chart.from || speech.start > end) continue;
     const x = chart.x(speech.start);
     // Each by itself: one path of hundreds of boxes takes twenty times as long to fill.
     pen.fillRect(x, middle - height / 3, Math.max(1, chart.x(until) - x), (2 * height) / 3);
@@ -177,7 +177,9 @@ function drawPoles(chart, shown) {
   pen.lineWidth = few ? 1.5 : 1;
   if (few) pen.setLineDash([3, 3]);
   pen.beginPath();
+  const left = chart.x(chart.from) - 1;
   for (const { x } of shown) {
+    if (x < left) continue;
     pen.moveTo(x, bands.markers.top);
     pen.lineTo(x, bands.axis.top);
   }
@@ -196,8 +198,8 @@ function drawFlag(chart, { x, next, note, alert }, free) {
   const [right, left] = [x + room < Math.min(next, chart.layout.right), x - room > free];
   const text = right || left ? `${sign} ${short}` : sign;
   const width = widthOf(chart, text) + 6;
-  // At the right edge a note stands before its pole.
-  const from = right || !left ? x : x - width;
+  // At the right edge it stands before its pole, even over the end of the note before.
+  const from = right || (!left && x + width <= chart.layout.right) ? x : x - width;
   pen.textAlign = "left";
   pen.fillStyle = colours.surface;
   pen.fillRect(from + 1, top, width - 1, height);

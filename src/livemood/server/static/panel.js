@@ -3,6 +3,7 @@ import { el, fillTo, say, set } from "./dom.js";
 import { paintSwatch } from "./palette.js";
 import { stateOf } from "./state.js";
 import {
+  alertWords,
   clock,
   currentLanguage,
   held,
@@ -91,14 +92,19 @@ export class Panel {
     if (this.beside.dataset.told === key) return;
     this.beside.dataset.told = key;
     this.beside.hidden = !beside.length;
-    say(this.beside, newest(beside));
+    // Each reading in a piece of its own, which is not broken where there is room for it.
+    const pieces = newest(beside).flatMap((piece) => [" · ", el("span", {}, piece)]);
+    this.beside.replaceChildren(...pieces.slice(1));
   }
 
-  /** Why an alert about this person holds. */
+  /** Why an alert about this person holds, and since when: by now they may sound otherwise. */
   #alert({ raised, ended }) {
     const own = ended ? [] : [...raised.values()].filter((a) => a.channel === this.channel.number);
     this.reason.hidden = !own.length;
-    say(this.reason, own.map(({ reason }) => reason).join(" · "));
+    const words = own.map(({ since, reason, found }) =>
+      t("alert_line", { time: clock(since), what: alertWords(reason, found) }),
+    );
+    say(this.reason, words.join(" · "));
   }
 
   /** What is wrong with the sound, and how loud it is, where the server has said so. */

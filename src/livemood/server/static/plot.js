@@ -19,6 +19,8 @@ export class Plot {
     this.range = [0, 1];
     /** Where a paused view stands: nothing is drawn after it. */
     this.until = 0;
+    /** What ends before, in ms, is not to be drawn: it stays as it was. */
+    this.from = 0;
   }
 
   /** Fit the canvas to its place on the page. */
@@ -47,18 +49,20 @@ export class Plot {
   }
 
   /** A clean canvas for `view` at `now`; or a clean part of it, and nothing is drawn outside that. */
-  begin(view, now, colours, part = { top: 0, height: this.height }) {
+  begin(view, now, colours, part = { left: 0, top: 0, height: this.height }) {
     const { pen } = this;
+    const { left, top, height } = part;
     this.range = view.range(now);
+    this.from = left ? this.timeAt(left - 1) : this.range[0];
     this.until = Math.min(this.range[1], view.endMs ?? now);
     this.colours = colours;
     pen.setTransform(this.scale, 0, 0, this.scale, 0, 0);
-    if (part.height < this.height) {
+    if (left || height < this.height) {
       pen.beginPath();
-      pen.rect(0, part.top, this.width, part.height);
+      pen.rect(left, top, this.width - left, height);
       pen.clip();
     }
-    pen.clearRect(0, part.top, this.width, part.height);
+    pen.clearRect(left, top, this.width - left, height);
     this.font(this.layout.size);
     pen.textBaseline = "middle";
   }

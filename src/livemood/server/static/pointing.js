@@ -1,7 +1,7 @@
 /** The one cursor of the page: pointing at a canvas, and the box that says what is there. */
 import { described, snapped } from "./cursor.js";
 import { el, set } from "./dom.js";
-import { clock, t } from "./text.js";
+import { alertWords, clock, t } from "./text.js";
 
 /** A pointer this near to a reading means it. */
 const REACH_PX = 24;
@@ -92,7 +92,7 @@ function near(plot, { markers, alerts }, ms) {
   const reach = (6 * (end - start)) / plot.width;
   const flags = [
     ...markers.map(({ at, note }) => ({ at, text: `⚑ ${note}` })),
-    ...alerts.map(({ at, reason }) => ({ at, text: `⚠ ${reason}` })),
+    ...alerts.map(({ at, reason, found }) => ({ at, text: `⚠ ${alertWords(reason, found)}` })),
   ];
   return flags.filter(({ at }) => Math.abs(at - ms) <= reach).slice(0, 3).map(({ text }) => text);
 }

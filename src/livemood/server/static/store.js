@@ -23,7 +23,7 @@ export class Store {
     this.behind = new Set();
     /** The newest latency of each channel, in ms. @type {Map<number, number>} */
     this.latencies = new Map();
-    /** Alerts as they came, `{at, rule, state, channel, reason}`, and those that hold now. */
+    /** Alerts as they came, `{at, since, rule, state, channel, reason, found}`, and those that hold now. */
     this.alerts = [];
     this.raised = new Map();
     /** Events taken, and the number of the newest. */
@@ -101,8 +101,8 @@ export class Store {
     return this.latencies.size ? Math.max(...this.latencies.values()) : null;
   }
 
-  #alert({ rule, state, channel, reason, start_ms: since, end_ms: at }) {
-    const alert = { at, since, rule, state, channel, reason };
+  #alert({ rule, state, channel, reason, found, start_ms: since, end_ms: at }) {
+    const alert = { at, since, rule, state, channel, reason, found };
     keep(this.alerts, alert);
     const key = `${rule} ${channel}`;
     if (state === "raised") this.raised.set(key, alert);

@@ -88,7 +88,12 @@ export function percent(share) {
 
 export function whole(number) {
   const options = { maximumFractionDigits: 0 };
-  return format("whole", () => new Intl.NumberFormat(locale, options)).format(number);
+  return minus(format("whole", () => new Intl.NumberFormat(locale, options)).format(number));
+}
+
+/** With a true minus, as wide as a plus, in place of a hyphen. */
+function minus(text) {
+  return text.replace("-", "−");
 }
 
 /** A number with up to two decimals. */
@@ -100,7 +105,7 @@ export function amount(number) {
 /** A number of [-1, 1] with its sign. */
 export function signed(number) {
   const options = { signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 };
-  return format("signed", () => new Intl.NumberFormat(locale, options)).format(number);
+  return minus(format("signed", () => new Intl.NumberFormat(locale, options)).format(number));
 }
 
 export function date(text) {
@@ -149,6 +154,18 @@ export function voiceWords(words) {
   if (!words.length) return "";
   const said = words.map((code) => word("voice_words", code)).join(t("voice_and"));
   return t("voice_unlike", { words: said });
+}
+
+/** Why an alert was raised; the server's own words where it gave no parts. */
+export function alertWords(reason, found) {
+  if (!found) return reason;
+  const { label, valence, arousal, share, within_s: s } = found;
+  for (const code of ["silent", "overtalk"]) if (found[code]) return t(`alert_found.${code}`);
+  const parts = label === undefined ? [] : [t("alert_found.label", { label: labelName(label) })];
+  if (valence !== undefined) parts.push(t("alert_found.valence", { value: signed(valence) }));
+  if (arousal !== undefined) parts.push(t("alert_found.arousal", { value: signed(arousal) }));
+  const what = parts.join(t("alert_found.and"));
+  return share === undefined ? what : t("alert_found.share", { what, share: percent(share), s: amount(s) });
 }
 
 /** The name of a label; what the model calls it where there is no word for it. */

@@ -2,7 +2,10 @@ import { drawAffect, drawKey } from "./affect.js";
 import { drawCursor, drawGaps, drawMarkers, drawRibbon, drawSpeech } from "./marks.js";
 import { Plot } from "./plot.js";
 import { Points } from "./points.js";
-import { currentLanguage, t } from "./text.js";
+import { alertWords, currentLanguage, t } from "./text.js";
+
+/** Lines have some width, and a mark may be wider than what it stands for. */
+const ROOM_PX = 6;
 
 /** A channel's part of the timeline: its name, its ribbon of segments, speech, and its trend. */
 class Lane {
@@ -10,8 +13,11 @@ class Lane {
     this.timeline = timeline;
     this.channel = channel;
     this.points = new Points(channel.labels);
-    /** What was drawn last: begin and end in ms, and of how many news. */
-    this.drawn = { start: NaN, until: NaN, news: 0 };
+    /** What was drawn last: begin and end of the view, up to where, in ms, and of how many news. */
+    this.drawn = { start: NaN, end: NaN, until: NaN, news: 0 };
+    /** What all of that rests on, and the time from which on it may yet look another, in ms. */
+    this.ground = [];
+    this.openMs = -Infinity;
   }
 
   // What draws on a plot draws on a lane of it.
@@ -20,6 +26,7 @@ class Lane {
   get layout() { return this.timeline.layout; }
   get range() { return this.timeline.range; }
   get until() { return this.timeline.until; }
+  get from() { return this.timeline.from; }
   get scale() { return this.timeline.scale; }
   get series() { return this.points.series; }
 
@@ -32,10 +39,33 @@ class Lane {
   }
 
   /** Whether it would look another than it does: something came, or a pixel's worth of time went by. */
-  stale({ start, until, news }, perPixel) {
+  stale(next, perPixel) {
     const { drawn } = this;
-    const still = Math.abs(start - drawn.start) < perPixel && Math.abs(until - drawn.until) < perPixel;
-    return !still || news !== drawn.news;
+    const still = ["start", "end", "until"].every((at) => Math.abs(next[at] - drawn[at]) < perPixel);
+    return !still || next.news !== drawn.news;
+  }
+
+  /** From which pixel on it is to be drawn over `range`: 0 for all of it. */
+  left([start, end]) {
+    const { channel, openMs, timeline } = this;
+    const { history, gaps, segments, speech } = channel;
+    const means = !channel.readings(start, end);
+    const ground = [start, end, means, history.bucketMs, gaps.at(-1), segments[0], speech[0]];
+    const stands = ground.length === this.ground.length && ground.every((one, i) => one === this.ground[i]);
+    this.ground = ground;
+    return stands && openMs > start ? Math.max(0, Math.floor(timeline.x(openMs)) - ROOM_PX) : 0;
+  }
+
+  /**
+   * Once it is drawn: what is not over yet may look another soon, and so may the last points of the
+   * lines. All that is still to come of a channel lies after those.
+   */
+  leave() {
+    const { channel, series } = this;
+    const { speaking, since, speech } = channel;
+    const ongoing = speaking ? Math.min(since, speech.at(-1)?.start ?? 0) : Infinity;
+    const points = series.length < 3 ? -Infinity : series.ms[series.length - 3];
+    this.openMs = Math.min(ongoing, points);
   }
 
   /** Take the room from `top` on. */
@@ -120,7 +150,7 @@ export class Timeline extends Plot {
     this.lanes.forEach((lane, i) => {
       lane.fit(head + i * high, high);
       const top = i ? edge(i) : 0;
-      lane.part = { top, height: (i < last ? edge(i + 1) : this.height) - top };
+      lane.part = { left: 0, top, height: (i < last ? edge(i + 1) : this.height) - top };
     });
   }
 
@@ -134,9 +164,11 @@ export class Timeline extends Plot {
     const [start, end] = view.range(now);
     const perPixel = (end - start) / (layout.right - layout.gutter);
     // A paused view shows what was known then.
-    const next = ({ channel }) => ({ start, until: view.endMs ?? now, news: view.live ? channel.news : 0 });
+    const next = ({ channel }) => ({ start, end, until: view.endMs ?? now, news: view.live ? channel.news : 0 });
     const names = lanes.map(({ channel }) => who(channel.number));
-    const flagged = [store.markers.at(-1), store.alerts.at(-1)];
+    // A flag reaches to the left of its pole, too: it comes with all that is beneath it.
+    const come = ({ at }) => at <= (view.endMs ?? now);
+    const flagged = [store.markers.findLast(come), store.alerts.findLast(come)];
     const shown = [view.spanMs, view.endMs, view.cursorMs, currentLanguage()];
     const looks = [...shown, ...names, ...flagged, ...Object.values(colours)];
     const all = looks.length !== this.looks.length || looks.some((one, i) => one !== this.looks[i]);
@@ -147,7 +179,12 @@ export class Timeline extends Plot {
       lane.drawn = next(lane);
       waiting.delete(lane);
     }
-    if (due.length) this.#draw(due, all ? undefined : due[0].part, store, view, now, colours, who);
+    if (!due.length) return waiting.size > 0;
+    this.range = [start, end];
+    const lefts = due.map((lane) => lane.left(this.range));
+    const part = all ? undefined : { ...due[0].part, left: lefts[0] };
+    this.#draw(due, part, store, view, now, colours, who);
+    for (const lane of due) lane.leave();
     return waiting.size > 0;
   }
 
@@ -172,7 +209,7 @@ export class Timeline extends Plot {
 
 /** Notes of people, and alerts as they were raised, in the order of time. */
 function flags({ markers, alerts }) {
-  const raised = alerts.filter(({ state }) => state === "raised");
-  const all = [...markers, ...raised.map(({ at, reason }) => ({ at, note: reason, alert: true }))];
+  const flag = ({ at, reason, found }) => ({ at, note: alertWords(reason, found), alert: true });
+  const all = [...markers, ...alerts.filter(({ state }) => state === "raised").map(flag)];
   return all.sort((a, b) => a.at - b.at);
 }
