@@ -18,7 +18,6 @@ from livemood.server.serve.web import InternalListener
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.folder import Keeper
 from livemood.server.workers.internal_app import InternalApp
-from livemood.server.workers.membership import Work
 from livemood.server.workers.relay import Relay
 
 WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - nobody binds them here
@@ -38,15 +37,14 @@ def check_node(settings: ServeSettings) -> None:
 class NodeMembership:
     """Joins a cluster; `close` leaves it."""
 
-    def __init__(
-        self, settings: ServeSettings, work: Work | None = None, place: Place | None = None
-    ) -> None:
-        """`work` and `place` are those of one worker of several on its machine.
+    def __init__(self, settings: ServeSettings, place: Place | None = None) -> None:
+        """`place` is that of one worker of several on its machine.
 
         Raises `LivemoodError` if NATS cannot be reached, or the node cannot be.
         """
         check_node(settings)
         self._settings = settings
+        work = place.work if place else None
         self.workers = work.workers if work else 1
         self.keeper: Keeper | None = Keeper(work.runtime) if work else None
         self.listening = socket.socket(fileno=work.listening) if work else None

@@ -1,15 +1,12 @@
 """One node: its connection to NATS, and everything that goes through it."""
 
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 from livemood.errors import LivemoodError
-from livemood.server.cluster.board import Board
 from livemood.server.cluster.links import NodeLinks
 from livemood.server.cluster.outgoing import Outgoing
-from livemood.server.cluster.peers import NodePeers
 from livemood.server.cluster.sealing import Seals
-from livemood.server.cluster.siblings import Place, SiblingPeers, WorkerBoard
+from livemood.server.cluster.siblings import Place, parts
 from livemood.server.cluster.survivors import Survivors
 from livemood.server.cluster.watching import Watching
 from livemood.server.cluster.wire import Wire
@@ -35,7 +32,8 @@ class Node:
             )
             self._wire.start()
             undo.callback(self._wire.close)
-            self._board, peers, watched = self._parts(name, settings.data, place)
+            made = parts(self._wire, name, self._gone, settings.data, place)
+            self._board, peers, watched = made
             self.links = NodeLinks(self._board, self.signer, settings.node.ca)
             self._watching = Watching(self._wire, watched)
             undo.pop_all()
@@ -45,13 +43,6 @@ class Node:
             self._board, self._wire, self.links, self._watching, self._outgoing, resumes
         )
         self._sessions: Sessions | None = None
-
-    def _parts(
-        self, name: str, data: Path, place: Place | None
-    ) -> tuple[Board, type[NodePeers], Path]:
-        if place is None:
-            return Board(self._wire, name, self._gone), NodePeers, data / "watched"
-        return WorkerBoard(self._wire, name, self._gone, place), SiblingPeers, place.watched
 
     @property
     def number(self) -> int:

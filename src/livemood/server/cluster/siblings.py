@@ -21,6 +21,7 @@ from livemood.server.peers.placement import Share
 from livemood.server.peers.registry import Owned, Registry
 from livemood.server.peers.worker_peers import WorkerPeers
 from livemood.server.spec import Kind
+from livemood.server.workers.membership import Work
 
 NO_ROOM = 503
 
@@ -30,9 +31,7 @@ class Place:
     """A worker's place on its machine."""
 
     registry: Registry
-    worker: int
-    watched: Path
-    """Folder for what it reads of other nodes' sessions."""
+    work: Work
 
 
 class WorkerBoard(Board):
@@ -40,7 +39,7 @@ class WorkerBoard(Board):
 
     def __init__(self, wire: Wire, name: str, gone: Callable[[str], None], place: Place) -> None:
         super().__init__(wire, name, gone)
-        self._registry, self._worker = place.registry, place.worker
+        self._registry, self._worker = place.registry, place.work.number
         self._registry.is_node(self._worker, self.node)
 
     # Sessions
@@ -166,3 +165,16 @@ class SiblingPeers(NodePeers):
 
     def _first(self) -> int:
         return self._board.first()
+
+
+def parts(
+    wire: Wire, name: str, gone: Callable[[str], None], data: Path, place: Place | None
+) -> tuple[Board, type[NodePeers], Path]:
+    """The board of a node, its view of the others, and a folder for what it reads of them.
+
+    `place` is that of one worker of several on its machine.
+    """
+    if place is None:
+        return Board(wire, name, gone), NodePeers, data / "watched"
+    watched = place.work.runtime / f"watched-{place.work.number}"
+    return WorkerBoard(wire, name, gone, place), SiblingPeers, watched

@@ -10,8 +10,7 @@ from livemood.server.workers.worker import begin
 
 def join(settings: ServeSettings, work: Work, registry: Registry) -> NodeMembership:
     """Join the cluster. Raises `LivemoodError`."""
-    place = Place(registry, work.number, work.runtime / f"watched-{work.number}")
-    return NodeMembership(settings, work, place)
+    return NodeMembership(settings, Place(registry, work))
 
 
 if __name__ == "__main__":
