@@ -126,7 +126,9 @@ def test_the_two_equal_recordings_of_ravdess_are_found(corpora, tmp_path):
             "-07." in row["path"] or n % 60 == 0
         ),
     )  # fmt: skip
-    found = checked(few, tmp_path / "out")
+    found = checked(few, tmp_path / "out", "--embeddings", "default")
+    assert len(found["embeddings"]["umap"]) == found["items"]
+    assert set(found["embeddings"]["corpus"]) == {"ravdess"}
     assert [sorted(d["items"]) for d in found["duplicates"]] == [[f"{name}.flac" for name in pair]]
     assert any(pair[0] in f["text"] for f in found["findings"] if f["kind"] == "duplicate")
 
