@@ -23,12 +23,12 @@ import numpy as np
 import torch
 
 from livemood.training.adapt.probe import probe_accuracy
-from livemood.training.adapt.trainer import AdaptedVoiceTrainer, Target
+from livemood.training.adapt.trainer import AdaptedVoiceTrainer
 from livemood.training.data.clips import Clip
 from livemood.training.data.dataset import read_dataset
 from livemood.training.evaluation.metrics import confusion_matrix, uar, uar_among_its_labels
 from livemood.training.fit.frozen_steps import FrozenSteps, StepSet
-from livemood.training.fit.voice_trainer import VoiceData, statistics_of
+from livemood.training.fit.voice_trainer import Target, VoiceData, statistics_of
 from livemood.training.network.streaming_encoder import VoiceHead, pretrained_encoder
 from livemood.training.recipe.adapt import AdaptSection
 from livemood.training.recipe.schema import Recipe, read_recipe
@@ -44,7 +44,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "none": {},
     "deep-coral": {"weight": 0.3},
     "mmd": {"weight": 1.0},
-    "adversarial": {"weight": 0.3},
+    "adversarial": {"weight": 3.0},
+    "pretraining": {"weight": 3.0},
     "coral": {},
     "target-statistics": {},
     "self-training": {"weight": 1.0},
@@ -52,8 +53,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "importance": {},
     "a few labels": {},
     "boosting, a few labels": {},
-    "adversarial, speakers": {"weight": 0.3, "over": "speaker"},
-    "adversarial, languages": {"weight": 0.3, "over": "language"},
+    "adversarial, speakers": {"weight": 3.0, "over": "speaker"},
+    "adversarial, languages": {"weight": 3.0, "over": "language"},
 }
 """Options of each row of the table; "a few labels" are four clips a label of the target."""
 FEW = 4
@@ -133,9 +134,8 @@ def run(
         few = a_few(data.clips, there, seed)
         learnt += few
         name = name if name == "boosting" else "none"
-    target = (
-        () if name in ("none", "contrastive") or method.startswith("adversarial,") else (corpus,)
-    )
+    alone = name in ("none", "contrastive", "pretraining") or method.startswith("adversarial,")
+    target = () if alone else (corpus,)
     adapt = AdaptSection.model_validate({"method": name, "target": target, **options})
     clips = [data.clips[n] for n in learnt]
     torch.manual_seed(seed)
@@ -171,7 +171,7 @@ def run(
         "seed": seed,
         "uar": round(100 * uar_among_its_labels(truth, probabilities), 2),
         "uar_all_labels": round(100 * uar(confusion_matrix(truth, probabilities)), 2),
-        "probe": round(corpus_probe(probed, np.concatenate((both, own))), 1),
+        **corpus_probes(probed, np.concatenate((both, own))),
         "clips": len(test),
         "minutes": round(minutes, 2),
         "speakers": len(tested),
@@ -188,8 +188,8 @@ def a_few(clips: Sequence[Clip], there: Sequence[int], seed: int) -> list[int]:
     return out
 
 
-def corpus_probe(clips: Sequence[Clip], values: np.ndarray, most: int = 100) -> float:
-    """What a linear probe tells of the corpus on other speakers, in percent."""
+def corpus_probes(clips: Sequence[Clip], values: np.ndarray, most: int = 100) -> dict[str, float]:
+    """What a linear probe and a forest tell of the corpus on other speakers, in percent."""
     rng = np.random.default_rng(1)
     corpora = np.array([c.corpus for c in clips])
     picked = np.concatenate(
@@ -197,7 +197,11 @@ def corpus_probe(clips: Sequence[Clip], values: np.ndarray, most: int = 100) -> 
     )
     numbers = np.unique(corpora, return_inverse=True)[1][picked]
     speakers = np.unique([c.speaker for c in clips], return_inverse=True)[1][picked]
-    return probe_accuracy(values[picked].astype(float), numbers, speakers)
+    given = values[picked].astype(float)
+    return {
+        "probe": round(probe_accuracy(given, numbers, speakers), 1),
+        "forest": round(probe_accuracy(given, numbers, speakers, "forest"), 1),
+    }
 
 
 def pooled(arguments: argparse.Namespace, recipe: Recipe) -> Pooled:
@@ -230,7 +234,12 @@ TUNED: dict[str, list[dict[str, Any]]] = {
     "importance": [{"largest_weight": w} for w in (2.0, 5.0)],
     "deep-coral": [{"weight": w} for w in (0.3, 1.0, 3.0)],
     "mmd": [{"weight": w} for w in (0.3, 1.0, 3.0)],
-    "adversarial": [{"weight": w} for w in (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)],
+    "adversarial": [
+        *({"weight": w} for w in (1.0, 3.0, 10.0)),
+        {"weight": 3.0, "classifier_steps": 1},
+        *({"weight": 3.0, "classifier_decay": decay} for decay in (0.0, 10.0)),
+    ],
+    "pretraining": [{"weight": w} for w in (0.3, 1.0, 3.0)],
     "self-training": [{"weight": 1.0, "confidence": c} for c in (0.5, 0.7, 0.9)],
     "contrastive": [{"weight": w} for w in (0.1, 0.3, 1.0)],
 }

@@ -143,13 +143,9 @@ def test_ratings_are_compared_by_ccc_and_mean_error(tmp_path):
         Clip(tmp_path, "c", "s", "a", valence=valence, arousal=arousal)
         for valence, arousal in ratings
     ]
-    read = np.array([[0.75, 0.25], [0.25, 0.75], [0.5, 0.5], [0.625, 0.375]])
-
-    def affect(row):
-        return 2 * row[0] - 1, row[1]
-
-    found = dimensions(clips, read, affect)
+    read = [(0.5, 0.25), (-0.5, 0.75), (0.0, 0.5), (0.25, 0.375)]
+    found = dimensions(clips, read)
     assert found == {"valence": {"clips": 4, "ccc": 1.0, "mae": 0.0}}
-    shifted = dimensions(clips, read, lambda row: (2 * row[0] - 0.5, row[1]))
+    shifted = dimensions(clips, [(valence + 0.5, arousal) for valence, arousal in read])
     assert shifted["valence"]["mae"] == 0.5
     assert 0 < shifted["valence"]["ccc"] < 1

@@ -1,4 +1,6 @@
-"""The windows in which a clip is read."""
+"""The windows in which a clip is read, and what is said of it."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +14,24 @@ from livemood.model.features import Frames, FrontEnd
 from livemood.model.manifest import Manifest
 from livemood.speech.bounds import find_speech
 from livemood.speech.vad import open_detector
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """How one clip sounds."""
+
+    label: str
+    """The likeliest label; `uncertain` if the model says that this is no speech."""
+    probabilities: dict[str, float]
+    """Calibrated probability of each label; they sum to 1."""
+    valence: float
+    """Unpleasant to pleasant, in [-1, 1]."""
+    arousal: float
+    """Calm to excited, in [-1, 1]."""
+    not_speech: float | None = None
+    """Probability that it is laughter, music, a bark; None if the model cannot tell."""
+    dominance: float | None = None
+    """Submissive to dominant, in [-1, 1]; None if the model did not learn it."""
 
 
 def checked_clip(samples: ArrayLike, sample_rate: int) -> Samples:

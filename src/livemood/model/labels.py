@@ -1,12 +1,16 @@
 """Emotion labels: their names and their place on the circumplex of affect."""
 
-from typing import Final
+from typing import Final, Literal
 
 LABELS: Final = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
 """The labels of the default model: EmotionML's big6 and neutral, in the order of its outputs."""
 
 UNCERTAIN: Final = "uncertain"
 """Stands in place of a label when no label is likely enough."""
+
+Dimension = Literal["valence", "arousal", "dominance"]
+"""Unpleasant to pleasant, calm to excited, submissive to dominant: what people rate, too."""
+DIMENSIONS: Final[tuple[Dimension, ...]] = ("valence", "arousal", "dominance")
 
 CIRCUMPLEX: Final[dict[str, tuple[float, float]]] = {
     "neutral": (0.0, 0.0),

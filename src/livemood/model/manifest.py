@@ -16,7 +16,7 @@ from pydantic import (
 
 from livemood.errors import ModelError
 from livemood.model.features import FeatureSettings
-from livemood.model.labels import CIRCUMPLEX, UNCERTAIN
+from livemood.model.labels import CIRCUMPLEX, DIMENSIONS, UNCERTAIN, Dimension
 from livemood.speech.vad import SAMPLE_RATE
 
 MANIFEST = "manifest.json"
@@ -132,8 +132,11 @@ class Manifest(BaseModel):
     """Logits are divided by this before the softmax (Guo et al. 2017)."""
     priors: tuple[Annotated[float, Field(ge=1e-4)], ...]
     """Share of each label that the probabilities were calibrated for; sums to 1."""
-    valence_arousal: Literal["derived"] = "derived"
-    """Derived: the probability-weighted mean of published circumplex coordinates."""
+    valence_arousal: Literal["derived", "learnt"] = "derived"
+    """Derived: the probability-weighted mean of published circumplex coordinates. Learnt: what the
+    network gives after the labels, in the order of `dimensions`."""
+    dimensions: tuple[Dimension, ...] = ()
+    """What it learnt from ratings, each in [-1, 1]: nothing, or these two or three."""
     places: dict[Label, tuple[Coordinate, Coordinate]] = Field(default_factory=dict)
     """Valence and arousal, in [-1, 1], of labels that stand elsewhere or have no published ones."""
     trained_on: tuple[TrainedOn, ...]
@@ -146,6 +149,10 @@ class Manifest(BaseModel):
             raise ValueError(f"labels must differ from each other and from {UNCERTAIN!r}")
         if len(self.priors) != len(self.labels) or abs(sum(self.priors) - 1) > 1e-3:
             raise ValueError("priors must give each label its share, summing to 1")
+        if self.dimensions not in ((), DIMENSIONS[:2], DIMENSIONS):
+            raise ValueError("dimensions are none, or valence, arousal and maybe dominance")
+        if (self.valence_arousal == "learnt") != bool(self.dimensions):
+            raise ValueError("valence_arousal is learnt if there are dimensions, and else derived")
         if unknown := set(self.places) - set(self.labels):
             raise ValueError(f"places has {min(unknown)!r}, which is not one of labels")
         if self.features.sample_rate != SAMPLE_RATE:

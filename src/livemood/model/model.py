@@ -1,7 +1,6 @@
 """A model: sound in, probabilities by label out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from livemood.audio.block import Samples, Span
 from livemood.errors import UsageError
 from livemood.model.baseline import Baseline, VoiceBaseline
-from livemood.model.clip_windows import checked_clip, clip_windows
+from livemood.model.clip_windows import Prediction, checked_clip, clip_windows
 from livemood.model.features import Frames, FrontEnd
 from livemood.model.labels import UNCERTAIN
 from livemood.model.manifest import Manifest
@@ -27,22 +26,6 @@ LEAST_SPEECH_S = 0.3
 
 _HOP_S = 0.2625
 """Sound of the frames that a usual hop of three steps computes, and a little more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """How one clip sounds."""
-
-    label: str
-    """The likeliest label; `uncertain` if the model says that this is no speech."""
-    probabilities: dict[str, float]
-    """Calibrated probability of each label; they sum to 1."""
-    valence: float
-    """Unpleasant to pleasant, in [-1, 1]."""
-    arousal: float
-    """Calm to excited, in [-1, 1]."""
-    not_speech: float | None = None
-    """Probability that it is laughter, music, a bark; None if the model cannot tell."""
 
 
 class Model:
@@ -200,15 +183,16 @@ class Model:
             if shift is not None:
                 related = pooled.copy() if related is pooled else related
                 related[row] -= shift
-        logits = self._network.read(related)
+        told = self._network.read(related)
+        logits, rated = told[:, : len(self.labels)], np.tanh(told[:, len(self.labels) :])
         if self._unknown_voice is not None:
             for row, baseline in enumerate(baselines):
                 share = 0.0 if baseline is None else baseline.share
                 logits[row] += np.float32(1.0 - share) * self._unknown_voice
         rows = softmax(logits, self.manifest.temperature)
         return [
-            Reading(row, p, None if b is None else b.counted_s, self.is_speech(p))
-            for row, p, b in zip(rows, not_speech, baselines, strict=True)
+            Reading(row, p, None if b is None else b.counted_s, self.is_speech(p), tuple(r))
+            for row, p, b, r in zip(rows, not_speech, baselines, rated.tolist(), strict=True)
         ]
 
     def _update_baseline(
@@ -281,13 +265,15 @@ class Model:
         windows, speech = self._windows(sound, sample_rate)
         readings = [reading for reading, _ in self.read_windows(windows, voice)]
         probabilities = np.array([r.probabilities for r in readings]).mean(axis=0)
-        valence, arousal = self.affect(probabilities.tolist())
+        rated = np.array([r.dimensions for r in readings]).mean(axis=0).tolist()
+        valence, arousal = rated[:2] or self.affect(probabilities.tolist())
         by_label = dict(zip(self.labels, map(float, probabilities), strict=True))
         not_speech = _mean([r.not_speech for r in readings])
         likeliest = max(by_label, key=by_label.__getitem__)
         heard = speech >= LEAST_SPEECH_S and self.is_speech(not_speech)
         label = likeliest if heard else UNCERTAIN
-        return Prediction(label, by_label, valence, arousal, not_speech)
+        dominance = rated[2] if len(rated) > 2 else None
+        return Prediction(label, by_label, valence, arousal, not_speech, dominance)
 
     def hear(self, baseline: VoiceBaseline, samples: ArrayLike, sample_rate: int) -> None:
         """Add how a voice sounds in `samples` to its baseline; they are as `predict` takes them.

@@ -51,13 +51,13 @@ def load_model(name: str | Path = DEFAULT, provider: Provider = "auto", threads:
 
 def _check(manifest: Manifest, network: OnnxNetwork) -> None:
     """Raise `ModelError` if the file is not the network that the manifest describes."""
-    takes, gives = (manifest.features.mels, len(manifest.labels))
+    takes, gives = manifest.features.mels, len(manifest.labels) + len(manifest.dimensions)
     interface, grid = network.interface, StepGrid(manifest)
     damaged = f"model {manifest.name} is damaged: by its manifest"
     if (interface.mels, network.labels) != (takes, gives):
         raise ModelError(
-            f"{damaged} the network takes {takes} mel bands and gives {gives} labels, but it has "
-            f"{interface.mels} and {network.labels}"
+            f"{damaged} the network takes {takes} mel bands and gives {gives} labels and "
+            f"dimensions, but it has {interface.mels} and {network.labels}"
         )
     in_blocks = (manifest.network.context_frames, grid.block_steps)
     if interface.frames is not None and (interface.frames, interface.steps) != in_blocks:

@@ -70,7 +70,8 @@ class ModelInfo(Part):
     provider: str
     labels: tuple[str, ...]
     valence_arousal: str
-    """`derived` when valence and arousal follow from the label probabilities."""
+    """`derived` when valence and arousal follow from the label probabilities, smoothed; `learnt`
+    when the network gives them, of each window alone."""
 
 
 class SessionSettings(Part):

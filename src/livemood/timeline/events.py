@@ -126,6 +126,8 @@ class Emotion(Event):
     """Of this window alone, calibrated. All alike if it is `unread`."""
     valence: float
     arousal: float
+    dominance: float | None = Field(None, exclude_if=is_none)
+    """Left out unless the model learnt it from ratings."""
     latency_ms: Latency
     behind: bool
     """Whether the latency budget is being missed."""

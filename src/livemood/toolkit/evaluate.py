@@ -54,14 +54,15 @@ def evaluate(wanted: Wanted, out: Path) -> dict[str, Any]:
     }
     rows: list[tuple[str, Iterable[Any]]] = []
     for condition in conditions:
+        rated: list[tuple[float, ...]] = []
         parts = [
-            predict_clips(m, own, lambda s, key, c=condition: c(s, key, wanted.seed))  # type: ignore[misc]
+            predict_clips(m, own, lambda s, key, c=condition: c(s, key, wanted.seed), rated)  # type: ignore[misc]
             for m, own, _ in models
         ]
         truth, probabilities = (np.concatenate(x) for x in zip(*parts, strict=True))
         values = figures(truth, probabilities, clips, model.labels, wanted.seed)
-        if rated := dimensions(clips, probabilities, model.affect):
-            values["dimensions"] = rated
+        if compared := dimensions(clips, rated):
+            values["dimensions"] = compared
         if wanted.folds:
             values |= _by_fold(models, parts, wanted.seed)
         result["conditions"][condition.name] = values

@@ -10,11 +10,11 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("safetensors", reason="needs the extra train")
 
 from livemood.errors import UsageError  # noqa: E402
-from livemood.training.adapt.trainer import AdaptedVoiceTrainer, Target  # noqa: E402
+from livemood.training.adapt.trainer import TRAINED_WITH, AdaptedVoiceTrainer  # noqa: E402
 from livemood.training.data.clips import Clip  # noqa: E402
 from livemood.training.evaluation.perturbation import fgsm  # noqa: E402
 from livemood.training.fit.frozen_steps import StepSet  # noqa: E402
-from livemood.training.fit.voice_trainer import VoiceData, statistics_of  # noqa: E402
+from livemood.training.fit.voice_trainer import Target, VoiceData, statistics_of  # noqa: E402
 from livemood.training.network.streaming_encoder import VoiceHead  # noqa: E402
 from livemood.training.recipe.adapt import AdaptSection  # noqa: E402
 from livemood.training.recipe.sections import FitSection  # noqa: E402
@@ -108,7 +108,7 @@ def test_an_adapted_head_reads_shifted_speech_better(domains, plain, method, opt
     made_by = trainer(tmp_path, source, given, method=method, **options)
     head = made_by.train()
     assert right(head, *tested) > plain + 0.1
-    assert not {"domain_classifier", "contrast"} & set(dict(head.named_children()))
+    assert not {*TRAINED_WITH} & {name for name, _ in head.named_children()}
 
 
 def test_self_training_sharpens_what_is_mostly_right(domains, tmp_path):
@@ -155,11 +155,16 @@ def test_boosting_and_importance_weigh_clips_in_the_loss(tmp_path):
     assert weights[COUNT:].mean() > 2 * weights[:COUNT].mean()
 
 
-def test_contrastive_and_adversarial_training_do_without_a_target(domains, tmp_path):
+def test_contrastive_adversarial_and_masked_training_do_without_a_target(domains, tmp_path):
     source, *_ = domains
-    for name, more in (("contrastive", {}), ("adversarial", {"over": "speaker"})):
+    for name, more in (
+        ("contrastive", {}),
+        ("adversarial", {"over": "speaker"}),
+        ("pretraining", {"weight": 1.0}),
+    ):
         head = trainer(tmp_path / name, source, method=name, **more).train()
         assert right(head, *source) > 0.8
+        assert not {*TRAINED_WITH} & {name for name, _ in head.named_children()}
 
 
 @pytest.mark.slow

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 pytest.importorskip("safetensors", reason="needs the extra train")
 
 from pathlib import Path
 
+from livemood.model.registry import find_model
 from livemood.training.data.clips import Clip
+from livemood.training.evaluation.cross_validation import held_out_figures
 from livemood.training.evaluation.html_report import html_report
 from livemood.training.evaluation.metrics import confusion_matrix, uar
 from livemood.training.evaluation.statistics import figures, interval
@@ -97,3 +100,14 @@ def test_the_report_needs_nothing_from_elsewhere(probabilities, clips):
     assert "<x>" not in page
     assert "<script src" not in page
     assert "<link" not in page
+
+
+def test_figures_of_a_single_held_out_speaker_fit_no_temperature(tmp_path):
+    """There is nobody else to measure it on."""
+    path = tmp_path / "a.wav"
+    sf.write(path, np.random.default_rng(1).normal(0, 0.1, 16000), 16000)
+    clips = [Clip(path, "made", "ann", label) for label in ("happy", "sad")]
+    found = held_out_figures({"int8": find_model("small")}, clips)["int8"]
+    assert found["temperature"] == 1.0
+    assert 0 <= found["calibration_error"] == found["calibration_error_untempered"] <= 100
+    assert found["corpora"]["made"]["speakers"] == 1

@@ -222,8 +222,8 @@ class Channel:
     def _read(self, window: Span, raw: Reading, reading: SmoothedReading, latency: Latency) -> None:
         both = np.array((reading.probabilities, raw.probabilities))
         smoothed, unsmoothed = both.round(4).tolist()
-        valence, arousal = self._model.affect(reading.probabilities.tolist())
-        valence, arousal = round(valence, 4), round(arousal, 4)
+        rated = raw.dimensions or self._model.affect(reading.probabilities.tolist())
+        valence, arousal, *dominance = (round(value, 4) for value in rated)
         stretch = Stretch(
             self._ms(self._read_until),
             self._ms(window.end),
@@ -247,6 +247,7 @@ class Channel:
             raw_probabilities=dict(zip(self._model.labels, unsmoothed, strict=True)),
             valence=valence,
             arousal=arousal,
+            dominance=dominance[0] if dominance else None,
             latency_ms=latency,
             behind=self.behind,
             baseline_s=None if raw.baseline_s is None else round(raw.baseline_s, 1),

@@ -28,6 +28,8 @@ class Reading:
     """Seconds of this voice that the reading was related to; None without a baseline."""
     is_speech: bool = True
     """Whether it counts as speech; if not, no emotion is told."""
+    dimensions: tuple[float, ...] = ()
+    """Valence, arousal and maybe dominance, each in [-1, 1], of a network that learnt ratings."""
 
 
 class StreamingState:

@@ -1,10 +1,8 @@
 """The trainer of voices that also learns from its target, by the method that a recipe names."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,24 +12,23 @@ from livemood.training.adapt.contrastive import contrastive_loss
 from livemood.training.adapt.distances import DISTANCES
 from livemood.training.adapt.domains import domain_numbers
 from livemood.training.adapt.gradient_reversal import DomainClassifier, ramp
+from livemood.training.adapt.masked_prediction import MaskedPrediction, hidden
 from livemood.training.adapt.pseudo_labels import confident
 from livemood.training.adapt.weights import instance_weights
-from livemood.training.data.clips import Clip
-from livemood.training.fit.frozen_steps import StepSet
-from livemood.training.fit.voice_trainer import StepBatch, VoiceData, VoiceTrainer, statistics_of
+from livemood.training.fit.voice_trainer import (
+    StepBatch,
+    Target,
+    VoiceData,
+    VoiceTrainer,
+    statistics_of,
+)
 from livemood.training.network.streaming_encoder import VoiceHead
 from livemood.training.recipe.adapt import AdaptSection
 
+TRAINED_WITH = ("domain_classifier", "contrast", "masked_prediction")
+"""Parts of a head that only training needs."""
 PROJECTION = 64
 """Values in which contrastive learning compares clips."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """Unlabelled speech of the target."""
-
-    clips: Sequence[Clip]
-    steps: StepSet
 
 
 class AdaptedVoiceTrainer(VoiceTrainer):
@@ -59,12 +56,19 @@ class AdaptedVoiceTrainer(VoiceTrainer):
         if adapt.method == "adversarial":
             self._domains = domain_numbers(data.clips, clips, adapt.over)
             self._domain_classifier = DomainClassifier(
-                2 * head.pooled, int(self._domains.max()) + 1
+                2 * head.pooled,
+                int(self._domains.max()) + 1,
+                steps=adapt.classifier_steps,
+                decay=adapt.classifier_decay,
             )
             head.add_module("domain_classifier", self._domain_classifier)
         if adapt.method == "contrastive":
             self._projection = nn.Linear(2 * head.pooled, PROJECTION)
             head.add_module("contrast", self._projection)
+        if adapt.method == "pretraining":
+            width = len(head.input_mean)
+            self._masked_prediction = MaskedPrediction(head.pooled, width)
+            head.add_module("masked_prediction", self._masked_prediction)
         super().__init__(head, data, *args, **more)
         weights = instance_weights(
             adapt, data.clips, data.steps, None if target is None else target.steps
@@ -77,6 +81,8 @@ class AdaptedVoiceTrainer(VoiceTrainer):
         """Label what the averaged network is sure of, if the method learns from that."""
         super().begin_epoch(epoch)
         self._progress = epoch / self.fit.epochs
+        if self.adapt.method == "adversarial":
+            self._domain_classifier.begin_epoch()
         if self.adapt.method == "self-training" and self._progress >= self.adapt.warm_up:
             self._pseudo = self._sure()
 
@@ -84,12 +90,14 @@ class AdaptedVoiceTrainer(VoiceTrainer):
         """The method's own loss, by its weight."""
         method, here = self.adapt.method, self._scaled(statistics)
         if method == "adversarial":
-            # The reversed gradient is weighed, not the loss: the classifier learns at full speed.
             return self._domain_loss(here, batch.clips)
         if method == "contrastive":
             found = contrastive_loss(
                 self._projection(here), self._targets[batch.clips], self.adapt.temperature
             )
+        elif method == "pretraining":
+            over = self._progress >= self.adapt.pretraining
+            return here.new_zeros(()) if over else self.adapt.weight * self._masked_loss(batch)
         elif method == "self-training":
             found = self._pseudo_label_loss(len(batch.clips))
         elif method in DISTANCES:
@@ -101,10 +109,10 @@ class AdaptedVoiceTrainer(VoiceTrainer):
     def train(self) -> VoiceHead:
         """Train to the end: the averaged head, as any other trainer gives it."""
         head = super().train()
-        for name in ("domain_classifier", "contrast"):
+        for name in TRAINED_WITH:
             head._modules.pop(name, None)
         if self.adapt.method == "target-statistics" and self.target is not None:
-            self._rescale(head, self.target.steps)
+            self._rescale(head, self.target)
         return head
 
     def _domain_loss(self, here: Tensor, clips: Tensor) -> Tensor:
@@ -114,7 +122,16 @@ class AdaptedVoiceTrainer(VoiceTrainer):
             values = torch.cat((here, self._scaled(there)))
             domains = torch.cat((domains, self._domains[len(self.data.clips) + drawn]))
         weight = self.adapt.weight * ramp(self._progress)
-        return functional.cross_entropy(self._domain_classifier(values, weight), domains)
+        out: Tensor = self._domain_classifier(values, domains, weight)
+        return out
+
+    def _masked_loss(self, batch: StepBatch) -> Tensor:
+        head, x = self.network, batch.features
+        mask = hidden(batch.present, x.shape[2])
+        outputs, _ = head.steps(torch.where(mask, head.input_mean, x))
+        values = (x - head.input_mean) * head.input_scale
+        found: Tensor = self._masked_prediction(outputs, values, mask)
+        return found
 
     def _pseudo_label_loss(self, count: int) -> Tensor:
         if self._pseudo is None or len(self._pseudo[0]) < 2:
@@ -149,10 +166,10 @@ class AdaptedVoiceTrainer(VoiceTrainer):
         return confident(head.logits(statistics).softmax(1), self.adapt.confidence)
 
     @torch.no_grad()
-    def _rescale(self, head: VoiceHead, steps: StepSet) -> None:
+    def _rescale(self, head: VoiceHead, target: Target) -> None:
         """Put the target's statistics where those of training speakers were (Li et al. 2017)."""
-        every = torch.from_numpy(np.arange(steps.lengths.shape[1]))
-        statistics = statistics_of(head, steps, every, self._longest)
+        every = torch.arange(len(target.clips))
+        statistics = statistics_of(head, target.steps, every, self._longest)
         mean = statistics.mean(0)
         head.typical.add_(mean - head.centre)
         head.centre.copy_(mean)

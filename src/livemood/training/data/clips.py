@@ -34,6 +34,7 @@ class Clip:
     valence: float | None = None
     """As it was rated, in [-1, 1]."""
     arousal: float | None = None
+    dominance: float | None = None
     weight: float = 1.0
     """How much it counts in training."""
     fold: str = ""

@@ -2,8 +2,9 @@
 
 A CSV file with a header, in UTF-8 or UTF-16, with commas, semicolons or tabs. Needed are the
 columns `path` (relative to the table), `speaker` and `label` (or `emotion`); these may be there:
-`corpus`, `intensity`, `gender`, `language`, `channel`, `start` and `end` in seconds, `valence` and
-`arousal` in [-1, 1], `weight`, `fold`. Tables of corpora, `metadata.csv`, are such manifests.
+`corpus`, `intensity`, `gender`, `language`, `channel`, `start` and `end` in seconds, `valence`,
+`arousal` and `dominance` in [-1, 1], `weight`, `fold`. Tables of corpora, `metadata.csv`, are such
+manifests.
 """
 
 import logging
@@ -29,6 +30,7 @@ NUMBERS = {
     "end": (0, math.inf),
     "valence": (-1, 1),
     "arousal": (-1, 1),
+    "dominance": (-1, 1),
     "weight": (0, math.inf),
 }
 """Columns of numbers, and the range of each."""
@@ -144,6 +146,7 @@ def _clip(row: str, cells: Mapping[str, str], label: str, table: Path, corpus: s
         end=end,
         valence=numbers.get("valence"),
         arousal=numbers.get("arousal"),
+        dominance=numbers.get("dominance"),
         weight=weight,
         row=row,
     )

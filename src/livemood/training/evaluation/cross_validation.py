@@ -107,17 +107,21 @@ def _held_out(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
     corpora = corpus_figures(truth, probabilities, clips)
     speakers = sorted({clip.speaker for clip in clips})
     half = np.array([speakers.index(clip.speaker) % 2 == 0 for clip in clips])
+    # One speaker has no other to be measured on: nothing is fitted then.
+    halves = [half, ~half] if len(speakers) > 1 else []
     temperatures, errors = [], []
-    for fitted_on in (half, ~half):
+    for fitted_on in halves:
         t = fit_temperature(truth[fitted_on], probabilities[fitted_on])
         temperatures.append(t)
         errors.append(calibration_error(truth[~fitted_on], tempered(probabilities[~fitted_on], t)))
-    without = float(np.mean([calibration_error(truth[h], probabilities[h]) for h in (~half, half)]))
-    helps = float(np.mean(errors)) < without
+    parts = [~h for h in halves] or [half]
+    without = float(np.mean([calibration_error(truth[h], probabilities[h]) for h in parts]))
+    fitted = float(np.mean(errors)) if errors else without
+    helps = fitted < without
     return {
         "temperature": round(float(np.mean(temperatures)), 3) if helps else 1.0,
-        "calibration_error": _percent(min(without, float(np.mean(errors)))),
-        "calibration_error_fitted": _percent(float(np.mean(errors))),
+        "calibration_error": _percent(min(without, fitted)),
+        "calibration_error_fitted": _percent(fitted),
         "calibration_error_untempered": _percent(without),
         "corpora": corpora,
     }

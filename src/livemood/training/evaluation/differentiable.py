@@ -75,6 +75,7 @@ def open_differentiable(folder: Path, encoders: Path | None) -> DifferentiableMo
         0.0,
         section["step_projection"] or 256,
         section["recurrent"],
+        len(manifest.dimensions),
     )
     try:
         head.load_state_dict(torch.load(run / HEAD, weights_only=True))

@@ -15,11 +15,15 @@ from livemood.training.recipe.sections import NetworkSection
 
 
 def predict_clips(
-    model: Model, clips: Iterable[Clip], change: Callable[[Samples, str], Samples] | None = None
+    model: Model,
+    clips: Iterable[Clip],
+    change: Callable[[Samples, str], Samples] | None = None,
+    rated: list[tuple[float, ...]] | None = None,
 ) -> tuple[Truth, Probs]:
     """True labels and predicted probabilities through the product's own `predict`.
 
     `change` is what happens to a clip's sound before, given that sound and the clip's file name.
+    `rated` is given valence, arousal and, if the model learnt it, dominance of each clip.
     """
     rate = model.manifest.features.sample_rate
     truth, rows = [], []
@@ -28,6 +32,9 @@ def predict_clips(
         prediction = model.predict(change(sound, clip.path.name) if change else sound, rate)
         rows.append([prediction.probabilities[label] for label in model.labels])
         truth.append(model.labels.index(clip.label))
+        if rated is not None:
+            more = () if prediction.dominance is None else (prediction.dominance,)
+            rated.append((prediction.valence, prediction.arousal, *more))
     return np.array(truth), np.array(rows)
 
 

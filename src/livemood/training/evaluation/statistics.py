@@ -1,6 +1,6 @@
 """All figures of predictions: overall, by class, by group, with intervals by speaker."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livemood.model import load_model
+from livemood.model.labels import DIMENSIONS
 from livemood.training.data.clips import Clip
 from livemood.training.data.predictions import Probs, Truth
 from livemood.training.evaluation.metrics import (
@@ -24,8 +25,6 @@ GROUPS: Final = ("corpus", "gender", "language", "intensity")
 RESAMPLES: Final = 1000
 FEWEST: Final = 3
 """Rated clips that a figure of valence or arousal needs."""
-Affect = Callable[[Sequence[float]], tuple[float, float]]
-"""From probabilities of labels to valence and arousal."""
 
 
 def figures(
@@ -186,19 +185,20 @@ def _roc(truth: Truth, probabilities: Probs, labels: Sequence[str]) -> dict[str,
     return curves
 
 
-def dimensions(clips: Sequence[Clip], probabilities: Probs, affect: Affect) -> dict[str, Any]:
-    """CCC and mean absolute error of valence and of arousal, of the clips that were rated.
+def dimensions(clips: Sequence[Clip], read: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """CCC and mean absolute error of valence, arousal and dominance, of the clips that were rated.
 
-    Both lie in [-1, 1]. A dimension that fewer than three clips have a rating of is left out.
+    `read` are what the model says of each clip: the first two, or all three, in [-1, 1]. A
+    dimension that fewer than three clips have a rating of is left out.
     """
-    read = np.array([affect(row) for row in probabilities.tolist()]).reshape(-1, 2)
+    values = np.array(read, np.float64)
     found: dict[str, Any] = {}
-    for column, name in enumerate(("valence", "arousal")):
+    for column, name in enumerate(DIMENSIONS[: values.shape[1]]):
         rated = [n for n, clip in enumerate(clips) if getattr(clip, name) is not None]
         if len(rated) < FEWEST:
             continue
         truth = np.array([getattr(clips[n], name) for n in rated], np.float64)
-        own = read[rated, column]
+        own = values[rated, column]
         found[name] = {
             "clips": len(rated),
             "ccc": _rounded(ccc(truth, own)),

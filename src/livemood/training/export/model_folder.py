@@ -90,7 +90,8 @@ def described(
     info: ModelInfo, fit: FitSection, features: FeatureSettings, metrics: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the manifests of models say, but for their network."""
-    if unplaced := sorted(set(info.labels) - set(CIRCUMPLEX) - set(info.places)):
+    unplaced = sorted(set(info.labels) - set(CIRCUMPLEX) - set(info.places))
+    if unplaced and not info.dimensions:
         log.warning("no valence and arousal for %s: they count as neutral", ", ".join(unplaced))
     return {
         "schema": "livemood.model/1",
@@ -98,6 +99,8 @@ def described(
         "version": info.version,
         "labels": info.labels,
         "places": dict(info.places),
+        "dimensions": info.dimensions,
+        "valence_arousal": "learnt" if info.dimensions else "derived",
         "features": features.model_dump(),
         "window": Window(shortest_s=fit.shortest_s, longest_s=fit.longest_s).model_dump(),
         "temperature": 1.0,

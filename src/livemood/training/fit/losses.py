@@ -1,16 +1,21 @@
-"""Losses: labels, soft labels, a teacher's features."""
+"""Losses: labels, soft labels, a teacher's features, ratings."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from livemood.errors import UsageError
+from livemood.training.data.clips import Clip
 from livemood.training.fit.batches import Batch
 from livemood.training.network.base import EmotionNetwork
 from livemood.training.recipe.sections import DistillSection, FitSection
 
+FEWEST_RATED: Final = 10
+"""Clips that a dimension is learnt from, at least."""
 AskTeacher = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From features to probabilities at the temperature, (batch, labels), and the steps below them."""
 
@@ -107,3 +112,41 @@ def _example_losses(
 def _softened(soft: Tensor, known: Tensor, temperature: float) -> Tensor:
     powered = soft.clamp_min(1e-8) ** (1 / temperature)
     return powered / powered.sum(dim=1, keepdim=True) * known.unsqueeze(1)
+
+
+def ratings_of(clips: Sequence[Clip], learn: Sequence[str]) -> Tensor:
+    """How clips were rated, (clips, dimensions); not a number where nobody did.
+
+    Raises `UsageError` for a dimension that fewer than `FEWEST_RATED` clips have.
+    """
+    rows = [[math.nan if (r := getattr(c, name)) is None else r for name in learn] for c in clips]
+    found = torch.tensor(rows, dtype=torch.float32).reshape(len(clips), len(learn))
+    for name, count in zip(learn, (~found.isnan()).sum(0).tolist(), strict=True):
+        if count < FEWEST_RATED:
+            raise UsageError(
+                f"to learn {name} needs {FEWEST_RATED} clips with a rating in the column {name}: "
+                f"there are {count}"
+            )
+    return found
+
+
+def rating_loss(told: Tensor, rated: Tensor, kind: str) -> Tensor:
+    """The mean over dimensions of 1 - CCC (Lin 1989), or with `mse` of the mean square error.
+
+    `told` and `rated` are (examples, dimensions). Examples that were not rated (not a number) do
+    not count, nor does a dimension of which fewer than three examples were.
+    """
+    losses = []
+    for own, true in zip(told.T, rated.T, strict=True):
+        there = ~true.isnan()
+        own, true = own[there], true[there]
+        if len(true) < 3:
+            continue
+        if kind == "mse":
+            losses.append((own - true).square().mean())
+            continue
+        means, around = (own.mean(), true.mean()), (own - own.mean(), true - true.mean())
+        together = 2 * (around[0] * around[1]).mean()
+        spread = sum(a.square().mean() for a in around) + (means[0] - means[1]).square()
+        losses.append(1 - together / (spread + 1e-6))
+    return torch.stack(losses).mean() if losses else told.sum() * 0.0

@@ -7,7 +7,6 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from livemood.training.data.clips import Clip
@@ -15,10 +14,11 @@ from livemood.training.evaluation.metrics import confusion_matrix, uar
 from livemood.training.evaluation.perturbation import fgsm, virtual_adversarial_loss
 from livemood.training.fit.batches import Batch
 from livemood.training.fit.frozen_steps import StepSet
+from livemood.training.fit.losses import rating_loss, ratings_of
 from livemood.training.fit.trainer import Report, Trainer
-from livemood.training.fit.voices import VoicePool
+from livemood.training.fit.voices import VoicePool, draw_odds, rows_of
 from livemood.training.network.streaming_encoder import VoiceHead
-from livemood.training.recipe.sections import FitSection
+from livemood.training.recipe.sections import FitSection, RatingsSection
 from livemood.training.recipe.voices import VoicesSection
 
 CHUNK = 256
@@ -53,6 +53,14 @@ class VoiceData:
     validation_steps: StepSet | None = None
 
 
+@dataclass(frozen=True)
+class Target:
+    """Unlabelled speech of a domain that a head is adapted to."""
+
+    clips: Sequence[Clip]
+    steps: StepSet
+
+
 class VoiceTrainer(Trainer):
     """Trains a `VoiceHead` on steps of a frozen encoder.
 
@@ -75,6 +83,7 @@ class VoiceTrainer(Trainer):
         longest: int,
         seed: int,
         run: Path,
+        ratings: RatingsSection = RatingsSection(),  # noqa: B008 - it is frozen
         report: Report | None = None,
     ) -> None:
         """`longest` is the most steps of an example; `run` has checkpoint and curve."""
@@ -89,6 +98,7 @@ class VoiceTrainer(Trainer):
         self._pool = VoicePool(data.clips, voices, seconds.float(), rng)
         self._targets = torch.tensor([labels.index(clip.label) for clip in data.clips])
         self.weights = torch.tensor([clip.weight for clip in data.clips])
+        self._ratings, self._rated = ratings, ratings_of(data.clips, ratings.learn)
         self._odds = draw_odds(data.clips, data.shares, voices)
         self._allowed = _labels_of_corpora(data.clips, labels)
         self._neutral = labels.index(voices.neutral)
@@ -137,7 +147,7 @@ class VoiceTrainer(Trainer):
         given = cast(StepBatch, batch)
         outputs, present, targets = self._step_outputs(given.features), given.present, given.targets
         allowed, shift = cast(Tensor, given.label_mask), self._shift(given.clips)
-        weights = given.weights
+        weights, rated = given.weights, self._rated[given.clips]
         if self._mixup:
             share = float(self._rng.beta(self._mixup, self._mixup))
             share = max(share, 1 - share)
@@ -148,12 +158,16 @@ class VoiceTrainer(Trainer):
             shift = share * shift + (1 - share) * shift[other]
             allowed = allowed.maximum(allowed[other])
             weights = share * weights + (1 - share) * weights[other]
+            rated = share * rated + (1 - share) * rated[other]
         statistics = self.network.pool(outputs, present)
         logits = self.network.logits(statistics, shift)
         masked = logits.masked_fill(allowed == 0, -30.0)
         everywhere, inside = (-(targets * x.log_softmax(1)).sum(1) for x in (logits, masked))
         weight = self.fit.masked_label_weight
         loss = (weights * (weight * everywhere + (1 - weight) * inside)).mean()
+        if self._ratings.learn:
+            told = self.network.rate(statistics, shift)
+            loss = loss + self._ratings.weight * rating_loss(told, rated, self._ratings.loss)
         loss = loss + self.further_loss(given, statistics)
         return loss + robust_loss(self.network, given, self.fit), logits
 
@@ -198,7 +212,7 @@ class VoiceTrainer(Trainer):
             probabilities = head.logits(statistics).softmax(1).double().numpy()
         truth = np.array([self.labels.index(clip.label) for clip in clips])
         corpora = np.array([clip.corpus for clip in clips])
-        found = [uar(confusion_matrix(truth[h], probabilities[h])) for h in _rows(corpora)]
+        found = [uar(confusion_matrix(truth[h], probabilities[h])) for h in rows_of(corpora)]
         return 100 * float(np.mean(found))
 
     def train(self) -> VoiceHead:
@@ -231,10 +245,6 @@ def robust_loss(head: VoiceHead, batch: StepBatch, fit: FitSection) -> Tensor:
     return total
 
 
-def _rows(corpora: NDArray[np.str_]) -> list[NDArray[np.bool_]]:
-    return [corpora == name for name in np.unique(corpora)]
-
-
 @torch.no_grad()
 def statistics_of(
     head: VoiceHead, steps: StepSet, clips: Tensor, longest: int, copy: int = 0
@@ -246,25 +256,6 @@ def statistics_of(
         x, present = steps.cut(part, longest, copy=copy)
         found.append(head.pool(head.steps(x)[0], present))
     return torch.cat(found)
-
-
-def draw_odds(
-    clips: Sequence[Clip], shares: Sequence[float], voices: VoicesSection
-) -> NDArray[np.float64]:
-    """How often each clip is drawn; a corpus counts as its share says, whatever its size."""
-    odds = np.zeros(len(clips))
-    corpora, labels = (np.array([getattr(c, k) for c in clips]) for k in ("corpus", "label"))
-    for rows in _rows(corpora):
-        found = np.unique(labels[rows])
-        wanted = {
-            str(name): voices.neutral_share if name == voices.neutral else 1.0 for name in found
-        }
-        for name in found:
-            own = rows & (labels == name)
-            odds[own] = wanted[str(name)] / sum(wanted.values()) / own.sum()
-        odds[rows] *= np.asarray(shares)[rows]
-    out: NDArray[np.float64] = odds / odds.sum()
-    return out
 
 
 def _labels_of_corpora(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:

@@ -124,3 +124,27 @@ def _some(there: Tensor, count: Tensor, generator: torch.Generator) -> Tensor:
     """`count` (batch,) of those that are there (batch, entries), at random."""
     order = torch.rand(there.shape, generator=generator).masked_fill(~there, 2.0)
     return (order.argsort(1).argsort(1) < count[:, None]) & there
+
+
+def draw_odds(
+    clips: Sequence[Clip], shares: Sequence[float], voices: VoicesSection
+) -> NDArray[np.float64]:
+    """How often each clip is drawn; a corpus counts as its share says, whatever its size."""
+    odds = np.zeros(len(clips))
+    corpora, labels = (np.array([getattr(c, k) for c in clips]) for k in ("corpus", "label"))
+    for rows in rows_of(corpora):
+        found = np.unique(labels[rows])
+        wanted = {
+            str(name): voices.neutral_share if name == voices.neutral else 1.0 for name in found
+        }
+        for name in found:
+            own = rows & (labels == name)
+            odds[own] = wanted[str(name)] / sum(wanted.values()) / own.sum()
+        odds[rows] *= np.asarray(shares)[rows]
+    out: NDArray[np.float64] = odds / odds.sum()
+    return out
+
+
+def rows_of(corpora: NDArray[np.str_]) -> list[NDArray[np.bool_]]:
+    """Of each corpus, which rows are its, (rows,)."""
+    return [corpora == name for name in np.unique(corpora)]

@@ -83,8 +83,15 @@ class VoiceHead(nn.Module):
     """
 
     def __init__(
-        self, width: int, labels: int, dropout: float, project: int = 256, units: int = 128
+        self,
+        width: int,
+        labels: int,
+        dropout: float,
+        project: int = 256,
+        units: int = 128,
+        dimensions: int = 0,
     ) -> None:
+        """`dimensions` are learnt from ratings, beside the labels."""
         super().__init__()
         self.units, self.pooled = units, project + units
         self.project = nn.Linear(width, project)
@@ -92,6 +99,7 @@ class VoiceHead(nn.Module):
         self.score = nn.Linear(self.pooled, 1)
         self.speech = nn.Linear(self.pooled, 1)
         self.output = nn.Linear(2 * self.pooled, labels)
+        self.ratings = nn.Linear(2 * self.pooled, dimensions) if dimensions else None
         self.dropout = nn.Dropout(dropout)
         nn.init.zeros_(self.score.weight)
         self.input_mean: Tensor
@@ -126,16 +134,32 @@ class VoiceHead(nn.Module):
 
     def logits(self, statistics: Tensor, shift: Tensor | None = None) -> Tensor:
         """Logits (batch, labels) of statistics less `shift`, what a baseline takes away."""
+        out: Tensor = self.output(self._scaled(statistics, shift))
+        return out
+
+    def rate(self, statistics: Tensor, shift: Tensor | None = None) -> Tensor:
+        """Dimensions (batch, dimensions), each in [-1, 1], of the same; none if it learns none."""
+        if self.ratings is None:
+            return statistics.new_zeros((len(statistics), 0))
+        out: Tensor = self.ratings(self._scaled(statistics, shift)).tanh()
+        return out
+
+    def _scaled(self, statistics: Tensor, shift: Tensor | None) -> Tensor:
         if shift is not None:
             statistics = statistics - shift
-        out: Tensor = self.output(self.dropout((statistics - self.centre) / self.spread))
+        out: Tensor = self.dropout((statistics - self.centre) / self.spread)
         return out
 
     @torch.no_grad()
     def matrix(self) -> Tensor:
-        """Scale and last layer as one matrix (2 x pooled + 1, labels), the bias last."""
-        weight = self.output.weight / self.spread
-        return torch.cat((weight.T, (self.output.bias - weight @ self.centre)[None]))
+        """Scale and last layers as one matrix (2 x pooled + 1, outputs), the bias last.
+
+        Outputs are the labels and after them the dimensions, before their hyperbolic tangent.
+        """
+        layers = [self.output, *([] if self.ratings is None else [self.ratings])]
+        weight = torch.cat([layer.weight for layer in layers]) / self.spread
+        bias = torch.cat([layer.bias for layer in layers])
+        return torch.cat((weight.T, (bias - weight @ self.centre)[None]))
 
     @torch.no_grad()
     def speakers(self) -> Tensor:

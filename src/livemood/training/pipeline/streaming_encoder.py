@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
-from livemood.training.adapt.trainer import AdaptedVoiceTrainer, Target
+from livemood.training.adapt.trainer import AdaptedVoiceTrainer
 from livemood.training.data.dataset import Dataset
 from livemood.training.data.not_speech import not_speech_clips
 from livemood.training.fit.curves import training_minutes, write_curves
 from livemood.training.fit.frozen_steps import StepSet
 from livemood.training.fit.trainer import Report
-from livemood.training.fit.voice_trainer import VoiceData, teach_not_speech
+from livemood.training.fit.voice_trainer import Target, VoiceData, teach_not_speech
 from livemood.training.network.streaming_encoder import (
     HEAD,
     VOTES,
@@ -54,6 +54,7 @@ def build_streaming_encoder(
         recipe.network.dropout,
         recipe.network.step_projection or 256,
         recipe.network.recurrent,
+        len(recipe.ratings.learn),
     )
     longest = int(recipe.fit.longest_s / STEP_S / VOTES) * VOTES
     target = data.unlabelled
@@ -64,6 +65,7 @@ def build_streaming_encoder(
         recipe.fit,
         recipe.voices,
         recipe.augment.mixup,
+        ratings=recipe.ratings,
         adapt=recipe.adapt,
         target=Target(target, StepSet.of(target, 0, source)) if target else None,
         longest=longest,

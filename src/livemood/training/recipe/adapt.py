@@ -17,6 +17,7 @@ Method = Literal[
     "target-statistics",
     "self-training",
     "contrastive",
+    "pretraining",
 ]
 NEED_TARGET: Final = frozenset(
     {"importance", "coral", "deep-coral", "mmd", "target-statistics", "self-training"}
@@ -39,7 +40,8 @@ class AdaptSection(Section):
     `mmd` (Long et al. 2015) draw pooled statistics of both together; `adversarial` unlearns what
     tells domains apart (Ganin et al. 2016); `target-statistics` puts the target on a scale of its
     own (Li et al. 2017); `self-training` learns from what the network is sure of in the target;
-    `contrastive` draws clips of one label together (Khosla et al. 2020)."""
+    `contrastive` draws clips of one label together (Khosla et al. 2020); `pretraining` first learns
+    to tell what is hidden of steps from the rest (Baevski et al. 2020), beside the labels."""
     target: tuple[str, ...] = ()
     """Corpora of unlabelled speech, folders under the corpora directory; whatever label they have
     is not read, and speakers who are tested are left out. For `boosting`: corpora among `corpora`
@@ -48,6 +50,11 @@ class AdaptSection(Section):
     """Of the method's own loss beside that of the labels, at its highest: it rises over epochs."""
     over: Literal["corpus", "language", "speaker"] = "corpus"
     """What `adversarial` unlearns."""
+    classifier_steps: int = Field(5, gt=0)
+    """Of `adversarial`: how often the classifier of domains learns for each step of the network."""
+    classifier_decay: float = Field(3.0, ge=0)
+    """Of `adversarial`: its weight decay. With too little it knows domains by single speakers, and
+    hiding from it hides little from any other classifier."""
     largest_weight: float = Field(5.0, ge=1)
     """Of `importance`: no clip counts more than this, or less than one part in as many."""
     components: int = Field(32, gt=0)
@@ -58,6 +65,8 @@ class AdaptSection(Section):
     """Of `self-training`: how likely a label must be to be learnt."""
     warm_up: float = Field(0.3, ge=0, lt=1)
     """Of `self-training`: share of the epochs before it begins."""
+    pretraining: float = Field(0.5, gt=0, le=1)
+    """Of `pretraining`: share of the epochs that it lasts. The others learn labels alone."""
     temperature: float = Field(0.1, gt=0)
     """Of `contrastive`: smaller looks at the nearest clips only."""
 
@@ -69,7 +78,7 @@ class AdaptSection(Section):
             )
         if self.method == "boosting" and not self.target:
             raise ValueError("method 'boosting' needs target: which of the corpora it is")
-        if self.target and self.method in ("none", "contrastive"):
+        if self.target and self.method in ("none", "contrastive", "pretraining"):
             raise ValueError(f"method {self.method!r} uses no target: leave it out")
         if self.method == "adversarial" and self.over != "corpus" and self.target:
             raise ValueError(f"over = {self.over!r} is of training speech alone: leave target out")

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from livemood.errors import UsageError
 from livemood.model.features import FeatureSettings
+from livemood.model.labels import Dimension
 from livemood.training.recipe.adapt import AdaptSection
 from livemood.training.recipe.base import Section
 from livemood.training.recipe.search import SearchSection
@@ -20,6 +21,7 @@ from livemood.training.recipe.sections import (
     DistillSection,
     FitSection,
     NetworkSection,
+    RatingsSection,
     TaskSection,
 )
 from livemood.training.recipe.voices import VoicesSection
@@ -56,6 +58,8 @@ class ModelInfo:
     """Teachers, and tables of soft labels."""
     places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Valence and arousal of labels that are not on the published circumplex."""
+    dimensions: tuple[Dimension, ...] = ()
+    """Learnt from ratings, beside the labels."""
 
     @property
     def held_out(self) -> list[str]:
@@ -91,6 +95,8 @@ class Recipe(Section):
     """The optimisation."""
     distill: DistillSection = DistillSection()
     """Learning from other models."""
+    ratings: RatingsSection = RatingsSection()
+    """Valence, arousal and dominance, learnt from ratings."""
     adapt: AdaptSection = AdaptSection()
     """Adaptation to other speech."""
     voices: VoicesSection = VoicesSection()
@@ -127,6 +133,7 @@ class Recipe(Section):
             self.network.pretrained,
             (*self.distill.all_teachers, *table),
             self.places,
+            self.ratings.learn,
         )
 
     @property
@@ -182,6 +189,8 @@ class Recipe(Section):
             )
         if not streaming and (self.fit.adversarial_weight or self.fit.virtual_adversarial_weight):
             raise ValueError("adversarial training is for a streaming-encoder: set network.kind")
+        if self.ratings.learn and not streaming:
+            raise ValueError("ratings.learn is for a streaming-encoder: set network.kind")
         if streaming and (self.distill.all_teachers or self.distill.soft_labels):
             raise ValueError("a streaming-encoder has no teachers: leave [distill] out")
 

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from livemood.model.labels import DIMENSIONS, Dimension
 from livemood.training.recipe.base import Section
 from livemood.training.recipe.waveform import WaveformChange
 
@@ -225,6 +226,27 @@ class DistillSection(Section):
         """Teachers that are asked while the network trains."""
         first = (self.teacher,) if self.teacher else ()
         return (*first, *self.teachers)
+
+
+class RatingsSection(Section):
+    """Dimensions that a streaming encoder learns from ratings in its manifests, beside labels."""
+
+    section: ClassVar[str] = "ratings"
+
+    learn: tuple[Dimension, ...] = ()
+    """`["valence", "arousal"]`, or these and `"dominance"`: columns from -1 to 1. A row may lack
+    them. The model's events then have these in place of what follows from the label."""
+    loss: Literal["ccc", "mse"] = "ccc"
+    """1 - concordance correlation over the rated clips of a batch (Lin 1989), or the mean square
+    error. The first does not draw readings towards the mean."""
+    weight: float = Field(1.0, gt=0)
+    """Of this loss beside that of the labels."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.learn not in ((), DIMENSIONS[:2], DIMENSIONS):
+            raise ValueError("learn is valence, arousal and maybe dominance, in this order")
+        return self
 
 
 class TaskSection(Section):
