@@ -2,6 +2,8 @@
 
 import csv
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -126,9 +128,24 @@ def test_the_two_equal_recordings_of_ravdess_are_found(corpora, tmp_path):
             "-07." in row["path"] or n % 60 == 0
         ),
     )  # fmt: skip
-    found = checked(few, tmp_path / "out")
+    found = checked(few, tmp_path / "out", "--embeddings", "default")
+    assert len(found["embeddings"]["umap"]) == found["items"]
+    assert set(found["embeddings"]["corpus"]) == {"ravdess"}
     assert [sorted(d["items"]) for d in found["duplicates"]] == [[f"{name}.flac" for name in pair]]
     assert any(pair[0] in f["text"] for f in found["findings"] if f["kind"] == "duplicate")
+
+
+def test_an_unknown_model_and_a_lack_of_umap_are_told_before_the_work(
+    sounds, tmp_path, monkeypatch
+):
+    (tmp_path / "m.csv").write_text(f"path,speaker,label\n{sounds}/one.wav,ann,sad\n")
+    given = (tmp_path / "m.csv", "--out", tmp_path / "out", "--embeddings")
+    monkeypatch.setitem(sys.modules, "umap", None)  # as if it were not installed
+    with pytest.raises(LivemoodError, match=r"livemood\[data\]"):
+        data("check", *given, "default")
+    monkeypatch.setitem(sys.modules, "umap", types.ModuleType("umap"))
+    with pytest.raises(LivemoodError, match="no model is called 'lagre'"):
+        data("check", *given, "lagre")
 
 
 @pytest.mark.parametrize(

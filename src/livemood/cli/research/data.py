@@ -285,7 +285,11 @@ def check(
         from livemood.model import load_model
 
         items = sample(read_items(manifest), most)
-        model = None if embeddings == "none" else load_model(embeddings)
+        model = None
+        if embeddings != "none":
+            import umap  # noqa: F401 - a lack of it is told before the work, not after
+
+            model = load_model(embeddings)
         with progress(len(items) * (1 if model is None else 2)) as done:
             found = look(items, model, done)
         write_text(out / "quality.html", quality_page(found, str(manifest)))
