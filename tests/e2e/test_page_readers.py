@@ -177,3 +177,14 @@ def test_a_page_is_told_every_state_from_the_first_on(browser, server, demo_even
     )
     browser.until("states.at(-1) === 'ended'")
     assert browser.js("return states") == ["connecting", "live", "ended"]
+
+
+def test_a_voice_that_is_left_out_is_said_to_be(browser, server, demo_events):
+    """Neither silent nor without a reading yet."""
+    first, *events = demo_events[:40]
+    kept = [event for event in events if event.channel != 1]
+    told = [first.model_copy(update={"not_read": (1,)}), *kept]
+    shown(browser, server, [e.model_copy(update={"seq": n}) for n, e in enumerate(told, 1)])
+    assert browser.text("[data-channel='1'] .label") == "not read"
+    assert browser.text("[data-channel='1'] .speech") == ""
+    assert browser.text("[data-channel='0'] .label") != "not read"

@@ -119,6 +119,18 @@ def test_a_channel_that_is_not_read_is_not_judged(small_model):
     assert {event.channel for event in said} <= {0}
 
 
+def test_a_channel_may_be_left_out_by_its_number_and_that_is_said(small_model, speech):
+    settings = MonitorSettings(ignore_channels=(1,))
+    options = {"rate": RATE, "channels": 2, "model": small_model, "live": False}
+    session = livemood.Session(settings=settings, **options)
+    events = session.push(np.stack([speech, speech], axis=1)) + session.finish()
+    assert events[0].not_read == (1,)
+    assert {e.channel for e in events if e.type in ("emotion", "speech.started")} == {0}
+    for wrong, why in (((2,), "no channel 2 to ignore"), ((0, 1), "no channel is left")):
+        with pytest.raises(livemood.UsageError, match=why):
+            livemood.Session(settings=MonitorSettings(ignore_channels=wrong), **options)
+
+
 def test_the_last_bit_of_eight_is_no_voice(small_model, speech):
     """Rounded down, the noise of a quiet room becomes a bit that flickers at -48 dB."""
     plain = events_of(small_model, speech)[-1].summary[0].speech_ms

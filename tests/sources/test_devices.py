@@ -2,6 +2,7 @@
 
 import os
 import threading
+from types import SimpleNamespace
 
 from livemood.sources.devices import Loopback
 from livemood.sources.microphone import Microphone
@@ -19,13 +20,14 @@ def test_a_microphone_never_opens_with_the_source_of_the_loopback(monkeypatch):
             second.wait(0.3)  # time enough for the other one, were it let in
         else:
             second.set()
+        return SimpleNamespace(start=lambda: None)
 
     monkeypatch.setattr(Microphone, "_connect", connect)
     loopback, microphone = object.__new__(Loopback), object.__new__(Microphone)
-    opening = threading.Thread(target=loopback._open)
+    opening = threading.Thread(target=loopback._begin)
     opening.start()
     assert first.wait(10)
-    microphone._open()
+    microphone._begin()
     opening.join()
     assert seen == {Loopback: Loopback.MONITOR, Microphone: "mine"}
     assert os.environ["PULSE_SOURCE"] == "mine"

@@ -149,6 +149,7 @@ class SessionCore:
                 "purpose": about.purpose if about else None,
                 "consent": about.consent if about else None,
                 "participants": about.participants if about else (),
+                "not_read": tuple(sorted(ignored)),
                 "model": reader.info,
                 "settings": _wire_settings(settings, live, vad_name(vad or settings.vad)),
             },

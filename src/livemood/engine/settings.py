@@ -60,6 +60,8 @@ class MonitorSettings(BaseModel):
     """Lost sound up to this long counts as silence; after more, speech starts afresh."""
     ignore_participants: tuple[str, ...] = ()
     """Who is not read, by name: `Agent`, say. Whoever speaks on each channel must then be named."""
+    ignore_channels: tuple[int, ...] = ()
+    """Channels that are not read, by number, from 0."""
     keep_words: bool = False
     """Whether `words` events hold the words themselves; needs a consent reference."""
     alerts: tuple[AlertRule, ...] = ()
@@ -78,10 +80,21 @@ class MonitorSettings(BaseModel):
             raise UsageError(_line(error, names or {})) from None
 
     def ignored(self, participants: Sequence[str], channels: int) -> frozenset[int]:
-        """The channels, from 0, of those who are not read.
+        """The channels, from 0, that are not read.
 
-        Raises `UsageError` if nobody can say who they are, or nobody else is left.
+        Raises `UsageError` for one that is not there, if nobody can say who somebody is, or if
+        nobody else is left.
         """
+        if missing := [n for n in self.ignore_channels if not 0 <= n < channels]:
+            raise UsageError(
+                f"there is no channel {missing[0]} to ignore: the channels are 0 to {channels - 1}"
+            )
+        found = frozenset(self.ignore_channels) | self._ignored_by_name(participants, channels)
+        if found and len(found) == channels:
+            raise UsageError("no channel is left to read: ignore fewer")
+        return found
+
+    def _ignored_by_name(self, participants: Sequence[str], channels: int) -> frozenset[int]:
         if not self.ignore_participants:
             return frozenset()
         who = " and ".join(self.ignore_participants)

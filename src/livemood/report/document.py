@@ -100,7 +100,7 @@ def _summary(subject: Subject, words: Words) -> list[Child]:
 def _card(channel: Channel, spoken: int, words: Words) -> Element:
     summary = channel.summary
     whole = summary.session
-    readings: list[Child] = [el("p", words("report_nothing"))]
+    readings: list[Child] = [el("p", words("report_nothing" if channel.read else "not_read_long"))]
     if whole.dominant:
         share = percent(whole.shares[whole.dominant])
         readings = [

@@ -28,6 +28,8 @@ class Channel:
     who: str
     events: Sequence[AnyEvent]
     summary: ChannelSummary
+    read: bool = True
+    """Whether it was read, or left out as the owner asked."""
 
     @property
     def segments(self) -> list[Segment]:
@@ -76,6 +78,7 @@ class Subject:
                 names[s.channel] if s.channel < len(names) else words("channel", n=s.channel + 1),
                 by_channel.get(s.channel, []),
                 s,
+                s.channel not in self.started.not_read,
             )
             for s in ended.summary
         ]

@@ -1,7 +1,6 @@
 """Where sound comes from: a microphone, a file."""
 
 from livemood.sources.base import BlockSource
-from livemood.sources.channels import IgnoredChannels
 from livemood.sources.container import RawFormat
 from livemood.sources.devices import open_devices
 from livemood.sources.file import FileSource
@@ -10,7 +9,6 @@ from livemood.sources.microphone import Microphone, input_devices
 __all__ = [
     "BlockSource",
     "FileSource",
-    "IgnoredChannels",
     "Microphone",
     "RawFormat",
     "input_devices",

@@ -17,6 +17,7 @@ from livemood.timeline.event_parts import (
     SessionSettings,
     Summary,
     Transition,
+    is_empty,
     is_none,
 )
 from livemood.timeline.voice import Voice
@@ -87,6 +88,8 @@ class SessionStarted(Event):
     """Reference to the consent of those who speak."""
     participants: tuple[str, ...] = ()
     """Who speaks on each channel, if the owner named them."""
+    not_read: tuple[int, ...] = Field((), exclude_if=is_empty)
+    """Channels that are not read, as the owner asked: what is on them counts as silence."""
 
 
 class SessionEnded(Event):

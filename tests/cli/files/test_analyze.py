@@ -115,6 +115,9 @@ def test_a_channel_that_is_ignored_is_not_read_and_the_other_is_as_before(folder
     assert before[0]["speech_ms"] > 0
     assert after[0]["speech_ms"] == 0
     assert after[1]["segments"] == before[1]["segments"]
+    table = analyze("a.wav", "--ignore-channel", 0, cwd=folder).stdout.decode().splitlines()
+    assert "not read" in table[1]
+    assert "not read" not in table[2]
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ class Row:
 def rows(timeline: Timeline, file: str) -> list[Row]:
     """A row for each channel."""
     names = timeline.started.participants if timeline.started else ()
+    unread = timeline.started.not_read if timeline.started else ()
     out = []
     for channel in timeline.channels:
         summary = timeline.summary(channel)
@@ -42,7 +43,7 @@ def rows(timeline: Timeline, file: str) -> list[Row]:
                 names[channel] if channel < len(names) else str(channel),
                 summary.duration_ms / 1000,
                 summary.speech_ms / 1000,
-                whole.dominant or "no speech",
+                whole.dominant or ("not read" if channel in unread else "no speech"),
                 ", ".join(f"{label} {share:.0%}" for label, share in most),
                 whole.valence,
                 whole.arousal,

@@ -24,7 +24,7 @@ from livemood.engine import About, AnyModel, MonitorSettings, analyze_file
 from livemood.engine.extensions import open_model
 from livemood.errors import LivemoodError, UsageError
 from livemood.model import Model
-from livemood.sources import BlockSource, FileSource, IgnoredChannels, RawFormat
+from livemood.sources import BlockSource, FileSource, RawFormat
 from livemood.timeline.export import EXPORTS
 
 WIDE = 200
@@ -104,7 +104,6 @@ def analyze(
         raw_format(rate, encoding, channels),
         urls,
         names(participants),
-        tuple(ignore_channel or ()),
     )
     wanted = archive.wanted(files)
     if wanted:
@@ -115,6 +114,7 @@ def analyze(
         _make_folder(out)
     loaded = open_model(model, provider)
     settings = options.settings(window, hop, 150.0, vad, loaded, baseline=use_baseline)
+    settings = settings.model_copy(update={"ignore_channels": tuple(ignore_channel or ())})
     if wanted and out is not None:
         reader = FileReader(settings, model, provider, opened.source, opened.participants)
         reader.use(loaded)
@@ -153,7 +153,6 @@ class Opening:
     raw: RawFormat | None = None
     urls: bool = False
     participants: tuple[str, ...] = ()
-    ignored: tuple[int, ...] = ()
 
     def source(self, path: str) -> BlockSource:
         """The file as a source. Raises `LivemoodError` if it cannot be read."""
@@ -163,7 +162,7 @@ class Opening:
                 f"{path} has {source.channels} channel(s), but --participants names "
                 f"{len(self.participants)}"
             )
-        return IgnoredChannels(source, self.ignored) if self.ignored else source
+        return source
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from livemood.engine import About, MonitorSettings
 from livemood.errors import UsageError
 from livemood.notify import load_notify_settings
 from livemood.plugins import make_plugin
-from livemood.sources import FileSource, IgnoredChannels
+from livemood.sources import FileSource
 from livemood.sources.devices import LOOPBACK
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ def listen(
     baselines = [options.for_baselines(loaded).baseline(path) for path in baseline or ()]
     if notify:
         chosen = chosen.model_copy(update={"alerts": notify.alerts})
+    if ignore_channel:
+        chosen = chosen.model_copy(update={"ignore_channels": tuple(ignore_channel)})
     wait_for_sender(source)
     who = names(participants)
     if len(who) > source.channels:
@@ -152,7 +154,7 @@ def listen(
         has = f"{source.name} has {source.channels} channel(s)"
         raise UsageError(f"{has}, but --participants names {len(who)}")
     run_session(
-        IgnoredChannels(source, ignore_channel) if ignore_channel else source,
+        source,
         loaded,
         chosen,
         port if serve else None,

@@ -186,7 +186,8 @@ class ViewState:
 
     def _channel(self, number: int, width: int) -> Panel:
         state = self.channels[number]
-        line = _headline(state, self.now_ms, over=self.ended is not None)
+        over = self.ended is not None
+        line = _headline(state, self.now_ms, over=over, read=is_read(self.started, number))
         if number < len(self.levels_db) and self.ended is None:
             line = _with_level(line, self.levels_db[number], width - 4)
         rows: list[RenderableType] = [line]
@@ -236,12 +237,19 @@ def who(started: SessionStarted | None, number: int) -> str:
     return f"channel {number + 1}"
 
 
+def is_read(started: SessionStarted | None, number: int) -> bool:
+    """Whether a channel is read."""
+    return started is None or number not in started.not_read
+
+
 def _line(text: str, of: str) -> Text:
     return Text(plain(text), of, no_wrap=True, overflow="ellipsis")
 
 
-def _headline(state: ChannelState, now_ms: int, *, over: bool) -> Text:
+def _headline(state: ChannelState, now_ms: int, *, over: bool, read: bool) -> Text:
     """How the voice sounds; where nobody speaks, dim, and since when it was not heard."""
+    if not read:
+        return Text("not read, as you asked", "dim")
     speech = "speech" if state.speaking else "silence"
     if not state.emotion:
         return Text(f"listening … {speech}", "dim")
@@ -303,10 +311,13 @@ def _bar(label: str, probability: float, room: int) -> Text:
     return text
 
 
-def summary_table(summary: ChannelSummary, name: str) -> RenderableType:
-    """What the channel of this name sounded like, as a table of shares."""
+def summary_table(summary: ChannelSummary, started: SessionStarted | None) -> RenderableType:
+    """What a channel sounded like, as a table of shares."""
+    name = plain(who(started, summary.channel))
+    if not is_read(started, summary.channel):
+        return Text(f"{name}: not read, as you asked")
     head = (
-        f"{plain(name)}: {summary.duration_ms / 1000:.1f} s, "
+        f"{name}: {summary.duration_ms / 1000:.1f} s, "
         f"{summary.speech_ms / 1000:.1f} s of speech, {summary.windows} windows"
     )
     if summary.gap_ms:

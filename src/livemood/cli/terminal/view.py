@@ -101,8 +101,7 @@ class LiveView:
         self._write(SHOW)
         if self._state.ended:
             for summary in self._state.ended.summary:
-                name = who(self._state.started, summary.channel)
-                self._console.print(summary_table(summary, name))
+                self._console.print(summary_table(summary, self._state.started))
 
     def _run(self) -> None:
         while not self._over.is_set():
@@ -198,7 +197,7 @@ class PlainView:
             self._say("behind: windows are given up" if event.behind else "in time again")
         elif isinstance(event, SessionEnded):
             for summary in event.summary:
-                self._console.print(summary_table(summary, who(self._started, summary.channel)))
+                self._console.print(summary_table(summary, self._started))
             self._say(NOTE)
 
     def follow(

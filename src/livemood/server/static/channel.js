@@ -13,6 +13,8 @@ export class Channel {
   constructor(number, labels) {
     this.number = number;
     this.labels = labels;
+    /** Whether it is left out, as the owner asked. */
+    this.unread = false;
     this.history = new History(labels.length);
     /** Readings of the last two minutes: `{ms, from, fresh, values, label, confidence}`. */
     this.raw = [];
@@ -47,6 +49,7 @@ export class Channel {
   /** The same channel once the labels are known: until then nothing was read. */
   withLabels(labels) {
     return Object.assign(new Channel(this.number, labels), {
+      unread: this.unread,
       segments: this.segments,
       speech: this.speech,
       gaps: this.gaps,

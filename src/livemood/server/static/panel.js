@@ -132,6 +132,7 @@ function standing({ kind }, { speaking }) {
 function headline({ kind, said }) {
   if (said) return labelName(said.label);
   const words = {
+    unread: () => t("not_read"),
     silent: () => t("silence"),
     hearing: () => t("hearing"),
     unknown: () => t("no_news"),

@@ -11,8 +11,8 @@ const CHANGE = 0.08;
 
 /**
  * @typedef {object} State
- * @property {"nothing"|"hearing"|"speaking"|"silent"|"unknown"|"ended"} kind `hearing`: somebody
- *   speaks and nothing is read of it yet; `unknown`: the connection broke; `ended`: of the whole
+ * @property {"nothing"|"unread"|"hearing"|"speaking"|"silent"|"unknown"|"ended"} kind `unread`:
+ *   left out, as the owner asked; `hearing`: somebody speaks and nothing is read of it yet; `unknown`: the connection broke; `ended`: of the whole
  *   session.
  * @property {?object} said What is shown as current: label, share, probabilities, valence and
  *   arousal. Null where nothing is: in silence, without a connection.
@@ -27,6 +27,7 @@ export function stateOf(channel, now, { ended = null, connected = true } = {}) {
   const { emotion, speaking, fresh, speech } = channel;
   const last = emotion && { label: emotion.label, ms: emotion.end_ms };
   const state = { kind: "nothing", said: null, last, forMs: null, paused: false, trend: "" };
+  if (channel.unread) return { ...state, kind: "unread" };
   if (ended) return { ...state, ...whole(ended.summary[channel.number]?.session) };
   if (!connected) return { ...state, kind: emotion ? "unknown" : "nothing" };
   if (!speaking) {

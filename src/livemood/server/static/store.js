@@ -73,6 +73,7 @@ export class Store {
   #start(event) {
     this.started = event;
     this.channels = Array.from({ length: event.channels }, (_, n) => new Channel(n, this.labels));
+    for (const n of event.not_read ?? []) this.channels[n].unread = true;
   }
 
   #ofChannel(event) {
