@@ -161,12 +161,15 @@ def test_a_cluster_that_would_give_something_away_is_refused(url, node, says):
     assert "hidden" not in str(refused.value)
 
 
+NOWHERE = ["--cluster", "nats://127.0.0.1:1", "--database", "{}"]
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--cluster", "nats://127.0.0.1:1"], "--cluster needs --database"),
-        (["--cluster", "nats://127.0.0.1:1", "--database", "{}"], "needs a secret"),
-        (["--cluster", "nats://127.0.0.1:1", "--database", "{}", "--workers", "2"], "one process"),
+        (NOWHERE[:2], "--cluster needs --database"),
+        (NOWHERE, "needs a secret"),
+        ([*NOWHERE, "--workers", "2", "--set", "node.port=65535"], "no 2 ports from it on"),
     ],
 )
 def test_a_node_that_cannot_be_is_one_line(args, says, postgresql, tmp_path):

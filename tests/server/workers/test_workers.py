@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 from calling import CALL, Caller, mu_law
 from many import http
-from talking import SPEC, START, code, received, send_all, stream
+from talking import SPEC, START, code, received, send_all, stream, until
 
 from livemood.audio import resample
 from livemood.timeline.events import parse_event
@@ -46,6 +46,28 @@ async def test_streams_spread_over_the_workers_and_are_all_heard(two, speech):
     assert set(served) == {worker.pid for worker in two.workers}
     assert {events[-1].reason for events in heard} == {"end"}
     assert all(any(e.type == "emotion" for e in events) for events in heard)
+
+
+def busiest(two):
+    with http(two) as one:
+        text = one.get("/metrics").text
+    return float(text.split("\nlivemood_load ")[1].split()[0])
+
+
+async def test_a_worker_that_carries_more_leaves_connections_to_the_other(two):
+    first = two.workers[0].pid
+    await until(lambda: busiest(two) < 0.04)  # others of these tests have just been here
+    async with AsyncExitStack() as stack:
+        loads = [await two.websocket(stack, "/v1/stream", at=first) for _ in range(2)]
+        for ws in loads:
+            await ws.send(json.dumps(START | {"channels": 8}))
+            await ws.recv()
+        came = [await two.websocket(stack, "/v1/stream") for _ in range(8)]
+        served = [two.of(ws) for ws in came]
+        for ws in loads:
+            await ws.send('{"type": "end"}')
+            await received(ws)
+    assert served.count(first) <= 1  # a connection that nobody takes for long is anybody's
 
 
 async def test_a_watcher_at_the_other_worker_gets_every_event_once_and_in_order(two, speech):

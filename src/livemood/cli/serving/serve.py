@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from livemood.server.cluster.membership import NodeMembership
     from livemood.server.serve.settings import ServeSettings
 
+NODE: Final = "livemood.server.cluster.worker"
+"""The module that a worker runs which is a node of a cluster."""
 Maybe = Annotated[Path | None, typer.Option(show_default=False)]
 
 
@@ -97,7 +99,8 @@ def serve(
     if settings.processes > 1:
         from livemood.server.workers.supervisor import supervise
 
-        supervise(settings, lambda line: typer.echo(line, err=True))
+        programs = [NODE] if settings.cluster else []
+        supervise(settings, lambda line: typer.echo(line, err=True), *programs)
         return
     loaded = open_model(settings.model, settings.provider)
     monitor = monitor_settings(settings, loaded)

@@ -187,6 +187,9 @@ class Board:
             fields = {"waiting": False, "parties": channels, "node": self.node}
             self._change(session, held.model_copy(update=fields))
 
+    def ended(self, session: str) -> None:
+        """A session of this node has ended, and all of it is kept: others are still to be told."""
+
     def leave(self, session: str) -> None:
         """It has ended, and everybody was told."""
         self._change(session, None)
@@ -279,6 +282,10 @@ class Board:
                 for node, lease in self._leases.items()
                 if node != self.node and now - self._heard[node] <= DEAD_S
             ]
+
+    def elsewhere(self) -> list[Lease]:
+        """Those of them that have another address for clients, or are at another machine."""
+        return self.others()
 
     def named(self, name: str) -> int | None:
         """The node of a name, if it lives."""

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from livemood.errors import UsageError
 from livemood.server.access.access import Access
 from livemood.server.cluster.node import Node
+from livemood.server.cluster.siblings import Place
 from livemood.server.cluster.signed_app import SignedApp
 from livemood.server.monitor.listener import listening_socket
 from livemood.server.serve.settings import ServeSettings
@@ -28,28 +29,31 @@ def check_node(settings: ServeSettings) -> None:
         return
     if settings.database is None:
         raise UsageError("--cluster needs --database: what all nodes keep together is there")
-    if settings.processes > 1:
-        raise UsageError("--cluster: a node is one process: start more nodes, without --workers")
     settings.node.check(settings.cluster, tls=settings.cert is not None)
+    settings.node.port_of(settings.processes - 1)
     settings.node.secret()
 
 
 class NodeMembership:
     """Joins a cluster; `close` leaves it."""
 
-    workers: int = 1
-    keeper: Keeper | None = None
-    listening: socket.socket | None = None
+    def __init__(self, settings: ServeSettings, place: Place | None = None) -> None:
+        """`place` is that of one worker of several on its machine.
 
-    def __init__(self, settings: ServeSettings) -> None:
-        """Raises `LivemoodError` if NATS cannot be reached, or the node cannot be."""
+        Raises `LivemoodError` if NATS cannot be reached, or the node cannot be.
+        """
         check_node(settings)
         self._settings = settings
+        work = place.work if place else None
+        self.workers = work.workers if work else 1
+        self.keeper: Keeper | None = Keeper(work.runtime) if work else None
+        self.listening = socket.socket(fileno=work.listening) if work else None
         with ExitStack() as undo:
             node = settings.node
-            self._own = listening_socket(node.host, node.port, "choose another with node.port")
+            port = node.port_of(work.number if work else 0)
+            self._own = listening_socket(node.host, port, "choose another with node.port")
             undo.callback(self._own.close)
-            self._node = Node(settings)
+            self._node = Node(settings, place)
             undo.pop_all()
         self.peers = self._node.peers
 

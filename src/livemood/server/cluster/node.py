@@ -3,11 +3,10 @@
 from contextlib import ExitStack, suppress
 
 from livemood.errors import LivemoodError
-from livemood.server.cluster.board import Board
 from livemood.server.cluster.links import NodeLinks
 from livemood.server.cluster.outgoing import Outgoing
-from livemood.server.cluster.peers import NodePeers
 from livemood.server.cluster.sealing import Seals
+from livemood.server.cluster.siblings import Place, parts
 from livemood.server.cluster.survivors import Survivors
 from livemood.server.cluster.watching import Watching
 from livemood.server.cluster.wire import Wire
@@ -21,7 +20,8 @@ LEAVE_S = 5.0
 class Node:
     """Its parts, put together. Raises `LivemoodError` if NATS cannot be used."""
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, place: Place | None = None) -> None:
+        """`place` is that of one worker of several on its machine."""
         assert settings.cluster is not None  # noqa: S101 - as is known where this is called
         seals = Seals(settings.node.secret())
         self.signer = seals.signer()
@@ -32,13 +32,14 @@ class Node:
             )
             self._wire.start()
             undo.callback(self._wire.close)
-            self._board = Board(self._wire, name, self._gone)
+            made = parts(self._wire, name, self._gone, settings.data, place)
+            self._board, peers, watched = made
             self.links = NodeLinks(self._board, self.signer, settings.node.ca)
-            self._watching = Watching(self._wire, settings.data / "watched")
+            self._watching = Watching(self._wire, watched)
             undo.pop_all()
         self._outgoing = Outgoing(self._wire, self._read, self._board.leave, self._gone)
         resumes = seals.resumes()
-        self.peers = NodePeers(
+        self.peers = peers(
             self._board, self._wire, self.links, self._watching, self._outgoing, resumes
         )
         self._sessions: Sessions | None = None

@@ -93,7 +93,7 @@ class NodePeers(WorkerPeers):
     @property
     def can_move(self) -> bool:
         """Whether NATS answers, and there is another node that takes sessions."""
-        return self._wire.connected and any(lease.ready for lease in self._board.others())
+        return self._wire.connected and any(lease.ready for lease in self._board.elsewhere())
 
     def hand_on(self, record: "SessionRecord", last: int, end_ms: int) -> str | None:
         """Leave a live session to who brings the token; none if others cannot be told. Blocks."""
@@ -109,6 +109,7 @@ class NodePeers(WorkerPeers):
 
     def leave(self, session: str) -> None:
         """It has ended, and all of it is kept: others are told once NATS has all of it."""
+        self._board.ended(session)
         self._outgoing.end(session)
 
     def gone(self, session: str) -> None:
@@ -162,7 +163,7 @@ class NodePeers(WorkerPeers):
         """Where a session should go that this node cannot take; none if it can, or nobody can."""
         if self._has_room():
             return None
-        ready = [lease for lease in self._board.others() if lease.ready and lease.url]
+        ready = [lease for lease in self._board.elsewhere() if lease.ready and lease.url]
         return min(ready, key=lambda lease: lease.load).url if ready else None
 
     async def create_elsewhere(

@@ -157,6 +157,13 @@ class Peers:
 
     # Placement
 
+    def is_turn(self) -> bool:
+        """Whether this worker should take the next connection of those that share its address."""
+        return True
+
+    def accepted(self) -> None:
+        """It has taken one: a session may follow."""
+
     def beat(self, load: float, cost: float) -> None:
         """Say that it lives; its load, from 0 to 1, and what one channel adds to it."""
 

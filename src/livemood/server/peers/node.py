@@ -12,6 +12,7 @@ from livemood.server.storage.postgresql.opening import is_loopback
 
 SECRET: Final = "LIVEMOOD_CLUSTER_SECRET"  # noqa: S105 - a variable's name
 SCHEMES: Final = ("nats", "tls")
+HIGHEST_PORT: Final = 65_535
 
 
 class NodeSettings(BaseModel):
@@ -21,8 +22,8 @@ class NodeSettings(BaseModel):
 
     host: str = "127.0.0.1"
     """Address to listen on for other nodes."""
-    port: int = Field(0, ge=0, le=65535)
-    """Port to listen on for other nodes; 0 is any."""
+    port: int = Field(0, ge=0, le=HIGHEST_PORT)
+    """Port to listen on for other nodes; 0 is any. Of several workers each takes the next."""
     address: str | None = None
     """Host name or address by which other nodes reach this one; `host` unless it is set."""
     url: str | None = None
@@ -33,6 +34,13 @@ class NodeSettings(BaseModel):
     """Certificates, PEM, by which other nodes and NATS are known; the system's unless it is set."""
     trusted_network: bool = False
     """Nobody else is in the network between nodes and NATS: do without TLS there."""
+
+    def port_of(self, worker: int) -> int:
+        """Where one worker of several listens. Raises `UsageError`."""
+        port = self.port + worker if self.port else 0
+        if port > HIGHEST_PORT:
+            raise UsageError(f"node.port {self.port}: there are no {worker + 1} ports from it on")
+        return port
 
     def secret(self) -> str:
         """The cluster's secret. Raises `UsageError`."""

@@ -32,6 +32,7 @@ CREATE TABLE sessions (
     waiting INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sessions_by_worker ON sessions (worker);
+CREATE TABLE nodes (worker INTEGER PRIMARY KEY, node INTEGER NOT NULL) STRICT;
 CREATE TABLE held (
     worker INTEGER NOT NULL, what TEXT NOT NULL, whose TEXT NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (what, whose, worker)
@@ -150,6 +151,24 @@ class Registry:
                 (entry.session, worker, entry.creator, entry.kind, entry.parties),
             )
 
+    def take(self, worker: int, entry: Entry, *, waiting: bool) -> None:
+        """Add a session that comes from another machine, or another worker."""
+        self._rows(
+            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)",
+            entry.session,
+            worker,
+            entry.creator,
+            entry.kind,
+            entry.parties,
+            int(waiting),
+        )
+
+    def entry(self, session: str) -> tuple[Entry, bool] | None:
+        """A session, and whether it waits for its sound; none if nobody has it any more."""
+        query = "SELECT session, creator, kind, parties, waiting FROM sessions WHERE session = ?"
+        rows = self._rows(query, session)
+        return (Entry(*rows[0][:4]), bool(rows[0][4])) if rows else None
+
     def began(self, session: str, channels: int) -> None:
         """Its sound has begun."""
         query = "UPDATE sessions SET waiting = 0, parties = ? WHERE session = ?"
@@ -199,11 +218,19 @@ class Registry:
         """When each worker last said that it lives, on the monotonic clock."""
         return {int(n): float(beat) for n, beat in self._rows("SELECT n, beat FROM workers")}
 
+    def is_node(self, worker: int, node: int) -> None:
+        """A worker is a node of a cluster: by which number others know it."""
+        self._rows("INSERT OR REPLACE INTO nodes VALUES (?, ?)", worker, node)
+
+    def nodes(self) -> dict[int, int]:
+        """The numbers of workers that are nodes of a cluster."""
+        return {int(w): int(node) for w, node in self._rows("SELECT worker, node FROM nodes")}
+
     def forget(self, worker: int) -> None:
         """A worker is gone, with all that it had."""
         with self._transaction() as db:
             db.execute("DELETE FROM workers WHERE n = ?", (worker,))
-            for table in ("sessions", "held", "failed_logins"):
+            for table in ("sessions", "held", "failed_logins", "nodes"):
                 db.execute(f"DELETE FROM {table} WHERE worker = ?", (worker,))  # noqa: S608
 
     # What is limited for all together

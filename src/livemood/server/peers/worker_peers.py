@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import re
+import sqlite3
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -46,6 +48,7 @@ class WorkerPeers(Peers):
         self.number = number
         self._registry, self._links = registry, links
         self._accepted: deque[float] = deque()
+        self._lock = threading.Lock()
         self._load, self._cost = 0.0, 0.0
 
     # Sessions
@@ -53,8 +56,9 @@ class WorkerPeers(Peers):
     def enter(self, entry: Entry, check: Callable[[Iterable[Holding]], None]) -> None:
         """Note a new session, unless `check`, told of all others' sessions, raises."""
         self._registry.enter(self.number, entry, check)
-        if self._accepted:
-            self._accepted.popleft()
+        with self._lock:
+            if self._accepted:
+                self._accepted.popleft()
 
     def began(self, session: str, channels: int) -> None:
         """Its sound has begun."""
@@ -135,16 +139,27 @@ class WorkerPeers(Peers):
 
     def accepted(self) -> None:
         """A connection was accepted: its session may follow."""
-        self._accepted.append(time.monotonic())
+        with self._lock:
+            self._accepted.append(time.monotonic())
+
+    def is_turn(self) -> bool:
+        """Whether this worker should take the next connection."""
+        try:
+            return self.best() == self.number
+        except sqlite3.Error:  # whoever it is: somebody must take it
+            log.warning("who carries least is not known now", exc_info=True)
+            return True
 
     def best(self) -> int:
         """The worker that should take the next session."""
         now = time.monotonic()
-        while self._accepted and now - self._accepted[0] > JUST_S:
-            self._accepted.popleft()
+        with self._lock:
+            while self._accepted and now - self._accepted[0] > JUST_S:
+                self._accepted.popleft()
+            coming = len(self._accepted)
         shares = {share.worker: share for share in self._registry.shares()}
         own = shares.pop(self.number, Share(self.number, self._load, self._cost, 0))
-        own = Share(own.worker, own.load, own.cost, own.channels + len(self._accepted))
+        own = Share(own.worker, own.load, own.cost, own.channels + coming)
         return lightest(own, shares.values())
 
     async def create_elsewhere(
@@ -155,7 +170,7 @@ class WorkerPeers(Peers):
         The first worker has the port that calls share.
         """
         del kind
-        best = 0 if shared_port else self.best()
+        best = self._first() if shared_port else self.best()
         if best == self.number or is_relayed(request.scope):
             return None
         try:
@@ -169,6 +184,10 @@ class WorkerPeers(Peers):
             if shared_port:
                 raise Refused("busy", "the shared port is not there now", 503, 1) from None
             return None  # it died just now: the session is created here
+
+    def _first(self) -> int:
+        """The worker that has the port that calls share."""
+        return 0
 
     async def follow(
         self, socket: WebSocket, session: str, owner: int, after: int | None

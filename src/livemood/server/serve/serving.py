@@ -60,7 +60,8 @@ class Service:
                 undo.callback(self._words.close)
                 self.sessions.flow.words = self._words.thread
             check_exposure(settings, self.storage.tokens)
-            listener = open_listener(settings, membership.listening if membership else None)
+            shared = membership.listening if membership else None
+            listener = open_listener(settings, shared, self.sessions.peers)
             undo.callback(listener.close)
             self.access = Access(
                 self.storage.tokens,
@@ -131,6 +132,10 @@ class Service:
         while self.sessions.running() and time.monotonic() < deadline:
             if hurry.wait(LOOK_EVERY_S):
                 return
+        self.hand_on(hurry)
+
+    def hand_on(self, hurry: threading.Event) -> None:
+        """Leave those sessions to other nodes that can go on there; no more once `hurry` is set."""
         self._left += hand_on_all(self.sessions, hurry)
 
     def __exit__(self, *_: object) -> None:

@@ -71,19 +71,21 @@ def open_socket(settings: ServeSettings) -> socket.socket:
     return listening_socket(settings.host, settings.port, "choose another with --port")
 
 
-def open_listener(settings: ServeSettings, listening: socket.socket | None = None) -> Listener:
-    """What accepts connections: from a new socket, or from one that others accept from as well.
+def open_listener(
+    settings: ServeSettings, listening: socket.socket | None, peers: Peers
+) -> Listener:
+    """What accepts connections: from a new socket, or from one that `peers` accept from as well.
 
     Raises `LivemoodError`.
     """
     limits = settings.limits
     files = max(FEWEST, _raise_file_limit() - FILES_KEPT)
-    kind = Listener if listening is None else SharedListener
-    return kind(
-        listening or open_socket(settings),
-        most=min(limits.clients + 2 * limits.half_open, files),
-        most_new=limits.half_open,
-    )
+    most = min(limits.clients + 2 * limits.half_open, files)
+    if listening is None:
+        return Listener(open_socket(settings), most=most, most_new=limits.half_open)
+    listener = SharedListener(listening, most=most, most_new=limits.half_open)
+    listener.turn, listener.taken = peers.is_turn, peers.accepted
+    return listener
 
 
 def web_server(

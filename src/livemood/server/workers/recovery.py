@@ -40,8 +40,13 @@ class WorkerRecovery:
     def end_all(self) -> int:
         """End what an earlier server left open; how many sessions that were."""
         ended = self._end(self._tables.sessions.unfinished())
-        self._events.tidy(lambda session: self._tables.sessions.get(session) is not None)
+        self._events.tidy(self._has)
         return ended
+
+    def _has(self, session: str) -> bool:
+        """Whether there is a record of a session, and it is this server's: it may have moved on."""
+        sessions = self._tables.sessions
+        return sessions.get(session) is not None and sessions.home(session) is None
 
     def end_of(self, sessions: Sequence[str]) -> int:
         """End the sessions of a worker that died, as far as it had not; how many that were."""

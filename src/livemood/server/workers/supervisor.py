@@ -37,6 +37,8 @@ MOST_FAILURES: Final = 5
 FIRST_RETRY_S: Final = 0.2
 LOOK_S: Final = 0.1
 BEAT_S: Final = 1.0
+LEAVE_S: Final = 60.0
+"""How long a worker may take to leave its sessions to other nodes, and to end the rest."""
 STOP_S: Final = 30.0
 """How long a worker may take to end its sessions and to write what is left."""
 RUNTIME: Final = "workers"
@@ -44,24 +46,26 @@ RUNTIME: Final = "workers"
 METRICS: Final = "metrics"
 
 
-def supervise(settings: ServeSettings, say: Callable[[str], None]) -> None:
+def supervise(
+    settings: ServeSettings, say: Callable[[str], None], program: str = worker.__name__
+) -> None:
     """Serve with several workers until told to stop; `say` is given lines for people.
 
     SIGTERM lets sessions end by themselves, up to the setting `drain_timeout_s`; SIGINT, or a
-    second signal, does not. Raises `LivemoodError`.
+    second signal, does not. `program` is the module that a worker runs. Raises `LivemoodError`.
     """
     if os.name != "posix":
         raise UsageError("several workers need Linux or macOS: serve with one here")
     with ExitStack() as undo:
-        supervisor = _Supervisor(settings, say, undo)
+        supervisor = _Supervisor(settings, say, program, undo)
         asyncio.run(supervisor.run())
 
 
 class _Supervisor:
     def __init__(
-        self, settings: ServeSettings, say: Callable[[str], None], undo: ExitStack
+        self, settings: ServeSettings, say: Callable[[str], None], program: str, undo: ExitStack
     ) -> None:
-        self._settings, self._say = settings, say
+        self._settings, self._say, self._program = settings, say, program
         self._workers = settings.processes
         share_of(settings.rtp, 0, self._workers)
         policy = load_policy(settings.policy).version
@@ -109,6 +113,7 @@ class _Supervisor:
             await self._unless_ended(keeping, self._asked.wait())
             await self._drain()
             self._say("stopping: sessions are ended and written")
+            await self._leave(keeping)
         finally:
             watching.cancel()
             await self._stop(keeping)
@@ -170,11 +175,13 @@ class _Supervisor:
                 failures += 1
                 if not started[n].is_set():
                     raise _NotStartedError(status)
-                if failures >= MOST_FAILURES:
+                # In a cluster the others go on, for as long as NATS or the database is away.
+                if failures >= MOST_FAILURES and self._settings.cluster is None:
                     raise LivemoodError(
                         "a worker ended again and again at its start: see what it said above"
                     )
-                await asyncio.sleep(FIRST_RETRY_S * 2**failures)
+                wait_s = FIRST_RETRY_S * 2 ** min(failures, MOST_FAILURES)
+                await self._unless_ended([], asyncio.sleep(wait_s))
 
     async def _is_ready(self, n: int, process: Process) -> bool:
         """Tell a process what to do, and wait until it serves or ends."""
@@ -198,7 +205,7 @@ class _Supervisor:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            worker.__name__,
+            self._program,
             stdin=PIPE,
             stdout=PIPE,
             pass_fds=(self._listening.fileno(),),
@@ -245,6 +252,17 @@ class _Supervisor:
                         async with asyncio.timeout(LOOK_S):
                             await self._hurry.wait()
                             return
+
+    async def _leave(self, keeping: list[asyncio.Task[None]]) -> None:
+        """Have workers leave their sessions to other nodes, unless there is a hurry."""
+        if self._settings.cluster is None or self._hurry.is_set():
+            return
+        self._signal(signal.SIGUSR1)
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        left = asyncio.ensure_future(asyncio.wait(keeping))
+        await asyncio.wait({hurry, left}, return_when=asyncio.FIRST_COMPLETED, timeout=LEAVE_S)
+        for future in (hurry, left):
+            future.cancel()
 
     async def _stop(self, keeping: list[asyncio.Task[None]]) -> None:
         self._asked.set()

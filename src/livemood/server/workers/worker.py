@@ -8,19 +8,38 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
+from typing import Protocol
 
 from livemood.engine.extensions import open_model
 from livemood.errors import LivemoodError
 from livemood.server.peers.registry import Registry
 from livemood.server.serve import Service
 from livemood.server.serve.settings import ServeSettings, monitor_settings, read_settings
+from livemood.server.serve.web import Membership
 from livemood.server.workers.membership import Work, WorkerMembership
 from livemood.server.workers.ports import share_of
 
 READY = "ready"
 REGISTRY = "registry.db"
 LOOK_S = 0.2
+
+
+class Joined(Membership, Protocol):
+    """A membership that ends."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+Join = Callable[[ServeSettings, Work, Registry], Joined]
+
+
+def join(settings: ServeSettings, work: Work, registry: Registry) -> WorkerMembership:
+    """A worker of a machine that is no node of a cluster."""
+    del settings
+    return WorkerMembership(work, registry)
 
 
 def settings_of(work: Work) -> ServeSettings:
@@ -30,22 +49,30 @@ def settings_of(work: Work) -> ServeSettings:
     return settings.model_copy(update={"rtp": rtp})
 
 
-def run(work: Work) -> None:
-    """Serve until told to stop. Raises `LivemoodError`."""
+def run(work: Work, join: Join) -> None:
+    """Serve until told to stop. Raises `LivemoodError`.
+
+    SIGTERM: take no new sessions. SIGUSR1: leave those that run to other nodes, and stop. SIGINT:
+    stop now.
+    """
     settings = settings_of(work)
     loaded = open_model(settings.model, settings.provider)
-    drain, stop = threading.Event(), threading.Event()
+    drain, leave, stop = threading.Event(), threading.Event(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: drain.set())
+    signal.signal(signal.SIGUSR1, lambda *_: leave.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     threading.Thread(target=_until_alone, args=(stop,), name="livemood-parent", daemon=True).start()
     with closing(Registry(work.runtime / REGISTRY)) as registry:
-        membership = WorkerMembership(work, registry)
+        membership = join(settings, work, registry)
         monitor = monitor_settings(settings, loaded)
         with closing(membership), Service(settings, loaded, monitor, membership) as service:
             print(READY, flush=True)  # noqa: T201 - this is how it answers
             while not stop.wait(LOOK_S):
                 if drain.is_set() and not service.sessions.stopping:
                     service.sessions.refuse_new()
+                if leave.is_set():
+                    service.hand_on(stop)
+                    break
 
 
 def _until_alone(stop: threading.Event) -> None:
@@ -54,8 +81,9 @@ def _until_alone(stop: threading.Event) -> None:
     stop.set()
 
 
-def main() -> None:
+def begin(join: Join) -> None:
     """Do what standard input asks for."""
+    os.umask(0o077)
     line = b""
     while not line.endswith(b"\n"):
         if not (piece := os.read(0, 65_536)):
@@ -63,12 +91,11 @@ def main() -> None:
         line += piece
     work = Work.model_validate_json(line)
     try:
-        run(work)
+        run(work, join)
     except LivemoodError as error:
         sys.stderr.write(f"livemood: {error}\n")
         sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":
-    os.umask(0o077)
-    main()
+    begin(join)

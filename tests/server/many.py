@@ -1,9 +1,12 @@
 """A running `livemood serve --workers N`, and who of its workers serves what."""
 
+import asyncio
 import os
 import subprocess
 import sys
-from contextlib import AsyncExitStack, contextmanager
+import time
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from socket import create_connection
 
 import httpx
 import psutil
@@ -12,6 +15,7 @@ from talking import socket
 from livemood.server.storage.database import Database
 from livemood.server.storage.tokens import Tokens
 
+CROWD, TRIES, PATIENCE_S = 40, 12, 30.0
 PORTS = "rtp.first_port=34000", "rtp.last_port=34999"
 
 
@@ -39,37 +43,52 @@ class Many:
         """The worker that serves a WebSocket."""
         return self.server_of(ws.transport.get_extra_info("sockname")[1])
 
+    def crowd(self, stack):
+        """Many come at once and say nothing, so that a worker that carries more has its turn."""
+        place = httpx.URL(self.url)
+        for _ in range(CROWD):
+            stack.callback(create_connection((place.host, place.port)).close)
+
     async def websocket(self, stack, path, at=None, but=None, token=None):
         """A WebSocket that a certain worker serves, or any but one.
 
-        Others are tried for as long as it takes, and kept open until `stack` is closed: who
-        accepted them leaves the next to others.
+        Others are tried for as long as it takes: a worker that carries more than another leaves
+        connections to that one.
         """
-        for _ in range(100):
-            ws = await stack.enter_async_context(socket(self, path, token or self.token))
-            served = self.of(ws)
-            if served in (at, None) or (at is None and served != but):
-                return ws
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            async with AsyncExitStack() as kept:
+                for attempt in range(TRIES):
+                    ws = await socket(self, path, token or self.token)
+                    served = self.of(ws)
+                    if served in (at, None) or (at is None and served != but):
+                        stack.push_async_callback(ws.close)
+                        return ws
+                    kept.push_async_callback(ws.close)
+                    if attempt % 4 == 3:
+                        self.crowd(kept)
+            await asyncio.sleep(0.1)
         raise AssertionError("that worker accepts nothing")
 
     def ask(self, worker, method, path, token=None, **options):
         """A request that a certain worker answers."""
         headers = {"Authorization": f"Bearer {token or self.token}"}
-        kept = []
-        try:
-            for _ in range(100):
-                http = httpx.Client(base_url=self.url, headers=headers, timeout=30)
-                kept.append(http)
-                with http.stream("GET", "/healthz") as answer:  # keeps its connection
-                    answer.read()
-                    stream = answer.extensions["network_stream"]
-                    served = self.server_of(stream.get_extra_info("client_addr")[1])
-                if served == worker:
-                    return http.request(method, path, **options)
-            raise AssertionError("that worker accepts nothing")
-        finally:
-            for http in kept:
-                http.close()
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            with ExitStack() as kept:
+                for attempt in range(TRIES):
+                    http = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+                    kept.callback(http.close)
+                    with http.stream("GET", "/healthz") as answer:  # keeps its connection
+                        answer.read()
+                        stream = answer.extensions["network_stream"]
+                        served = self.server_of(stream.get_extra_info("client_addr")[1])
+                    if served == worker:
+                        return http.request(method, path, **options)
+                    if attempt % 4 == 3:
+                        self.crowd(kept)
+            time.sleep(0.1)
+        raise AssertionError("that worker accepts nothing")
 
 
 @contextmanager
