@@ -170,6 +170,10 @@ def test_a_target_of_tested_speakers_alone_is_refused(clips, place, tmp_path):
         ({"adapt": {"method": "contrastive"}, "augment": {"mixup": 0.3}}, "set augment.mixup = 0"),
         ({"adapt": {"method": "magic"}}, "Input should be"),
         ({"network": {}, "adapt": {"method": "contrastive"}}, "is for a streaming-encoder"),
+        (
+            {"adapt": {}, "voices": {"neutral": "calm"}},
+            r"voices\.neutral is 'calm', which is not one of labels: name the label",
+        ),
         ({"distill": {"teacher": "x"}}, "a streaming-encoder has no teachers"),
     ],
 )

@@ -47,7 +47,8 @@ class AdaptSection(Section):
     is not read, and speakers who are tested are left out. For `boosting`: corpora among `corpora`
     that are the target."""
     weight: float = Field(0.3, ge=0)
-    """Of the method's own loss beside that of the labels, at its highest: it rises over epochs."""
+    """Of the method's own loss beside that of the labels, at its highest: it rises over epochs.
+    `adversarial` needs 1 to 3 to hide domains."""
     over: Literal["corpus", "language", "speaker"] = "corpus"
     """What `adversarial` unlearns."""
     classifier_steps: int = Field(5, gt=0)

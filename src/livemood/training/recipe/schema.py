@@ -191,6 +191,11 @@ class Recipe(Section):
             raise ValueError("adversarial training is for a streaming-encoder: set network.kind")
         if self.ratings.learn and not streaming:
             raise ValueError("ratings.learn is for a streaming-encoder: set network.kind")
+        if streaming and self.voices.neutral not in self.labels:
+            raise ValueError(
+                f"voices.neutral is {self.voices.neutral!r}, which is not one of labels: name the "
+                "label that a voice at rest has"
+            )
         if streaming and (self.distill.all_teachers or self.distill.soft_labels):
             raise ValueError("a streaming-encoder has no teachers: leave [distill] out")
 
