@@ -8,7 +8,7 @@ low priority (`RAY_worker_niceness`, 15), which is turned off here: beside other
 stand still. Aim: none; `load_average` says how much else there is to do.
 
     python benchmarks/ray_nodes.py               # 32 files of two minutes, two runs of each
-    python benchmarks/ray_nodes.py --quick       # 8 files, one run of each
+    python benchmarks/ray_nodes.py --quick       # 4 files, one run of each
 """
 
 import os
@@ -65,12 +65,12 @@ def _pass(*_: object) -> None:
 def main() -> None:
     parser = common.arguments(__doc__)
     parser.add_argument("--runs", type=int, help="of each; 2, or 1 with --quick")
-    parser.add_argument("--files", type=int, help="32, or 8 with --quick")
+    parser.add_argument("--files", type=int, help="32, or 4 with --quick")
     args = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray's own name; 15 by default
     around = common.surroundings()
-    count = args.files or (8 if args.quick else 32)
+    count = args.files or (4 if args.quick else 32)
     with tempfile.TemporaryDirectory(prefix="livemood-") as place:
         files = []
         for number in range(count):
