@@ -30,6 +30,7 @@ from livemood.training.fit.voice_trainer import statistics_of
 from livemood.training.network.streaming_encoder import HEAD, VoiceHead
 from livemood.training.pipeline.encoder_steps import find_encoder, frozen_steps
 from livemood.training.recipe.schema import read_recipe
+from livemood.training.recipe.sections import AugmentSection
 from livemood.training.run_folder import Workspace
 
 LONGEST, STEP_S = 36, 0.08
@@ -150,6 +151,11 @@ def together(read: list[dict]) -> dict:
     return scores(joined | {"baseline_s": [s for r in read for s in r["baseline_s"]]})
 
 
+def _as_recorded(recipe):
+    """The recipe without changes of sound: clips as recorded need none, nor the extra for them."""
+    return recipe.model_copy(update={"augment": AugmentSection()})
+
+
 def main() -> None:
     parser = common.arguments(__doc__)
     parser.add_argument("run", type=Path)
@@ -172,7 +178,7 @@ def main() -> None:
         run = options.run / f"fold{fold.slug}"
         recipe = read_recipe(run / "recipe.json")
         clips = data.without(fold.speakers).test
-        source = frozen_steps(recipe, encoder, workspace)
+        source = frozen_steps(_as_recorded(recipe), encoder, workspace)
         read = read_fold(recipe, run, clips, source, encoder.width, options)
         kept.append(read)
         folds[fold.name] = scores(read)
