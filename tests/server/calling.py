@@ -46,6 +46,10 @@ class Caller:
     def __exit__(self, *_):
         self._socket.close()
 
+    def send(self, datagram):
+        """One packet."""
+        self._socket.send(datagram)
+
     def say(self, coded, ssrc=7, end=True, **options):
         """All of it at once: a call may be a few seconds ahead of real time."""
         for datagram in packets(coded, ssrc, **options):

@@ -170,6 +170,16 @@ def test_an_mp4_that_lost_its_index_at_the_end_is_called_cut_off(files, tmp_path
     assert "\n" not in str(refused.value)
 
 
+def test_a_picture_of_the_same_family_is_not_called_cut_off(tmp_path):
+    def box(kind, content):
+        return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+    picture = box(b"ftyp", b"heic" + bytes(4) + b"mif1heic") + box(b"meta", bytes(64))
+    (tmp_path / "x.heic").write_bytes(picture + box(b"mdat", bytes(1000)))
+    with pytest.raises(SourceError, match=r"x\.heic is not sound that can be read"):
+        heard(tmp_path / "x.heic")
+
+
 @pytest.mark.parametrize("size", [0, 1000, 2**64 - 1])
 def test_so_is_a_wav_of_64_bits(files, wav, tmp_path, size):
     data = bytearray(files("rf64.wav").read_bytes())

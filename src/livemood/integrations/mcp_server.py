@@ -89,7 +89,14 @@ class Tools:
         asked: dict[str, str | int] = {"limit": limit}
         asked |= {"q": query} if query else {}
         asked |= {"state": state} if state else {}
-        return SessionList(sessions=[_line(r) for r in await self._rest.sessions(**asked)])
+        records = await self._rest.sessions(**asked)
+        if records and "created" not in records[0]:
+            # A monitor keeps no records: what it has said tells.
+            line = _line_of(await self._rest.timeline(records[0]["id"]))
+            said = [line.session, line.source or "", *line.participants]
+            found = any(query.casefold() in text.casefold() for text in said)
+            return SessionList(sessions=[line] if found and state in (None, line.state) else [])
+        return SessionList(sessions=[_line(record) for record in records])
 
     async def current_state(self, session: Session = None) -> SessionState:
         """How each person in a session sounds now and since when, and the alerts that are up."""
@@ -178,6 +185,20 @@ def _part(timeline: Timeline, **wanted: Any) -> TimelinePart:  # noqa: ANN401 - 
         session=session,
         entries=found[:MOST_ENTRIES],
         left_out=max(0, len(found) - MOST_ENTRIES),
+    )
+
+
+def _line_of(timeline: Timeline) -> SessionLine:
+    now, started = state_of(timeline), timeline.started
+    return SessionLine(
+        session=now.session,
+        state="ended" if now.ended else "live",
+        source=now.source,
+        purpose=started.purpose if started else None,
+        participants=list(started.participants) if started else [],
+        created=started.time if started else None,
+        duration_s=now.at_s,
+        labels=[voice.label for voice in now.voices],
     )
 
 

@@ -1,5 +1,6 @@
 """Sound out of container files (WAV, FLAC, MP4, Matroska and so on), by FFmpeg through PyAV."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -257,10 +258,22 @@ def _open(file: BinaryIO, name: str, raw: RawFormat | None) -> "InputContainer":
 
 
 def _lacks_index(file: BinaryIO) -> bool:
-    """Whether it begins as an MP4 or QuickTime file; one with an index would have been opened."""
+    """Whether it is an MP4 or QuickTime file whose boxes end before the one that is the index.
+
+    Boxes as in ISO/IEC 14496-12, 4.2. Pictures of that family (HEIC, AVIF) have `meta` instead.
+    """
     try:
-        file.seek(0)
-        return file.read(12)[4:8] == b"ftyp"
+        at, end = 0, file.seek(0, io.SEEK_END)
+        while at < end:
+            file.seek(at)
+            head = file.read(16)
+            size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if (at == 0 and kind != b"ftyp") or kind in (b"moov", b"meta"):
+                return False
+            if size == 1:  # the size follows in 64 bits
+                size = int.from_bytes(head[8:], "big")
+            at += size if size >= 8 else end
+        return at > 0
     except (OSError, ValueError):
         return False
 

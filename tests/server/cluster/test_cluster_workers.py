@@ -6,6 +6,7 @@ import signal
 from contextlib import AsyncExitStack
 
 import pytest
+from calling import CALL, Caller, mu_law
 from many import Many
 from nodes import Cluster
 from own_servers import Nats, Postgres
@@ -142,9 +143,15 @@ async def test_streams_of_a_machine_that_is_stopped_go_on_at_another(
         talking = [asyncio.create_task(each.run()) for each in speakers]
         for speaker in speakers:
             await speaker.begun.wait()
+        call = node.post("/v1/sessions", json=CALL).json()
+        with Caller(call["rtp"]["host"], call["rtp"]["ports"][0]) as caller:
+            caller.say(mu_law(speech[::2]), end=False)
+        asked = f"/v1/sessions/{call['id']}"
+        await until(lambda: node.get(asked).json()["state"] == "live")
         node.process.send_signal(signal.SIGTERM)
         await until(lambda: all(moves(speaker.events) for speaker in speakers))
         assert await asyncio.to_thread(node.process.wait) == 0
+        await until(lambda: other.get(asked).json()["reason"] == "interrupted")  # a call stays
         watched = [asyncio.create_task(watch([other], s.session)) for s in speakers]
         for speaker in speakers:
             speaker.stop.set()

@@ -1,11 +1,11 @@
 """`/v1/whip`: publishing by WebRTC."""
 
 import asyncio
-import socket
 
 import numpy as np
 import pytest
 import soundfile as sf
+from publishing import Publishing, needs_a_network
 from talking import client, until
 
 from livemood.errors import LivemoodError
@@ -13,22 +13,13 @@ from livemood.server.inputs.publisher import Frames
 
 aiortc = pytest.importorskip("aiortc", reason="needs the extra webrtc")
 av = pytest.importorskip("av", reason="needs the extra rtp")
-media = pytest.importorskip("aiortc.contrib.media")
 
 ABOUT = {"purpose": "personal", "informed": "true", "participant": "Guest"}
 
 
 @pytest.fixture(autouse=True)
 def _network():
-    """WebRTC leaves the loopback interface out."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing
-            host = probe.getsockname()[0]
-        except OSError:
-            host = "127.0.0.1"
-    if host.startswith("127."):
-        pytest.skip("WebRTC needs a network interface besides loopback")
+    needs_a_network()
 
 
 @pytest.fixture
@@ -37,39 +28,6 @@ def wave(clip, tmp_path):
     path = tmp_path / "speech.wav"
     sf.write(path, samples, rate)
     return path
-
-
-class Publishing:
-    """A peer that publishes a file at the pace of time."""
-
-    def __init__(self, http, path, token=None):
-        self._http, self._token = http, token
-        self.peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
-        self.ended = asyncio.Event()
-        self._player = media.MediaPlayer(str(path))
-        self.peer.addTrack(self._player.audio)
-        self._player.audio.on("ended", self.ended.set)
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_):
-        await self.peer.close()
-
-    async def begin(self, **about):
-        await self.peer.setLocalDescription(await self.peer.createOffer())
-        answer = await asyncio.to_thread(
-            self._http.post,
-            "/v1/whip",
-            content=self.peer.localDescription.sdp,
-            params=about,
-            headers={"Content-Type": "application/sdp"},
-        )
-        if answer.status_code == 201:
-            assert answer.headers["content-type"] == "application/sdp"
-            described = aiortc.RTCSessionDescription(answer.text, "answer")
-            await self.peer.setRemoteDescription(described)
-        return answer
 
 
 async def settled(service, session):
