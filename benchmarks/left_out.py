@@ -10,6 +10,10 @@ Every clip is read twice: with nothing known of the voice, and with a baseline o
 of other speech of the same speaker, seven in ten clips of it at rest. The clips of a speaker are
 parted at random into five; what the baseline of each part hears is drawn from the other four.
 Speakers with less speech at rest get a baseline of what there is; it is counted who had enough.
+
+With `--linear` not the heads read but, for comparison, a logistic regression on mean and deviation
+of the encoder's steps. It is fitted on all clips but the fold's, as they are and less baselines,
+which are drawn, and clips balanced, as for the heads.
 """
 
 from collections import defaultdict
@@ -18,6 +22,7 @@ from pathlib import Path
 import common  # first: it sets one thread before numpy is loaded
 import numpy as np
 import torch
+from torch import nn
 
 from livemood.model.baseline import VoiceBaseline
 from livemood.model.manifest import BaselineSettings
@@ -26,7 +31,8 @@ from livemood.training.data.dataset import read_dataset
 from livemood.training.data.folds import make_folds
 from livemood.training.evaluation.metrics import confusion_matrix, uar, uar_among_its_labels
 from livemood.training.fit.frozen_steps import StepSet
-from livemood.training.fit.voice_trainer import statistics_of
+from livemood.training.fit.voice_trainer import draw_odds, statistics_of
+from livemood.training.fit.voices import VoicePool
 from livemood.training.network.streaming_encoder import HEAD, VoiceHead
 from livemood.training.pipeline.encoder_steps import find_encoder, frozen_steps
 from livemood.training.recipe.schema import read_recipe
@@ -36,6 +42,8 @@ from livemood.training.run_folder import Workspace
 LONGEST, STEP_S = 36, 0.08
 """Steps of a clip that are read: the longest window of a model."""
 AT_REST_SHARE, PARTS = 0.7, 5
+PENALTY = 1.0
+"""Of the squared weights of a linear head, which reads values in deviations."""
 
 
 def load_head(recipe, run: Path, width: int) -> VoiceHead:
@@ -44,6 +52,71 @@ def load_head(recipe, run: Path, width: int) -> VoiceHead:
     head = VoiceHead(width, len(recipe.labels), 0.0, *shape)
     head.load_state_dict(torch.load(run / HEAD, weights_only=True))
     return head.eval()
+
+
+class LinearHead(nn.Module):
+    """A logistic regression on mean and deviation of the encoder's steps; see `VoiceHead`."""
+
+    def __init__(self, values: int, labels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(values, labels))
+        self.bias = nn.Parameter(torch.zeros(labels))
+        for name in ("centre", "typical"):
+            self.register_buffer(name, torch.zeros(values))
+        self.register_buffer("spread", torch.ones(values))
+
+    @torch.no_grad()
+    def matrix(self) -> torch.Tensor:
+        """Scale and weights as one matrix (values + 1, labels), the bias last."""
+        weight = self.weight / self.spread[:, None]
+        return torch.cat((weight, (self.bias - self.centre @ weight)[None]))
+
+    def speakers(self) -> torch.Tensor:
+        """(2, values): mean of voices at rest, and deviation, over training speakers."""
+        return torch.stack((self.typical, self.spread))
+
+
+@torch.no_grad()
+def moments_of(steps: StepSet, clips: torch.Tensor) -> torch.Tensor:
+    """Mean and deviation (clips, 2 x width) over the first steps of clips."""
+    found = []
+    for part in torch.split(clips, 256):
+        x, present = steps.cut(part, LONGEST)
+        share = (present / present.sum(1, keepdim=True)).unsqueeze(2)
+        mean = (share * x).sum(1)
+        variance = (share * (x - mean.unsqueeze(1)).square()).sum(1)
+        found.append(torch.cat((mean, (variance + 1e-5).sqrt()), 1))
+    return torch.cat(found)
+
+
+def fit_linear(recipe, data, source) -> LinearHead:
+    """A linear head, fitted on the clips that a fold trains on."""
+    clips, labels, v = data.train, list(recipe.labels), recipe.voices
+    every, rng = torch.arange(len(clips)), np.random.default_rng(recipe.seed)
+    steps = StepSet.of(clips, 0, source)
+    moments = moments_of(steps, every)
+    head = LinearHead(moments.shape[1], len(labels))
+    pool = VoicePool(clips, v, steps.lengths[0].float() * STEP_S, rng)
+    at_rest = torch.tensor([float(clips[n].label == v.neutral) for n in pool.picked])
+    pool.refresh(moments[pool.picked], at_rest, head)
+    seconds = torch.from_numpy(rng.uniform(0, 30, len(clips))).float()
+    generator = torch.Generator().manual_seed(recipe.seed)
+    shift, _ = pool.baselines(every, seconds, head, generator)
+    x = (torch.cat((moments, moments - shift)) - head.centre) / head.spread
+    truth = torch.tensor([labels.index(clip.label) for clip in clips]).repeat(2)
+    weights = torch.from_numpy(draw_odds(clips, data.shares, v)).float().repeat(2) / 2
+    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=40, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        logits = x @ head.weight + head.bias
+        lost = weights @ nn.functional.cross_entropy(logits, truth, reduction="none")
+        total = lost + PENALTY * head.weight.square().sum()
+        total.backward()
+        return total
+
+    optimizer.step(closure)
+    return head.requires_grad_(False)
 
 
 class Reader:
@@ -98,10 +171,15 @@ def read_speaker(reader: Reader, pooled, lengths, rest, seconds: float, rng) -> 
     return out, float(np.mean(rested or [0.0])), enough
 
 
-def read_fold(recipe, run: Path, clips: list, source, width: int, options) -> dict:
+def read_fold(recipe, run: Path, data, source, width: int, options) -> dict:
     """What a fold's head reads of clips: truth, probabilities without and with, and of speakers."""
-    head, steps = load_head(recipe, run, width), StepSet.of(clips, 0, source)
-    pooled = statistics_of(head, steps, torch.arange(len(clips)), LONGEST).numpy()
+    clips = data.test
+    steps, every = StepSet.of(clips, 0, source), torch.arange(len(clips))
+    if options.linear:
+        head, pooled = fit_linear(recipe, data, source), moments_of(steps, every).numpy()
+    else:
+        head = load_head(recipe, run, width)
+        pooled = statistics_of(head, steps, every, LONGEST).numpy()
     lengths = np.minimum(steps.lengths[0].numpy(), LONGEST) * STEP_S
     reader, speakers = Reader(recipe, head), defaultdict(list)
     for number, clip in enumerate(clips):
@@ -162,7 +240,7 @@ def main() -> None:
     parser.add_argument("--folds", required=True, help="as they were trained")
     parser.add_argument("--only", help="these alone, as 1,2")
     parser.add_argument("--seconds", type=float, default=20.0, help="of speech in a baseline")
-    parser.add_argument("--name", default="left_out", help="of the result")
+    parser.add_argument("--linear", action="store_true", help="a logistic regression reads")
     for name in ("corpora", "encoders", "cache"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
@@ -176,10 +254,10 @@ def main() -> None:
         if only and fold.name not in only:
             continue
         run = options.run / f"fold{fold.slug}"
-        recipe = read_recipe(run / "recipe.json")
-        clips = data.without(fold.speakers).test
+        recipe = first if options.linear else read_recipe(run / "recipe.json")
+        part = data.without(fold.speakers)
         source = frozen_steps(_as_recorded(recipe), encoder, workspace)
-        read = read_fold(recipe, run, clips, source, encoder.width, options)
+        read = read_fold(recipe, run, part, source, encoder.width, options)
         kept.append(read)
         folds[fold.name] = scores(read)
         brief = {w: folds[fold.name][w]["uar_among_its_labels"] for w in ("without", "with")}
@@ -193,9 +271,15 @@ def main() -> None:
     }
     print("mean over folds", means, flush=True)
     told = {"recipe": first.name, "train_seed": first.seed, "seed": options.seed}
-    told |= {"precision": "float32", "seconds": options.seconds, "folds_by": options.folds}
+    told |= {
+        "linear": options.linear,
+        "precision": "float32",
+        "seconds": options.seconds,
+        "folds_by": options.folds,
+    }
     result = told | {"labels": list(first.labels), "mean": means, "folds": folds}
-    common.report(options.name, result | {"together": together(kept)} | around, quick=options.quick)
+    name = "left_out_linear" if options.linear else "left_out"
+    common.report(name, result | {"together": together(kept)} | around, quick=options.quick)
 
 
 if __name__ == "__main__":
