@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
-from contextlib import AsyncExitStack, ExitStack, contextmanager
-from socket import create_connection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager, suppress
 
 import httpx
 import psutil
@@ -15,7 +16,6 @@ from talking import socket
 from livemood.server.storage.database import Database
 from livemood.server.storage.tokens import Tokens
 
-CROWD, TRIES, PATIENCE_S = 40, 12, 30.0
 PORTS = "rtp.first_port=34000", "rtp.last_port=34999"
 
 
@@ -24,6 +24,7 @@ class Many:
 
     def __init__(self, process, url, data, token):
         self.process, self.url, self.data, self.token = process, url, data, token
+        self._turns = {}
 
     @property
     def workers(self):
@@ -43,52 +44,65 @@ class Many:
         """The worker that serves a WebSocket."""
         return self.server_of(ws.transport.get_extra_info("sockname")[1])
 
-    def crowd(self, stack):
-        """Many come at once and say nothing, so that a worker that carries more has its turn."""
-        place = httpx.URL(self.url)
-        for _ in range(CROWD):
-            stack.callback(create_connection((place.host, place.port)).close)
+    @contextmanager
+    def stopped(self, at, but):
+        """All workers but one are stopped, or that one alone: who is stopped accepts nothing.
+
+        One that carries more than another leaves connections to that one, for a quarter of a
+        second: so no worker can be had by trying.
+        """
+        idle = psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE
+        pids = [worker.pid for worker in self.workers if worker.status() not in idle]
+        waiting = [pid for pid in pids if (at is not None and pid != at) or pid == but]
+        assert len(waiting) < len(pids), "that worker has gone"
+        for pid in waiting:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in waiting:
+                with suppress(ProcessLookupError):  # killed by whoever asks
+                    os.kill(pid, signal.SIGCONT)
+
+    def taken(self):
+        """Connections that workers have accepted: the ports they came from."""
+        found = set()
+        for worker in self.workers:
+            with suppress(psutil.NoSuchProcess):  # one that was killed just now
+                there = worker.net_connections(kind="tcp")
+                found |= {each.raddr.port for each in there if each.raddr}
+        return found
 
     async def websocket(self, stack, path, at=None, but=None, token=None):
-        """A WebSocket that a certain worker serves, or any but one.
+        """A WebSocket that a certain worker serves, or any but one."""
+        turn = self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with turn:  # another one may want the worker that would be stopped
+            ws = await self._connected(path, at, but, token or self.token)
+        stack.push_async_callback(ws.close)
+        return ws
 
-        Others are tried for as long as it takes: a worker that carries more than another leaves
-        connections to that one.
-        """
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            async with AsyncExitStack() as kept:
-                for attempt in range(TRIES):
-                    ws = await socket(self, path, token or self.token)
-                    served = self.of(ws)
-                    if served in (at, None) or (at is None and served != but):
-                        stack.push_async_callback(ws.close)
-                        return ws
-                    kept.push_async_callback(ws.close)
-                    if attempt % 4 == 3:
-                        self.crowd(kept)
-            await asyncio.sleep(0.1)
-        raise AssertionError("that worker accepts nothing")
+    async def _connected(self, path, at, but, token):
+        with self.stopped(at, but):
+            before = self.taken()
+            coming = asyncio.ensure_future(socket(self, path, token))
+            while not coming.done() and self.taken() <= before:
+                await asyncio.sleep(0.01)
+        return await coming
 
     def ask(self, worker, method, path, token=None, **options):
         """A request that a certain worker answers."""
         headers = {"Authorization": f"Bearer {token or self.token}"}
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            with ExitStack() as kept:
-                for attempt in range(TRIES):
-                    http = httpx.Client(base_url=self.url, headers=headers, timeout=30)
-                    kept.callback(http.close)
-                    with http.stream("GET", "/healthz") as answer:  # keeps its connection
-                        answer.read()
-                        stream = answer.extensions["network_stream"]
-                        served = self.server_of(stream.get_extra_info("client_addr")[1])
-                    if served == worker:
-                        return http.request(method, path, **options)
-                    if attempt % 4 == 3:
-                        self.crowd(kept)
-            time.sleep(0.1)
-        raise AssertionError("that worker accepts nothing")
+        with (
+            httpx.Client(base_url=self.url, headers=headers, timeout=30) as http,
+            ThreadPoolExecutor(1) as thread,
+        ):
+            with self.stopped(worker, None):
+                before = self.taken()
+                coming = thread.submit(http.get, "/healthz")  # its connection is kept
+                while not coming.done() and self.taken() <= before:
+                    time.sleep(0.01)
+            coming.result()
+            return http.request(method, path, **options)
 
 
 @contextmanager

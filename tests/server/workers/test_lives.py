@@ -165,10 +165,12 @@ async def test_a_worker_that_is_killed_costs_its_own_sessions_alone(tmp_path, sp
 async def test_a_server_that_drains_lets_sessions_end_at_every_worker(tmp_path, speech):
     with many(tmp_path / "data") as server:
         talkers, tasks = await talking(server, speech, 1)
+        got = [[] for _ in talkers]
         watching = [
-            asyncio.create_task(watched(server, t, next(o.worker for o in talkers if o is not t)))
-            for t in talkers
+            asyncio.create_task(watched(server, talker, other.worker, events))
+            for talker, other, events in zip(talkers, talkers[::-1], got, strict=True)
         ]
+        await until(lambda: all(got))
         server.process.send_signal(signal.SIGTERM)
         assert "2 workers" not in (line := server.process.stderr.readline())
         assert "waiting up to 20 s for 2 sessions" in line

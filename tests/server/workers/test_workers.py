@@ -54,6 +54,7 @@ def busiest(two):
     return float(text.split("\nlivemood_load ")[1].split()[0])
 
 
+@pytest.mark.slow
 async def test_a_worker_that_carries_more_leaves_connections_to_the_other(two):
     first = two.workers[0].pid
     await until(lambda: busiest(two) < 0.04)  # others of these tests have just been here
@@ -62,12 +63,12 @@ async def test_a_worker_that_carries_more_leaves_connections_to_the_other(two):
         for ws in loads:
             await ws.send(json.dumps(START | {"channels": 8}))
             await ws.recv()
-        came = [await two.websocket(stack, "/v1/stream") for _ in range(8)]
+        came = [await two.websocket(stack, "/v1/stream") for _ in range(16)]
         served = [two.of(ws) for ws in came]
         for ws in loads:
             await ws.send('{"type": "end"}')
             await received(ws)
-    assert served.count(first) <= 1  # a connection that nobody takes for long is anybody's
+    assert served.count(first) <= 4  # a connection that nobody takes for long is anybody's
 
 
 async def test_a_watcher_at_the_other_worker_gets_every_event_once_and_in_order(two, speech):

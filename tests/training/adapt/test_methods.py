@@ -123,6 +123,7 @@ def test_the_gradient_is_reversed_and_the_value_is_not():
     assert ramp(0.2) < ramp(0.5) < ramp(1) < 1
 
 
+@pytest.mark.slow
 def test_gradient_reversal_hides_the_domain_from_a_probe():
     """Speakers differ in many values: a classifier could know them, and not the domain."""
     torch.manual_seed(7)
