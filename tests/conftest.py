@@ -46,13 +46,16 @@ def pytest_cmdline_main(config):
 def pytest_xdist_make_scheduler(config, log):
     """Tests of one module stay together, since they share what is costly.
 
-    So do all that drive a browser: they share it, and are not to be late for each other.
+    So do all that drive a browser: they share it, and are not to be late for each other. The
+    benchmarks' runs share nothing, and would end long after all others.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByModule(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = nodeid.split("::")[0]
+            if path == "tests/test_benchmarks.py":
+                return nodeid
             return "tests/e2e" if path.startswith("tests/e2e/") else path
 
     return ByModule(config, log)
