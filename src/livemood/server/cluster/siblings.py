@@ -40,7 +40,7 @@ class WorkerBoard(Board):
     def __init__(self, wire: Wire, name: str, gone: Callable[[str], None], place: Place) -> None:
         super().__init__(wire, name, gone)
         self._registry, self._worker = place.registry, place.work.number
-        self._registry.is_node(self._worker, self.node)
+        self._registry.note_node(self._worker, self.node)
 
     # Sessions
 

@@ -218,7 +218,7 @@ class Registry:
         """When each worker last said that it lives, on the monotonic clock."""
         return {int(n): float(beat) for n, beat in self._rows("SELECT n, beat FROM workers")}
 
-    def is_node(self, worker: int, node: int) -> None:
+    def note_node(self, worker: int, node: int) -> None:
         """A worker is a node of a cluster: by which number others know it."""
         self._rows("INSERT OR REPLACE INTO nodes VALUES (?, ?)", worker, node)
 

@@ -37,7 +37,7 @@ class MaskedPrediction(nn.Module):
         self.layer = nn.Linear(outputs, width)
 
     def forward(self, outputs: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-        """Mean square error of the hidden values: 1 for who knows nothing but their mean.
+        """Mean square error of the hidden values; 1 if nothing but their mean is known.
 
         `outputs` (batch, steps, outputs) are of steps with the hidden values at their mean, 0;
         `values` (batch, steps, width) have deviation 1.
