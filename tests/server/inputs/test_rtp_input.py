@@ -149,6 +149,8 @@ def test_what_cannot_be_is_refused(serving):
         assert refusal(rtp={"parties": 9}) == (422, "bad_request")
         assert refusal(kind="stream", rtp={}) == (422, "bad_request")
         assert refusal(rtp={"parties": 2}) == (503, "no_port")
+        two = http.post("/v1/sessions", json=CALL | {"rtp": {"parties": 2}})
+        assert "fewer than 2 ports" in two.json()["error"]["message"]  # one is free
         assert service.sessions.all_open() == []
         assert http.get("/v1/sessions").json()["sessions"] == []
         first = create(service)
