@@ -206,7 +206,7 @@ def test_people_are_named_in_every_export(timeline, names):
     [
         *("rtp OPUS 48000 Hz", "rtp 127.0.0.1:5004", "rtp ::1:5004", "stream s16le 16000 Hz"),
         *("whip", "twilio", "stdin", "loopback", "RawSound", "C-Media USB2.0 Mic + loopback"),
-        *("HDA Intel PCH: ALC257 Analog (hw:0,0)", "Webcam 2.0", "recording without an ending", ""),
+        *("Intel PCH: ALC257 Analog (hw:0,0)", "Webcam 2.0", "recording without an ending", ""),
     ],
 )
 def test_live_sound_is_no_file_to_be_looked_up(timeline, source):
