@@ -140,13 +140,11 @@ class SpeechSegmenter:
         found: list[StreamItem] = []
         while True:
             end = min(self._ring.end, self._position + self.AT_ONCE)
-            if self._intake.measured:
-                known = self._intake.measured[0].end
-                if known <= self._position:
-                    self._judge_level(self._intake.measured.popleft(), found)
-                    continue
-                # Whether somebody speaks in it is asked when it was heard, and not later.
-                end = min(end, self._position - (self._position - known) // length * length)
+            self._judge_levels(found)
+            for piece in self._intake.measured:
+                if self._resolves(piece):  # what follows it is heard otherwise
+                    end = min(end, self._frame_end(piece.end))
+                    break
             if self._intake.lost:
                 hole = self._intake.lost[0].span.start
                 if hole < self._position + length:
@@ -164,17 +162,32 @@ class SpeechSegmenter:
                 continue
             self._listen(sound, found)
 
-    def _judge_level(self, piece: LevelPiece | FirstStep, found: list[StreamItem]) -> None:
-        speech = self._gate.is_open and self._gate.quiet_for < PIECE_S * self._rate
-        if 0 < piece.step < self._step:  # what it comes in does not change, but may show late
-            self._step = piece.step
-            if resolve := getattr(self._detector, "resolve", None):
-                resolve(self._step)
-        if isinstance(piece, FirstStep):
-            return
-        change = self._judge.push(piece, speech=speech)
-        if change:
-            found.append(LevelChanged(piece.end, change))
+    def _frame_end(self, sample: int) -> int:
+        """The end of the frame that `sample` lies in, or ends."""
+        length = self._detector.frame_length
+        return self._position - (self._position - sample) // length * length
+
+    def _resolves(self, piece: LevelPiece | FirstStep) -> bool:
+        """Whether it tells more of what the sound comes in: that stays, but may show late."""
+        return 0 < piece.step < self._step
+
+    def _judge_levels(self, found: list[StreamItem]) -> None:
+        """Judge the pieces that have been heard, by whether somebody spoke when they ended."""
+        measured, gate = self._intake.measured, self._gate
+        while measured and measured[0].end <= self._position:
+            piece = measured.popleft()
+            if self._resolves(piece):
+                self._step = piece.step
+                if resolve := getattr(self._detector, "resolve", None):
+                    resolve(self._step)
+            if isinstance(piece, FirstStep):
+                continue
+            speech = gate.is_open and gate.quiet_for < PIECE_S * self._rate
+            if change := self._judge.push(piece, speech=speech):
+                if gate.is_open:  # windows that end before it come first
+                    known = min(gate.speech_known_until, self._frame_end(piece.end))
+                    self._windows(self.windower.advance(known), found)
+                found.append(LevelChanged(piece.end, change))
 
     def begin(self, start: int) -> None:
         """Another speech begins at sample `start`: what the model keeps of the last one is void."""
@@ -219,11 +232,13 @@ class SpeechSegmenter:
         self._evidence.push(probabilities)
         if gate.push_alike(probabilities):
             self._position += len(probabilities) * length
+            self._judge_levels(found)
         else:
             for probability in probabilities:
                 self._position += length
                 for event in gate.push(probability):
                     self._gated(event, found)
+                self._judge_levels(found)
         if self._position >= self._next_reset:
             if not gate.is_open:
                 self._refresh()
