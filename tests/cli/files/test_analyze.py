@@ -108,6 +108,7 @@ def test_options_that_make_no_sense_are_one_clear_line(folder, options, says):
     assert says in line
 
 
+@pytest.mark.slow
 def test_a_channel_that_is_ignored_is_not_read_and_the_other_is_as_before(folder):
     before = json.loads(analyze("a.wav", "--format", "json", cwd=folder).stdout)["channels"]
     done = analyze("a.wav", "--format", "json", "--ignore-channel", 0, cwd=folder)

@@ -15,6 +15,7 @@ def folder(short_file, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["json", "jsonl"])
 def test_of_a_timeline(folder, tmp_path, form):
     out = tmp_path / "r.html"

@@ -115,6 +115,7 @@ def test_a_second_party_of_another_rate_is_heard(shared, coded, first):
     assert {e["cause"] for e in of(events, "gap", 1)} <= {"absent"}
 
 
+@pytest.mark.slow
 def test_calls_that_share_a_port_are_told_apart_by_ssrc(serving, coded):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))

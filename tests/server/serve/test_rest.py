@@ -197,6 +197,7 @@ async def test_sound_is_kept_only_if_asked_for(serving, speech, tmp_path):
     assert list((tmp_path / "data" / "sound").iterdir()) == []
 
 
+@pytest.mark.slow
 async def test_sound_that_is_deleted_at_once_stays_away(serving, speech, tmp_path):
     start = START | {"consent": "yes", "keep_sound": True}
     with serving() as service, client(service) as http:
