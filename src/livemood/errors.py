@@ -48,6 +48,8 @@ def fault_text(fault: Mapping[str, Any]) -> str:
         "missing": "it is missing",
         "extra_forbidden": "there is no such name",
         "json_invalid": "this is no JSON",
+        **dict.fromkeys(("frozen_set_type", "set_type", "tuple_type", "list_type"), "give a list"),
+        **dict.fromkeys(("model_type", "dict_type"), "give named fields, not one value"),
     }
     text = said.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))
     return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
