@@ -153,6 +153,7 @@ def test_a_truncated_file_ends_a_session_with_an_error(wrong):
     assert last[1].reason == "error"
 
 
+@pytest.mark.slow
 def test_a_result_that_cannot_be_written_costs_no_other(wrong, tmp_path):
     (tmp_path / "whole.flac.json").mkdir(parents=True)
     (wrong / "other.flac").write_bytes((wrong / "whole.flac").read_bytes())

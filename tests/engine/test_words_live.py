@@ -28,6 +28,13 @@ def fusion(text_model):
     return livemood.LateFusion(text_model)
 
 
+@pytest.fixture(scope="module")
+def short(sound):
+    """Half a second: what is refused is refused whatever was heard."""
+    samples, rate = sound
+    return samples[: rate // 2], rate
+
+
 def push_all(session, samples, block=4800):
     return [
         event
@@ -111,6 +118,7 @@ def test_an_observation_is_joined_with_words_of_its_time(sound, fusion):
     assert of(events, "fused")[-1].sources == ("voice", "words", "camera")
 
 
+@pytest.mark.slow
 def test_an_observer_without_confidence_changes_nothing(sound, fusion):
     def say(session):
         return session.push_observation("camera", "angry", 500, 11_000, confidence=0.0, channel=1)
@@ -157,9 +165,9 @@ def test_who_is_not_read_is_not_read_by_words_either(sound, fusion):
         ("so happy", (-1, 1000, 0), "start_ms"),
     ],
 )
-def test_a_transcript_that_cannot_be_is_refused_in_one_line(sound, fusion, text, span, says):
+def test_a_transcript_that_cannot_be_is_refused_in_one_line(short, fusion, text, span, says):
     with pytest.raises(livemood.UsageError, match=says) as refused:
-        run(sound, fusion, lambda s: s.push_transcript(text, *span))
+        run(short, fusion, lambda s: s.push_transcript(text, *span))
     assert "\n" not in str(refused.value)
 
 
@@ -176,13 +184,13 @@ def test_a_transcript_that_cannot_be_is_refused_in_one_line(sound, fusion, text,
     ],
 )
 def test_an_observation_that_cannot_be_is_refused_in_one_line(
-    sound, fusion, source, labels, confidence, says
+    short, fusion, source, labels, confidence, says
 ):
     def say(session):
         return session.push_observation(source, labels, 0, 1000, confidence=confidence)
 
     with pytest.raises(livemood.UsageError, match=says):
-        run(sound, fusion, say)
+        run(short, fusion, say)
 
 
 def test_a_session_without_fusion_says_so(sound):

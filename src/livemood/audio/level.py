@@ -111,12 +111,17 @@ class LevelMeter:
         self._pending, self._held, self._cancelled, self._looked = [], 0, False, 0
 
     def _look(self, begin: int, sound: Samples) -> list[LevelPiece | FirstStep]:
-        """The step, at the first 60 ms of a piece that are not all one value."""
+        """The step, at the first 60 ms of a piece that are sound from near their beginning.
+
+        Few values lie far from each other, however fine their steps are.
+        """
         length = LOOKED_AT * self._frame
         if not self._looking:
             return []
         for at in range(self._looked, len(sound) - length + 1, length):
             self._looked = at + length
+            if not np.ptp(sound[at : at + length // 4]):
+                continue
             if step := _step(sound[at : at + length]):
                 self._looking = False
                 coarse = FINE < step <= EIGHT_BITS

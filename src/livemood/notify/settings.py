@@ -31,6 +31,13 @@ class Secret(BaseModel):
     """Name of an environment variable."""
     file: Path | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_none(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError('no secret stands here: give {env = "NAME"} or {file = "PATH"}')
+        return value
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.env is None) == (self.file is None):
@@ -83,7 +90,7 @@ class MqttSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name = "mqtt"
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(1883, gt=0, lt=65_536)
     username: str | None = None
     password: Secret | None = None
@@ -141,6 +148,18 @@ class NotifySettings(AlertRules):
     def receivers(self) -> tuple[WebhookSettings | MqttSettings | AppriseSettings, ...]:
         """Whom alerts go to."""
         return (*self.webhooks, *self.mqtt, *self.apprise)
+
+    def lacking(self) -> list[str]:
+        """Secrets that cannot be had here: of which receiver, and why."""
+        found = []
+        for receiver in self.receivers:
+            for _, secret in receiver:
+                try:
+                    if isinstance(secret, Secret):
+                        secret.read()
+                except UsageError as error:
+                    found.append(f"{receiver.name}: {error}")
+        return found
 
     def targets(self) -> list[Target]:
         """Every receiver. Raises `UsageError` for a missing secret or a missing extra."""

@@ -250,6 +250,8 @@ def _open(file: BinaryIO, name: str, raw: RawFormat | None) -> "InputContainer":
             raise FileError(
                 f"{name} is cut off: its index, which lies at its end, is missing: copy it again"
             ) from None
+        if file.seekable() and file.seek(0, 2) == 0:
+            raise FileError(f"{name} is empty") from None
         raise FileError(
             f"{name} is not sound that can be read ({reason(error)}): "
             "give WAV, FLAC, MP3, Ogg, Opus, M4A or another common sound or video file"

@@ -114,6 +114,7 @@ def test_what_is_no_sound_is_one_clear_error(serving, tmp_path):
         assert http.get("/v1/sessions").json()["sessions"] == []
 
 
+@pytest.mark.slow
 def test_a_cut_file_ends_with_an_error(serving, recording, tmp_path):
     cut = tmp_path / "cut.wav"
     whole = recording.read_bytes()

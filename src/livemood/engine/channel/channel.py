@@ -206,16 +206,16 @@ class Channel:
             else self._smoother.abstain(since / self._rate)
         )
         done = time.monotonic()
-        captured = self._intake.captured_at(window.end)
+        # The sound that a network in blocks leaves out for now is no delay of the machine's.
+        captured = self._intake.captured_at(known)
         latency = Latency(
             total=round(1000 * (done - captured), 3),
             queue=round(1000 * (began - captured), 3),
             compute=round(1000 * (done - began), 3),
         )
-        # The sound that a network in blocks leaves out for now is no delay of the machine's.
-        late = done - self._intake.captured_at(known)
-        change = self._budget.read(late, done - began, given_up) if self._budget else None
+        change = None
         if self._budget:
+            change = self._budget.read(done - captured, done - began, given_up)
             self._speech_segmenter.windower.stretch = self._budget.stretch
         self.windows += 1
         self._read(window, raw, reading, latency)

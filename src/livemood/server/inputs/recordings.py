@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from livemood.server.access.access import Access
 from livemood.server.access.principal import Principal
 from livemood.server.access.replies import answers
-from livemood.server.refused import Refused, not_found
+from livemood.server.refused import Refused, bad_request, not_found
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import OpenSession
 from livemood.server.sessions.recordings import WITHOUT_NAME, Recordings
@@ -103,9 +103,7 @@ def _session(sessions: Sessions, by: Principal, query: UploadQuery) -> OpenSessi
         try:
             spec = SessionSpec.model_validate({"kind": "recording", **query.about})
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise Refused("bad_request", f"{where}: {first['msg'].lower()}", 422) from None
+            raise bad_request(error.errors()) from None
         session = sessions.create(spec, by).id
     else:
         session = query.session
