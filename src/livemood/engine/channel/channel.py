@@ -104,9 +104,12 @@ class Channel:
         """No more sound will come."""
         self._intake.flush()
 
-    def listen(self) -> list[StreamItem]:
-        """Listen to what has come in: what was found, to be read by `read` before the next call."""
-        return self._speech_segmenter.advance()
+    def listen(self, patience_s: float = 0.0) -> list[StreamItem]:
+        """Listen to what has come in: what was found, to be read by `read` before the next call.
+
+        What comes next may wait for `patience_s`, if more can be heard with it then.
+        """
+        return self._speech_segmenter.advance(patience_s)
 
     def pause(self) -> list[StreamItem]:
         """The same where no sound comes for now: open speech is closed, and more may follow."""

@@ -64,7 +64,7 @@ class SpeechSegmenter:
     """Most samples listened to in one go, so that memory is bounded however much has come."""
 
     QUIET_S = 0.2
-    """Sound heard in one go while nobody speaks, at most: see `_quiet`."""
+    """Sound heard in one go while nobody speaks, unless there is patience."""
 
     def __init__(
         self,
@@ -89,9 +89,7 @@ class SpeechSegmenter:
         self._reset_after = round(settings.gate.reset_s * self._rate)
         # The first window of speech comes where it pauses, at the earliest: heard no later than
         # that, it is on time.
-        gate, frame = settings.gate, self._detector.frame_length
-        self._quiet = round(min(self.QUIET_S, gate.start_s + gate.hang_over_s) * self._rate)
-        self._quiet = max(1, self._quiet // frame) * frame
+        self._longest_quiet_s = settings.gate.start_s + settings.gate.hang_over_s
         self._judge, self._step = LevelJudge(), math.inf
         self._position = 0
         self._next_reset = self._reset_after
@@ -99,16 +97,18 @@ class SpeechSegmenter:
         self._state = model.new_state(voice)
         self._voice = VoiceTracker(model.labels, self._ring.read) if settings.baseline else None
 
-    def advance(self) -> list[StreamItem]:
+    def advance(self, patience_s: float = 0.0) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
 
-        Sound that cannot complete anything yet is left for later, to be heard in one go.
+        Sound that cannot complete anything yet is left for later, to be heard in one go. So is
+        sound that can, if more of it follows within `patience_s`. When sound is heard does not
+        change what is found.
         """
         if not self._intake.has_news:
             return []
         self._intake.fetch()
         found = self._advance()
-        self._intake.wake_at(self._next_due())
+        self._intake.wake_at(self._next_due(patience_s))
         return found
 
     def pause(self) -> list[StreamItem]:
@@ -126,13 +126,15 @@ class SpeechSegmenter:
         self._close(found)
         return found
 
-    def _next_due(self) -> int:
+    def _next_due(self, patience_s: float = 0.0) -> int:
         """How far sound must have come before something can follow from it."""
-        if not self._gate.is_open:
-            return self._position + self._quiet
-        # A window on the grid, if voice goes on; else a pause or the end of the speech.
-        wanted = min(self.windower.next_end(self._position), self._gate.next_change)
         frame = self._detector.frame_length
+        if not self._gate.is_open:
+            quiet = min(self.QUIET_S + patience_s, self._longest_quiet_s)
+            return self._position + max(1, round(quiet * self._rate) // frame) * frame
+        # A window on the grid, if voice goes on; else a pause or the end of the speech.
+        window, pause = self.windower.next_end(self._position), self._gate.next_change
+        wanted = window if window <= pause + patience_s * self._rate else pause
         return self._position + max(1, -(-(wanted - self._position) // frame)) * frame
 
     def _advance(self) -> list[StreamItem]:
