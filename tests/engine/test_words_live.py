@@ -88,20 +88,11 @@ def test_words_are_read_and_joined_with_the_voice_of_their_time(sound, fusion):
 
 
 def test_dimensions_that_were_learnt_are_those_of_what_is_fused(sound, fusion):
-    """Readings as of a model with learnt ratings, joined with words: the voice's are kept."""
     read = [e for e in of(run(sound), "emotion") if e.channel == 1 and not e.unread]
     rated = [(round(0.9 - 0.02 * n, 4), -0.5, 0.1) for n in range(len(read))]
-    fuser = WordFuser(
-        WordsThread(fusion),
-        LABELS,
-        (1 / 7,) * 7,
-        channels=2,
-        ignored=frozenset(),
-        enter=0.45,
-        keep=False,
-        affect=lambda _: (0.0, 0.0),
-        at_once=True,
-    )
+    rest = {"channels": 2, "ignored": frozenset(), "enter": 0.45, "keep": False, "at_once": True}
+    words = WordsThread(fusion)
+    fuser = WordFuser(words, LABELS, (1 / 7,) * 7, affect=lambda _: (0.0, 0.0), **rest)
     for event, dimensions in zip(read, rated, strict=True):
         fuser.note(event.model_copy(update={"raw_dimensions": dimensions}))
     found = []
