@@ -10,8 +10,8 @@ import soundfile as sf
 import livemood
 from livemood.engine import Hub
 from livemood.engine.extensions import Evidence
-from livemood.engine.words import Stretch, WordsThread
-from livemood.timeline.events import without_wall_clock
+from livemood.engine.words import Stretch, WordFuser, WordsThread
+from livemood.timeline.events import Fused, without_wall_clock
 
 NEW = {"words", "fused", "observation"}
 LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
@@ -85,6 +85,24 @@ def test_words_are_read_and_joined_with_the_voice_of_their_time(sound, fusion):
         ]
     )
     assert list(fused.probabilities.values()) == pytest.approx(expected, abs=1e-3)
+
+
+def test_dimensions_that_were_learnt_are_those_of_what_is_fused(sound, fusion):
+    read = [e for e in of(run(sound), "emotion") if e.channel == 1 and not e.unread]
+    rated = [(round(0.9 - 0.02 * n, 4), -0.5, 0.1) for n in range(len(read))]
+    rest = {"channels": 2, "ignored": frozenset(), "enter": 0.45, "keep": False, "at_once": True}
+    words = WordsThread(fusion)
+    fuser = WordFuser(words, LABELS, (1 / 7,) * 7, affect=lambda _: (0.0, 0.0), **rest)
+    for event, dimensions in zip(read, rated, strict=True):
+        fuser.note(event.model_copy(update={"raw_dimensions": dimensions}))
+    found = []
+    for start, end in ((read[0].end_ms - 1, read[3].end_ms), (900_000, 901_000)):
+        fuser.push_transcript("so sad", Stretch(1, start, end))
+        fuser.settle(lambda kind, fields: found.append((kind, fields)))
+    of_voice, of_words = (fields for kind, fields in found if kind is Fused)
+    assert of_voice["valence"] == pytest.approx(np.mean([row[0] for row in rated[:4]]), abs=1e-4)
+    assert of_voice["arousal"] == -0.5
+    assert (of_words["valence"], of_words["arousal"]) == (0.0, 0.0)  # nobody was heard then
 
 
 def test_the_voice_reads_as_it_does_without_words(sound, fusion):

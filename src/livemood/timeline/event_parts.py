@@ -70,8 +70,8 @@ class ModelInfo(Part):
     provider: str
     labels: tuple[str, ...]
     valence_arousal: str
-    """`derived` when valence and arousal follow from the label probabilities, smoothed; `learnt`
-    when the network gives them, of each window alone."""
+    """`derived` when valence and arousal follow from the label probabilities; `learnt` when the
+    network gives them. Events have them smoothed either way."""
 
 
 class SessionSettings(Part):
