@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit, urlunsplit
 
 from pydantic import ValidationError
 
-from livemood.errors import ConnectError, ProtocolError, UsageError
+from livemood.errors import ConnectError, ProtocolError, UsageError, reason
 from livemood.timeline.events import (
     AnyEvent,
     ErrorEvent,
@@ -96,7 +96,7 @@ async def connect(
             if is_cut_off(error) and not feed.session:
                 patience = min(patience_s, FIRST_PATIENCE_S)
         except (OSError, ConnectionClosed, TimeoutError) as error:
-            why = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
+            why = "" if isinstance(error, ConnectionRefusedError) else f" ({reason(error)})"
             failure = ConnectError(
                 f"no monitor answers at {feed.base}{why}: start one with livemood listen"
             )
