@@ -39,7 +39,7 @@ def hearing():
 def speed():
     """What the benchmarks measured, with the model that each was run with."""
     latency, hop = _result("latency"), _result("hop_cost")
-    direct, rtp = _result("density_direct"), _result("density_rtp")
+    direct, rtp = _result("density_direct_small"), _result("density_rtp_small")
     analyze, start = _result("analyze"), _result("startup")
     rows = [
         (
