@@ -42,6 +42,14 @@ def first_fault(error: "ValidationError", of: str, model: "type[BaseModel]") -> 
     return f"{where}: {fault_text(first)}"
 
 
+def reason(error: Exception) -> str:
+    """Why the system, or FFmpeg, could not do something: a few words, without numbers or paths."""
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8 text"
+    text = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
+    return text.rstrip(".").splitlines()[0]
+
+
 def fault_text(fault: Mapping[str, Any]) -> str:
     """What is wrong in one of the faults that `ValidationError.errors()` lists."""
     said = {

@@ -112,6 +112,7 @@ def test_bad_input_is_one_clear_line(wrong, monkeypatch, capfd, arguments, code,
     (line,) = err.splitlines()
     assert line.startswith("livemood: ")
     assert says in line
+    assert "Errno" not in line
 
 
 def test_a_process_ends_with_the_line_and_the_code(wrong):

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from livemood.errors import UsageError, first_fault
+from livemood.errors import UsageError, first_fault, reason
 from livemood.notify.targets import DeliveryError, Target
 from livemood.timeline.alert_rules import AlertRules
 
@@ -54,7 +54,7 @@ class Secret(BaseModel):
         try:
             value = self.file.read_text("utf-8").strip()
         except (OSError, UnicodeError) as error:
-            raise UsageError(f"cannot read the secret in {self.file}: {error}") from None
+            raise UsageError(f"cannot read the secret in {self.file}: {reason(error)}") from None
         if not value:
             raise UsageError(f"the secret in {self.file} is empty")
         return value

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, NoReturn, cast
 
 from livemood.audio import Samples, scale_fault
-from livemood.errors import FileError, UsageError
+from livemood.errors import FileError, UsageError, reason
 from livemood.sources.frames import samples_of
 
 if TYPE_CHECKING:
@@ -312,9 +312,3 @@ def _list(tracks: "tuple[AudioStream, ...]") -> str:
 def _described(track: "AudioStream") -> str:
     words = (track.language or "", track.metadata.get("title", ""), track.codec_context.name)
     return " ".join(word for word in words if word and word != "und")
-
-
-def reason(error: Exception) -> str:
-    """The reason of an error by FFmpeg or the system, in a few words."""
-    text = getattr(error, "strerror", None) or str(error)
-    return str(text).strip().rstrip(".").splitlines()[0]
