@@ -40,6 +40,7 @@ def speed():
     """What the benchmarks measured, with the model that each was run with."""
     latency, hop = _result("latency"), _result("hop_cost")
     direct, rtp = _result("density_direct_small"), _result("density_rtp_small")
+    large = _result("density_direct_default")
     analyze, start = _result("analyze"), _result("startup")
     rows = [
         (
@@ -65,6 +66,11 @@ def speed():
             f"{direct['streams']} (99 % within {direct['p99_ms']:.0f} ms); as RTP calls "
             f"{rtp['streams']} ({rtp['p99_ms']:.0f} ms)",
             direct,
+        ),
+        (
+            "the same",
+            f"{large['streams']} (99 % within {large['p99_ms']:.0f} ms)",
+            large,
         ),
         (
             "`analyze` on one core",
