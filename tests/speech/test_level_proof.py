@@ -92,12 +92,47 @@ def test_speech_is_found_at_any_level(clip, name, db):
     assert (found & as_is).sum() > (0.75 if db == -30 else 0.9) * as_is.sum()
 
 
-def test_speech_right_after_a_tone_is_found(clip):
-    sound, _ = sf.read(clip(CLIPS[0]), dtype="float32")
-    tone = 0.2 * cadence([440, 480], 2, 4, seconds=20)
-    after = heard(np.concatenate((tone, sound)))[len(tone) // 320 :]
-    alone = heard(sound)
-    assert (after[: len(alone)] & alone).sum() > 0.85 * alone.sum()
+def voice(sound):
+    """Which frames in an open gate are no more than 30 dB below the loudest."""
+    frames = sound[: len(sound) // 320 * 320].reshape(-1, 320)
+    energies = np.append(np.add.reduce(np.square(frames), axis=1), 0)
+    return heard(sound) & (energies > energies.max() * 1e-3)
+
+
+def steady(seconds, level):
+    return np.random.default_rng(3).normal(0, level, round(RATE * seconds)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("room", [0, 1e-4])
+@pytest.mark.parametrize("pause", [0, 2])
+def test_speech_after_a_tone_is_found_however_quiet(clip, name, pause, room):
+    sound, _ = sf.read(clip(name), dtype="float32")  # -27 to -51 dBFS
+    tone = 0.2 * cadence([440, 480], 2, 4, seconds=20 + pause)
+    both = np.concatenate((tone, sound))
+    after = heard(both + steady(len(both) / RATE, room))[len(tone) // 320 :]
+    alone = voice(sound)
+    assert (after[: len(alone)] & alone).sum() > 0.8 * alone.sum()
+
+
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("below", [10, 5])
+def test_speech_in_noise_is_found(clip, name, below):
+    sound, _ = sf.read(clip(name), dtype="float32")
+    noise = steady(len(sound) / RATE, np.std(sound) * 10 ** (-below / 20))
+    alone = voice(sound)
+    assert (heard(sound + noise) & alone).sum() > 0.95 * alone.sum()
+
+
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("silence", [0, 1600])
+def test_a_recording_that_begins_in_a_word_is_heard(clip, name, silence):
+    sound, _ = sf.read(clip(name), dtype="float32")
+    first = np.flatnonzero(voice(sound))[0] + 3
+    alone = voice(sound)[first:]
+    cut = np.concatenate((np.zeros(silence, np.float32), sound[first * 320 :]))
+    found = heard(cut)[silence // 320 :][: len(alone)]
+    assert (found & alone).sum() > 0.8 * alone.sum()
 
 
 @settings(deadline=None, max_examples=20)

@@ -7,17 +7,19 @@ from typing import Final
 
 TARGET: Final = 10 ** (-22 / 20)
 """Root mean square at which the loudest stretch of the last seconds comes out."""
-ABOVE_NOISE: Final = 10 ** (40 / 20)
-"""While nobody has spoken, the gain is that for a voice so far above the noise."""
+ABOVE_NOISE: Final = 10 ** (30 / 20)
+"""The gain is never more than that for a voice so far above the noise. Steady noise stays so quiet
+that WebRTC takes it for none; a voice that is only just louder than the noise is still heard."""
 LOUDEST: Final = 2 * TARGET
 """No frame comes out louder, so that a voice out of silence is not overdriven."""
 QUIETEST: Final = 10 ** (-75 / 20)
 """A voice below this is not lifted further: what 16 bits keep of it is mostly rounding."""
 SILENT: Final = 2.0**-16
 """Half a step of 16 bits: fainter sound is digital silence, as of a muted call."""
-FIRST_AFTER_SILENCE: Final = 0.3
-"""Share of what comes first after it that may be noise."""
-REMEMBERED: Final = 6
+FIRST_AFTER_SILENCE: Final = 0.1
+"""Share of what comes first after it that may be noise: many recordings begin with some silence and
+then in the middle of a word."""
+REMEMBERED: Final = 3
 """Seconds for which the loudest and the quietest stretch count."""
 _SMOOTHING, _NOISE_SMOOTHING = 0.05, 0.3
 _RISE = 10 ** (10 / 20)
@@ -26,7 +28,7 @@ _RISE = 10 ** (10 / 20)
 class SlowGain:
     """Pushed the level of one frame after the other, returns the gain for each. A pure object.
 
-    The gain follows the loudest 400 ms of the last six seconds, or what the quietest 60 ms let
+    The gain follows the loudest 400 ms of the last three seconds, or what the quietest 60 ms let
     expect of a voice. It falls at once and rises by at most 10 dB a second. Apart from the limit
     at `QUIETEST` it depends on ratios of levels only: the same sound 12 dB quieter comes out the
     same. What it remembers ends after some seconds, so a long stream is heard as a short one.
