@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from livemood.engine import MonitorSettings, analyze_file
 from livemood.speech import GateSettings, SpeechEnded, SpeechGate, open_detector
-from livemood.speech.gain import QUIETEST, TARGET, SlowGain
+from livemood.speech.gain import ABOVE_NOISE, LOUD_VOICE, QUIETEST, TARGET, SlowGain
 
 RATE = 16000
 CLIPS = ("03-01-05-02-01-01-20", "03-01-02-01-01-01-11", "03-01-04-01-02-02-11")
@@ -149,16 +149,27 @@ def test_decisions_do_not_depend_on_how_much_is_handed_over(sizes, kind):
 
 
 LEVELS = st.lists(st.floats(1e-3, 1.0), min_size=1, max_size=800)
+QUIET = LOUD_VOICE / ABOVE_NOISE  # noise above this is much noise
 
 
-@given(LEVELS, st.integers(1, 5))
+@given(st.lists(st.floats(0.15, 1.0), min_size=1, max_size=800), st.integers(1, 3))
 def test_the_same_levels_halved_have_twice_the_gain(levels, halvings):
     factor = 0.5**halvings
+    levels = [level * QUIET for level in levels]
     usual = SlowGain(50).push(levels)
     quieter = SlowGain(50).push([level * factor for level in levels])
     limit = TARGET / QUIETEST  # nothing is lifted further
     for gain, more in zip(usual, quieter, strict=True):
         assert more == gain / factor or more >= limit / 2
+
+
+@given(LEVELS, st.integers(1, 5))
+def test_in_much_noise_they_have_at_most_that(levels, halvings):
+    factor = 0.5**halvings
+    usual = SlowGain(50).push(levels)
+    quieter = SlowGain(50).push([level * factor for level in levels])
+    for gain, more in zip(usual, quieter, strict=True):
+        assert gain * (1 - 1e-9) <= more <= gain / factor * (1 + 1e-9)
 
 
 def test_a_quiet_room_after_digital_silence_is_no_speech():

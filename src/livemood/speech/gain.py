@@ -7,20 +7,25 @@ from typing import Final
 
 TARGET: Final = 10 ** (-22 / 20)
 """Root mean square at which the loudest stretch of the last seconds comes out."""
-ABOVE_NOISE: Final = 10 ** (30 / 20)
-"""The gain is never more than that for a voice so far above the noise. Steady noise stays so quiet
-that WebRTC takes it for none; a voice that is only just louder than the noise is still heard."""
+ABOVE_NOISE: Final = 10 ** (40 / 20)
+"""While nobody has spoken, the gain is that for a voice so far above the noise,"""
+LOUD_VOICE: Final = 10 ** (-20 / 20)
+"""or for one of this level, if that is less: in much noise no voice is so far above it."""
+ABOVE_MUCH_NOISE: Final = 10 ** (30 / 20)
+"""But noise never comes out louder than so far below a voice: WebRTC takes steady noise near
+-20 dBFS for a voice for ever."""
 LOUDEST: Final = 2 * TARGET
 """No frame comes out louder, so that a voice out of silence is not overdriven."""
 QUIETEST: Final = 10 ** (-75 / 20)
 """A voice below this is not lifted further: what 16 bits keep of it is mostly rounding."""
 SILENT: Final = 2.0**-16
 """Half a step of 16 bits: fainter sound is digital silence, as of a muted call."""
-FIRST_AFTER_SILENCE: Final = 0.1
-"""Share of what comes first after it that may be noise: many recordings begin with some silence and
-then in the middle of a word."""
-REMEMBERED: Final = 3
+FIRST_AFTER_SILENCE: Final = 0.3
+"""Share of what comes first after it that may be noise."""
+REMEMBERED: Final = 6
 """Seconds for which the loudest and the quietest stretch count."""
+FORGOTTEN: Final = 2
+"""Seconds of digital silence after which nothing counts that was before."""
 _SMOOTHING, _NOISE_SMOOTHING = 0.05, 0.3
 _RISE = 10 ** (10 / 20)
 
@@ -28,16 +33,19 @@ _RISE = 10 ** (10 / 20)
 class SlowGain:
     """Pushed the level of one frame after the other, returns the gain for each. A pure object.
 
-    The gain follows the loudest 400 ms of the last three seconds, or what the quietest 60 ms let
-    expect of a voice. It falls at once and rises by at most 10 dB a second. Apart from the limit
-    at `QUIETEST` it depends on ratios of levels only: the same sound 12 dB quieter comes out the
-    same. What it remembers ends after some seconds, so a long stream is heard as a short one.
+    The gain follows the loudest 400 ms of the last six seconds, or what the quietest 60 ms let
+    expect of a voice. It falls at once and rises by at most 10 dB a second. Apart from the limits
+    `QUIETEST` and `LOUD_VOICE` it depends on ratios of levels only: the same sound 12 dB quieter
+    comes out the same. What it remembers ends after some seconds, so a long stream is heard as a
+    short one.
     """
 
     def __init__(self, frames_s: int) -> None:
         """`frames_s` is the number of frames in a second."""
         self._frames_s = frames_s
         self._rise = _RISE ** (1 / frames_s)
+        self.coarse = False
+        """Whether the noise is mostly rounding, which is never steady."""
         self.reset()
 
     def reset(self) -> None:
@@ -56,9 +64,9 @@ class SlowGain:
     def _next(self, level: float) -> float:
         if level < SILENT:  # no sound, and not a room that is quiet
             self._silent += 1
-            if self._silent == REMEMBERED * self._frames_s:
+            if self._silent == FORGOTTEN * self._frames_s:
                 self.reset()
-                self._silent = REMEMBERED * self._frames_s
+                self._silent = FORGOTTEN * self._frames_s
             return self._gain
         if self._noise < 0:
             self._smooth = level
@@ -74,7 +82,10 @@ class SlowGain:
         self._quietest = min(self._quietest, self._noise)
         voice = max(self._loudest, self._loudest_before, QUIETEST)
         noise = min(self._quietest, self._quietest_before)
-        wanted = TARGET / max(voice, noise * ABOVE_NOISE)
+        expected = noise * ABOVE_NOISE
+        if not self.coarse:
+            expected = min(expected, max(noise * ABOVE_MUCH_NOISE, LOUD_VOICE))
+        wanted = TARGET / max(voice, expected)
         risen = self._gain * self._rise
         self._gain = wanted if wanted < risen or not self._gain else risen
         return min(self._gain, LOUDEST / level) if level > 0 else self._gain
