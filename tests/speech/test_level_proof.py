@@ -46,6 +46,15 @@ def keystrokes(seconds=30):
     return out / np.abs(out).max()
 
 
+def touch_tones(seconds=30):
+    rng, t, out = np.random.default_rng(4), np.arange(RATE // 10) / RATE, []
+    while len(out) < 5 * seconds:  # a key of 100 ms (ITU-T Q.23), and as long a pause
+        hertz = rng.choice([697, 770, 852, 941]), rng.choice([1209, 1336, 1477])
+        out += [sum(np.sin(2 * np.pi * f * t) for f in hertz) / 2, np.zeros_like(t)]
+        out += [np.zeros(RATE)] if len(out) % 18 == 0 else []
+    return np.concatenate(out)[: RATE * seconds].astype(np.float32)
+
+
 def chords(seconds=30):
     t, parts = np.arange(RATE // 2) / RATE, []
     for number in range(2 * seconds):
@@ -63,6 +72,7 @@ NOT_SPEECH = {
     "congestion": cadence([425], 0.25, 0.25),
     "hum": cadence([50 * n for n in range(1, 12)], 1, 0),
     "noise": np.random.default_rng(1).normal(0, 0.2, 30 * RATE).astype(np.float32),
+    "touch tones": touch_tones(),
     "keystrokes": keystrokes(),
     "chords": chords(),
 }
