@@ -2,12 +2,14 @@
 
 A child process does what `livemood listen --file` does: a conversation of real recordings is played
 at the pace of time, 20 ms a block, read, and served on the loopback interface; this process is the
-client. Latency of an `emotion` event = the moment its message has arrived here minus the moment at
-which the last sample of its window was due. Both are on the monotonic clock, which all processes
-of a machine share; the child tells when its first sample was due. `queue` (waiting for the block
-to fill, threads, gate) and `compute` (features, network, smoothing) are the event's own; `delivery`
-is the rest: serialising, server, socket, client. CPU time is that of the child while the sound
-plays, start-up left out; memory is its peak, start-up included.
+client. Latency of an `emotion` event = what the event says of itself, from the capture of the sound
+that completed its window, and `delivery`: from the moment it was handed out to the moment its
+message has arrived here (serialising, server, socket, client). `queue` (waiting for the block to
+fill, threads, gate) and `compute` (features, network, smoothing) are the event's own. `age` is how
+old the last sample that was read is when the message arrives: where speech pauses, a network in
+blocks leaves out up to one block. All is on the monotonic clock, which the processes of a machine
+share. CPU time is that of the child while the sound plays, start-up left out; memory is its peak,
+start-up included.
 
 Aim: 99 % of events within 50 ms, for less than 10 % of one core.
 """
@@ -49,14 +51,21 @@ def serve_child(path: str, model_name: str) -> None:
     def say(**fields) -> None:
         print(json.dumps(fields), flush=True)
 
+    handed = {}
+
+    def publish(event) -> None:
+        handed[event.seq] = time.monotonic()
+        server.publish(event)
+
     model = load_model(model_name)
     model.warm_up()
     source = Noted(path, speed=1.0)
     with ServerThread(0) as server:
         say(url=server.url, model=common.model_info(model))
         sys.stdin.readline()
-        failure = run(source, model, MonitorSettings(), [server.publish])
-        say(origin=source.origin, failure=str(failure) if failure else None)
+        failure = run(source, model, MonitorSettings(), [publish])
+        said = str(failure) if failure else None
+        say(origin=source.origin, handed=handed, failure=said)
         sys.stdin.read()
 
 
@@ -96,16 +105,18 @@ def measure(path: Path, model: str) -> dict:
     emotions = [(at, event) for at, event in messages if event["type"] == "emotion"]
     if not emotions:
         raise SystemExit("no emotion event came: is there speech in the recordings?")
-    to_client = [1000 * (at - done["origin"]) - event["end_ms"] for at, event in emotions]
     parts = {part: [e["latency_ms"][part] for _, e in emotions] for part in ("queue", "compute")}
+    parts["delivery"] = [1000 * (at - done["handed"][str(e["seq"])]) for at, e in emotions]
     own = [event["latency_ms"]["total"] for _, event in emotions]
-    parts["delivery"] = [whole - total for whole, total in zip(to_client, own, strict=True)]
+    to_client = [sum(both) for both in zip(own, parts["delivery"], strict=True)]
+    age = [1000 * (at - done["origin"]) - event["end_ms"] for at, event in emotions]
     result = {f"{k}_ms": v for k, v in common.quantiles(to_client, 50, 95, 99).items()}
     result["max_ms"] = round(max(to_client), 3)
     result["parts_ms"] = {
         part: {**common.quantiles(values, 50, 95, 99), "max": round(max(values), 3)}
         for part, values in parts.items()
     }
+    result["age_ms"] = {**common.quantiles(age, 50, 95, 99), "max": round(max(age), 3)}
     worst = [emotions[i][1] for i in np.argsort(to_client)[:-4:-1]]
     result["worst"] = [{k: e[k] for k in ("end_ms", "latency_ms", "behind")} for e in worst]
     summary = messages[-1][1]["summary"][0]

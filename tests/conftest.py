@@ -27,6 +27,8 @@ FIRST = (
     *("server", "batch", "examples", "integrations", "plugins", "model", "engine", "notify"),
 )
 """What takes longest begins first, so that all processes end at about the same time."""
+READ_WORDS = ("tests/engine/test_words_live.py", "tests/server/inputs/test_stream_words.py")
+"""They need the text model that tests/text makes."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -56,6 +58,8 @@ def pytest_xdist_make_scheduler(config, log):
             path = nodeid.split("::")[0]
             if path == "tests/test_benchmarks.py":
                 return nodeid
+            if path.startswith(("tests/text/", *READ_WORDS)):
+                return "tests/text"
             return "tests/e2e" if path.startswith("tests/e2e/") else path
 
     return ByModule(config, log)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit, urlunsplit
 
 from pydantic import ValidationError
 
-from livemood.errors import ConnectError, ProtocolError, UsageError
+from livemood.errors import ConnectError, ProtocolError, UsageError, reason
 from livemood.timeline.events import (
     AnyEvent,
     ErrorEvent,
@@ -96,9 +96,9 @@ async def connect(
             if is_cut_off(error) and not feed.session:
                 patience = min(patience_s, FIRST_PATIENCE_S)
         except (OSError, ConnectionClosed, TimeoutError) as error:
-            why = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
+            why = "" if isinstance(error, ConnectionRefusedError) else f" ({reason(error)})"
             failure = ConnectError(
-                f"no monitor answers at {feed.base}{why}: start one with livemood listen"
+                f"no monitor answers at {feed.bases}{why}: start one with livemood listen"
             )
             patience = patience_s if feed.session else min(patience_s, FIRST_PATIENCE_S)
         if time.monotonic() - began >= patience_s:
@@ -136,6 +136,11 @@ class _Feed:
         """Ask the next one."""
         self._bases.append(self._bases.pop(0))
         self.base = self._bases[0]
+
+    @property
+    def bases(self) -> str:
+        """Everywhere that is asked."""
+        return " or ".join(sorted(self._bases))
 
     @property
     def address(self) -> str:

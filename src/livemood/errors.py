@@ -16,7 +16,7 @@ and exits with `exit_code`.
 """
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +39,28 @@ def first_fault(error: "ValidationError", of: str, model: "type[BaseModel]") -> 
     if first["type"] == "extra_forbidden":
         *above, wrong = first["loc"]
         return f"{where}: there is no such name{_hint(str(wrong), _names(model, above))}"
-    said = {"missing": "it is missing"}
-    text = said.get(first["type"], first["msg"].removeprefix("Value error, "))
-    return f"{where}: {text[:1].lower()}{text[1:]}"
+    return f"{where}: {fault_text(first)}"
+
+
+def reason(error: Exception) -> str:
+    """Why the system, or FFmpeg, could not do something: a few words, without numbers or paths."""
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8 text"
+    text = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
+    return text.rstrip(".").splitlines()[0]
+
+
+def fault_text(fault: Mapping[str, Any]) -> str:
+    """What is wrong in one of the faults that `ValidationError.errors()` lists."""
+    said = {
+        "missing": "it is missing",
+        "extra_forbidden": "there is no such name",
+        "json_invalid": "this is no JSON",
+        **dict.fromkeys(("frozen_set_type", "set_type", "tuple_type", "list_type"), "give a list"),
+        **dict.fromkeys(("model_type", "dict_type"), "give named fields, not one value"),
+    }
+    text = said.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
 
 
 def _hint(wrong: str, names: list[str]) -> str:

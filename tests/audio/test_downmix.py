@@ -45,6 +45,7 @@ def test_polarity_that_turns_in_the_middle_is_followed_without_a_click():
     assert np.abs(np.diff(mono)).max() < 1.1
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     gains=st.lists(st.floats(-1, 1), min_size=2, max_size=6),

@@ -50,6 +50,10 @@ def test_a_step_of_eight_bits_is_told_with_the_first_sound():
     eight = np.round(LIKE_SPEECH * 128) / np.float32(128)
     first = LevelMeter(RATE).push(0, np.concatenate((np.zeros(RATE, np.float32), eight)))[2]
     assert first == FirstStep(round(1.06 * RATE), 2.0**-7)
+    fine = np.round(LIKE_SPEECH * 32768) / np.float32(32768)
+    for silence in range(0, 960, 7):  # it begins anywhere in what is looked at
+        late = np.concatenate((np.zeros(RATE + silence, np.float32), fine))
+        assert not any(isinstance(each, FirstStep) for each in LevelMeter(RATE).push(0, late))
     click = np.zeros(2 * RATE, np.float32)
     click[100] = 0.3  # no step at all
     assert not any(isinstance(each, FirstStep) for each in LevelMeter(RATE).push(0, click))

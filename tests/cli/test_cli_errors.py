@@ -112,6 +112,7 @@ def test_bad_input_is_one_clear_line(wrong, monkeypatch, capfd, arguments, code,
     (line,) = err.splitlines()
     assert line.startswith("livemood: ")
     assert says in line
+    assert "Errno" not in line
 
 
 def test_a_process_ends_with_the_line_and_the_code(wrong):
@@ -153,6 +154,7 @@ def test_a_truncated_file_ends_a_session_with_an_error(wrong):
     assert last[1].reason == "error"
 
 
+@pytest.mark.slow
 def test_a_result_that_cannot_be_written_costs_no_other(wrong, tmp_path):
     (tmp_path / "whole.flac.json").mkdir(parents=True)
     (wrong / "other.flac").write_bytes((wrong / "whole.flac").read_bytes())

@@ -81,6 +81,7 @@ def test_stretches_and_channels_become_files_of_their_own(tmp_path, voice):
     assert np.corrcoef(spectrum, found)[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_options_do_what_they_say(tmp_path, voice):
     manifest = write(tmp_path, [0.2 * voice, np.clip(6 * voice, -0.5, 0.5)])
     out = tmp_path / "out"

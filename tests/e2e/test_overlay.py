@@ -117,6 +117,7 @@ def test_the_component_stands_in_a_page_with_a_strict_policy(browser, server, de
     browser.until(f"{INSIDE}.host.view.spanMs === 60_000")
 
 
+@pytest.mark.slow
 def test_the_component_shows_one_channel_and_lets_go_when_it_is_taken_away(
     browser, server, demo_events
 ):

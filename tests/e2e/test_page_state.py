@@ -307,6 +307,7 @@ def test_a_note_at_the_right_edge_stands_before_its_pole(browser, server):
     assert right_x + 7 * len(right) < 900
 
 
+@pytest.mark.slow
 def test_a_panel_stays_as_tall_as_it_is(browser, server, hour):
     """What is painted beside the label takes the panel's height, and never gives it one."""
     # Here the painting is 134.4 pixels wide: as a canvas of 134 it would ask for more height.

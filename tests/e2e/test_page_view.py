@@ -238,6 +238,7 @@ def test_the_table_has_all_and_says_how_much_of_it_is_shown(browser, server, syn
     assert sum(row[-1] == "silent" for row in rows) == every - told
 
 
+@pytest.mark.slow
 def test_the_table_has_silence_where_nobody_speaks_and_nothing_is_lost(browser, server, synthetic):
     first = [e.model_dump(mode="json") for e in synthetic(20)]
     kind = {e["type"]: e for e in reversed(first)}

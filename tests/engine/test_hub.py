@@ -10,6 +10,7 @@ import soundfile as sf
 
 from livemood.audio import AudioBlock
 from livemood.engine import Hub, MonitorSettings, SessionCore
+from livemood.engine.batching import run_alone
 from livemood.engine.hub import Busy
 from livemood.errors import LivemoodError
 from livemood.timeline.events import without_wall_clock
@@ -51,6 +52,24 @@ def alike(ours, theirs):
         if one.type == "emotion":
             assert one.label == other.label
             assert one.probabilities == pytest.approx(other.probabilities, abs=1e-3)
+
+
+def test_patience_changes_when_sound_is_heard_and_not_what_is_found(model, sounds):
+    pause = np.zeros((8000, 1), np.float32)
+    sound = np.concatenate([part for each in sounds for part in (each, pause)])
+    heard, listened = {0.0: [], Hub.PATIENCE_S: []}, {}
+    for patience_s, events in heard.items():
+        core = SessionCore(model, SETTINGS, **about(sound), live=False, sinks=[events.append])
+        listened[patience_s] = 0
+        for block in blocks(sound):
+            if core.push(block):
+                listened[patience_s] += 1
+                for inference in core.inferences(patience_s):
+                    run_alone(inference, core._model)
+        core.finish()
+    at_once, patient = ([without_wall_clock(e) for e in events] for events in heard.values())
+    assert patient == at_once
+    assert listened[Hub.PATIENCE_S] < 0.8 * listened[0.0]
 
 
 def test_sessions_side_by_side_read_as_alone(model, sounds):

@@ -155,6 +155,7 @@ def through_opus(sound):
         return np.concatenate([f.to_ndarray()[0] for f in frames])
 
 
+@pytest.mark.slow
 def test_sound_that_was_clipped_before_a_lossy_codec_is_said_to_be(small_model, speech):
     """The codec wears the rail off: what is left is a crowd below the peaks."""
     sound = np.concatenate((speech, speech))
@@ -173,6 +174,7 @@ def test_nor_at_the_beginning(small_model, silence_s):
     assert not [event for event in events if event.type == "speech.started"]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

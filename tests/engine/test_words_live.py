@@ -10,8 +10,8 @@ import soundfile as sf
 import livemood
 from livemood.engine import Hub
 from livemood.engine.extensions import Evidence
-from livemood.engine.words import Stretch, WordsThread
-from livemood.timeline.events import without_wall_clock
+from livemood.engine.words import Stretch, WordFuser, WordsThread
+from livemood.timeline.events import Fused, without_wall_clock
 
 NEW = {"words", "fused", "observation"}
 LABELS = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
@@ -26,6 +26,13 @@ def sound(demo_file):
 @pytest.fixture(scope="module")
 def fusion(text_model):
     return livemood.LateFusion(text_model)
+
+
+@pytest.fixture(scope="module")
+def short(sound):
+    """Half a second: what is refused is refused whatever was heard."""
+    samples, rate = sound
+    return samples[: rate // 2], rate
 
 
 def push_all(session, samples, block=4800):
@@ -80,6 +87,24 @@ def test_words_are_read_and_joined_with_the_voice_of_their_time(sound, fusion):
     assert list(fused.probabilities.values()) == pytest.approx(expected, abs=1e-3)
 
 
+def test_dimensions_that_were_learnt_are_those_of_what_is_fused(sound, fusion):
+    read = [e for e in of(run(sound), "emotion") if e.channel == 1 and not e.unread]
+    rated = [(round(0.9 - 0.02 * n, 4), -0.5, 0.1) for n in range(len(read))]
+    rest = {"channels": 2, "ignored": frozenset(), "enter": 0.45, "keep": False, "at_once": True}
+    words = WordsThread(fusion)
+    fuser = WordFuser(words, LABELS, (1 / 7,) * 7, affect=lambda _: (0.0, 0.0), **rest)
+    for event, dimensions in zip(read, rated, strict=True):
+        fuser.note(event.model_copy(update={"raw_dimensions": dimensions}))
+    found = []
+    for start, end in ((read[0].end_ms - 1, read[3].end_ms), (900_000, 901_000)):
+        fuser.push_transcript("so sad", Stretch(1, start, end))
+        fuser.settle(lambda kind, fields: found.append((kind, fields)))
+    of_voice, of_words = (fields for kind, fields in found if kind is Fused)
+    assert of_voice["valence"] == pytest.approx(np.mean([row[0] for row in rated[:4]]), abs=1e-4)
+    assert of_voice["arousal"] == -0.5
+    assert (of_words["valence"], of_words["arousal"]) == (0.0, 0.0)  # nobody was heard then
+
+
 def test_the_voice_reads_as_it_does_without_words(sound, fusion):
     """Words change no event of the voice."""
     plain = told(run(sound))
@@ -111,6 +136,7 @@ def test_an_observation_is_joined_with_words_of_its_time(sound, fusion):
     assert of(events, "fused")[-1].sources == ("voice", "words", "camera")
 
 
+@pytest.mark.slow
 def test_an_observer_without_confidence_changes_nothing(sound, fusion):
     def say(session):
         return session.push_observation("camera", "angry", 500, 11_000, confidence=0.0, channel=1)
@@ -157,9 +183,9 @@ def test_who_is_not_read_is_not_read_by_words_either(sound, fusion):
         ("so happy", (-1, 1000, 0), "start_ms"),
     ],
 )
-def test_a_transcript_that_cannot_be_is_refused_in_one_line(sound, fusion, text, span, says):
+def test_a_transcript_that_cannot_be_is_refused_in_one_line(short, fusion, text, span, says):
     with pytest.raises(livemood.UsageError, match=says) as refused:
-        run(sound, fusion, lambda s: s.push_transcript(text, *span))
+        run(short, fusion, lambda s: s.push_transcript(text, *span))
     assert "\n" not in str(refused.value)
 
 
@@ -176,13 +202,13 @@ def test_a_transcript_that_cannot_be_is_refused_in_one_line(sound, fusion, text,
     ],
 )
 def test_an_observation_that_cannot_be_is_refused_in_one_line(
-    sound, fusion, source, labels, confidence, says
+    short, fusion, source, labels, confidence, says
 ):
     def say(session):
         return session.push_observation(source, labels, 0, 1000, confidence=confidence)
 
     with pytest.raises(livemood.UsageError, match=says):
-        run(sound, fusion, say)
+        run(short, fusion, say)
 
 
 def test_a_session_without_fusion_says_so(sound):

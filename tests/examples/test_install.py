@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def test_the_first_command_of_the_readme_plays_the_demo(checkout):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "not what a person feels" in done.stdout
+    files = [path for path in (checkout / ".venv").rglob("*") if path.is_file()]
+    taken = sum(path.stat().st_blocks for path in files if not path.is_symlink()) * 512
+    assert taken / 2**20 == pytest.approx(stated(r"needs\s+has (\d+) MB"), rel=0.1)
+
+
+def stated(pattern):
+    """A figure of the guide to installing."""
+    guide = (ROOT / "docs" / "guides" / "install.md").read_text("utf-8")
+    return int(re.search(pattern, guide)[1])
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +61,14 @@ def test_wheel_and_sdist_pass_the_checks_of_the_package_index(distributions):
     check = [sys.executable, "-m", "twine", "check", "--strict", *map(str, distributions)]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_wheel_is_as_large_as_the_guide_says(distributions):
+    wheel, _ = distributions
+    assert wheel.stat().st_size / 1e6 == pytest.approx(stated(r"wheel has (\d+) MB"), rel=0.1)
+    with zipfile.ZipFile(wheel) as packed:
+        text = sum(i.compress_size for i in packed.infolist() if "/models/text/" in i.filename)
+    assert text / 1e6 == pytest.approx(stated(r"text model takes (\d+)"), rel=0.1)
 
 
 def test_the_built_wheel_starts_the_demo_without_being_installed(distributions):

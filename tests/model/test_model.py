@@ -49,6 +49,7 @@ def test_the_rate_hardly_matters(model, clip, rate):
     assert max(abs(expected[x] - heard[x]) for x in expected) < 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.corpora
 def test_telephone_bandwidth_leaves_most_readings(model, clip):
     """Half of the bands are lost at 8 kHz, so readings move; most must not turn over."""

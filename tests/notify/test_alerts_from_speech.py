@@ -122,9 +122,13 @@ def test_receivers_can_be_tried(rules_file, receiver, monkeypatch):
     assert "desk: answered 401" in done.output
 
 
-def test_rules_can_be_checked(rules_file):
+def test_rules_can_be_checked(rules_file, monkeypatch):
+    monkeypatch.setenv("DESK_SECRET", SECRET)
     done = CliRunner().invoke(app, ["alerts", "check", str(rules_file)])
     assert done.output == "angry: each channel\n1 rule; receivers: desk\n"
+    monkeypatch.delenv("DESK_SECRET")
+    done = CliRunner().invoke(app, ["alerts", "check", str(rules_file)])
+    assert "note: desk: the environment variable DESK_SECRET is not set here" in done.output
 
 
 def test_a_label_that_the_model_never_gives_is_refused_by_the_check(tmp_path):

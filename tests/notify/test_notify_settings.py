@@ -36,6 +36,11 @@ def test_rules_come_from_a_file(tmp_path):
             r"alerts.0.valence.belo: .* do you mean below\?",
         ),
         ('[[webhooks]]\nurl = "htp:/x"\nsecret = {env = "S"}\n', "url: it must begin with http://"),
+        ('[[webhooks]]\nurl = "http://x"\nsecret = "S"\n', "secret: no secret stands here"),
+        ('[[mqtt]]\nhost = ""\n', "host: "),
+        ('[[alerts]]\nname = "a"\nlabels = "sad"\n', "alerts.0.labels: give a list"),
+        ('[alerts]\nname = "a"\n', "alerts: give a list"),
+        ('mqtt = ["h"]\n', "mqtt.0: give named fields"),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path, text, words):

@@ -106,9 +106,9 @@ def test_what_a_preset_asks_for_is_said_in_one_line(arguments, said, demo_file):
     [
         ('purposes = ["education"]', "people in education is forbidden"),
         ('purposes = ["spying"]', "the policy knows no purpose 'spying'"),
-        ("purposes = []", "purposes: Tuple should have at least 1 item"),
-        ('purposes = ["personal"]\nreport_first = "x"', "report_first: Input should be"),
-        ('purposes = ["personal"]\nmodel = "x"', "model: Extra inputs"),
+        ("purposes = []", "purposes: tuple should have at least 1 item"),
+        ('purposes = ["personal"]\nreport_first = "x"', "report_first: input should be"),
+        ('purposes = ["personal"]\nalert = "x"', "do you mean alerts?"),
         ('purposes = ["personal"]\n[monitor.smoother]\ndwell = 1', "smoother.dwell"),
         ('purposes = ["personal"]\n[monitor]\nvad = "silero"', r"monitor\.vad is not for a preset"),
         ("purposes", "is no TOML"),

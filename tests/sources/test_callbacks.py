@@ -41,6 +41,7 @@ def test_callbacks_that_were_held_up_leave_none():
     assert blocks[-1].end == 900 * FRAMES
 
 
+@pytest.mark.slow
 def test_a_sound_card_that_drifts_loses_nothing():
     for drift in (1 + 150e-6, 1 - 150e-6):
         assert gaps(heard([n / 100 * drift for n in range(60_000)])) == []

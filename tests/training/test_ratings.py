@@ -128,6 +128,10 @@ def test_what_the_network_says_is_what_a_program_and_live_events_get(run, place)
     read = [e for e in events if e.type == "emotion"]
     assert read
     assert all(-1 <= value <= 1 for e in read for value in (e.valence, e.arousal, e.dominance))
+    alone = np.array([e.raw_dimensions for e in read])
+    smoothed = np.array([(e.valence, e.arousal, e.dominance) for e in read])
+    assert list(smoothed[0]) == list(alone[0])
+    assert np.abs(np.diff(smoothed, axis=0)).sum() < np.abs(np.diff(alone, axis=0)).sum()
     derived = [model.affect(list(e.probabilities.values())) for e in read]
     assert [(e.valence, e.arousal) for e in read] != [tuple(np.round(d, 4)) for d in derived]
 

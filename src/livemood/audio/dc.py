@@ -38,7 +38,9 @@ class DcBlocker:
         first = not self._count
         means: list[float] = (np.add.reduce(blocks, axis=1) / np.float32(size)).tolist()
         offsets = self._offsets(means)
-        out = sound - np.repeat(offsets, size)[: len(sound)]
+        out = np.empty(len(sound), np.float32)
+        np.subtract(blocks, offsets[:-1, np.newaxis], out=out[: whole * size].reshape(-1, size))
+        np.subtract(sound[whole * size :], offsets[-1], out=out[whole * size :])
         return out if first else out[held:]
 
     def flush(self) -> Samples:
@@ -53,15 +55,16 @@ class DcBlocker:
     def _offsets(self, means: list[float]) -> Samples:
         """What to subtract from each block, and from the one begun after them."""
         # Plain floats: for a few blocks arrays cost more than what they compute.
-        mean, offsets = self._mean, []
+        mean, count, offsets = self._mean, self._count, []
         for measured in means:
-            if not self._count:
+            if not count:
                 mean = measured
             offsets.append(mean)
-            self._count += 1
-            mean += (measured - mean) / min(self._count, _MEMORY)
+            if count < _MEMORY:
+                count += 1
+            mean += (measured - mean) / count
         offsets.append(mean)
-        self._mean = mean
+        self._mean, self._count = mean, count
         return np.array(offsets, np.float32)
 
 

@@ -111,12 +111,17 @@ class LevelMeter:
         self._pending, self._held, self._cancelled, self._looked = [], 0, False, 0
 
     def _look(self, begin: int, sound: Samples) -> list[LevelPiece | FirstStep]:
-        """The step, at the first 60 ms of a piece that are not all one value."""
+        """The step, at the first 60 ms of a piece that are sound from near their beginning.
+
+        Few values lie far from each other, however fine their steps are.
+        """
         length = LOOKED_AT * self._frame
         if not self._looking:
             return []
         for at in range(self._looked, len(sound) - length + 1, length):
             self._looked = at + length
+            if not np.ptp(sound[at : at + length // 4]):
+                continue
             if step := _step(sound[at : at + length]):
                 self._looking = False
                 coarse = FINE < step <= EIGHT_BITS
@@ -142,23 +147,30 @@ class LevelMeter:
         step = _step(sound.reshape(FRAMES, -1)[int(powers.argmax())])
         coarse = highest - lowest < LEAST_STEPS * step
         clipped = 0.0 if coarse else _at_rails(sound, lowest, highest)
-        heights = np.stack((_heights(sound), _heights(-sound)))
-        return LevelPiece(end, peak, clipped, False, cancelled, powers, step, heights)
+        return LevelPiece(end, peak, clipped, False, cancelled, powers, step, _heights(sound))
 
 
 def _heights(sound: Samples) -> NDArray[np.uint32]:
-    """How many samples lie in each bin: the upper bits of a float are its octave and sixteenth."""
-    bins = (np.ascontiguousarray(sound, np.float32).view(np.int32) >> 19) - _LOWEST_HEIGHT
-    counts = np.bincount(np.minimum(bins[bins >= 0], len(HEIGHTS) - 1), minlength=len(HEIGHTS))
-    return counts.astype(np.uint32)
+    """How many samples lie in each bin, above zero and below.
+
+    The upper bits of a float are its sign, its octave and its sixteenth: all are counted at once.
+    """
+    bits = np.ascontiguousarray(sound, np.float32).view(np.uint32) >> _LOWER_BITS
+    signs = np.bincount(bits, minlength=2 * _BITS).reshape(2, _BITS)[:, _LOWEST_HEIGHT:]
+    counts = signs[:, : len(HEIGHTS)].astype(np.uint32)
+    counts[:, -1] += np.add.reduce(signs[:, len(HEIGHTS) :], axis=1, dtype=np.uint32)
+    return counts
 
 
-_LOWEST_HEIGHT: Final = int(HEIGHTS[:1].astype(np.float32).view(np.int32)[0] >> 19)
+_LOWER_BITS, _BITS = 19, 2**12
+_LOWEST_HEIGHT: Final = int(HEIGHTS[:1].astype(np.float32).view(np.uint32)[0] >> _LOWER_BITS)
 
 
 def _step(frame: Samples) -> float:
     """The smallest step between two values of a frame; 0 if it has one only."""
-    steps = np.diff(np.sort(frame))
+    ordered = frame.copy()
+    ordered.sort()
+    steps = ordered[1:] - ordered[:-1]
     steps = steps[steps > 0]
     return float(steps.min()) if len(steps) else 0.0
 

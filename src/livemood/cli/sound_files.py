@@ -15,6 +15,9 @@ mpeg mpg mts oga ogg opus tta ts voc w64 wav webm wma wmv wv
 ENDINGS: Final = frozenset(_ENDINGS.split())
 """Of files in a folder, those that are sound or video."""
 
+LONGEST_NAME: Final = 200
+"""Characters, as on a server."""
+
 
 def find(named: list[str], *, recursive: bool) -> list[str]:
     """The files that paths, folders and patterns stand for, each once, in order.
@@ -55,9 +58,12 @@ def raw_format(rate: int | None, encoding: str | None, channels: int | None) -> 
         if encoding is not None or channels is not None:
             raise UsageError("--encoding and --channels describe raw samples: give --rate, too")
         return None
-    return RawFormat(rate, encoding or "s16le", channels or 1)
+    return RawFormat(rate, encoding or "s16le", 1 if channels is None else channels)
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """The participants in `Agent,Customer`."""
-    return tuple(name.strip() for name in text.split(",")) if text else ()
+    """The participants in `Agent,Customer`. Raises `UsageError` for what is too long for a name."""
+    found = tuple(name.strip() for name in text.split(",")) if text else ()
+    if any(len(name) > LONGEST_NAME for name in found):
+        raise UsageError(f"--participants: a name has at most {LONGEST_NAME} characters")
+    return found

@@ -109,12 +109,12 @@ class HubSession:
             self._ending = (reason, failure, code)
             self._tell()
 
-    def inferences(self) -> list[Inference]:
-        """What has come in, to be read by the hub's thread alone."""
+    def inferences(self, patience_s: float = 0.0) -> list[Inference]:
+        """What has come in, to be read by the hub's thread alone: see `SessionCore`."""
         self._queued.release()  # before looking: what comes from now on is told again
         # Taken before the sound is looked at: all that was pushed before the end is read.
         self._to_end = self._ending
-        return self._core.inferences()
+        return self._core.inferences(patience_s)
 
     def settle(self) -> None:
         """After reading: note what was asked for, and end if that was asked for before."""
@@ -165,6 +165,10 @@ class Hub:
 
     PACE_S = 0.02
     """The longest wait between rounds, with sound waiting."""
+    PATIENCE_S = 0.06
+    """What a pause brings may wait so long for the next window, so that both are heard at once."""
+    PATIENT = 0.3
+    """From this load on it does: until then there is time to hear each as it comes."""
 
     def __init__(self, model: AnyModel | WindowReader, *, busiest: float = 0.8) -> None:
         self.model = model
@@ -280,9 +284,10 @@ class Hub:
 
     def _read(self, sessions: list[HubSession]) -> None:
         inferences, owners = [], []
+        patience_s = self.PATIENCE_S if self.load > self.PATIENT else 0.0
         for session in sessions:
             try:
-                for inference in session.inferences():
+                for inference in session.inferences(patience_s):
                     inferences.append(inference)
                     owners.append(session)
             except Exception:  # one session's fault is no other's

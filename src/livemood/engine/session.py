@@ -224,12 +224,15 @@ class SessionCore:
         """No sound comes for now: the next reading closes speech that is open, where it is."""
         self._pausing = True
 
-    def inferences(self) -> list[Inference]:
-        """Listen to what has been pushed since; what is to be read, for whoever reads many."""
+    def inferences(self, patience_s: float = 0.0) -> list[Inference]:
+        """Listen to what has been pushed since; what is to be read, for whoever reads many.
+
+        What comes next may wait for `patience_s`, if more can be heard with it then.
+        """
         if self._pausing:
             self._pausing = False
             return [c.read(items) for c in self._channels if (items := c.pause())]
-        return [c.read(items) for c in self._channels if (items := c.listen())]
+        return [c.read(items) for c in self._channels if (items := c.listen(patience_s))]
 
     @property
     def now_ms(self) -> int:

@@ -32,7 +32,8 @@ class LivemoodProcessor(FrameProcessor):
 
     Put it between the user aggregator and the language model. Audio frames are read by a thread of
     livemood while the user speaks, so the reading is there when the turn ends and nothing waits.
-    All frames are passed on. A turn of which too little was speech is left as it is.
+    All frames are passed on at once: the processor runs in Pipecat's direct mode, without a queue.
+    A turn of which too little was speech is left as it is.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class LivemoodProcessor(FrameProcessor):
         **kwargs: Any,  # noqa: ANN401 - those of FrameProcessor
     ) -> None:
         """`on_turn` is handed the summary of each turn; `session` are arguments of the session."""
-        super().__init__(**kwargs)
+        super().__init__(**{"enable_direct_mode": True, **kwargs})
         self._voice = UserVoice(**(session or {}))
         self._on_turn = on_turn
         self._headed: int | None = None

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from livemood.errors import UsageError, first_fault
+from livemood.errors import UsageError, first_fault, reason
 from livemood.notify.targets import DeliveryError, Target
 from livemood.timeline.alert_rules import AlertRules
 
@@ -30,6 +30,13 @@ class Secret(BaseModel):
     env: str | None = None
     """Name of an environment variable."""
     file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_none(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError('no secret stands here: give {env = "NAME"} or {file = "PATH"}')
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -47,7 +54,7 @@ class Secret(BaseModel):
         try:
             value = self.file.read_text("utf-8").strip()
         except (OSError, UnicodeError) as error:
-            raise UsageError(f"cannot read the secret in {self.file}: {error}") from None
+            raise UsageError(f"cannot read the secret in {self.file}: {reason(error)}") from None
         if not value:
             raise UsageError(f"the secret in {self.file} is empty")
         return value
@@ -83,7 +90,7 @@ class MqttSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name = "mqtt"
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(1883, gt=0, lt=65_536)
     username: str | None = None
     password: Secret | None = None
@@ -141,6 +148,18 @@ class NotifySettings(AlertRules):
     def receivers(self) -> tuple[WebhookSettings | MqttSettings | AppriseSettings, ...]:
         """Whom alerts go to."""
         return (*self.webhooks, *self.mqtt, *self.apprise)
+
+    def lacking(self) -> list[str]:
+        """Secrets that cannot be had here: of which receiver, and why."""
+        found = []
+        for receiver in self.receivers:
+            for _, secret in receiver:
+                try:
+                    if isinstance(secret, Secret):
+                        secret.read()
+                except UsageError as error:
+                    found.append(f"{receiver.name}: {error}")
+        return found
 
     def targets(self) -> list[Target]:
         """Every receiver. Raises `UsageError` for a missing secret or a missing extra."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from livemood.engine import MonitorSettings
-from livemood.errors import UsageError
+from livemood.errors import UsageError, first_fault
 from livemood.timeline.alert_rules import AlertRules
 
 FOLDER: Final = Path(__file__).parent
@@ -80,7 +80,5 @@ def load_preset(name: str) -> Preset:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the preset {name} is no TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "preset"
-        reason = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"the preset {name}: {where}: {reason}") from None
+        fault = first_fault(error, "preset", Preset)
+        raise UsageError(f"the preset {name}: {fault}") from None

@@ -1,6 +1,9 @@
 """What is answered to whoever asks for what cannot be given."""
 
-from livemood.errors import LivemoodError
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from livemood.errors import LivemoodError, fault_text
 
 
 class Refused(LivemoodError):  # noqa: N818 - an answer, not a fault
@@ -28,6 +31,21 @@ class Refused(LivemoodError):  # noqa: N818 - an answer, not a fault
         if self.retry_after_s is None:
             return {}
         return {"Retry-After": str(max(1, round(self.retry_after_s)))}
+
+
+def bad_request(faults: Sequence[Mapping[str, Any]], inside: str = "") -> Refused:
+    """What is asked for makes no sense; `faults` are those of pydantic, `inside` what they are in.
+
+    It says what the first of them is.
+    """
+    first = faults[0]
+    where = inside + ".".join(str(part) for part in first["loc"] if part != "body")
+    if first["type"] == "json_invalid":
+        where = inside
+    if first["type"] == "model_attributes_type" and not where:  # a body that is no JSON to HTTP
+        words = "give a JSON object, and the header Content-Type: application/json"
+        return Refused("bad_request", words, 422)
+    return Refused("bad_request", f"{where or 'message'}: {fault_text(first)}", 422)
 
 
 def not_found() -> Refused:

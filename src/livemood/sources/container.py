@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, NoReturn, cast
 
 from livemood.audio import Samples, scale_fault
-from livemood.errors import FileError, UsageError
+from livemood.errors import FileError, UsageError, reason
 from livemood.sources.frames import samples_of
 
 if TYPE_CHECKING:
@@ -264,6 +264,8 @@ def _open(file: BinaryIO, name: str, raw: RawFormat | None) -> "InputContainer":
             raise FileError(
                 f"{name} is cut off: its index, which lies at its end, is missing: copy it again"
             ) from None
+        if file.seekable() and file.seek(0, 2) == 0:
+            raise FileError(f"{name} is empty") from None
         raise FileError(
             f"{name} is not sound that can be read ({reason(error)}): "
             "give WAV, FLAC, MP3, Ogg, Opus, M4A or another common sound or video file"
@@ -324,9 +326,3 @@ def _list(tracks: "tuple[AudioStream, ...]") -> str:
 def _described(track: "AudioStream") -> str:
     words = (track.language or "", track.metadata.get("title", ""), track.codec_context.name)
     return " ".join(word for word in words if word and word != "und")
-
-
-def reason(error: Exception) -> str:
-    """The reason of an error by FFmpeg or the system, in a few words."""
-    text = getattr(error, "strerror", None) or str(error)
-    return str(text).strip().rstrip(".").splitlines()[0]

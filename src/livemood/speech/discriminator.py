@@ -84,28 +84,38 @@ class SpeechDiscriminator:
         first, first_line = (1 - self._count) % 2, (_LINES_EVERY - 1 - self._count) % _LINES_EVERY
         self._count = (self._count + len(voiced)) % _LINES_EVERY
         looked_at = [at % 2 == first for at in range(len(voiced))]
-        seen = np.concatenate((self._before, frames))
-        self._before = seen[-_KEPT:].copy()
+        if not any(voiced) and len(frames) >= _KEPT:
+            self._before = frames[-_KEPT:].copy()
+        else:
+            seen = np.concatenate((self._before, frames))
+            self._before = seen[-_KEPT:].copy()
         moved = _movement(seen[_KEPT + first - 4 :: 2]) if any(voiced[first::2]) else []
         lines = voiced[first_line::_LINES_EVERY]
         if any(lines):
             end = _KEPT + first_line + _LINES_EVERY * (len(lines) - 1) + 1
             still = line_persistence(seen[:end].reshape(-1), len(lines))
         judged = []
+        state, peak = self._state, self._peak
         for at, (energy, voice) in enumerate(zip(energies, voiced, strict=True)):
-            below = self._below_peak(energy)
+            # How far the frame lies below the recent peak, in dB, at most 30.
+            level = 10 * math.log10(energy) if energy > 0 else -math.inf
+            peak = max(level, peak - _DECAY_DB)
+            below = max(level - peak, _DEEPEST_DB) if energy > 0 else _DEEPEST_DB
             self._unvoiced = 0 if voice else self._unvoiced + 1
-            if self._unvoiced == _FORGOTTEN:
-                self._forget()
-            if self._unvoiced <= _BREAK:  # between two keystrokes, too
-                self._state[9] += _LEVEL_FAST * (below - self._state[9])
-                self._state[10] += _LEVEL_SLOW * (below - self._state[10])
+            if self._unvoiced > _BREAK:  # between two keystrokes it goes on
+                if self._unvoiced == _FORGOTTEN:
+                    self._forget()
+                    state, peak = self._state, self._peak
+                continue
+            state[9] += _LEVEL_FAST * (below - state[9])
+            state[10] += _LEVEL_SLOW * (below - state[10])
             if voice and looked_at[at]:
                 if below > _FAINT_DB:
                     self._take(moved[at // 2])
                     if at % _LINES_EVERY == first_line:
                         self._take_lines(still[at // _LINES_EVERY])
-                judged.append(self._state.copy())
+                judged.append(state.copy())
+        self._peak = peak
         return judged, looked_at
 
     def _take(self, movement: list[float]) -> None:
@@ -119,12 +129,6 @@ class SpeechDiscriminator:
         both = product(persistence, _LINES_RATES)
         for kind, (value, rate) in enumerate(both, start=_FIRST_LINES):
             self._state[kind] += rate * (value - self._state[kind])
-
-    def _below_peak(self, energy: float) -> float:
-        """How far a frame lies below the recent peak, in dB, at most 30."""
-        level = 10 * math.log10(energy) if energy > 0 else -math.inf
-        self._peak = max(level, self._peak - _DECAY_DB)
-        return max(level - self._peak, _DEEPEST_DB) if energy > 0 else _DEEPEST_DB
 
 
 def _movement(seen: Samples) -> list[list[float]]:
@@ -161,8 +165,7 @@ def _log_rest(part: float, squared_whole: float) -> float:
 
 def _probabilities(judged: list[list[float]]) -> list[float]:
     first, second = _network()
-    inputs = np.array(judged)
-    hidden = np.tanh(np.matmul(_in_rows(inputs), first[:-1]) + first[-1])
+    hidden = np.tanh(np.matmul(_in_rows(np.array(judged)), first[:-1]) + first[-1])
     logits = np.matmul(hidden, second[:-1]).reshape(-1)[: len(judged)].tolist()
     bias = float(second[-1])
     return [1.0 / (1.0 + math.exp(-min(30.0, max(-30.0, x + bias)))) for x in logits]

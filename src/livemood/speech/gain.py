@@ -59,36 +59,44 @@ class SlowGain:
 
     def push(self, levels: Sequence[float]) -> list[float]:
         """The gain of each frame, from its root mean square in [0, 1]."""
-        return [self._next(level) for level in levels]
-
-    def _next(self, level: float) -> float:
-        if level < SILENT:  # no sound, and not a room that is quiet
-            self._silent += 1
-            if self._silent == FORGOTTEN * self._frames_s:
-                self.reset()
-                self._silent = FORGOTTEN * self._frames_s
-            return self._gain
-        if self._noise < 0:
-            self._smooth = level
-            # Out of digital silence a voice may be the first that is heard.
-            self._noise = max(SILENT, FIRST_AFTER_SILENCE * level) if self._silent else level
-        self._silent = 0
-        self._smooth += _SMOOTHING * (level - self._smooth)
-        self._noise += _NOISE_SMOOTHING * (level - self._noise)
-        self._count += 1
-        if self._count > self._frames_s:
-            self._next_second()
-        self._loudest = max(self._loudest, self._smooth)
-        self._quietest = min(self._quietest, self._noise)
-        voice = max(self._loudest, self._loudest_before, QUIETEST)
-        noise = min(self._quietest, self._quietest_before)
-        expected = noise * ABOVE_NOISE
-        if not self.coarse:
-            expected = min(expected, max(noise * ABOVE_MUCH_NOISE, LOUD_VOICE))
-        wanted = TARGET / max(voice, expected)
-        risen = self._gain * self._rise
-        self._gain = wanted if wanted < risen or not self._gain else risen
-        return min(self._gain, LOUDEST / level) if level > 0 else self._gain
+        # One loop over plain variables: of all that a quiet stream costs this is a large part.
+        gains = []
+        smooth, noise, gain = self._smooth, self._noise, self._gain
+        for level in levels:
+            if level < SILENT:  # no sound, and not a room that is quiet
+                self._silent += 1
+                if self._silent == FORGOTTEN * self._frames_s:
+                    self.reset()
+                    self._silent = FORGOTTEN * self._frames_s
+                    smooth, noise, gain = self._smooth, self._noise, self._gain
+                gains.append(gain)
+                continue
+            if noise < 0:
+                smooth = level
+                # Out of digital silence a voice may be the first that is heard.
+                noise = max(SILENT, FIRST_AFTER_SILENCE * level) if self._silent else level
+            self._silent = 0
+            smooth += _SMOOTHING * (level - smooth)
+            noise += _NOISE_SMOOTHING * (level - noise)
+            self._count += 1
+            if self._count > self._frames_s:
+                self._next_second()
+            if smooth > self._loudest:
+                self._loudest = smooth
+            if noise < self._quietest:
+                self._quietest = noise
+            voice = max(self._loudest, self._loudest_before, QUIETEST)
+            quietest = min(self._quietest, self._quietest_before)
+            least = quietest * ABOVE_NOISE
+            if least > LOUD_VOICE and not self.coarse:
+                least = max(quietest * ABOVE_MUCH_NOISE, LOUD_VOICE)
+            wanted = TARGET / (voice if voice > least else least)
+            risen = gain * self._rise
+            gain = wanted if wanted < risen or not gain else risen
+            limit = LOUDEST / level
+            gains.append(gain if gain < limit else limit)
+        self._smooth, self._noise, self._gain = smooth, noise, gain
+        return gains
 
     def _next_second(self) -> None:
         self._count = 1

@@ -68,6 +68,10 @@ class LevelJudge:
         """What is wrong now."""
         self._last: deque[LevelPiece] = deque(maxlen=_NOISE)
         self._speech: deque[LevelPiece] = deque(maxlen=_SPEECH)
+        self._above: deque[float] = deque(maxlen=_SPEECH)
+        self._heights = np.zeros((2, len(HEIGHTS)), np.int64)
+        self._speech_db: float | None = None
+        self._crowd = 0.0
         self._steady, self._since_change = 0, math.inf
         self._sounded = False
 
@@ -75,7 +79,7 @@ class LevelJudge:
         """Take the next piece, and whether somebody speaks in it: what changed, if anything."""
         self._last.append(piece)
         if speech and not piece.steady:
-            self._speech.append(piece)
+            self._take(piece)
         self._steady = self._steady + 1 if piece.steady else 0
         self._sounded |= not piece.steady
         self._since_change += PIECE_S
@@ -84,7 +88,19 @@ class LevelJudge:
             return None
         self.problems, self._since_change = problems, 0.0
         peak = max(each.peak for each in self._last)
-        return LevelChange(problems, self._speech_db(), self._noise_db(), _db(peak * peak))
+        return LevelChange(problems, self._speech_db, self._noise_db(), _db(peak * peak))
+
+    def _take(self, piece: LevelPiece) -> None:
+        """Take a piece of speech. What speech is judged by changes with it and stays in pauses."""
+        if len(self._speech) == _SPEECH:
+            self._heights -= self._speech[0].heights
+        self._heights += piece.heights
+        self._speech.append(piece)
+        self._above.append(_above_rounding(piece))
+        powers = np.concatenate([each.powers for each in self._speech])
+        self._speech_db = _db(_quantile(powers, _TOP))
+        if len(self._speech) >= _CROWD:
+            self._crowd = max(map(_crowded, self._heights))
 
     def _problems(self) -> tuple[Problem, ...]:
         dead = self._steady * PIECE_S >= (DEAD_AGAIN_S if self._sounded else DEAD_S)
@@ -94,14 +110,13 @@ class LevelJudge:
 
     def _is_quiet(self) -> bool:
         now = "quiet" in self.problems
-        speech, noise = self._speech_db(), self._noise_db()
+        speech = self._speech_db
         if len(self._speech) < _LEAST or speech is None:
             return now
-        allowed = HYSTERESIS_DB if now else 0.0
+        allowed, noise = HYSTERESIS_DB if now else 0.0, self._noise_db()
         if noise is not None and speech - noise < QUIET_DB + allowed:
             return True
-        coarse = sorted(_above_rounding(piece) for piece in self._speech)
-        return coarse[len(coarse) // 2] < COARSE_DB + allowed
+        return sorted(self._above)[len(self._above) // 2] < COARSE_DB + allowed
 
     def _is_clipped(self) -> bool:
         now = "clipped" in self.problems
@@ -112,20 +127,13 @@ class LevelJudge:
             return True
         if len(self._speech) < _CROWD:
             return now
-        heights = np.add.reduce([piece.heights for piece in self._speech], dtype=np.int64)
-        return max(map(_crowded, heights)) >= (UNCROWDED if now else CROWDED)
+        return self._crowd >= (UNCROWDED if now else CROWDED)
 
     def _is_cancelled(self) -> bool:
         if len(self._speech) < _LEAST:
             return "cancelled" in self.problems
         count = sum(piece.cancelled for piece in self._speech)
         return count >= (1 if "cancelled" in self.problems else _LEAST)
-
-    def _speech_db(self) -> float | None:
-        if not self._speech:
-            return None
-        powers = np.concatenate([piece.powers for piece in self._speech])
-        return _db(_quantile(powers, _TOP))
 
     def _noise_db(self) -> float | None:
         """Digital silence between words is no noise."""
@@ -135,21 +143,26 @@ class LevelJudge:
 
 def _crowded(heights: NDArray[np.int64]) -> float:
     """How many times more samples lie in a tenth of the peak's height than in one further down."""
-    total = int(heights.sum())
-    below = np.concatenate(([0], np.cumsum(heights)))
-    edges = np.append(HEIGHTS, 2.0)
-    tallest = float(np.interp(_TALLEST * total, below, edges))
-    within = np.interp(tallest * np.arange(_GRID * 5 // 4 + 1) / _GRID, edges, below)
+    below = np.zeros(len(_EDGES))
+    np.cumsum(heights, out=below[1:])
+    total = float(below[-1])
+    tallest = float(np.interp(_TALLEST * total, below, _EDGES))
+    within = np.interp(tallest * _TICKS / _GRID, _EDGES, below)
     band = within[_WIDE:] - within[:-_WIDE]
     upper, lower = band[_LOWEST:], band[_LOWEST - _WIDE * 3 // 2 : -_WIDE * 3 // 2]
     ratios = upper / np.maximum(lower, max(1.0, _FEWEST * total))
-    return float(np.max(ratios, where=upper > _CROWD_LEAST * total, initial=0.0))
+    return float(np.maximum.reduce(ratios, where=upper > _CROWD_LEAST * total, initial=0.0))
+
+
+_EDGES: Final = np.append(HEIGHTS, 2.0)
+_TICKS: Final = np.arange(_GRID * 5 // 4 + 1)
 
 
 def _quantile(powers: NDArray[np.float64], share: float) -> float:
-    """As `np.quantile` with the value below; that takes ten times as long for so few."""
+    """As `np.quantile` with the value below, which takes longer. Leaves `powers` reordered."""
     at = int(share * (len(powers) - 1))
-    return float(np.partition(powers, at)[at])
+    powers.partition(at)
+    return float(powers[at])
 
 
 def _above_rounding(piece: LevelPiece) -> float:

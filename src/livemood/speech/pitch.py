@@ -51,7 +51,8 @@ def f0_of_windows(windows: Values, rate: int) -> Values:
 def _periods(windows: Values, rate: int) -> Values:
     longest, shortest = int(rate / LOWEST_HZ), int(rate / HIGHEST_HZ)
     window = windows.shape[1] - longest
-    size = 1 << (windows.shape[1] + window - 1).bit_length()
+    # What wraps around falls on lags beyond the longest.
+    size = 1 << (windows.shape[1] - 1).bit_length()
     whole = np.fft.rfft(windows, size)
     head = np.fft.rfft(windows[:, :window], size)
     product = np.fft.irfft(np.conj(head) * whole, size)[:, : longest + 1]

@@ -6,14 +6,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_valid
 
 from livemood.errors import UsageError
 
+VALUES = {"valence": 1, "arousal": 1, "valence_change": 2, "arousal_change": 2}
+"""Conditions on values, and how far from 0 each value can be."""
+
 
 class Range(BaseModel):
     """Values that count: below a limit, above a limit, or between both."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    below: float | None = None
-    above: float | None = None
+    below: float | None = Field(None, ge=-2, le=2)
+    above: float | None = Field(None, ge=-2, le=2)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -22,6 +25,12 @@ class Range(BaseModel):
         if self.below is not None and self.above is not None and self.above >= self.below:
             raise ValueError("above must be less than below: values between both count")
         return self
+
+    def within(self, limit: float) -> bool:
+        """Whether any value from -`limit` to `limit` counts."""
+        return (self.below is None or self.below > -limit) and (
+            self.above is None or self.above < limit
+        )
 
     def holds(self, value: float, margin: float = 0.0) -> bool:
         """Whether `value` counts; `margin` widens the range on each side that has a limit."""
@@ -91,6 +100,10 @@ class AlertRule(BaseModel):
                 "give conditions on how a voice sounds (labels, valence, arousal, ..._change), or "
                 "silent, or overtalk"
             )
+        for name, most in VALUES.items():
+            limits: Range | None = getattr(self, name)
+            if limits is not None and not limits.within(most):
+                raise ValueError(f"{name} lies between -{most} and {most}: this never holds")
         if self.share is not None and not sounds:
             raise ValueError("share counts speech: use for_s with silent and overtalk")
         if self.share is not None and self.for_s:

@@ -70,8 +70,8 @@ class ModelInfo(Part):
     provider: str
     labels: tuple[str, ...]
     valence_arousal: str
-    """`derived` when valence and arousal follow from the label probabilities, smoothed; `learnt`
-    when the network gives them, of each window alone."""
+    """`derived` when valence and arousal follow from the label probabilities; `learnt` when the
+    network gives them. Events have them smoothed either way."""
 
 
 class SessionSettings(Part):
@@ -131,7 +131,11 @@ class ChannelSummary(Part):
 
 
 class Latency(Part):
-    """Milliseconds from the capture of a window's last sample to its event."""
+    """Milliseconds from the capture of the sound that completed a window to its event.
+
+    That is the last sample of the window. Only where speech pauses, a model that reads in blocks
+    leaves out up to one block (240 ms of `default`), so that `end_ms` lies before it.
+    """
 
     total: float
     queue: float

@@ -128,6 +128,8 @@ class Emotion(Event):
     arousal: float
     dominance: float | None = Field(None, exclude_if=is_none)
     """Left out unless the model learnt it from ratings."""
+    raw_dimensions: tuple[float, ...] | None = Field(None, exclude_if=is_none)
+    """Valence, arousal and maybe dominance of this window alone; left out unless learnt."""
     latency_ms: Latency
     behind: bool
     """Whether the latency budget is being missed."""
@@ -191,7 +193,9 @@ class Fused(Event):
     """Probability of the likeliest label."""
     probabilities: dict[str, float]
     valence: float
+    """The voice's, if the model learnt it and the voice was heard; else of the probabilities."""
     arousal: float
+    """As for valence."""
     sources: tuple[str, ...]
     """What it was made of: `voice`, `words`, names of observers."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from livemood.errors import LivemoodError
+from livemood.errors import LivemoodError, fault_text
 from livemood.timeline.events import AnyEvent
 from livemood.timeline.lenient import parse_known_event, parse_known_object
 from livemood.timeline.timeline import SCHEMA, Timeline
@@ -25,8 +25,10 @@ def read_timeline(text: str) -> Timeline:
         return Timeline(sorted(_events(whole), key=lambda event: event.seq or 0))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise LivemoodError(f"it is no timeline: {where} {first['msg']}".lower()) from None
+        if first["type"] == "json_invalid":
+            raise LivemoodError("it is no timeline, or the end of one is missing") from None
+        where = ".".join(map(str, first["loc"])) or "event"
+        raise LivemoodError(f"it is no timeline: {where}: {fault_text(first)}") from None
 
 
 def _object(text: str) -> dict[str, Any] | None:

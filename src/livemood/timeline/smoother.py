@@ -1,4 +1,8 @@
-"""From noisy window readings to a steady label: an HMM forward filter, then hysteresis."""
+"""From noisy window readings to steady ones.
+
+Labels go through an HMM forward filter, then hysteresis; dimensions that a network learnt through
+a mean that forgets as that filter does.
+"""
 
 import math
 from collections.abc import Sequence
@@ -132,3 +136,39 @@ class Smoother:
 
     def _of(self, label: str) -> float:
         return self._belief[self._labels.index(label)]
+
+
+class DimensionSmoother:
+    """A mean of valence, arousal and maybe dominance, as a network reads them, that forgets.
+
+    A pure object. Readings weigh as in `Smoother`: by the new sound that they bring, as far as
+    `evidence_s`, and less the longer ago they are, by exp(-t / dwell_s). So the first reading is
+    taken as it is, and little is left of what was heard before a long silence.
+    """
+
+    def __init__(self, settings: SmootherSettings) -> None:
+        self._dwell_s, self._evidence_s = settings.dwell_s, settings.evidence_s
+        self._weight = 0.0
+        self._means: tuple[float, ...] = ()
+
+    def update(self, values: Sequence[float], elapsed_s: float, new_s: float) -> tuple[float, ...]:
+        """Take what a window's dimensions are, each in [-1, 1]; the means after it, as many.
+
+        `values` are empty for a window that says nothing of them: the means stay, empty before the
+        first reading. `elapsed_s` is the time since the last window's end; `new_s` is how much
+        sound of this window no window before it had.
+        """
+        self._weight *= math.exp(-max(0.0, elapsed_s) / self._dwell_s)
+        if not values:
+            return self._means
+        new = min(1.0, max(0.0, new_s) / self._evidence_s)
+        if not self._means:
+            self._weight, self._means = new, tuple(values)
+        elif new:
+            self._weight += new
+            share = new / self._weight
+            self._means = tuple(
+                mean + share * (value - mean)
+                for mean, value in zip(self._means, values, strict=True)
+            )
+        return self._means

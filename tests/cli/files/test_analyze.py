@@ -99,15 +99,20 @@ def test_standard_input_reads_as_the_file_does(folder):
         (["--ignore-channel", 2], "no channel 2"),
         (["--participants", "A,B,C"], "names 3"),
         (["--track", 2], "no audio track 2"),
+        (["--rate", 8000, "--channels", 0], "1 to 64 channels"),
+        (["--participants", "A" * 201], "at most 200 characters"),
+        (["-"], "standard input is empty"),
     ],
 )
 def test_options_that_make_no_sense_are_one_clear_line(folder, options, says):
-    done = analyze("a.wav", *options, cwd=folder)
+    named = [] if options == ["-"] else ["a.wav"]
+    done = analyze(*named, *options, cwd=folder, stdin=subprocess.DEVNULL)
     assert done.returncode != 0
     (line,) = done.stderr.decode().splitlines()
     assert says in line
 
 
+@pytest.mark.slow
 def test_a_channel_that_is_ignored_is_not_read_and_the_other_is_as_before(folder):
     before = json.loads(analyze("a.wav", "--format", "json", cwd=folder).stdout)["channels"]
     done = analyze("a.wav", "--format", "json", "--ignore-channel", 0, cwd=folder)

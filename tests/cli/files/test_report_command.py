@@ -15,6 +15,7 @@ def folder(short_file, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["json", "jsonl"])
 def test_of_a_timeline(folder, tmp_path, form):
     out = tmp_path / "r.html"
@@ -30,11 +31,17 @@ def test_wrong_requests_are_one_line(folder, tmp_path):
     out = tmp_path / "r.html"
     torn = tmp_path / "torn.jsonl"
     torn.write_text((folder / "short.flac.jsonl").read_text("utf-8")[:-50], "utf-8")
+    cut = tmp_path / "cut.json"
+    cut.write_text((folder / "short.flac.json").read_text("utf-8")[:300], "utf-8")
+    other = tmp_path / "other.json"
+    other.write_text("[1, 2]", "utf-8")
     sound = tmp_path / "sound.json"
     shutil.copy(sys.executable, sound)
     wrong = [
         (("nothing.json",), "no file nothing.json"),
-        ((torn,), "no timeline"),
+        ((torn,), "the end of one is missing"),
+        ((cut,), "the end of one is missing"),
+        ((other,), "no timeline: event: give named fields"),
         ((sound,), "no timeline"),
         (("0123456789abcdef", "--data", tmp_path / "none"), "no session"),
         (("0123456789abcdef", "--server", "ftp://x"), "http://"),

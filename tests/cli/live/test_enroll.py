@@ -73,6 +73,7 @@ def test_what_cannot_be_enrolled_is_one_line(folder, voice, tmp_path):
     assert not me.exists()
 
 
+@pytest.mark.slow
 def test_a_baseline_of_another_model_is_refused(folder, voice, tmp_path):
     me = tmp_path / "me.baseline"
     made = livemood(

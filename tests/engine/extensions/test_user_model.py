@@ -42,6 +42,7 @@ def test_protocols_know_what_fits():
         reader_of(object())
 
 
+@pytest.mark.slow
 def test_live_equals_offline(demo_file):
     def readings(events):
         return [

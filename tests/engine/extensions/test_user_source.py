@@ -36,6 +36,7 @@ def told(events):
     return [without_wall_clock(e) | {"seq": 0} for e in events if e.type != "session.started"]
 
 
+@pytest.mark.slow
 def test_the_sizes_of_blocks_do_not_matter(sound):
     heard = [told(livemood.listen(source=Blocks(sound, n))) for n in (480, 7000, 10**7)]
     assert heard[0] == heard[1] == heard[2]

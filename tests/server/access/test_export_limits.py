@@ -87,6 +87,7 @@ async def test_large_exports_that_are_not_read_keep_no_other_from_its_end(
     assert left == [], "what is being written has no name"
 
 
+@pytest.mark.slow
 async def test_one_token_cannot_take_every_place_of_exports(serving, speech):
     with serving(limits={"exports": 3, "exports_per_token": 2, "stall_s": 600}) as service:
         tokens = service.storage.tokens

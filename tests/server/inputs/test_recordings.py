@@ -110,10 +110,13 @@ def test_what_is_no_sound_is_one_clear_error(serving, tmp_path):
         assert str(tmp_path) not in message
         empty = http.post("/v1/recordings", params=ABOUT, content=b"")
         assert code(empty) == (422, "bad_recording")
+        form = http.post("/v1/recordings", params=ABOUT, files={"file": b"sound"})
+        assert "a form was sent" in form.json()["error"]["message"]
         assert uploads(service) == []
         assert http.get("/v1/sessions").json()["sessions"] == []
 
 
+@pytest.mark.slow
 def test_a_cut_file_ends_with_an_error(serving, recording, tmp_path):
     cut = tmp_path / "cut.wav"
     whole = recording.read_bytes()

@@ -115,6 +115,7 @@ def test_a_second_party_of_another_rate_is_heard(shared, coded, first):
     assert {e["cause"] for e in of(events, "gap", 1)} <= {"absent"}
 
 
+@pytest.mark.slow
 def test_calls_that_share_a_port_are_told_apart_by_ssrc(serving, coded):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
@@ -149,6 +150,8 @@ def test_what_cannot_be_is_refused(serving):
         assert refusal(rtp={"parties": 9}) == (422, "bad_request")
         assert refusal(kind="stream", rtp={}) == (422, "bad_request")
         assert refusal(rtp={"parties": 2}) == (503, "no_port")
+        two = http.post("/v1/sessions", json=CALL | {"rtp": {"parties": 2}})
+        assert "fewer than 2 ports" in two.json()["error"]["message"]  # one is free
         assert service.sessions.all_open() == []
         assert http.get("/v1/sessions").json()["sessions"] == []
         first = create(service)

@@ -191,6 +191,10 @@ async def test_connecting_to_nothing_says_what_to_do():
     with pytest.raises(LivemoodError, match="livemood listen"):
         async for _ in connect(f"ws://127.0.0.1:{port}", patience_s=0.3):
             pass
+    nowhere = [f"ws://127.0.0.1:{port}", f"ws://localhost:{port}"]
+    with pytest.raises(LivemoodError, match=rf"127.0.0.1:{port}\S+ or ws://localhost:{port}/"):
+        async for _ in connect(nowhere, patience_s=0.3):
+            pass
     with pytest.raises(UsageError, match="ws://"):
         async for _ in connect("ftp://127.0.0.1:1"):
             pass

@@ -13,28 +13,29 @@ STREAM = {"type": "start", "rate": 16000, "encoding": "s16le"}
 class Process:
     """A running server."""
 
-    def __init__(self, process, url):
-        self.process, self.url = process, url
+    def __init__(self, process, url, said):
+        self.process, self.url, self.said = process, url, said
 
     def websocket(self, path, **options):
         return connect(self.url.replace("http", "ws", 1) + path, max_size=None, **options)
 
 
 @contextmanager
-def served(data, *args, env=None):
+def served(data, *args, env=None, cwd=None):
     """`livemood serve` on a free port; killed at the end if it still runs."""
     process = subprocess.Popen(
         [*command(), "serve", "--data", str(data), "--port", "0", *map(str, args)],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | (env or {}),
+        cwd=cwd,
     )
     try:
-        line = process.stderr.readline()
-        while line and "serving at" not in line:
-            line = process.stderr.readline()
-        assert line, "the server did not start"
-        yield Process(process, line.split()[-1])
+        said = [process.stderr.readline()]
+        while said[-1] and "serving at" not in said[-1]:
+            said.append(process.stderr.readline())
+        assert said[-1], "the server did not start"
+        yield Process(process, said[-1].split()[-1], said)
     finally:
         process.kill()
         process.wait()

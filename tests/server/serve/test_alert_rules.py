@@ -129,6 +129,8 @@ async def test_rules_of_the_settings_are_listed_and_keep_their_names(serving, sp
         page = http.get("/v1/alerts").json()
         assert [rule["name"] for rule in page["settings"]] == ["any voice"]
         assert code(http.post("/v1/alerts", json=TENSE)) == (409, "rule_exists")
+        assert code(http.delete("/v1/alerts/any voice")) == (409, "rule_of_file")
+        assert http.get("/v1/alerts").json() == page
 
 
 def test_a_server_without_receivers_has_nobody_to_try(shared):

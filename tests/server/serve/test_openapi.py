@@ -39,7 +39,7 @@ def described(serving, library):
 @pytest.mark.parametrize(
     ("mode", "examples"),
     [
-        (POSITIVE, 5),
+        (POSITIVE, 3),
         (NEGATIVE, 2),
         pytest.param(POSITIVE, 15, marks=pytest.mark.slow),
         pytest.param(NEGATIVE, 6, marks=pytest.mark.slow),

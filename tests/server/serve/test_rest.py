@@ -86,6 +86,24 @@ def test_what_is_wrong_is_said(shared, change, status, expected):
         assert code(http.put("/v1/sessions")) == (405, "wrong_method")
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{", "message: this is no JSON"),
+        (None, "give a JSON object, and the header Content-Type"),
+        ({"extra": 1}, "extra: there is no such name"),
+        ({"alerts": [{"name": "x"}]}, "alerts.0: give conditions on how a voice sounds"),
+        ({"retention_days": -1}, "retention_days: input should be greater than 0"),
+    ],
+)
+def test_what_is_wrong_is_said_in_plain_words(shared, body, said):
+    kind = {"Content-Type": "application/json" if body else "application/x-www-form-urlencoded"}
+    content = body if isinstance(body, bytes) else json.dumps(SPEC | (body or {}))
+    with shared() as service, client(service) as http:
+        answer = http.post("/v1/sessions", content=content, headers=kind)
+    assert answer.json()["error"]["message"].startswith(said)
+
+
 async def test_a_timeline_is_exported_in_every_format(shared, speech):
     with shared() as service, client(service) as http:
         events = await stream(service, speech)
@@ -179,6 +197,7 @@ async def test_sound_is_kept_only_if_asked_for(serving, speech, tmp_path):
     assert list((tmp_path / "data" / "sound").iterdir()) == []
 
 
+@pytest.mark.slow
 async def test_sound_that_is_deleted_at_once_stays_away(serving, speech, tmp_path):
     start = START | {"consent": "yes", "keep_sound": True}
     with serving() as service, client(service) as http:

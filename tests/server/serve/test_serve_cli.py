@@ -41,6 +41,34 @@ def test_a_token_says_for_which_server_it_is(tmp_path):
     missing = livemood("token", "list", "--config", tmp_path / "no.toml")
     assert missing.returncode == 2
     assert "no.toml" in missing.stderr
+    # As the server finds its settings, so does this.
+    assert "watch" in livemood("token", "list", env={"LIVEMOOD_CONFIG": str(config)}).stdout
+
+
+def test_a_token_and_its_server_name_one_folder_in_whole(tmp_path):
+    env = {"LIVEMOOD_DATA": "data"}
+    made = livemood("token", "create", "--scope", "watch", env=env, cwd=tmp_path)
+    assert made.stderr.strip().endswith(str(tmp_path / "data"))
+    with served("data", cwd=tmp_path) as server:
+        assert any(line.endswith(f" {tmp_path / 'data'}\n") for line in server.said)
+    wrong = livemood("token", "list", "--data", tmp_path / "dta")
+    assert str(tmp_path / "dta") in wrong.stderr
+    assert livemood("token", "revoke", "1", "--data", tmp_path / "dta").returncode == 1
+    assert not (tmp_path / "dta").exists()  # to look makes no folder of a mistyped name
+    taken = livemood("token", "list", "--data", Path(__file__))
+    assert taken.returncode == 1
+    assert "another folder" in taken.stderr
+    assert "backup" not in taken.stderr
+
+
+def test_a_token_that_would_outlive_the_calendar_is_refused(tmp_path):
+    for forever in ("99999999999d", "36501d"):
+        made = livemood(
+            "token", "create", "--scope", "watch", "--expires", forever, "--data", tmp_path
+        )
+        assert (made.returncode, made.stderr.count("\n")) == (2, 1)
+        assert "36500d" in made.stderr
+    assert livemood("token", "list", "--data", tmp_path).returncode == 0
 
 
 @pytest.mark.slow

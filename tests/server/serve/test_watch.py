@@ -139,6 +139,7 @@ async def test_the_client_follows_a_session_by_its_address(shared, speech):
         assert [event async for event in connect(url)] == events
 
 
+@pytest.mark.slow
 async def test_the_client_waits_for_a_place(serving, speech):
     """A server that has as many clients as it takes is asked again, and not for ever."""
     with serving() as service:

@@ -124,6 +124,7 @@ async def test_the_sound_of_a_waiting_session_may_come_to_the_other_worker(two, 
     assert watched == [own, own]
 
 
+@pytest.mark.slow
 async def test_a_live_session_is_read_noted_listed_and_ended_at_the_other_worker(two, speech):
     async with AsyncExitStack() as stack:
         ws, session = await live(two, stack)
@@ -151,6 +152,7 @@ async def test_a_live_session_is_read_noted_listed_and_ended_at_the_other_worker
     assert code(again) == (409, "not_live")
 
 
+@pytest.mark.slow
 async def test_an_ended_session_is_either_workers(two, speech):
     events = await stream(two, speech, token=two.token)
     session = events[0].session

@@ -137,7 +137,7 @@ def test_unlearning_the_corpus_takes_a_shortcut_away(tmp_path):
     tested = sounding(made("target", 4), either)
     more = {"fit": FIT.model_copy(update={"masked_label_weight": 1.0})}
     plain = right(trainer(tmp_path / "plain", source, **more).train(), *tested)
-    adversarial = trainer(tmp_path / "adv", source, method="adversarial", weight=1.0, **more)
+    adversarial = trainer(tmp_path / "adv", source, method="adversarial", **more)
     assert right(adversarial.train(), *tested) > plain + 0.05
 
 

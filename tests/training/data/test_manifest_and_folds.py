@@ -146,6 +146,7 @@ def test_every_clip_is_tested_once_and_never_by_one_who_knows_its_speaker(corpor
         check_folds(folds, clips)
 
 
+@pytest.mark.slow
 def test_ravdess_folds_hold_no_sound_twice(corpora, tmp_path):
     clips = [
         c for c in read_manifest(corpora / "ravdess" / "metadata.csv") if c.speaker > "ravdess-19"

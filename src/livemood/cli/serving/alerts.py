@@ -26,6 +26,8 @@ def check(rules: Rules, model: options.ModelName = "default") -> None:
     names = ", ".join(receiver.name for receiver in settings.receivers)
     count = len(settings.alerts)
     typer.echo(f"{count} rule{'s' * (count != 1)}; receivers: {names or 'none'}")
+    for line in settings.lacking():
+        typer.echo(f"note: {line} here", err=True)
 
 
 @app.command()

@@ -70,10 +70,11 @@ def serve(
     ] = None,
 ) -> None:
     """Run a server: it takes sound of many sessions at once and shows each on a page."""
+    from livemood.server.garbage import spare_what_is_loaded
     from livemood.server.log_lines import log_to_stderr
     from livemood.server.serve.exposure import check_settings
     from livemood.server.serve.serving import Service
-    from livemood.server.serve.settings import monitor_settings, read_settings
+    from livemood.server.serve.settings import monitor_settings, read_settings, where_kept
 
     given = {
         "host": host,
@@ -115,6 +116,8 @@ def serve(
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, asked_to_stop)
     with join() as membership, Service(settings, loaded, monitor, membership) as service:
+        typer.echo(where_kept(settings), err=True)
+        spare_what_is_loaded()
         typer.echo(f"serving at {service.url}", err=True)
         while not stop.wait(1.0):  # a wait without end cannot be interrupted everywhere
             pass

@@ -18,7 +18,10 @@ Data = Annotated[
     Path | None, typer.Option(help="The server's data folder.", envvar="LIVEMOOD_DATA")
 ]
 Config = Annotated[
-    Path | None, typer.Option(help="The server's settings file, which names its data folder.")
+    Path | None,
+    typer.Option(
+        help="The server's settings file, which names its data folder.", envvar="LIVEMOOD_CONFIG"
+    ),
 ]
 Shared = Annotated[
     str | None,
@@ -28,6 +31,8 @@ Shared = Annotated[
     ),
 ]
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+LONGEST = 36_500 * UNITS["d"]
+"""Of what `--expires` says: a century, in seconds."""
 
 
 @app.command()
@@ -56,7 +61,7 @@ def create(
 def list_tokens(data: Data = None, config: Config = None, database: Shared = None) -> None:
     """List the tokens: number, state, scopes, session, name."""
     place = _place(data, config, database)
-    tokens = _tokens(place).all()
+    tokens = _tokens(place).all() if _is_there(place) else []
     if not tokens:
         typer.echo(f"there are no tokens for {_servers(place)}: nobody is asked for one", err=True)
     for token in tokens:
@@ -73,7 +78,7 @@ def list_tokens(data: Data = None, config: Config = None, database: Shared = Non
 def revoke(number: int, data: Data = None, config: Config = None, database: Shared = None) -> None:
     """Make a token useless, at once, by its number."""
     place = _place(data, config, database)
-    if not _tokens(place).revoke(number):
+    if not _is_there(place) or not _tokens(place).revoke(number):
         raise LivemoodError(
             f"there is no token {number} for {_servers(place)}: see livemood token list"
         )
@@ -101,7 +106,12 @@ def _place(data: Path | None, config: Path | None, database: str | None) -> Plac
 def _servers(place: Place) -> str:
     if place.database is not None:
         return "the servers that share the database"
-    return f"the server that keeps its data in {plain(str(place.folder))}"
+    return f"the server that keeps its data in {plain(str(place.folder.absolute()))}"
+
+
+def _is_there(place: Place) -> bool:
+    """Whether anything was kept there; to look makes no folder of a mistyped name."""
+    return place.database is not None or place.folder.exists()
 
 
 def _tokens(place: Place) -> "Tokens":
@@ -115,4 +125,7 @@ def _seconds(text: str) -> float:
     found = re.fullmatch(r"(\d+)([smhd])", text)
     if not found:
         raise UsageError(f"--expires {text}: give a number and s, m, h or d, like 90d")
-    return int(found[1]) * UNITS[found[2]]
+    seconds = int(found[1]) * UNITS[found[2]]
+    if seconds > LONGEST:
+        raise UsageError(f"--expires {text}: give at most 36500d, or leave it out")
+    return seconds

@@ -32,7 +32,7 @@ from livemood.timeline.events import (
     SpeechStarted,
 )
 from livemood.timeline.events import SpeechEnded as SpeechEndedEvent
-from livemood.timeline.smoother import SmoothedReading, Smoother
+from livemood.timeline.smoother import DimensionSmoother, SmoothedReading, Smoother
 from livemood.timeline.summary import ClosedSegment, LevelTimes, Segmenter, Stretch, Summarizer
 
 Inference = Generator[Request, Reading, None]
@@ -75,6 +75,7 @@ class Channel:
         even = np.full(len(model.labels), 1 / len(model.labels))
         self._unread = Reading(even, is_speech=False)
         self._smoother = Smoother(model.labels, model.priors, settings.smoother)
+        self._dimensions = DimensionSmoother(settings.smoother)
         self._segmenter = Segmenter()
         self._summarizer = Summarizer(model.labels)
         self._level = LevelTimes()
@@ -103,9 +104,12 @@ class Channel:
         """No more sound will come."""
         self._intake.flush()
 
-    def listen(self) -> list[StreamItem]:
-        """Listen to what has come in: what was found, to be read by `read` before the next call."""
-        return self._speech_segmenter.advance()
+    def listen(self, patience_s: float = 0.0) -> list[StreamItem]:
+        """Listen to what has come in: what was found, to be read by `read` before the next call.
+
+        What comes next may wait for `patience_s`, if more can be heard with it then.
+        """
+        return self._speech_segmenter.advance(patience_s)
 
     def pause(self) -> list[StreamItem]:
         """The same where no sound comes for now: open speech is closed, and more may follow."""
@@ -195,35 +199,44 @@ class Channel:
                     self._budget.superseded += 1
                 return
             raw = yield request
-        since = window.end - self._last_window
-        new = window.end - max(self._read_until, window.start)
+        since = (window.end - self._last_window) / self._rate
+        new = (window.end - max(self._read_until, window.start)) / self._rate
         reading = (
-            self._smoother.update(raw.probabilities, since / self._rate, new / self._rate)
+            self._smoother.update(raw.probabilities, since, new)
             if raw.is_speech
-            else self._smoother.abstain(since / self._rate)
+            else self._smoother.abstain(since)
         )
+        told = raw.dimensions if raw.is_speech else ()
+        rated = self._dimensions.update(told, since, new)
         done = time.monotonic()
-        captured = self._intake.captured_at(window.end)
+        # The sound that a network in blocks leaves out for now is no delay of the machine's.
+        captured = self._intake.captured_at(known)
         latency = Latency(
             total=round(1000 * (done - captured), 3),
             queue=round(1000 * (began - captured), 3),
             compute=round(1000 * (done - began), 3),
         )
-        # The sound that a network in blocks leaves out for now is no delay of the machine's.
-        late = done - self._intake.captured_at(known)
-        change = self._budget.read(late, done - began, given_up) if self._budget else None
+        change = None
         if self._budget:
+            change = self._budget.read(done - captured, done - began, given_up)
             self._speech_segmenter.windower.stretch = self._budget.stretch
         self.windows += 1
-        self._read(window, raw, reading, latency)
+        self._read(window, raw, reading, rated, latency)
         if change:
             self._changed_load(window, change)
 
-    def _read(self, window: Span, raw: Reading, reading: SmoothedReading, latency: Latency) -> None:
+    def _read(
+        self,
+        window: Span,
+        raw: Reading,
+        reading: SmoothedReading,
+        rated: tuple[float, ...],
+        latency: Latency,
+    ) -> None:
         both = np.array((reading.probabilities, raw.probabilities))
         smoothed, unsmoothed = both.round(4).tolist()
-        rated = raw.dimensions or self._model.affect(reading.probabilities.tolist())
-        valence, arousal, *dominance = (round(value, 4) for value in rated)
+        affect = rated or self._model.affect(reading.probabilities.tolist())
+        valence, arousal, *dominance = (round(value, 4) for value in affect)
         stretch = Stretch(
             self._ms(self._read_until),
             self._ms(window.end),
@@ -248,6 +261,7 @@ class Channel:
             valence=valence,
             arousal=arousal,
             dominance=dominance[0] if dominance else None,
+            raw_dimensions=tuple(round(value, 4) for value in raw.dimensions) or None,
             latency_ms=latency,
             behind=self.behind,
             baseline_s=None if raw.baseline_s is None else round(raw.baseline_s, 1),

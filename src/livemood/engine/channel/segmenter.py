@@ -64,7 +64,7 @@ class SpeechSegmenter:
     """Most samples listened to in one go, so that memory is bounded however much has come."""
 
     QUIET_S = 0.2
-    """Sound heard in one go while nobody speaks, at most: see `_quiet`."""
+    """Sound heard in one go while nobody speaks, unless there is patience."""
 
     def __init__(
         self,
@@ -89,9 +89,7 @@ class SpeechSegmenter:
         self._reset_after = round(settings.gate.reset_s * self._rate)
         # The first window of speech comes where it pauses, at the earliest: heard no later than
         # that, it is on time.
-        gate, frame = settings.gate, self._detector.frame_length
-        self._quiet = round(min(self.QUIET_S, gate.start_s + gate.hang_over_s) * self._rate)
-        self._quiet = max(1, self._quiet // frame) * frame
+        self._longest_quiet_s = settings.gate.start_s + settings.gate.hang_over_s
         self._judge, self._step = LevelJudge(), math.inf
         self._position = 0
         self._next_reset = self._reset_after
@@ -99,16 +97,18 @@ class SpeechSegmenter:
         self._state = model.new_state(voice)
         self._voice = VoiceTracker(model.labels, self._ring.read) if settings.baseline else None
 
-    def advance(self) -> list[StreamItem]:
+    def advance(self, patience_s: float = 0.0) -> list[StreamItem]:
         """Listen to what has been written since: what was found, in the order of time.
 
-        Sound that cannot complete anything yet is left for later, to be heard in one go.
+        Sound that cannot complete anything yet is left for later, to be heard in one go. So is
+        sound that can, if more of it follows within `patience_s`. When sound is heard does not
+        change what is found.
         """
         if not self._intake.has_news:
             return []
         self._intake.fetch()
         found = self._advance()
-        self._intake.wake_at(self._next_due())
+        self._intake.wake_at(self._next_due(patience_s))
         return found
 
     def pause(self) -> list[StreamItem]:
@@ -126,13 +126,15 @@ class SpeechSegmenter:
         self._close(found)
         return found
 
-    def _next_due(self) -> int:
+    def _next_due(self, patience_s: float = 0.0) -> int:
         """How far sound must have come before something can follow from it."""
-        if not self._gate.is_open:
-            return self._position + self._quiet
-        # A window on the grid, if voice goes on; else a pause or the end of the speech.
-        wanted = min(self.windower.next_end(self._position), self._gate.next_change)
         frame = self._detector.frame_length
+        if not self._gate.is_open:
+            quiet = min(self.QUIET_S + patience_s, self._longest_quiet_s)
+            return self._position + max(1, round(quiet * self._rate) // frame) * frame
+        # A window on the grid, if voice goes on; else a pause or the end of the speech.
+        window, pause = self.windower.next_end(self._position), self._gate.next_change
+        wanted = window if window <= pause + patience_s * self._rate else pause
         return self._position + max(1, -(-(wanted - self._position) // frame)) * frame
 
     def _advance(self) -> list[StreamItem]:
@@ -140,13 +142,11 @@ class SpeechSegmenter:
         found: list[StreamItem] = []
         while True:
             end = min(self._ring.end, self._position + self.AT_ONCE)
-            if self._intake.measured:
-                known = self._intake.measured[0].end
-                if known <= self._position:
-                    self._judge_level(self._intake.measured.popleft(), found)
-                    continue
-                # Whether somebody speaks in it is asked when it was heard, and not later.
-                end = min(end, self._position - (self._position - known) // length * length)
+            self._judge_levels(found)
+            for piece in self._intake.measured:
+                if self._resolves(piece):  # what follows it is heard otherwise
+                    end = min(end, self._frame_end(piece.end))
+                    break
             if self._intake.lost:
                 hole = self._intake.lost[0].span.start
                 if hole < self._position + length:
@@ -164,17 +164,32 @@ class SpeechSegmenter:
                 continue
             self._listen(sound, found)
 
-    def _judge_level(self, piece: LevelPiece | FirstStep, found: list[StreamItem]) -> None:
-        speech = self._gate.is_open and self._gate.quiet_for < PIECE_S * self._rate
-        if 0 < piece.step < self._step:  # what it comes in does not change, but may show late
-            self._step = piece.step
-            if resolve := getattr(self._detector, "resolve", None):
-                resolve(self._step)
-        if isinstance(piece, FirstStep):
-            return
-        change = self._judge.push(piece, speech=speech)
-        if change:
-            found.append(LevelChanged(piece.end, change))
+    def _frame_end(self, sample: int) -> int:
+        """The end of the frame that `sample` lies in, or ends."""
+        length = self._detector.frame_length
+        return self._position - (self._position - sample) // length * length
+
+    def _resolves(self, piece: LevelPiece | FirstStep) -> bool:
+        """Whether it tells more of what the sound comes in: that stays, but may show late."""
+        return 0 < piece.step < self._step
+
+    def _judge_levels(self, found: list[StreamItem]) -> None:
+        """Judge the pieces that have been heard, by whether somebody spoke when they ended."""
+        measured, gate = self._intake.measured, self._gate
+        while measured and measured[0].end <= self._position:
+            piece = measured.popleft()
+            if self._resolves(piece):
+                self._step = piece.step
+                if resolve := getattr(self._detector, "resolve", None):
+                    resolve(self._step)
+            if isinstance(piece, FirstStep):
+                continue
+            speech = gate.is_open and gate.quiet_for < PIECE_S * self._rate
+            if change := self._judge.push(piece, speech=speech):
+                if gate.is_open:  # windows that end before it come first
+                    known = min(gate.speech_known_until, self._frame_end(piece.end))
+                    self._windows(self.windower.advance(known), found)
+                found.append(LevelChanged(piece.end, change))
 
     def begin(self, start: int) -> None:
         """Another speech begins at sample `start`: what the model keeps of the last one is void."""
@@ -219,11 +234,13 @@ class SpeechSegmenter:
         self._evidence.push(probabilities)
         if gate.push_alike(probabilities):
             self._position += len(probabilities) * length
+            self._judge_levels(found)
         else:
             for probability in probabilities:
                 self._position += length
                 for event in gate.push(probability):
                     self._gated(event, found)
+                self._judge_levels(found)
         if self._position >= self._next_reset:
             if not gate.is_open:
                 self._refresh()

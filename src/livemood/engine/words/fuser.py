@@ -47,6 +47,8 @@ class Stretch:
 class _Voice:
     end_ms: int
     probabilities: dict[str, float]
+    dimensions: tuple[float, ...] | None
+    """Valence, arousal and maybe dominance of a network that learnt them."""
 
 
 class WordFuser:
@@ -179,7 +181,9 @@ class WordFuser:
             and (event.not_speech or 0.0) < NOT_SPEECH
         ):
             assert event.channel is not None  # noqa: S101 - a reading is of a channel
-            self._voices[event.channel].append(_Voice(event.end_ms, event.raw_probabilities))
+            self._voices[event.channel].append(
+                _Voice(event.end_ms, event.raw_probabilities, event.raw_dimensions)
+            )
         if self._recogniser is not None and event.channel not in (None, *self._ignored):
             self._recognise(event)
 
@@ -257,25 +261,28 @@ class WordFuser:
             for span, other in others
             if span.start_ms < stretch.end_ms and stretch.start_ms < span.end_ms
         }
-        voice = self._voice(stretch)
-        joined = [*([voice] if voice else []), *latest.values()]
+        heard = self._heard(stretch)
+        joined = [*([self._voice(heard)] if heard else []), *latest.values()]
         probabilities = self._words.fusion.fuse(joined)
-        valence, arousal = self._affect(probabilities.tolist())
+        # What was learnt of a voice is more than what follows from a label.
+        rated = [voice.dimensions[:2] for voice in heard if voice.dimensions]
+        valence, arousal = (
+            np.mean(rated, axis=0).tolist() if rated else self._affect(probabilities.tolist())
+        )
         return self._fields(stretch, probabilities) | {
             "sources": tuple(each.source for each in joined),
             "valence": round(valence, 4),
             "arousal": round(arousal, 4),
         }
 
-    def _voice(self, stretch: Stretch) -> Evidence | None:
-        """The mean of the readings whose windows end within the stretch; none without any."""
-        found = [
-            [voice.probabilities[label] for label in self._labels]
-            for voice in self._voices[stretch.channel]
-            if stretch.start_ms < voice.end_ms <= stretch.end_ms
-        ]
-        if not found:
-            return None
+    def _heard(self, stretch: Stretch) -> list[_Voice]:
+        """The readings whose windows end within the stretch."""
+        voices = self._voices[stretch.channel]
+        return [voice for voice in voices if stretch.start_ms < voice.end_ms <= stretch.end_ms]
+
+    def _voice(self, heard: list[_Voice]) -> Evidence:
+        """The mean of readings of the voice, of which there is at least one."""
+        found = [[voice.probabilities[label] for label in self._labels] for voice in heard]
         mean = np.array(found).mean(axis=0)
         return Evidence("voice", mean / mean.sum(), self._priors)
 

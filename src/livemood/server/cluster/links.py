@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from livemood.errors import LivemoodError
+from livemood.errors import LivemoodError, reason
 from livemood.server.cluster.board import Board
 from livemood.server.cluster.sealing import Signer
 from livemood.server.peers.links import ASK_S, PRINCIPAL, Headers, Links
@@ -24,7 +24,7 @@ class NodeLinks(Links):
         try:
             self._tls = ssl.create_default_context(cafile=str(ca) if ca else None)
         except OSError as error:
-            raise LivemoodError(f"cannot read the certificates in {ca}: {error}") from None
+            raise LivemoodError(f"cannot read the certificates in {ca}: {reason(error)}") from None
 
     def _address(self, node: int) -> tuple[str, int, ssl.SSLContext | None]:
         lease = self._board.lease(node)

@@ -25,7 +25,7 @@ from nats.js.api import (
 from nats.js.errors import APIError, BadRequestError, KeyNotFoundError, NotFoundError
 from nats.js.kv import KeyValue
 
-from livemood.errors import LivemoodError
+from livemood.errors import LivemoodError, reason
 from livemood.server.cluster.sealing import Seals, UnsealedError
 
 log = logging.getLogger(__name__)
@@ -327,4 +327,4 @@ def _context(url: str, ca: Path | None) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=str(ca) if ca else None)
     except OSError as error:
-        raise LivemoodError(f"cannot read the certificates in {ca}: {error}") from None
+        raise LivemoodError(f"cannot read the certificates in {ca}: {reason(error)}") from None

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from livemood.server.access.access import Access
 from livemood.server.access.principal import Principal
 from livemood.server.access.replies import answers
-from livemood.server.refused import Refused, not_found
+from livemood.server.refused import Refused, bad_request, not_found
 from livemood.server.sessions.limits import Limits
 from livemood.server.sessions.live import OpenSession
 from livemood.server.sessions.recordings import WITHOUT_NAME, Recordings
@@ -73,7 +73,7 @@ def recording_routes(recordings: Recordings, sessions: Sessions, access: Access)
     ) -> SessionRecord:
         """Take a finished recording; its session is read as soon as there is time for it."""
         by.require("ingest", session=query.session)
-        _check_length(request, limits)
+        _check_body(request, limits)
         recordings.check_room(by.id)
         opened = await admit(_session, sessions, by, query)
         name = shown_name(query.name)
@@ -103,9 +103,7 @@ def _session(sessions: Sessions, by: Principal, query: UploadQuery) -> OpenSessi
         try:
             spec = SessionSpec.model_validate({"kind": "recording", **query.about})
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise Refused("bad_request", f"{where}: {first['msg'].lower()}", 422) from None
+            raise bad_request(error.errors()) from None
         session = sessions.create(spec, by).id
     else:
         session = query.session
@@ -136,8 +134,11 @@ def _check(record: SessionRecord, channels: int) -> None:
         )
 
 
-def _check_length(request: Request, limits: Limits) -> None:
-    """Raise `Refused` for a body that says itself that it is too large."""
+def _check_body(request: Request, limits: Limits) -> None:
+    """Raise `Refused` for a body that says itself that it is too large, or a form."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        why = "a form was sent: send the file as it is, as curl -X POST -T FILE does"
+        raise Refused("bad_recording", why, 422)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limits.recording_bytes:
         raise _too_big(limits)

@@ -90,7 +90,8 @@ class RtpInput:
             port = self._open_one(call, place, wish, types, call.parties // count)
             if port is None:
                 self._give_back(call)
-                raise Refused("no_port", "all ports for calls are in use", 503, 10)
+                few = f"fewer than {count} ports" if count > 1 else "no port"
+                raise Refused("no_port", f"{few} for calls free: try again later", 503, 10)
             call.ports.append(port)
         for port in call.ports:
             self._receiver.listen(port)

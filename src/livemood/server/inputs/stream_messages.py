@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from livemood.server.inputs.decoding import Encoding
-from livemood.server.refused import Refused
+from livemood.server.refused import Refused, bad_request
 from livemood.server.spec import MOST_CHANNELS, Name, Rules
 
 T = TypeVar("T")
@@ -122,6 +122,4 @@ def checked(read: Callable[[], T]) -> T:
     try:
         return read()
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "message"
-        raise Refused("bad_request", f"{where}: {first['msg'].lower()}", 422) from None
+        raise bad_request(error.errors()) from None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from livemood.audio import AudioBlock
-from livemood.server.refused import Refused
+from livemood.server.refused import Refused, bad_request
 from livemood.server.spec import SessionSpec
 from livemood.sources.rtp import STATIC, RtpPacket, RtpStream
 
@@ -96,7 +96,7 @@ def parse(text: str) -> Message:
         kind = _KINDS.get(other.event)
         return other if kind is None else kind.validate_json(text)
     except ValidationError as error:
-        raise _bad(error) from None
+        raise bad_request(error.errors()) from None
 
 
 def spec_of(parameters: dict[str, str]) -> SessionSpec:
@@ -112,7 +112,7 @@ def spec_of(parameters: dict[str, str]) -> SessionSpec:
     try:
         return SessionSpec.model_validate({"kind": "twilio", **fields})
     except ValidationError as error:
-        raise _bad(error, "start.customParameters.") from None
+        raise bad_request(error.errors(), "start.customParameters.") from None
 
 
 class Tracks:
@@ -184,9 +184,3 @@ class Tracks:
             for track, stream in self._streams.items()
             for block in stream.flush()
         ]
-
-
-def _bad(error: ValidationError, inside: str = "") -> Refused:
-    first = error.errors()[0]
-    where = inside + ".".join(map(str, first["loc"])) or "message"
-    return Refused("bad_request", f"{where}: {first['msg'].lower()}", 422)

@@ -13,7 +13,7 @@ from livemood.server.access.principal import Principal
 from livemood.server.access.replies import SessionId, answers
 from livemood.server.inputs.candidates import own_candidates, plain
 from livemood.server.inputs.publisher import Publisher
-from livemood.server.refused import Refused, not_found
+from livemood.server.refused import Refused, bad_request, not_found
 from livemood.server.sessions.live import OpenSession
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.spec import SessionSpec
@@ -191,6 +191,4 @@ def _spec(fields: dict[str, object]) -> SessionSpec:
     try:
         return SessionSpec.model_validate({"kind": "whip", **fields})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Refused("bad_request", f"{where}: {first['msg'].lower()}", 422) from None
+        raise bad_request(error.errors()) from None

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import Any
 
-from livemood.errors import LivemoodError
+from livemood.errors import LivemoodError, reason
 
 log = logging.getLogger(__name__)
 
@@ -134,13 +134,15 @@ def listening_socket(host: str, port: int, advice: str) -> socket.socket:
         # default of 0 it does not, and now and then an event waits 40 ms for an acknowledgement.
         listening = socket.socket(family, kind, socket.IPPROTO_TCP)
     except OSError as error:
-        raise LivemoodError(f"cannot listen on {host}: {error.strerror or error}") from None
+        raise LivemoodError(f"cannot listen on {host}: {reason(error)}") from None
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(1024)
     except OSError as error:
         listening.close()
-        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
+        why = (
+            "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({reason(error)})"
+        )
         raise LivemoodError(f"port {port} of {host} {why}: {advice}") from None
     return listening

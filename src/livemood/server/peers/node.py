@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from livemood.errors import UsageError
+from livemood.errors import UsageError, reason
 from livemood.server.storage.postgresql.opening import is_loopback
 
 SECRET: Final = "LIVEMOOD_CLUSTER_SECRET"  # noqa: S105 - a variable's name
@@ -85,4 +85,4 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the cluster's secret in {path}: {error}") from None
+        raise UsageError(f"cannot read the cluster's secret in {path}: {reason(error)}") from None

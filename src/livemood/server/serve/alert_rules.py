@@ -72,11 +72,14 @@ def alert_routes(sessions: Sessions, access: Access) -> APIRouter:
         finally:
             trying.release()
 
-    @router.delete("/{name}", status_code=204, responses=answers(404))
+    @router.delete("/{name}", status_code=204, responses=answers(404, 409))
     def delete(name: Annotated[str, Path(max_length=100)], by: By) -> Response:
         """Delete a rule; sessions that run keep it to their end."""
         by.require("manage")
         if not storage.alert_rules.delete(name, by.name):
+            if any(rule.name == name for rule in rules.fixed):
+                why = "the rule stands in the server's file of alerts: take it out there"
+                raise Refused("rule_of_file", why, 409)
             raise Refused("not_found", "there is no alert rule of that name", 404)
         return Response(status_code=204)
 

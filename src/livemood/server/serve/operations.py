@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from livemood.server.access.access import Access
 from livemood.server.access.replies import reply
-from livemood.server.refused import Refused, unreadable
+from livemood.server.refused import Refused, bad_request, unreadable
 from livemood.server.sessions.sessions import Sessions
 from livemood.server.storage.interface import StorageError
 
@@ -29,10 +29,7 @@ def answer_errors(app: FastAPI, sessions: Sessions) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "body")
-        message = f"{where}: {first['msg']}" if where else str(first["msg"])
-        return reply(Refused("bad_request", message, 422))
+        return reply(bad_request(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def _(_: Request, error: HTTPException) -> JSONResponse:

@@ -128,6 +128,11 @@ def read_settings(file: Path | None, flags: dict[str, Any]) -> ServeSettings:
     return found
 
 
+def where_kept(settings: ServeSettings) -> str:
+    """Where a server with these settings keeps what it keeps, as `livemood token` says it."""
+    return f"data is kept in {settings.data.absolute()}"
+
+
 def monitor_settings(settings: ServeSettings, model: AnyModel) -> MonitorSettings:
     """How sessions are listened to. Raises `UsageError` for what makes no sense."""
     lengths = {"length_s": settings.window, "hop_s": settings.hop}

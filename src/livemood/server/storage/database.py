@@ -177,10 +177,14 @@ class Database:
             self._prepare()
             self._reader = connect(self.path)
             self._inode = self.path.stat().st_ino
-        except (OSError, sqlite3.Error, StorageError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
+        except OSError as error:
             raise LivemoodError(
-                f"cannot keep data in {folder}: {why or error}: put a backup of {self.path.name} "
+                f"cannot keep data in {folder}: {error.strerror or error}: "
+                "choose another folder with --data"
+            ) from None
+        except (sqlite3.Error, StorageError) as error:
+            raise LivemoodError(
+                f"cannot keep data in {folder}: {error}: put a backup of {self.path.name} "
                 "in its place, or choose another folder with --data"
             ) from None
 

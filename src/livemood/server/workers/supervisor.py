@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from livemood.errors import LivemoodError, UsageError
 from livemood.server.access.policy import load_policy
 from livemood.server.peers.registry import Registry
-from livemood.server.serve.settings import ServeSettings
+from livemood.server.serve.settings import ServeSettings, where_kept
 from livemood.server.serve.web import open_socket
 from livemood.server.workers import worker
 from livemood.server.workers.membership import Work
@@ -109,6 +109,7 @@ class _Supervisor:
                 await self._unless_ended(keeping, event.wait())
             if not self._stopping:
                 self._say(f"{self._workers} workers share the address")
+                self._say(where_kept(self._settings))
                 self._say(f"serving at {self._url}")
             await self._unless_ended(keeping, self._asked.wait())
             await self._drain()

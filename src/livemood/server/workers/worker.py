@@ -14,6 +14,7 @@ from typing import Protocol
 
 from livemood.engine.extensions import open_model
 from livemood.errors import LivemoodError
+from livemood.server.garbage import spare_what_is_loaded
 from livemood.server.peers.registry import Registry
 from livemood.server.serve import Service
 from livemood.server.serve.settings import ServeSettings, monitor_settings, read_settings
@@ -66,6 +67,7 @@ def run(work: Work, join: Join) -> None:
         membership = join(settings, work, registry)
         monitor = monitor_settings(settings, loaded)
         with closing(membership), Service(settings, loaded, monitor, membership) as service:
+            spare_what_is_loaded()
             print(READY, flush=True)  # noqa: T201 - this is how it answers
             while not stop.wait(LOOK_S):
                 if drain.is_set() and not service.sessions.stopping:

@@ -79,6 +79,7 @@ class SenderClock:
         """By how much the fastest packet of each while differs from the one before."""
         self._rises = deque[float](maxlen=self.GROUPS)
         """By how much earlier than others of its while the fastest packet came."""
+        self._tolerance_s = self._tolerated()
         self._group: tuple[float, float, float] | None = None
         """When the present while began, the least and the most that its packets were early by."""
         self._fastest: float | None = None
@@ -212,8 +213,7 @@ class SenderClock:
         """How long nothing has come."""
         return now - self._then
 
-    @property
-    def _tolerance_s(self) -> float:
+    def _tolerated(self) -> float:
         usual = _usual(self._changes)
         if len(self._changes) < self.FEWEST:
             usual = max(usual, self.UNKNOWN_S)
@@ -258,6 +258,7 @@ class SenderClock:
         self._rises.append(best - worst)
         if self._fastest is not None:
             self._changes.append(abs(best - self._fastest))
+            self._tolerance_s = self._tolerated()
         self._fastest = best
         passed = max(0.0, arrived - self._measured)
         self._measured = max(arrived, self._measured)

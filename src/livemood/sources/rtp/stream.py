@@ -1,8 +1,7 @@
 """One party's packets to blocks of sound on one clock."""
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ from livemood.sources.rtp.packet import MalformedPacket, RtpPacket
 from livemood.sources.rtp.redundancy import unwrap
 
 
-@dataclass(frozen=True, slots=True)
-class _Sound:
+class _Sound(NamedTuple):
     """A packet's sound, not yet placed."""
 
     samples: Samples

@@ -3,7 +3,7 @@
 import socket
 from typing import Final
 
-from livemood.errors import SourceError
+from livemood.errors import SourceError, reason
 
 LONGEST_PACKET: Final = 2048
 SOCKET_BUFFER: Final = 4 << 20
@@ -20,5 +20,7 @@ def bind(host: str, port: int, buffer: int = SOCKET_BUFFER) -> socket.socket:
         receiver.setblocking(False)
     except (OSError, OverflowError) as error:
         receiver.close()
-        raise SourceError(f"cannot receive at {host}:{port}: {error}; choose another") from None
+        raise SourceError(
+            f"cannot receive at {host}:{port}: {reason(error)}; choose another"
+        ) from None
     return receiver

@@ -22,8 +22,8 @@ BIG6: Final = {
     "surprise": "surprise",
 }
 """Our labels to the names of the big6 vocabulary (W3C Note "Vocabularies for EmotionML")."""
-_LIVE: Final = re.compile(r"(rtp|stream) .* Hz|whip|twilio")
-"""How live sound is named, `rtp OPUS 48000 Hz` for instance: nothing that could be looked up."""
+_FILE: Final = re.compile(r".*\.(?=\w*[a-z])\w{1,5}", re.IGNORECASE | re.DOTALL)
+"""What names a file: it has an ending. Microphones, calls and streams are nothing to look up."""
 
 
 def to_emotionml(timeline: Timeline) -> str:
@@ -68,7 +68,7 @@ def _emotion(segment: Segment, who: str, about: str) -> ET.Element:
 
 def _about(timeline: Timeline) -> str:
     """What segments are of: the file, or the session where its sound was in none."""
-    if timeline.started and _LIVE.fullmatch(timeline.source):
+    if timeline.started and not _FILE.fullmatch(timeline.source):
         return f"urn:livemood:session:{quote(timeline.started.session, safe='')}"
     return quote(timeline.source)
 

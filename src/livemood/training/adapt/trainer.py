@@ -97,14 +97,14 @@ class AdaptedVoiceTrainer(VoiceTrainer):
             )
         elif method == "pretraining":
             over = self._progress >= self.adapt.pretraining
-            return here.new_zeros(()) if over else self.adapt.weight * self._masked_loss(batch)
+            return here.new_zeros(()) if over else self.adapt.own_weight * self._masked_loss(batch)
         elif method == "self-training":
             found = self._pseudo_label_loss(len(batch.clips))
         elif method in DISTANCES:
             found = DISTANCES[method](here, self._scaled(self._drawn(len(batch.clips))[0]))
         else:
             return super().further_loss(batch, statistics)
-        return self.adapt.weight * ramp(self._progress) * found
+        return self.adapt.own_weight * ramp(self._progress) * found
 
     def train(self) -> VoiceHead:
         """Train to the end: the averaged head, as any other trainer gives it."""
@@ -121,7 +121,7 @@ class AdaptedVoiceTrainer(VoiceTrainer):
             there, drawn = self._drawn(len(clips))
             values = torch.cat((here, self._scaled(there)))
             domains = torch.cat((domains, self._domains[len(self.data.clips) + drawn]))
-        weight = self.adapt.weight * ramp(self._progress)
+        weight = self.adapt.own_weight * ramp(self._progress)
         out: Tensor = self._domain_classifier(values, domains, weight)
         return out
 

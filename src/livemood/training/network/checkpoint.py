@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from livemood.errors import ModelError
+from livemood.errors import ModelError, reason
 from livemood.training.recipe.renamed import RENAMED
 
 RECIPE: Final = "recipe.json"
@@ -33,7 +33,7 @@ def recipe_of(folder: Path) -> dict[str, Any]:
     try:
         made: dict[str, Any] = json.loads((folder / RECIPE).read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / RECIPE} cannot be read: {error}") from None
+        raise ModelError(f"{folder / RECIPE} cannot be read: {reason(error)}") from None
     if not (isinstance(made, dict) and {"corpora", "labels", "network"} <= set(made)):
         raise ModelError(f"{folder / RECIPE} is no recipe of a run")
     if old := [key for key in made["network"] if f"network.{key}" in RENAMED]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from livemood.errors import ModelError
+from livemood.errors import ModelError, reason
 from livemood.model.features import FeatureSettings
 from livemood.model.manifest import MANIFEST
 from livemood.training.network.dcrnn import DcRnn
@@ -29,7 +29,7 @@ class LivemoodEncoder(PretrainedEncoder):
             made = json.loads((folder / MANIFEST).read_bytes())
             features = FeatureSettings.model_validate(made["features"])
         except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"the model at {folder} has no manifest: {error}") from None
+            raise ModelError(f"the model at {folder} has no manifest: {reason(error)}") from None
         self.network = DcRnn(part, features.mels, len(made["labels"]))
         if weights:
             load_initial_weights(self.network, features.mels, folder.parent)

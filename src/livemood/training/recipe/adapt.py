@@ -23,6 +23,15 @@ NEED_TARGET: Final = frozenset(
     {"importance", "coral", "deep-coral", "mmd", "target-statistics", "self-training"}
 )
 """Methods that learn from unlabelled speech of the target."""
+WEIGHTS: Final = {
+    "deep-coral": 0.3,
+    "mmd": 1.0,
+    "adversarial": 3.0,
+    "self-training": 1.0,
+    "contrastive": 0.3,
+    "pretraining": 3.0,
+}
+"""Of the own loss of each method that has one: that which it was measured with."""
 
 
 class AdaptSection(Section):
@@ -46,9 +55,11 @@ class AdaptSection(Section):
     """Corpora of unlabelled speech, folders under the corpora directory; whatever label they have
     is not read, and speakers who are tested are left out. For `boosting`: corpora among `corpora`
     that are the target."""
-    weight: float = Field(0.3, ge=0)
-    """Of the method's own loss beside that of the labels, at its highest: it rises over epochs.
-    `adversarial` needs 1 to 3 to hide domains."""
+    weight: float | None = Field(None, ge=0)
+    """Of the method's own loss beside that of the labels, at its highest: it rises over epochs,
+    but for `pretraining`. Unless you give it, that which the method was measured with: 0.3 for
+    `deep-coral` and `contrastive`, 1 for `mmd` and `self-training`, 3 for `adversarial` and
+    `pretraining`. The other methods have no loss of their own."""
     over: Literal["corpus", "language", "speaker"] = "corpus"
     """What `adversarial` unlearns."""
     classifier_steps: int = Field(5, gt=0)
@@ -84,6 +95,11 @@ class AdaptSection(Section):
         if self.method == "adversarial" and self.over != "corpus" and self.target:
             raise ValueError(f"over = {self.over!r} is of training speech alone: leave target out")
         return self
+
+    @property
+    def own_weight(self) -> float:
+        """`weight`, or that of the method; 0 where it has no loss of its own."""
+        return WEIGHTS.get(self.method, 0.0) if self.weight is None else self.weight
 
     @property
     def unlabelled(self) -> tuple[str, ...]:

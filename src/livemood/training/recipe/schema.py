@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from livemood.errors import UsageError
+from livemood.errors import UsageError, fault_text
 from livemood.model.features import FeatureSettings
 from livemood.model.labels import Dimension
 from livemood.training.recipe.adapt import AdaptSection
@@ -233,7 +233,7 @@ def first_error(error: ValidationError) -> str:
     """Where the first error is, and what it says."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "recipe"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {fault_text(first)}"
 
 
 def _filled(value: Any, name: str) -> Any:  # noqa: ANN401 - any JSON

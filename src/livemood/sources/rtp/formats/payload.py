@@ -35,14 +35,18 @@ _MU_LAW, _A_LAW = (
 )
 
 
-def _pcmu(payload: bytes) -> Samples:
-    out: Samples = _MU_LAW[np.frombuffer(payload, np.uint8)]
+def _expanded(law: Samples, payload: bytes) -> Samples:
+    # As the type that numpy looks up by: it converts others in twice the time.
+    out: Samples = law[np.frombuffer(payload, np.uint8).astype(np.intp)]
     return out
+
+
+def _pcmu(payload: bytes) -> Samples:
+    return _expanded(_MU_LAW, payload)
 
 
 def _pcma(payload: bytes) -> Samples:
-    out: Samples = _A_LAW[np.frombuffer(payload, np.uint8)]
-    return out
+    return _expanded(_A_LAW, payload)
 
 
 def _l16(payload: bytes) -> Samples:
