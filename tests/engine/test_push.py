@@ -210,6 +210,22 @@ def test_participants_purpose_and_consent_are_told(sound):
     session.finish()
 
 
+@pytest.mark.parametrize(
+    "about", [{"participants": ("A\udce9",)}, {"purpose": "\udce9"}, {"consent": "\ud800"}]
+)
+def test_what_is_no_text_is_refused_before_anything_begins(about):
+    # A command line in Latin-1 brings it; no event with it could be written.
+    with pytest.raises(livemood.UsageError, match="is not UTF-8 text"):
+        livemood.Session(rate=16000, **about)
+
+
+def test_nor_is_it_taken_as_a_note():
+    with livemood.Session(rate=16000) as session:
+        with pytest.raises(livemood.UsageError, match="is not UTF-8 text"):
+            session.mark("caf\udce9")
+        session.mark("café")
+
+
 def test_latency_counts_from_the_capture_that_was_said(sound):
     import time
 

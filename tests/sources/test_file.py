@@ -1,5 +1,7 @@
 """Sound files as sources."""
 
+import struct
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -103,6 +105,25 @@ def test_floats_of_integer_scale_are_refused_in_one_line(tmp_path, subtype, quie
         joined(FileSource(path))
     assert "\n" not in str(said.value)
     assert "full scale" in str(said.value)
+
+
+def test_values_too_large_for_a_float_are_of_a_wrong_scale_and_not_lost(tmp_path):
+    path = tmp_path / "huge.wav"
+    sf.write(path, np.random.default_rng(0).normal(0, 1e300, 16000), 16000, subtype="DOUBLE")
+    with pytest.raises(FileError, match="values reach"):
+        joined(FileSource(path))
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001])
+def test_a_rate_that_no_sound_has_is_not_believed(tmp_path, rate):
+    path = tmp_path / "odd.wav"
+    sf.write(path, np.zeros(16000, np.float32), 16000, subtype="PCM_16")
+    whole = bytearray(path.read_bytes())
+    at = whole.index(b"fmt ") + 12
+    whole[at : at + 8] = struct.pack("<II", rate, 2 * rate)
+    path.write_bytes(whole)
+    with pytest.raises(FileError, match=rf"odd\.wav says that it has {rate} samples a second"):
+        FileSource(path)
 
 
 def test_raw_floats_of_integer_scale_are_refused(tmp_path):

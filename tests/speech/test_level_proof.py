@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from livemood.engine import MonitorSettings, analyze_file
 from livemood.speech import GateSettings, SpeechEnded, SpeechGate, open_detector
-from livemood.speech.gain import QUIETEST, TARGET, SlowGain
+from livemood.speech.gain import ABOVE_NOISE, LOUD_VOICE, QUIETEST, TARGET, SlowGain
 
 RATE = 16000
 CLIPS = ("03-01-05-02-01-01-20", "03-01-02-01-01-01-11", "03-01-04-01-02-02-11")
@@ -46,6 +46,15 @@ def keystrokes(seconds=30):
     return out / np.abs(out).max()
 
 
+def touch_tones(seconds=30):
+    rng, t, out = np.random.default_rng(4), np.arange(RATE // 10) / RATE, []
+    while len(out) < 5 * seconds:  # a key of 100 ms (ITU-T Q.23), and as long a pause
+        hertz = rng.choice([697, 770, 852, 941]), rng.choice([1209, 1336, 1477])
+        out += [sum(np.sin(2 * np.pi * f * t) for f in hertz) / 2, np.zeros_like(t)]
+        out += [np.zeros(RATE)] if len(out) % 18 == 0 else []
+    return np.concatenate(out)[: RATE * seconds].astype(np.float32)
+
+
 def chords(seconds=30):
     t, parts = np.arange(RATE // 2) / RATE, []
     for number in range(2 * seconds):
@@ -63,6 +72,7 @@ NOT_SPEECH = {
     "congestion": cadence([425], 0.25, 0.25),
     "hum": cadence([50 * n for n in range(1, 12)], 1, 0),
     "noise": np.random.default_rng(1).normal(0, 0.2, 30 * RATE).astype(np.float32),
+    "touch tones": touch_tones(),
     "keystrokes": keystrokes(),
     "chords": chords(),
 }
@@ -92,12 +102,47 @@ def test_speech_is_found_at_any_level(clip, name, db):
     assert (found & as_is).sum() > (0.75 if db == -30 else 0.9) * as_is.sum()
 
 
-def test_speech_right_after_a_tone_is_found(clip):
-    sound, _ = sf.read(clip(CLIPS[0]), dtype="float32")
-    tone = 0.2 * cadence([440, 480], 2, 4, seconds=20)
-    after = heard(np.concatenate((tone, sound)))[len(tone) // 320 :]
-    alone = heard(sound)
-    assert (after[: len(alone)] & alone).sum() > 0.85 * alone.sum()
+def voice(sound):
+    """Which frames in an open gate are no more than 30 dB below the loudest."""
+    frames = sound[: len(sound) // 320 * 320].reshape(-1, 320)
+    energies = np.append(np.add.reduce(np.square(frames), axis=1), 0)
+    return heard(sound) & (energies > energies.max() * 1e-3)
+
+
+def steady(seconds, level):
+    return np.random.default_rng(3).normal(0, level, round(RATE * seconds)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("room", [0, 1e-4])
+@pytest.mark.parametrize("pause", [0, 2])
+def test_speech_after_a_tone_is_found_however_quiet(clip, name, pause, room):
+    sound, _ = sf.read(clip(name), dtype="float32")  # -27 to -51 dBFS
+    tone = 0.2 * cadence([440, 480], 2, 4, seconds=20 + pause)
+    both = np.concatenate((tone, sound))
+    after = heard(both + steady(len(both) / RATE, room))[len(tone) // 320 :]
+    alone = voice(sound)
+    assert (after[: len(alone)] & alone).sum() > 0.8 * alone.sum()
+
+
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("below", [10, 5])
+def test_speech_in_noise_is_found(clip, name, below):
+    sound, _ = sf.read(clip(name), dtype="float32")
+    noise = steady(len(sound) / RATE, np.std(sound) * 10 ** (-below / 20))
+    alone = voice(sound)
+    assert (heard(sound + noise) & alone).sum() > 0.95 * alone.sum()
+
+
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("silence", [0, 1600])
+def test_a_recording_that_begins_in_a_word_is_heard(clip, name, silence):
+    sound, _ = sf.read(clip(name), dtype="float32")
+    first = np.flatnonzero(voice(sound))[0] + 3
+    alone = voice(sound)[first:]
+    cut = np.concatenate((np.zeros(silence, np.float32), sound[first * 320 :]))
+    found = heard(cut)[silence // 320 :][: len(alone)]
+    assert (found & alone).sum() > 0.8 * alone.sum()
 
 
 @settings(deadline=None, max_examples=20)
@@ -114,16 +159,27 @@ def test_decisions_do_not_depend_on_how_much_is_handed_over(sizes, kind):
 
 
 LEVELS = st.lists(st.floats(1e-3, 1.0), min_size=1, max_size=800)
+QUIET = LOUD_VOICE / ABOVE_NOISE  # noise above this is much noise
 
 
-@given(LEVELS, st.integers(1, 5))
+@given(st.lists(st.floats(0.15, 1.0), min_size=1, max_size=800), st.integers(1, 3))
 def test_the_same_levels_halved_have_twice_the_gain(levels, halvings):
     factor = 0.5**halvings
+    levels = [level * QUIET for level in levels]
     usual = SlowGain(50).push(levels)
     quieter = SlowGain(50).push([level * factor for level in levels])
     limit = TARGET / QUIETEST  # nothing is lifted further
     for gain, more in zip(usual, quieter, strict=True):
         assert more == gain / factor or more >= limit / 2
+
+
+@given(LEVELS, st.integers(1, 5))
+def test_in_much_noise_they_have_at_most_that(levels, halvings):
+    factor = 0.5**halvings
+    usual = SlowGain(50).push(levels)
+    quieter = SlowGain(50).push([level * factor for level in levels])
+    for gain, more in zip(usual, quieter, strict=True):
+        assert gain * (1 - 1e-9) <= more <= gain / factor * (1 + 1e-9)
 
 
 def test_a_quiet_room_after_digital_silence_is_no_speech():

@@ -201,6 +201,12 @@ def test_people_are_named_in_every_export(timeline, names):
     assert json.loads(to_json(named))["events"][0]["participants"] == list(names)
 
 
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(1)", "\t=1"])
+def test_no_name_is_a_formula_in_a_spreadsheet(timeline, name):
+    rows = list(csv.DictReader(io.StringIO(to_csv(between(timeline, name, "Bob")), newline="")))
+    assert {r["participant"] for r in rows} == {f"'{name}", "Bob"}
+
+
 @pytest.mark.parametrize(
     "source",
     [

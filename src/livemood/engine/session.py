@@ -46,6 +46,21 @@ class About:
     participants: tuple[str, ...] = ()
     """Who speaks on each channel, by name; none or one for each."""
 
+    def __post_init__(self) -> None:
+        check_text(self.purpose or "", self.consent or "", *self.participants)
+
+
+def check_text(*given: str) -> None:
+    """Raise `UsageError` for what is no text, as the bytes of another encoding in a command line.
+
+    Nothing could write it down.
+    """
+    for text in given:
+        try:
+            text.encode()
+        except UnicodeError:
+            raise UsageError(f"{text!a:.80} is not UTF-8 text: write it in UTF-8") from None
+
 
 def check_baselines(
     baselines: Sequence[Baseline | None], channels: int, *, wanted: bool = True
@@ -190,12 +205,14 @@ class SessionCore:
 
         Raises `UsageError` for what cannot be, or if the session takes no words.
         """
+        check_text(text)
         self._takes_words().push_transcript(text, stretch)
 
     def observe(
         self, source: str, probabilities: Mapping[str, float], confidence: float, stretch: Stretch
     ) -> None:
         """Take what another observer says, in the same way."""
+        check_text(source)
         self._takes_words().observe(source, probabilities, confidence, stretch)
 
     def _takes_words(self) -> WordFuser:
@@ -224,6 +241,7 @@ class SessionCore:
 
     def mark(self, note: str, at_ms: int | None = None) -> Marker:
         """Note something at `at_ms`, by default where the sound is now; for whoever reads."""
+        check_text(note)
         at = self.now_ms if at_ms is None else at_ms
         marker = self._emit(Marker, {"note": note, "start_ms": at, "end_ms": at})
         assert isinstance(marker, Marker)  # noqa: S101 - it was made as one

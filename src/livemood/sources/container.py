@@ -46,6 +46,10 @@ _DECODERS: Final = {"opus": "libopus"}
 """Decoders other than FFmpeg's choice: its own for Opus is a sample late."""
 
 
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
+"""Samples a second; what says that it has others is no sound."""
+
+
 @dataclass(frozen=True, slots=True)
 class RawFormat:
     """What raw samples mean: nothing in them says so."""
@@ -59,8 +63,10 @@ class RawFormat:
         if self.encoding not in RAW:
             known = ", ".join(RAW)
             raise UsageError(f"no raw encoding is called {self.encoding!r}: use one of {known}")
-        if not 1000 <= self.rate <= 768_000:
-            raise UsageError(f"the rate must be from 1000 to 768000 Hz, not {self.rate}")
+        if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
+            raise UsageError(
+                f"the rate must be from {LOWEST_RATE} to {HIGHEST_RATE} Hz, not {self.rate}"
+            )
         if not 1 <= self.channels <= 64:
             raise UsageError(f"raw sound has 1 to 64 channels, not {self.channels}")
 
@@ -108,7 +114,15 @@ class AudioReader:
         self.channels: int = len(self._context.layout.channels)
         if not self.rate or not self.channels:
             self.close()
-            raise FileError(f"{name} does not say its sample rate: convert it to WAV or FLAC")
+            raise FileError(
+                f"{name} does not say its sample rate or its channels: convert it to WAV or FLAC"
+            )
+        if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
+            self.close()
+            raise FileError(
+                f"{name} says that it has {self.rate} samples a second, which cannot be sound "
+                f"({LOWEST_RATE} to {HIGHEST_RATE}): its header is damaged"
+            )
         self.damaged = 0
         """Packets that could not be decoded."""
         self.damaged_at = 0

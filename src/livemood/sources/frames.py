@@ -21,6 +21,9 @@ def samples_of(frame: "AudioFrame") -> Samples:
     elif values.dtype.kind == "i":
         full = np.float32(2.0 ** (8 * values.dtype.itemsize - 1))
         values = values.astype(np.float32) / full
+    elif values.dtype == np.float64:
+        largest = float(np.finfo(np.float32).max)  # beyond it lies what is no sound, but no gap
+        values = np.where(np.isinf(values), values, np.clip(values, -largest, largest))
     channels = len(frame.layout.channels)
     shaped = values.T if frame.format.is_planar else values.reshape(-1, channels)
     return np.ascontiguousarray(shaped, np.float32)

@@ -8,7 +8,12 @@ from typing import Final
 TARGET: Final = 10 ** (-22 / 20)
 """Root mean square at which the loudest stretch of the last seconds comes out."""
 ABOVE_NOISE: Final = 10 ** (40 / 20)
-"""While nobody has spoken, the gain is that for a voice so far above the noise."""
+"""While nobody has spoken, the gain is that for a voice so far above the noise,"""
+LOUD_VOICE: Final = 10 ** (-20 / 20)
+"""or for one of this level, if that is less: in much noise no voice is so far above it."""
+ABOVE_MUCH_NOISE: Final = 10 ** (30 / 20)
+"""But noise never comes out louder than so far below a voice: WebRTC takes steady noise near
+-20 dBFS for a voice for ever."""
 LOUDEST: Final = 2 * TARGET
 """No frame comes out louder, so that a voice out of silence is not overdriven."""
 QUIETEST: Final = 10 ** (-75 / 20)
@@ -19,6 +24,8 @@ FIRST_AFTER_SILENCE: Final = 0.3
 """Share of what comes first after it that may be noise."""
 REMEMBERED: Final = 6
 """Seconds for which the loudest and the quietest stretch count."""
+FORGOTTEN: Final = 2
+"""Seconds of digital silence after which nothing counts that was before."""
 _SMOOTHING, _NOISE_SMOOTHING = 0.05, 0.3
 _RISE = 10 ** (10 / 20)
 
@@ -27,15 +34,18 @@ class SlowGain:
     """Pushed the level of one frame after the other, returns the gain for each. A pure object.
 
     The gain follows the loudest 400 ms of the last six seconds, or what the quietest 60 ms let
-    expect of a voice. It falls at once and rises by at most 10 dB a second. Apart from the limit
-    at `QUIETEST` it depends on ratios of levels only: the same sound 12 dB quieter comes out the
-    same. What it remembers ends after some seconds, so a long stream is heard as a short one.
+    expect of a voice. It falls at once and rises by at most 10 dB a second. Apart from the limits
+    `QUIETEST` and `LOUD_VOICE` it depends on ratios of levels only: the same sound 12 dB quieter
+    comes out the same. What it remembers ends after some seconds, so a long stream is heard as a
+    short one.
     """
 
     def __init__(self, frames_s: int) -> None:
         """`frames_s` is the number of frames in a second."""
         self._frames_s = frames_s
         self._rise = _RISE ** (1 / frames_s)
+        self.coarse = False
+        """Whether the noise is mostly rounding, which is never steady."""
         self.reset()
 
     def reset(self) -> None:
@@ -55,9 +65,9 @@ class SlowGain:
         for level in levels:
             if level < SILENT:  # no sound, and not a room that is quiet
                 self._silent += 1
-                if self._silent == REMEMBERED * self._frames_s:
+                if self._silent == FORGOTTEN * self._frames_s:
                     self.reset()
-                    self._silent = REMEMBERED * self._frames_s
+                    self._silent = FORGOTTEN * self._frames_s
                     smooth, noise, gain = self._smooth, self._noise, self._gain
                 gains.append(gain)
                 continue
@@ -76,7 +86,10 @@ class SlowGain:
             if noise < self._quietest:
                 self._quietest = noise
             voice = max(self._loudest, self._loudest_before, QUIETEST)
-            least = min(self._quietest, self._quietest_before) * ABOVE_NOISE
+            quietest = min(self._quietest, self._quietest_before)
+            least = quietest * ABOVE_NOISE
+            if least > LOUD_VOICE and not self.coarse:
+                least = max(quietest * ABOVE_MUCH_NOISE, LOUD_VOICE)
             wanted = TARGET / (voice if voice > least else least)
             risen = gain * self._rise
             gain = wanted if wanted < risen or not gain else risen

@@ -179,7 +179,8 @@ class LevelProofDetector:
         """
         if not self._flicker:  # what came before that was known began no speech
             self._flickering, self._settling = self._flickers, self._settles
-        self._flicker = FLICKER * step if step > COARSE else 0.0
+        self._gain.coarse = step > COARSE
+        self._flicker = FLICKER * step if self._gain.coarse else 0.0
 
     def refresh(self) -> None:
         """Begin the decision afresh, as its state drifts; what is known of the level is kept."""

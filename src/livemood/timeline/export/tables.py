@@ -11,6 +11,7 @@ def to_csv(timeline: Timeline) -> str:
     """RFC 4180, with a header row; probabilities in columns named p_LABEL and raw_LABEL.
 
     The column `participant` is the name of who speaks on the channel, empty if it was not said.
+    Callers choose it, so where a spreadsheet would run it as a formula it begins with `'`.
     """
     out = io.StringIO()
     writer = csv.writer(out)
@@ -20,7 +21,7 @@ def to_csv(timeline: Timeline) -> str:
     writer.writerow(head + [f"p_{x}" for x in labels] + [f"raw_{x}" for x in labels])
     for channel in timeline.channels:
         for e in timeline.emotions(channel):
-            row = [channel, timeline.participant(channel), e.start_ms, e.end_ms]
+            row = [channel, _no_formula(timeline.participant(channel)), e.start_ms, e.end_ms]
             row += [e.label, e.confidence, e.valence, e.arousal]
             row += [e.probabilities[x] for x in labels]
             writer.writerow(row + [e.raw_probabilities[x] for x in labels])
@@ -37,6 +38,10 @@ def to_vtt(timeline: Timeline) -> str:
         text = f"<v {_voice(who)}>{s.label} ({s.confidence:.0%})"
         blocks.append(f"{number}\n{span}\n{text}")
     return "\n\n".join(blocks) + "\n"
+
+
+def _no_formula(name: str) -> str:
+    return f"'{name}" if name.lstrip().startswith(("=", "+", "-", "@")) else name
 
 
 def _voice(name: str) -> str:
