@@ -11,7 +11,7 @@ ABOVE_NOISE: Final = 10 ** (40 / 20)
 """While nobody has spoken, the gain is that for a voice so far above the noise,"""
 LOUD_VOICE: Final = 10 ** (-20 / 20)
 """or for one of this level, if that is less: in much noise no voice is so far above it."""
-ABOVE_MUCH_NOISE: Final = 10 ** (30 / 20)
+ABOVE_MUCH_NOISE: Final = 10 ** (28 / 20)
 """But noise never comes out louder than so far below a voice: WebRTC takes steady noise near
 -20 dBFS for a voice for ever."""
 LOUDEST: Final = 2 * TARGET
