@@ -1,10 +1,7 @@
 """`livemood data`: datasets of labelled speech. The options."""
 
 import json
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +9,8 @@ from typing import Annotated
 import typer
 
 from livemood.cli.research.options import label_map, wing
+from livemood.cli.research.progress import progress
+from livemood.cli.research.select import select
 from livemood.cli.research.weak import weak
 from livemood.errors import LivemoodError
 
@@ -27,7 +26,7 @@ Manifest = Annotated[Path, typer.Argument(help="The manifest: a CSV file.")]
 @app.callback()
 def root() -> None:
     """Datasets: convert them, compare raters, label by words, look for faults, clean, compute
-    features (extra `data`).
+    and select features (extra `data`).
     """  # noqa: D205 - one sentence
 
 
@@ -165,16 +164,6 @@ def guide(
 app.command("weak")(weak)
 
 
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[int], None] | None]:
-    """A function to tell how many items are done; none where nobody looks at a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with typer.progressbar(length=total, file=sys.stderr) as bar:
-        yield lambda number: bar.update(number - bar.pos)
-
-
 @app.command("features")
 def features(
     manifest: Manifest,
@@ -198,6 +187,9 @@ def features(
         with progress(len(items)) as done:
             rows = write_features(items, out, chosen, frames=frames, done=done)
     typer.echo(f"{out}: {rows} rows")
+
+
+app.command("select")(select)
 
 
 @app.command("clean")

@@ -1,0 +1,1 @@
+"""Which features matter: selected inside each training fold, measured on speakers unseen."""
