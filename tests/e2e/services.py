@@ -16,6 +16,7 @@ START = {"type": "start", "rate": 16000, "encoding": "s16le", "channels": 2, "in
 def serving(model, folder, port=0, **settings):
     chosen = ServeSettings(port=port, data=folder, **settings)
     with Service(chosen, model, MonitorSettings(budget_s=60.0)) as service:
+        service.sessions.load = lambda: 0.0  # what else the machine does keeps nobody out
         yield service
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from started import command
 from websockets.asyncio.client import connect
 
+BUSY = ("--set", "busiest=1.0")
+"""However much else the machine does, it takes sessions."""
 STREAM = {"type": "start", "rate": 16000, "encoding": "s16le"}
 
 
@@ -24,7 +26,7 @@ class Process:
 def served(data, *args, env=None, cwd=None):
     """`livemood serve` on a free port; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [*command(), "serve", "--data", str(data), "--port", "0", *map(str, args)],
+        [*command(), "serve", *BUSY, "--data", str(data), "--port", "0", *map(str, args)],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | (env or {}),
