@@ -52,9 +52,9 @@ async def test_a_client_that_stalls_and_then_sends_all_is_heard_whole(serving, s
 async def test_sessions_outlive_a_server_that_was_stopped_for_ten_seconds(tmp_path, speech):
     command = [sys.executable, "-m", "livemood", "serve", "--port", "0", "--data", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        line = server.stderr.readline()
+        while (line := server.stderr.readline()) and "serving at" not in line:
+            pass
         url = line.split()[-1].replace("http", "ws", 1) + "/v1/stream"
-
         in_the_middle = [asyncio.Event() for _ in range(2)]
 
         async def talk(number):
@@ -71,14 +71,17 @@ async def test_sessions_outlive_a_server_that_was_stopped_for_ten_seconds(tmp_pa
                 await ws.send('{"type": "end"}')
                 return await reading
 
-        talking = [asyncio.create_task(talk(n)) for n in range(2)]
-        for each in in_the_middle:
-            await each.wait()
-        os.kill(server.pid, signal.SIGSTOP)
-        await asyncio.sleep(10)
-        os.kill(server.pid, signal.SIGCONT)
-        both = await asyncio.gather(*talking)
-        server.send_signal(signal.SIGINT)
+        try:
+            talking = [asyncio.create_task(talk(n)) for n in range(2)]
+            async with asyncio.timeout(60):
+                for each in in_the_middle:
+                    await each.wait()
+            os.kill(server.pid, signal.SIGSTOP)
+            await asyncio.sleep(10)
+            os.kill(server.pid, signal.SIGCONT)
+            both = await asyncio.gather(*talking)
+        finally:
+            server.kill()  # or the test would wait for it for ever
     for events in both:
         assert events[-1].reason == "end"
         assert events[-1].summary[0].duration_ms == 16000
