@@ -119,6 +119,7 @@ def test_any_prefix_of_a_file_is_read_as_far_as_ffmpeg_reads_it_and_told(files, 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # two hundred files, several programs each
 @settings(max_examples=200, deadline=None)
 @given(kind=st.sampled_from([*KINDS, "amr"]), keep=st.floats(0, 1, exclude_max=True))
 @example(kind="aiff", keep=0.6)

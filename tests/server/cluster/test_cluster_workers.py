@@ -107,7 +107,7 @@ async def test_a_killed_worker_costs_its_own_sessions_and_another_takes_its_plac
     nats, postgresql, speech, tmp_path
 ):
     with Cluster(tmp_path, nats, postgresql.new()) as made:
-        node, workers = machine(made, "m")
+        node, workers = machine(made, "m", "--set", "limits.idle_s=600")
         other = made.node("b")
         doomed, living = workers.workers
         async with AsyncExitStack() as stack:
