@@ -22,7 +22,7 @@ def clipped(sound, share):
     return np.clip(sound, -rail, rail)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 20_000), min_size=1, max_size=8).filter(any),
     rate=st.sampled_from([8000, 16000, 44100]),

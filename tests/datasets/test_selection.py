@@ -49,6 +49,10 @@ def order_of(part, method, keep=2, seed=1):
     return ranked(*selection.scored(part, method, keep, seed), seed)
 
 
+SLOW = ("gates", "l1-gates")
+WITH_SLOW_GATES = [pytest.param(m, marks=pytest.mark.slow) if m in SLOW else m for m in METHODS]
+
+
 def needs_torch(method):
     if "gates" in method:
         pytest.importorskip("torch", reason="gates need the extra train")
@@ -61,6 +65,7 @@ def test_each_method_ranks_the_two_columns_that_tell_the_label_first(method):
     assert set(order[:2].tolist()) == set(TELLING)
 
 
+@pytest.mark.slow
 def test_a_column_that_tells_the_speaker_alone_is_kept_no_more_often_than_noise():
     shares = []
     for seed in range(1, 4):
@@ -84,7 +89,7 @@ def test_a_half_sample_has_all_items_of_half_of_the_speakers_and_no_other():
         assert sorted(drawn) == [0] * 4 + [EACH] * 4
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", WITH_SLOW_GATES)
 def test_columns_of_one_feature_are_chosen_together(method):
     needs_torch(method)
     raw, labels, speakers = made(3)
@@ -94,6 +99,7 @@ def test_columns_of_one_feature_are_chosen_together(method):
     assert pairs.columns(order[:2]).tolist() == [4, 5, 10, 11]
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**16), st.floats(-50, 50))
 def test_what_the_tested_speakers_say_changes_nothing_of_what_is_selected(seed, by):

@@ -119,7 +119,7 @@ def test_a_recipe_places_its_own_labels_only(tmp_path):
     (tmp_path / "r.toml").write_text(
         'name="x"\nseed=1\nlabels=["a","b"]\ncorpora=[{name="c"}]\n[places]\na=[2,0]\n'
     )
-    with pytest.raises(UsageError, match=r"places\.a\.0: Input should be less than or equal to 1"):
+    with pytest.raises(UsageError, match=r"places\.a\.0: input should be less than or equal to 1"):
         read_recipe(tmp_path / "r.toml")
 
 

@@ -168,7 +168,7 @@ def test_a_target_of_tested_speakers_alone_is_refused(clips, place, tmp_path):
             "is of training",
         ),
         ({"adapt": {"method": "contrastive"}, "augment": {"mixup": 0.3}}, "set augment.mixup = 0"),
-        ({"adapt": {"method": "magic"}}, "Input should be"),
+        ({"adapt": {"method": "magic"}}, "input should be"),
         ({"network": {}, "adapt": {"method": "contrastive"}}, "is for a streaming-encoder"),
         (
             {"adapt": {}, "voices": {"neutral": "calm"}},

@@ -100,7 +100,7 @@ def small_state(overlap=2):
     return StreamingState(shape, slots=10, overlap=overlap)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(hops=st.lists(st.integers(1, 9), min_size=1, max_size=14))
 def test_hops_of_any_length_read_as_all_steps_at_once(model, sound, hops):
     state, end = model.new_state(), 0
