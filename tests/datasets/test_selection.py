@@ -277,6 +277,7 @@ def test_what_cannot_be_selected_is_said_in_one_line(options, message, spoken, t
 
 
 def test_a_lack_of_torch_is_told_before_the_work(spoken, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "livemood.training.evaluation.gates", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
     with pytest.raises(LivemoodError, match=r"needs torch: pip install 'livemood\[train\]'"):
         data("select", spoken, "-o", tmp_path / "out", "--folds", "group:2", "--method", "gates")

@@ -70,7 +70,7 @@ def select(
         import sklearn  # noqa: F401
 
         if learnt or encoder:
-            import torch  # noqa: F401
+            from livemood.training.evaluation.gates import l0_gates  # noqa: F401
     with progress(len(clips) + len(splits)) as done:
         measure = _measure(of, encoder, encoders)
         few = measure(clips[:1], None)

@@ -128,11 +128,11 @@ def scored(part: Part, method: str, keep: int, seed: int) -> tuple[Table, Table]
         return scores.mutual_information(part, seed), nothing
     if method == "stability":
         return scores.stability(part, keep, seed)
-    from livemood.datasets.selection import gates  # needs torch
+    from livemood.training.evaluation.gates import l0_gates, l1_gates  # needs torch
 
     of: Mapping[str, Callable[[Part, int], Table]] = {
-        "gates": gates.l0_gates,
-        "l1-gates": gates.l1_gates,
+        "gates": l0_gates,
+        "l1-gates": l1_gates,
     }
     return of[method](part, seed), nothing
 
@@ -148,6 +148,7 @@ def uar(values: Table, labels: Names, train: NDArray[np.intp], test: NDArray[np.
     """Mean recall in percent of the labels among the items `test`, learnt from those of `train`."""
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import recall_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -157,7 +158,7 @@ def uar(values: Table, labels: Names, train: NDArray[np.intp], test: NDArray[np.
         LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000),
     ).fit(values[train], labels[train])
     truth, guess = labels[test], model.predict(values[test])
-    return 100 * float(np.mean([(guess[truth == x] == x).mean() for x in np.unique(truth)]))
+    return 100 * float(recall_score(truth, guess, labels=np.unique(truth), average="macro"))
 
 
 @dataclass(frozen=True)

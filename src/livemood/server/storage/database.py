@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from livemood.errors import LivemoodError
+from livemood.errors import LivemoodError, reason
 from livemood.server.storage.clock import Seen
 from livemood.server.storage.folder import private_folder
 
@@ -179,8 +179,7 @@ class Database:
             self._inode = self.path.stat().st_ino
         except OSError as error:
             raise LivemoodError(
-                f"cannot keep data in {folder}: {error.strerror or error}: "
-                "choose another folder with --data"
+                f"cannot keep data in {folder}: {reason(error)}: choose another folder with --data"
             ) from None
         except (sqlite3.Error, StorageError) as error:
             raise LivemoodError(

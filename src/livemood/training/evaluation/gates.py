@@ -6,7 +6,7 @@ strong it is, is chosen inside the training part, by speakers that are held back
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from livemood.datasets.selection.candidates import Names, Part, Table
 from livemood.errors import UsageError
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
@@ -27,8 +26,36 @@ DECAY: Final = 0.003
 STEPS: Final = 200
 RATE: Final = 0.05
 
-Fit = Callable[[Part, float, int], tuple[Table, Table]]
-"""From items, penalty and seed: a score of each feature, and weights (columns + 1, labels)."""
+Table = NDArray[np.float64]
+Names = NDArray[np.str_]
+
+
+class Part(Protocol):
+    """The items that gates are learnt from."""
+
+    @property
+    def values(self) -> Table:
+        """Shape (items, columns), each column of mean 0 and deviation 1."""
+
+    @property
+    def group(self) -> NDArray[np.intp]:
+        """The feature of each column, shape (columns,)."""
+
+    @property
+    def features(self) -> int:
+        """How many there are."""
+
+    @property
+    def labels(self) -> Names:
+        """Of the items."""
+
+    @property
+    def speakers(self) -> Names:
+        """Of the items."""
+
+
+Fit = Callable[["_Problem", float, int], tuple[Table, Table]]
+"""From a problem, penalty and seed: a score of each feature, and weights (columns + 1, labels)."""
 
 
 def l0_gates(part: Part, seed: int) -> Table:
@@ -46,45 +73,33 @@ def _chosen(part: Part, seed: int, fit: Fit, penalties: tuple[float, ...]) -> Ta
 
     Raises `UsageError` for a single speaker: nobody could be held back.
     """
+    from sklearn.metrics import recall_score
+
     speakers = np.random.default_rng(seed).permutation(np.unique(part.speakers))
     if len(speakers) < 2:
         raise UsageError("gates need two speakers or more to train on: one is held back")
     held = np.isin(part.speakers, speakers[: max(1, len(speakers) // 4)])
-    inner = _rows(part, ~held)
-    if len(np.unique(inner.labels)) < 2:
+    kinds, truth = np.unique(part.labels[~held]), part.labels[held]
+    if len(kinds) < 2:
         raise UsageError("gates need speakers with several labels: without a few there is only one")
-    kinds = np.unique(inner.labels)
-    losses = []
+    read: list[float] = []
     for penalty in penalties:
-        weights = fit(inner, penalty, seed)[1]
-        logits = part.values[held] @ weights[:-1] + weights[-1]
-        losses.append(_error(kinds[logits.argmax(axis=1)], part.labels[held]))
+        weights = fit(_Problem(part, ~held), penalty, seed)[1]
+        guess = kinds[(part.values[held] @ weights[:-1] + weights[-1]).argmax(axis=1)]
+        read.append(recall_score(truth, guess, labels=np.unique(truth), average="macro"))
     # The strictest of the best: with several as good, fewer features are simpler.
-    best = max(p for p, loss in zip(penalties, losses, strict=True) if loss <= min(losses) + 1e-9)
-    return fit(part, best, seed)[0]
+    best = max(p for p, uar in zip(penalties, read, strict=True) if uar >= max(read) - 1e-9)
+    return fit(_Problem(part), best, seed)[0]
 
 
-def _rows(part: Part, mask: NDArray[np.bool_]) -> Part:
-    return Part(
-        part.values[mask], part.group, part.features, part.labels[mask], part.speakers[mask]
-    )
-
-
-def _error(guess: Names, truth: Names) -> float:
-    """1 - mean recall of the labels."""
-    recalls = [(guess[truth == label] == label).mean() for label in np.unique(truth)]
-    return 1 - float(np.mean(recalls))
-
-
-def _fit_l0(part: Part, penalty: float, seed: int) -> tuple[Table, Table]:
+def _fit_l0(problem: "_Problem", penalty: float, seed: int) -> tuple[Table, Table]:
     """Hard concrete gates: of zero, one, or a value between them, drawn anew in each step."""
-    problem = _Problem(part)
-    log_alpha = torch.zeros(part.features, requires_grad=True)
+    log_alpha = torch.zeros(problem.features, requires_grad=True)
     optimizer = torch.optim.Adam([*problem.weights, log_alpha], lr=RATE)
     generator = torch.Generator().manual_seed(seed)
     shift = BETA * math.log(-GAMMA / ZETA)
     for _ in range(STEPS):
-        noise = torch.rand(part.features, generator=generator).clamp(1e-6, 1 - 1e-6)
+        noise = torch.rand(problem.features, generator=generator).clamp(1e-6, 1 - 1e-6)
         drawn = torch.sigmoid((torch.logit(noise) + log_alpha) / BETA)
         gate = (drawn * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
         is_open = torch.sigmoid(log_alpha - shift)
@@ -98,11 +113,10 @@ def _fit_l0(part: Part, penalty: float, seed: int) -> tuple[Table, Table]:
     return is_open.numpy(), problem.seen_through(gate)
 
 
-def _fit_l1(part: Part, penalty: float, seed: int) -> tuple[Table, Table]:
+def _fit_l1(problem: "_Problem", penalty: float, seed: int) -> tuple[Table, Table]:
     """Gates of any size, drawn to zero by the same amount in each step (proximal gradient)."""
     del seed  # nothing is drawn
-    problem = _Problem(part)
-    gate = torch.ones(part.features, requires_grad=True)
+    gate = torch.ones(problem.features, requires_grad=True)
     optimizer = torch.optim.Adam(problem.weights, lr=RATE)
     steps = torch.optim.SGD([gate], lr=RATE)
     for _ in range(STEPS):
@@ -121,14 +135,15 @@ def _fit_l1(part: Part, penalty: float, seed: int) -> tuple[Table, Table]:
 class _Problem:
     """A logistic regression on columns that gates let through."""
 
-    def __init__(self, part: Part) -> None:
-        kinds, truth = np.unique(part.labels, return_inverse=True)
-        self.values = torch.from_numpy(part.values.astype(np.float32))
+    def __init__(self, part: Part, rows: NDArray[np.bool_] | slice = slice(None)) -> None:
+        kinds, truth = np.unique(part.labels[rows], return_inverse=True)
+        self.features = part.features
+        self.values = torch.from_numpy(part.values[rows].astype(np.float32))
         self.truth = torch.from_numpy(truth)
         self.group = torch.from_numpy(part.group)
         numbers = np.bincount(truth)
         self.balance = torch.from_numpy((len(truth) / (len(kinds) * numbers)).astype(np.float32))
-        self.matrix = torch.zeros(part.values.shape[1], len(kinds), requires_grad=True)
+        self.matrix = torch.zeros(self.values.shape[1], len(kinds), requires_grad=True)
         self.offset = torch.zeros(len(kinds), requires_grad=True)
 
     @property
